@@ -1,0 +1,75 @@
+# `make` alone lists the targets. Every target does its own set-up: uv and the locked environment come first.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/modelservice
+UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements-uv.txt)
+UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
+RUN := $(UV) run --frozen --no-sync
+CRD := crds/modelservices.modelservice.dev.yaml
+export UV_PYTHON_DOWNLOADS := never
+export PYTHONPATH := .
+
+.PHONY: help setup fmt lint types test test-unprivileged unit golden generate verify images demo demo-down clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(UV) ## install uv and the locked environment
+	@$(UV) sync --frozen --quiet
+
+$(UV): requirements-uv.txt
+	@mkdir -p $(CACHE)
+	@python3 -m venv $(CACHE)/uv-$(UV_VERSION) >/dev/null 2>&1 || { \
+	  command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] || { echo "python3 -m venv does not work here: install the package python3-venv (apt-get install python3-venv) and run make again." >&2; exit 1; }; \
+	  apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null && python3 -m venv --clear $(CACHE)/uv-$(UV_VERSION); }
+	@$(CACHE)/uv-$(UV_VERSION)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	@touch $@
+
+fmt: setup ## format the code
+	$(RUN) ruff format
+	$(RUN) ruff check --fix --quiet || true
+
+lint: setup ## ruff and the layer contracts
+	$(RUN) ruff format --check --quiet
+	$(RUN) ruff check --quiet
+	$(RUN) lint-imports
+
+types: setup ## mypy, strict
+	$(RUN) mypy
+
+generate: setup ## write the generated files: the CRD
+	@{ echo "# Generated from operator/modelservice_operator/api/v1alpha1.py by make generate; do not edit."; \
+	   $(RUN) python -m modelservice_operator crd; } > $(CRD)
+
+verify: setup ## fail when a generated file is stale
+	@diff -u $(CRD) <(echo "# Generated from operator/modelservice_operator/api/v1alpha1.py by make generate; do not edit."; \
+	   $(RUN) python -m modelservice_operator crd) || { echo "The CRD is stale: run make generate and commit the result." >&2; exit 1; }
+	@$(UV) lock --check --quiet || { echo "uv.lock is stale: run uv lock and commit the result." >&2; exit 1; }
+
+golden: setup ## rewrite the golden files from what the builders make now; read the diff
+	GOLDEN=write $(RUN) pytest -q tests/unit/resources/test_golden.py
+
+unit: setup ## the tests that need no cluster
+	$(RUN) pytest tests/unit
+
+test: lint types verify ## everything: lint, types, generated files, unit, integration and end-to-end tests
+	@$(RUN) python -m tests.cluster preflight --tier node
+	$(RUN) pytest
+
+test-unprivileged: lint types verify ## all but the node tier: needs neither root nor Docker
+	$(RUN) pytest -m "not node"
+
+images: setup ## build the container images as OCI archives, without a registry or a Docker daemon
+	$(RUN) python -m tests.images build
+
+demo: setup ## a predicting model on a real cluster, from nothing
+	@$(RUN) python -m tests.demo up
+
+demo-down: setup ## remove what make demo started
+	@$(RUN) python -m tests.demo down
+
+clean: ## remove the environment and the tools' caches in the work tree
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

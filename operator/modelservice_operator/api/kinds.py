@@ -1,0 +1,35 @@
+"""The Kubernetes kinds that the operator reads or writes, and their paths in the API."""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One resource of the Kubernetes API."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+
+    @property
+    def api_version(self) -> str:
+        """`group/version`, or the bare version for the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, *, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """Path below the API server's address. Every part is quoted, so that no name can leave its segment."""
+        parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
+        if namespace:
+            parts += ["namespaces", namespace]
+        parts += [part for part in (self.plural, name, subresource) if part]
+        return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+MODEL_SERVICE = Kind(group="modelservice.dev", version="v1alpha1", kind="ModelService", plural="modelservices")
+DEPLOYMENT = Kind(group="apps", version="v1", kind="Deployment", plural="deployments")
+SERVICE = Kind(group="", version="v1", kind="Service", plural="services")
+AUTOSCALER = Kind(group="autoscaling", version="v2", kind="HorizontalPodAutoscaler", plural="horizontalpodautoscalers")
+
+CHILD_KINDS = (DEPLOYMENT, SERVICE, AUTOSCALER)

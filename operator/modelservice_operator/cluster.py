@@ -1,0 +1,210 @@
+"""The only writer: create, apply, scale, delete, put_status. What is not ours is never written.
+
+Every answer is fed back, so that no decision is made on a cache older than our own writes.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from enum import StrEnum
+from typing import Any
+
+from modelservice_operator.api.kinds import MODEL_SERVICE, Kind
+from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.connection import APPLY, JSON_PATCH, MERGE_PATCH, Connection
+from modelservice_operator.errors import Absent, Conflict, NameConflict, Rejected
+from modelservice_operator.informer import Informers, Key, Object, key_of
+from modelservice_operator.observed import POSTED
+from modelservice_operator.resources import Desired
+from modelservice_operator.resources.metadata import OWNER_ANNOTATION
+from modelservice_operator.settings import FIELD_MANAGER
+
+_BY_US = {"fieldManager": FIELD_MANAGER}
+_UNPROCESSABLE = 422
+
+
+class Ownership(StrEnum):
+    """Whose an object under a child's name is."""
+
+    OURS = "ours"
+    LEAVING = "leaving"
+    """Being deleted, or of an earlier ModelService of the same name: it goes by itself."""
+    FOREIGN = "foreign"
+
+
+def ownership(live: Mapping[str, Any], service: ModelService) -> Ownership:
+    """Decide by UID, never by name or label.
+
+    An object without a controller is still ours when it carries the UID in our annotation: somebody removed the owner
+    reference, which is drift like any other.
+    """
+    metadata = live["metadata"]
+    controller = next((ref for ref in metadata.get("ownerReferences") or () if ref.get("controller")), None)
+    ours = controller is not None and controller["uid"] == service.metadata.uid
+    if controller is None:
+        ours = (metadata.get("annotations") or {}).get(OWNER_ANNOTATION) == service.metadata.uid
+    if ours:
+        return Ownership.LEAVING if metadata.get("deletionTimestamp") else Ownership.OURS
+    namesake = controller and (controller["kind"], controller["name"]) == (MODEL_SERVICE.kind, service.metadata.name)
+    return Ownership.LEAVING if namesake else Ownership.FOREIGN
+
+
+class Cluster:
+    """Writes for the reconciler."""
+
+    def __init__(self, connection: Connection, informers: Informers) -> None:
+        self._connection = connection
+        self._informers = informers
+
+    async def ensure(self, desired: Desired, service: ModelService) -> None:
+        """Create the child or correct what differs; one request at most when it is ours already, none when it is right.
+
+        NameConflict: the name is taken. Conflict: a predecessor is still going.
+        """
+        key = key_of(dict(desired.body))
+        live = self._informers.get(desired.kind, key)
+        if live is None:
+            live = await self._create(desired, key)
+        _refuse_others(desired.kind, live, service)
+        self._informers.feed(desired.kind, live)
+        if desired.difference(live) is not None:
+            live = await self._apply(desired, key, live)
+        if desired.fixed_replicas and live["spec"].get("replicas") != desired.replicas:
+            await self._scale(desired, key, live)
+
+    async def prune(self, kind: Kind, service: ModelService) -> None:
+        """Delete a child that is not wanted any more, if it is ours."""
+        key = (service.metadata.namespace, service.metadata.name)
+        live = self._informers.get(kind, key)
+        if live is None or ownership(live, service) is not Ownership.OURS:
+            return
+        body = {"preconditions": {"uid": live["metadata"]["uid"]}, "propagationPolicy": "Background"}
+        with suppress(Absent):  # gone already
+            await self._connection.request("DELETE", kind.path(namespace=key[0], name=key[1]), body=body)
+        self._informers.feed_deletion(kind, live)
+
+    async def put_status(self, live: Object, status: dict[str, Any]) -> None:
+        """Write the whole status. The version makes the server refuse it when the object has changed meanwhile."""
+        metadata = live["metadata"]
+        body = {
+            "apiVersion": MODEL_SERVICE.api_version,
+            "kind": MODEL_SERVICE.kind,
+            "metadata": {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion")},
+            "spec": live["spec"],
+            "status": status,
+        }
+        path = MODEL_SERVICE.path(namespace=metadata["namespace"], name=metadata["name"], subresource="status")
+        answer = await self._connection.request("PUT", path, body=body, params=_BY_US)
+        self._informers.feed(MODEL_SERVICE, answer)
+
+    async def _create(self, desired: Desired, key: Key) -> Object:
+        path = desired.kind.path(namespace=key[0])
+        try:
+            return reduce_child(await self._connection.request("POST", path, body=desired.creation(), params=_BY_US))
+        except Conflict:
+            # Either our own POST whose answer was lost, or somebody else's object: the live one tells.
+            return reduce_child(await self._read(desired.kind, key))
+
+    async def _apply(self, desired: Desired, key: Key, live: Object) -> Object:
+        """Server-side apply (KEP-555); the UID in the body makes sure that it is still the object that we judged."""
+        if live.get(POSTED):
+            await self._hand_over(desired.kind, key)
+        uid = live["metadata"]["uid"]
+        body = {**desired.body, "metadata": {**desired.body["metadata"], "uid": uid}}
+        path = desired.kind.path(namespace=key[0], name=key[1])
+        try:
+            answer = await self._connection.request(
+                "PATCH", path, body=body, content_type=APPLY, params=_BY_US | {"force": "true"}
+            )
+        except Rejected as error:
+            if error.status == _UNPROCESSABLE and "metadata.uid" in str(error):
+                raise Conflict(f"{desired.kind.kind} {key[1]} was replaced meanwhile.") from error
+            raise
+        return self._taken(desired.kind, answer)
+
+    async def _hand_over(self, kind: Kind, key: Key) -> None:
+        """Turn the fields that our POST set into applied ones: an apply never removes what an Update owns.
+
+        The replicas are left out: an apply that omits them would otherwise reset them.
+        """
+        metadata = (await self._read(kind, key))["metadata"]
+        patch = [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
+            {"op": "replace", "path": "/metadata/managedFields", "value": handed_over(metadata["managedFields"])},
+        ]
+        path = kind.path(namespace=key[0], name=key[1])
+        answer = await self._connection.request("PATCH", path, body=patch, content_type=JSON_PATCH, params=_BY_US)
+        self._taken(kind, answer)
+
+    async def _scale(self, desired: Desired, key: Key, live: Object) -> None:
+        path = desired.kind.path(namespace=key[0], name=key[1], subresource="scale")
+        body = {"metadata": {"uid": live["metadata"]["uid"]}, "spec": {"replicas": desired.replicas}}
+        scale = await self._connection.request("PATCH", path, body=body, content_type=MERGE_PATCH, params=_BY_US)
+        # The answer is a Scale: the object that it belongs to has that version, and a generation more.
+        metadata = live["metadata"] | {
+            "resourceVersion": scale["metadata"]["resourceVersion"],
+            "generation": live["metadata"]["generation"] + 1,
+        }
+        spec = live["spec"] | {"replicas": desired.replicas}
+        self._informers.feed(desired.kind, live | {"metadata": metadata, "spec": spec})
+
+    async def _read(self, kind: Kind, key: Key) -> Object:
+        try:
+            return await self._connection.request("GET", kind.path(namespace=key[0], name=key[1]))
+        except Absent as error:
+            raise Conflict(f"{kind.kind} {key[1]} went away meanwhile.") from error
+
+    def _taken(self, kind: Kind, answer: Object) -> Object:
+        """Feed the answer to a write, and return it as a cache holds it."""
+        self._informers.feed(kind, answer)
+        return reduce_child(answer)
+
+
+def handed_over(entries: list[Object]) -> list[Object]:
+    """Return `managedFields` in which our `Update` entry has become an `Apply` entry without replicas.
+
+    Entries of others and of subresources stay as they are. Where an `Apply` entry of ours exists, the other one goes.
+    """
+    applied = any(entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" for entry in entries)
+    result = []
+    for entry in entries:
+        if not posted_by_us(entry):
+            result.append(entry)
+        elif not applied:
+            fields = entry["fieldsV1"]
+            spec = {name: value for name, value in fields.get("f:spec", {}).items() if name != "f:replicas"}
+            result.append(entry | {"operation": "Apply", "fieldsV1": fields | {"f:spec": spec}})
+    return result
+
+
+def posted_by_us(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of managedFields holds what our POST set."""
+    ours = entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Update"
+    return ours and not entry.get("subresource")
+
+
+def reduce_child(body: Object) -> Object:
+    """Keep of a child what is read: managedFields are most of its size, and one bit of them is enough."""
+    metadata = body["metadata"]
+    posted = body.get(POSTED) or any(posted_by_us(entry) for entry in metadata.get("managedFields") or ())
+    kept = {name: value for name, value in metadata.items() if name != "managedFields"}
+    return body | {"metadata": kept, POSTED: posted}
+
+
+def reduce_service(body: Object) -> Object:
+    """Keep of a ModelService what is read."""
+    kept = {name: value for name, value in body["metadata"].items() if name not in {"managedFields", "annotations"}}
+    return body | {"metadata": kept}
+
+
+def _refuse_others(kind: Kind, live: Object, service: ModelService) -> None:
+    name = service.metadata.name
+    match ownership(live, service):
+        case Ownership.LEAVING:
+            raise Conflict(f"{kind.kind} {name} of an earlier ModelService is being deleted; waiting until it is gone.")
+        case Ownership.FOREIGN:
+            raise NameConflict(
+                f"{kind.kind} {name} exists and does not belong to this ModelService, so it is left untouched."
+                f" Delete or rename it, or give the ModelService another name."
+            )
+        case Ownership.OURS:
+            pass

@@ -1,0 +1,81 @@
+"""The errors of the operator, drawn as a tree. The class says who acts next; one place (the worker) decides the retry.
+
+OperatorError
+├── Transient          nobody: it is tried again, with back-off or after the time that the server named
+│   ├── Unreachable        no answer: connection, time-out, broken body
+│   ├── ServerBusy         429 and 5xx
+│   ├── Conflict           409: what we saw is not what is there any more
+│   ├── Gone               410: the history that we asked for is compacted
+│   └── Unauthorized       401: the token is read again
+├── Absent             404: the caller decides what absence means
+└── Terminal           a person: reported in status, looked at again on change and slowly
+    ├── InvalidSpec        the object does not say what it should (written past an older schema)
+    ├── NameConflict       a child's name is taken by somebody else's object
+    ├── Forbidden          403: RBAC, quota, admission
+    └── Rejected           other 4xx: the server does not accept what we send
+
+Anything else that is raised is a bug: logged with its traceback, the object backs off, the others go on.
+"""
+
+
+class OperatorError(Exception):
+    """Root of the tree. `str(error)` is a sentence for a person."""
+
+
+class Transient(OperatorError):  # noqa: N818 - the branch of the tree reads as what it says
+    """Heals without anybody's help.
+
+    `retry_after`: seconds that the server asked to wait (RFC 9110, Retry-After), None for the usual back-off.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Unreachable(Transient):
+    """The API server gave no (whole) answer."""
+
+
+class ServerBusy(Transient):
+    """The API server answered 429 or 5xx."""
+
+
+class Conflict(Transient):
+    """The API server answered 409."""
+
+
+class Gone(Transient):
+    """The API server answered 410: list again."""
+
+
+class Unauthorized(Transient):
+    """The API server answered 401: read the credentials again."""
+
+
+class Absent(OperatorError):  # noqa: N818
+    """The API server answered 404."""
+
+
+class Terminal(OperatorError):  # noqa: N818
+    """A person has to act; trying again at once would not help."""
+
+
+class InvalidSpec(Terminal):
+    """The ModelService cannot be read as what it should be."""
+
+
+class NameConflict(Terminal):
+    """An object of a child's kind and name exists that is not ours."""
+
+
+class Forbidden(Terminal):
+    """The API server answered 403: RBAC, quota or an admission policy."""
+
+
+class Rejected(Terminal):
+    """The API server answered another 4xx, `status` holds it."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status

@@ -1,0 +1,238 @@
+"""List and watch one kind into a cache that is never older than our own writes.
+
+Guarantees: `synced` is set once a whole list is in; what was deleted while no watch was open is noticed at the next
+list; an event older than what is cached, also than our own last write, changes nothing; no fault of the server ends
+`run`, and none makes it hammer the server.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from modelservice_operator.api.kinds import Kind
+from modelservice_operator.connection import Connection, refusal
+from modelservice_operator.errors import Absent, Gone, OperatorError
+from modelservice_operator.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+"""Namespace and name."""
+Object = dict[str, Any]
+
+_SHORTEST_LIFE = 1.0
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 30.0
+_MOST_DOUBLINGS = 8
+_TOMBSTONE_LIFE = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """Version at which an object went, so that a late event cannot bring it back."""
+
+    version: int
+    buried: float
+
+
+def key_of(body: Object) -> Key:
+    """Namespace and name of an object."""
+    metadata = body["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]
+
+
+def version_of(body: Object) -> int:
+    """The resourceVersion as a number: comparable within one resource (KEP-5504)."""
+    return int(body["metadata"]["resourceVersion"])
+
+
+class Informer:
+    """The cache of one kind, in all namespaces or in one."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        connection: Connection,
+        settings: Settings,
+        *,
+        namespace: str = "",
+        selector: str = "",
+        reduce: Callable[[Object], Object] = lambda body: body,
+        changed: Callable[[Object], None] = lambda _: None,
+    ) -> None:
+        """`reduce` keeps what is read of an object; `changed` hears of every change with the object (old when gone)."""
+        self.kind = kind
+        self.namespace = namespace
+        self.synced = asyncio.Event()
+        self.last_contact = time.monotonic()
+        self._connection = connection
+        self._settings = settings
+        self._path = kind.path(namespace=namespace)
+        self._params = {"labelSelector": selector} if selector else {}
+        self._reduce = reduce
+        self._changed = changed
+        self._cache: dict[Key, Object] = {}
+        self._tombstones: dict[Key, Tombstone] = {}
+        self._version = ""
+        """Version to watch from; empty when a list is due."""
+
+    def __len__(self) -> int:
+        return len(self._cache)
+
+    def get(self, key: Key) -> Object | None:
+        """The object as we know it: reduced, shared, not to be changed."""
+        return self._cache.get(key)
+
+    def keys(self) -> Iterator[Key]:
+        """Keys of all cached objects, from a copy."""
+        return iter(tuple(self._cache))
+
+    def feed(self, body: Object) -> None:
+        """Take in an object of a list, of an event, or of the answer to a write of our own."""
+        key, version = key_of(body), version_of(body)
+        known, tombstone = self._cache.get(key), self._tombstones.get(key)
+        if (known is not None and version_of(known) >= version) or (tombstone and tombstone.version >= version):
+            return
+        self._cache[key] = reduced = self._reduce(body)
+        self._changed(reduced)
+
+    def feed_deletion(self, body: Object) -> None:
+        """Take in that an object went: its last state, with the version of the deletion."""
+        key, version = key_of(body), version_of(body)
+        known = self._cache.get(key)
+        if known is not None and version_of(known) > version:
+            return
+        self._bury(key, version)
+        self._cache.pop(key, None)
+        self._changed(known or self._reduce(body))
+
+    async def run(self) -> None:
+        """List and watch for ever."""
+        failures = 0
+        while True:
+            started = time.monotonic()
+            try:
+                if not self._version:
+                    await self._list()
+                await self._watch()
+                failures = 0
+                # A server (or a proxy) that ends every watch at once must not be asked without a pause.
+                if time.monotonic() - started < _SHORTEST_LIFE:
+                    await asyncio.sleep(_pause(1))
+            except OperatorError as error:
+                if isinstance(error, Gone | Absent):
+                    self._version = ""
+                failures = 1 if time.monotonic() - started > _LONGEST_PAUSE else failures + 1
+                self._report(error, failures)
+                await asyncio.sleep(_pause(failures))
+
+    async def _list(self) -> None:
+        """Read everything, page by page."""
+        seen: set[Key] = set()
+        params = self._params | {"limit": str(self._settings.page_size)}
+        while True:
+            page = await self._connection.request("GET", self._path, params=params)
+            for body in page.get("items") or ():
+                # Items of a list carry neither apiVersion nor kind.
+                self.feed(body)
+                seen.add(key_of(body))
+            metadata = page["metadata"]
+            if not metadata.get("continue"):
+                break
+            params = params | {"continue": metadata["continue"]}
+        self._version = str(metadata["resourceVersion"])
+        self._drop_unseen(seen, int(self._version))
+        self.last_contact = time.monotonic()
+        self.synced.set()
+
+    def _drop_unseen(self, seen: set[Key], version: int) -> None:
+        """Notice deletions that no watch told us. What is newer than the list is a write of our own, and stays."""
+        for key in [key for key, body in self._cache.items() if key not in seen and version_of(body) <= version]:
+            self._bury(key, version)
+            self._changed(self._cache.pop(key))
+
+    async def _watch(self) -> None:
+        """Follow one watch until the server ends it."""
+        params = self._params | {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+            "timeoutSeconds": str(random.randint(*self._settings.watch_timeout)),  # noqa: S311 - spreads load
+        }
+        async with self._connection.watch(self._path, params) as events:
+            async for event in events:
+                self.last_contact = time.monotonic()
+                self._take(event["type"], event["object"])
+
+    def _take(self, kind: str, body: Object) -> None:
+        match kind:
+            case "ERROR":
+                # 410 comes as an event too; whatever it is, the watch cannot be continued from here.
+                self._version = ""
+                raise refusal(int(body.get("code", 500)), str(body.get("message", "")).encode())
+            case "DELETED":
+                self.feed_deletion(body)
+            case "ADDED" | "MODIFIED":
+                self.feed(body)
+        self._version = str(body["metadata"]["resourceVersion"])
+
+    def _bury(self, key: Key, version: int) -> None:
+        now = time.monotonic()
+        while self._tombstones:  # oldest first: dicts keep the order of insertion
+            oldest = next(iter(self._tombstones))
+            if now - self._tombstones[oldest].buried < _TOMBSTONE_LIFE:
+                break
+            del self._tombstones[oldest]
+        self._tombstones.pop(key, None)
+        self._tombstones[key] = Tombstone(version, now)
+
+    def _report(self, error: OperatorError, failures: int) -> None:
+        # The first failure is everyday (a server that restarts); the log speaks up when it stays.
+        level = logging.INFO if failures <= 1 else logging.WARNING
+        logger.log(level, "Watching %s failed (%d in a row): %s", self.kind.plural, failures, error)
+
+
+def _pause(failures: int) -> float:
+    longest: float = min(_FIRST_PAUSE * 2 ** min(failures, _MOST_DOUBLINGS), _LONGEST_PAUSE)
+    return longest * (0.5 + random.random() / 2)  # noqa: S311 - spreads retries
+
+
+class Informers:
+    """All the caches: one informer for each kind, or for each kind and served namespace."""
+
+    def __init__(self, informers: Mapping[Kind, Sequence[Informer]]) -> None:
+        self._informers = informers
+
+    def get(self, kind: Kind, key: Key) -> Object | None:
+        """The cached object, reduced and shared; None when it does not exist as far as we know."""
+        return next((found for informer in self._informers[kind] if (found := informer.get(key)) is not None), None)
+
+    def keys(self, kind: Kind) -> Iterator[Key]:
+        """Keys of all cached objects of a kind."""
+        return chain.from_iterable(informer.keys() for informer in self._informers[kind])
+
+    def feed(self, kind: Kind, body: Object) -> None:
+        """Take in the answer to a write of our own."""
+        self._of(kind, body).feed(body)
+
+    def feed_deletion(self, kind: Kind, body: Object) -> None:
+        """Take in a deletion of our own."""
+        self._of(kind, body).feed_deletion(body)
+
+    def all(self) -> Iterator[Informer]:
+        """Each informer."""
+        return chain.from_iterable(self._informers.values())
+
+    async def synced(self) -> None:
+        """Wait until every cache is whole: nothing may be decided on half a picture."""
+        for informer in self.all():
+            await informer.synced.wait()
+
+    def _of(self, kind: Kind, body: Object) -> Informer:
+        namespace = key_of(body)[0]
+        return next(informer for informer in self._informers[kind] if informer.namespace in {"", namespace})

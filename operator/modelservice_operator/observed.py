@@ -1,0 +1,62 @@
+"""What there is, as far as the caches know: frozen, read once per reconciliation, judged by `status`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.errors import OperatorError
+
+POSTED = "modelservice.dev/posted"
+"""Key in a cached child: its managedFields hold fields that our POST set (see `cluster.apply`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A Deployment's progress in numbers (apps/v1, DeploymentStatus)."""
+
+    desired: int
+    replicas: int
+    ready: int
+    updated: int
+    available: int
+    observed: bool
+    """Whether the Deployment controller has seen the spec that these numbers are compared with."""
+    conditions: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, deployment: Mapping[str, Any]) -> "Rollout":
+        """Read a Deployment."""
+        status = deployment.get("status") or {}
+        return cls(
+            desired=deployment["spec"].get("replicas", 1),
+            replicas=status.get("replicas", 0),
+            ready=status.get("readyReplicas", 0),
+            updated=status.get("updatedReplicas", 0),
+            available=status.get("availableReplicas", 0),
+            observed=status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0),
+            conditions={condition["type"]: condition for condition in status.get("conditions") or ()},
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether every wanted pod is of the newest revision and available, and no other pod is left."""
+        return self.observed and self.updated == self.desired == self.replicas == self.available
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """A ModelService with what was found of it."""
+
+    service: ModelService
+    rollout: Rollout | None = None
+    load_balancer: str | None = None
+    """Address that a load balancer gave to the Service."""
+    failure: OperatorError | None = None
+    """Why the children are not as they should be."""
+
+
+def load_balancer_address(service: Mapping[str, Any] | None) -> str | None:
+    """Host name or IP address of a Service's load balancer, None while there is none."""
+    ingress = (((service or {}).get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+    return next((entry.get("hostname") or entry.get("ip") for entry in ingress), None)

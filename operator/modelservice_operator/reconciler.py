@@ -1,0 +1,142 @@
+"""observe -> build -> apply -> prune -> judge -> publish, for one key, from the caches alone."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from modelservice_operator.api.kinds import CHILD_KINDS, DEPLOYMENT, MODEL_SERVICE, SERVICE
+from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.cluster import Cluster
+from modelservice_operator.errors import InvalidSpec, OperatorError, Terminal
+from modelservice_operator.informer import Informers, Key, Object
+from modelservice_operator.observed import Observed, Rollout, load_balancer_address
+from modelservice_operator.resources import Desired, build
+from modelservice_operator.settings import Settings
+from modelservice_operator.status import judge, judge_invalid
+from modelservice_operator.workqueue import WorkQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one generation of a ModelService stands for: parsed and built once, not on every event."""
+
+    service: ModelService
+    children: tuple[Desired, ...]
+
+    @classmethod
+    def of(cls, body: Object) -> "Plan":
+        """Parse and build; InvalidSpec for what cannot be understood."""
+        service = ModelService.parse(body)
+        return cls(service, build(service))
+
+    def fits(self, metadata: dict[str, Any]) -> bool:
+        """Whether it was made from this very generation of this very object."""
+        own = self.service.metadata
+        return (own.uid, own.generation) == (metadata["uid"], metadata["generation"])
+
+
+class Reconciler:
+    """Brings one ModelService at a time to what it should be. Knows levels, not edges: no event reaches it."""
+
+    def __init__(
+        self,
+        informers: Informers,
+        cluster: Cluster,
+        queue: WorkQueue[Key],
+        settings: Settings,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._informers = informers
+        self._cluster = cluster
+        self._queue = queue
+        self._settings = settings
+        self._now = now
+        self._plans: dict[Key, Plan] = {}
+        self._written: dict[Key, float] = {}
+        """When the status was last written, by the monotonic clock."""
+
+    async def reconcile(self, key: Key) -> None:
+        """Do what is to be done for `key`; raise what kept it from being done, after it was reported in status."""
+        live = self._informers.get(MODEL_SERVICE, key)
+        if live is None:
+            self._forget(key)
+            return
+        if live["metadata"].get("deletionTimestamp"):
+            return  # the garbage collector follows the owner references
+        try:
+            plan = self._plan(key, live)
+        except InvalidSpec as error:
+            await self._report_invalid(key, live, error)
+            raise
+        failure = await self._converge(plan)
+        await self._report(key, plan, failure)
+        if failure is not None:
+            raise failure
+
+    def _plan(self, key: Key, live: Object) -> Plan:
+        plan = self._plans.get(key)
+        if plan is None or not plan.fits(live["metadata"]):
+            plan = self._plans[key] = Plan.of(live)
+        return plan
+
+    async def _converge(self, plan: Plan) -> OperatorError | None:
+        """Prune, then create and correct, all of it even when a part fails; return the failure that says most."""
+        wanted = {child.kind for child in plan.children}
+        # First the autoscaler goes, then the count is set: the other way round it could set it once more.
+        pruned = await asyncio.gather(
+            *(self._cluster.prune(kind, plan.service) for kind in CHILD_KINDS if kind not in wanted),
+            return_exceptions=True,
+        )
+        ensured = await asyncio.gather(
+            *(self._cluster.ensure(child, plan.service) for child in plan.children), return_exceptions=True
+        )
+        return _most_telling([result for result in (*pruned, *ensured) if result is not None])
+
+    async def _report(self, key: Key, plan: Plan, failure: OperatorError | None) -> None:
+        live = self._informers.get(MODEL_SERVICE, key)
+        if live is None or not plan.fits(live["metadata"]):
+            return  # changed meanwhile: the key is queued again, and a status of the old generation helps nobody
+        deployment = self._informers.get(DEPLOYMENT, key)
+        observed = Observed(
+            service=plan.service,
+            rollout=None if deployment is None else Rollout.of(deployment),
+            load_balancer=load_balancer_address(self._informers.get(SERVICE, key)),
+            failure=failure,
+        )
+        await self._publish(key, live, judge(observed, previous=live.get("status") or {}, now=self._now()))
+
+    async def _report_invalid(self, key: Key, live: Object, error: InvalidSpec) -> None:
+        previous = live.get("status") or {}
+        generation = live["metadata"]["generation"]
+        status = judge_invalid(error, generation=generation, previous=previous, now=self._now())
+        await self._publish(key, live, status)
+
+    async def _publish(self, key: Key, live: Object, status: dict[str, Any]) -> None:
+        """Write a status that differs; within the interval only for a new generation, else once it has passed."""
+        previous = live.get("status") or {}
+        if status == previous:
+            return
+        wait = self._written.get(key, 0.0) + self._settings.status_interval - time.monotonic()
+        if wait > 0 and previous.get("observedGeneration") == status["observedGeneration"]:
+            self._queue.add_after(key, wait)
+            return
+        self._written[key] = time.monotonic()
+        await self._cluster.put_status(live, status)
+
+    def _forget(self, key: Key) -> None:
+        self._plans.pop(key, None)
+        self._written.pop(key, None)
+        self._queue.forget(key)
+
+
+def _most_telling(results: list[BaseException]) -> OperatorError | None:
+    """The failure to report: a bug is raised as it is, what a person must heal goes before what heals by itself."""
+    for result in results:
+        if not isinstance(result, OperatorError):
+            raise result
+    failures = [result for result in results if isinstance(result, OperatorError)]
+    return next((failure for failure in failures if isinstance(failure, Terminal)), next(iter(failures), None))

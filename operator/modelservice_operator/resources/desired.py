@@ -1,0 +1,90 @@
+"""A child as it should be, and how it differs from the one that is there."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+
+from modelservice_operator.api.kinds import Kind
+from modelservice_operator.resources.metadata import HASH_ANNOTATION
+from modelservice_operator.resources.quantity import Quantity
+
+LIST_KEYS: Mapping[str, str] = {
+    "containers": "name",
+    "initContainers": "name",
+    "env": "name",
+    "ports": "name",
+    "volumes": "name",
+    "volumeMounts": "mountPath",
+    "imagePullSecrets": "name",
+    "ownerReferences": "uid",
+    "sysctls": "name",
+}
+"""Lists that others may add to, and the key that tells their items apart. Every other list is compared whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """One child: the configuration that is applied, and the count that only its creation carries."""
+
+    kind: Kind
+    body: Mapping[str, Any]
+    replicas: int | None = None
+    """Replicas that the object is created with; never part of what is applied later."""
+    fixed_replicas: bool = False
+    """Whether `replicas` is also to be kept afterwards (nobody else scales the object)."""
+
+    @classmethod
+    def of(cls, kind: Kind, body: dict[str, Any], *, replicas: int | None = None, fixed_replicas: bool = False) -> Self:
+        """`body` with its own hash as an annotation, by which a field that left the desired state is noticed."""
+        digest = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+        body["metadata"]["annotations"][HASH_ANNOTATION] = digest
+        return cls(kind, body, replicas, fixed_replicas)
+
+    def creation(self) -> dict[str, Any]:
+        """What is POSTed."""
+        if self.replicas is None:
+            return dict(self.body)
+        return {**self.body, "spec": {**self.body["spec"], "replicas": self.replicas}}
+
+    def difference(self, live: Mapping[str, Any]) -> str | None:
+        """Path of the first field of ours that `live` does not have as it should be; None when all are right."""
+        return next(_differences(self.body, live, ""), None)
+
+
+def _differences(want: object, have: object, path: str) -> Iterator[str]:
+    """Paths at which `have` lacks or contradicts `want`. What `have` has besides is somebody else's."""
+    match want:
+        case Quantity():
+            if not want.same_as(have):
+                yield path
+        case Mapping():
+            if not isinstance(have, Mapping):
+                yield path
+                return
+            for key, value in want.items():
+                yield from _differences(value, have.get(key), f"{path}.{key}")
+        case list():
+            yield from _list_differences(want, have, path)
+        case _:
+            if want != have:
+                yield path
+
+
+def _list_differences(want: Sequence[Any], have: object, path: str) -> Iterator[str]:
+    if not isinstance(have, list):
+        yield path
+        return
+    key = LIST_KEYS.get(path.rpartition(".")[2])
+    if key is None:
+        if len(want) != len(have):
+            yield path
+            return
+        for index, (wanted, found) in enumerate(zip(want, have, strict=True)):
+            yield from _differences(wanted, found, f"{path}[{index}]")
+        return
+    by_key = {item.get(key): item for item in have}
+    for item in want:
+        yield from _differences(item, by_key.get(item[key]), f"{path}[{item[key]}]")

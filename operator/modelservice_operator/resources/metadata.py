@@ -1,0 +1,49 @@
+"""The one author of names, labels, selectors and owner references."""
+
+from typing import Any
+
+from modelservice_operator.api.kinds import MODEL_SERVICE, Kind
+from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.settings import FIELD_MANAGER
+
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={FIELD_MANAGER}"
+HASH_ANNOTATION = "modelservice.dev/desired-hash"
+OWNER_ANNOTATION = "modelservice.dev/owner-uid"
+PORT_NAME = "http"
+
+
+def selector(service: ModelService) -> dict[str, str]:
+    """Labels by which the pods are found. A Deployment's selector is immutable, so only the name goes in."""
+    return {"app.kubernetes.io/name": "modelservice", "app.kubernetes.io/instance": service.metadata.name}
+
+
+def labels(service: ModelService) -> dict[str, str]:
+    """Labels of every child and pod; nothing is copied from the ModelService's own labels."""
+    return selector(service) | {MANAGED_BY_LABEL: FIELD_MANAGER, "app.kubernetes.io/part-of": "modelservice"}
+
+
+def child_metadata(service: ModelService, *, annotations: dict[str, str] | None = None) -> dict[str, Any]:
+    """Metadata of a child: the ModelService's own name, so that one name finds everything."""
+    owner = service.metadata
+    return {
+        "name": owner.name,
+        "namespace": owner.namespace,
+        "labels": labels(service),
+        "annotations": {**(annotations or {}), OWNER_ANNOTATION: owner.uid},
+        "ownerReferences": [
+            {
+                "apiVersion": MODEL_SERVICE.api_version,
+                "kind": MODEL_SERVICE.kind,
+                "name": owner.name,
+                "uid": owner.uid,
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ],
+    }
+
+
+def type_meta(kind: Kind) -> dict[str, str]:
+    """`apiVersion` and `kind` of an object."""
+    return {"apiVersion": kind.api_version, "kind": kind.kind}

@@ -1,0 +1,114 @@
+"""The running operator: caches, workers and the resync, wired once and supervised together."""
+
+import asyncio
+import gc
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from modelservice_operator.api.kinds import CHILD_KINDS, MODEL_SERVICE, Kind
+from modelservice_operator.cluster import Cluster, reduce_child, reduce_service
+from modelservice_operator.connection import Connection, Credentials
+from modelservice_operator.errors import OperatorError, Terminal, Transient
+from modelservice_operator.informer import Informer, Informers, Key, Object, key_of
+from modelservice_operator.reconciler import Reconciler
+from modelservice_operator.resources.metadata import MANAGED_SELECTOR
+from modelservice_operator.settings import Settings
+from modelservice_operator.workqueue import Priority, WorkQueue
+
+logger = logging.getLogger(__name__)
+
+_TERMINAL_PAUSE = 30.0
+"""Objects that do not belong to us send no event when they go: what only a person can heal is looked at slowly."""
+_GC_THRESHOLD = (50_000, 50, 100)
+
+
+class Runtime:
+    """One operator process. `run` ends only with an exception."""
+
+    def __init__(self, load_credentials: Callable[[], Credentials], settings: Settings) -> None:
+        self._settings = settings
+        self._complete = False
+        """Whether all caches are whole. What they hold before is merely looked at again."""
+        self._queue: WorkQueue[Key] = WorkQueue()
+        self._connection = Connection(load_credentials, settings)
+        self._informers = Informers({kind: self._make(kind) for kind in (MODEL_SERVICE, *CHILD_KINDS)})
+        cluster = Cluster(self._connection, self._informers)
+        self._reconciler = Reconciler(self._informers, cluster, self._queue, settings)
+
+    async def run(self) -> None:
+        """List, watch and reconcile for ever."""
+        async with self._connection, asyncio.TaskGroup() as tasks:
+            for informer in self._informers.all():
+                tasks.create_task(informer.run(), name=f"informer {informer.kind.plural}")
+            await self._informers.synced()
+            self._complete = True
+            # What is cached now mostly stays: the collector need not walk through it again and again.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*_GC_THRESHOLD)
+            logger.info("All caches are complete: %d objects wait.", len(self._queue))
+            for number in range(self._settings.workers):
+                tasks.create_task(self._work(), name=f"worker {number}")
+            tasks.create_task(self._resync(), name="resync")
+
+    def health(self) -> dict[str, float | int]:
+        """Figures for the health endpoint: keys that wait, and the age of the last word of each watch in seconds."""
+        now = time.monotonic()
+        ages = {f"{it.kind.plural}_seconds": round(now - it.last_contact, 1) for it in self._informers.all()}
+        return {"queue": len(self._queue), **ages}
+
+    def _make(self, kind: Kind) -> list[Informer]:
+        return [self._informer(kind, namespace) for namespace in self._settings.namespaces or ("",)]
+
+    def _informer(self, kind: Kind, namespace: str) -> Informer:
+        ours = kind is MODEL_SERVICE
+        return Informer(
+            kind,
+            self._connection,
+            self._settings,
+            namespace=namespace,
+            selector="" if ours else MANAGED_SELECTOR,
+            reduce=reduce_service if ours else reduce_child,
+            changed=self._changed,
+        )
+
+    def _changed(self, body: Object) -> None:
+        # A child carries the name of its ModelService.
+        self._queue.add(key_of(body), Priority.LIVE if self._complete else Priority.RESYNC)
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            try:
+                await self._reconciler.reconcile(key)
+            except OperatorError as error:
+                self._put_back(key, error)
+            except Exception:
+                pause = self._queue.retry(key)
+                logger.exception("%s/%s: a bug of the operator; tried again in %.1f s", *key, pause)
+            except asyncio.CancelledError:
+                self._queue.done(key)
+                raise
+            else:
+                self._queue.done(key)
+
+    def _put_back(self, key: Key, error: OperatorError) -> None:
+        match error:
+            case Transient():
+                after = error.retry_after
+            case Terminal():
+                after = _TERMINAL_PAUSE
+            case _:
+                after = None
+        pause = self._queue.retry(key, after=after)
+        logger.warning("%s/%s: %s Tried again in %.1f s.", *key, error, pause)
+
+    async def _resync(self) -> None:
+        """Look at every object again, spread over the interval so that no burst arises."""
+        while True:
+            await asyncio.sleep(self._settings.resync_interval * random.uniform(0.9, 1.1))  # noqa: S311
+            for key in self._informers.keys(MODEL_SERVICE):
+                self._queue.add(key, Priority.RESYNC)
+                await asyncio.sleep(0)

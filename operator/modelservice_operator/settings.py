@@ -1,0 +1,30 @@
+"""What an administrator can set, as one frozen value. Nothing here reads the environment: the command line does."""
+
+from dataclasses import dataclass
+
+FIELD_MANAGER = "modelservice-operator"
+"""The field manager of every write, the value of the managed-by label and the name in the user agent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Run-time settings of one operator process. Times are seconds."""
+
+    namespaces: tuple[str, ...] = ()
+    """Namespaces that are served; empty means all of them."""
+    workers: int = 8
+    """Objects that are reconciled at the same time. 4 to 8 connections saturate an API server of two cores."""
+    resync_interval: float = 600.0
+    """How often every cached object is looked at again. It costs no request while nothing differs."""
+    status_interval: float = 1.0
+    """Least time between two status writes of one object, so that a rollout does not cost a write per event."""
+    request_timeout: float = 30.0
+    connect_timeout: float = 10.0
+    watch_silence: float = 75.0
+    """A watch that says nothing for so long is dead: the API server sends a bookmark about every minute."""
+    watch_timeout: tuple[int, int] = (290, 590)
+    """Range from which the length of a watch is drawn, so that many watches do not end together."""
+    page_size: int = 500
+    probe_host: str = "0.0.0.0"  # noqa: S104 - the kubelet asks from outside the pod
+    probe_port: int = 8080
+    """Port of /healthz; 0 serves no health endpoint."""

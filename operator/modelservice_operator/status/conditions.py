@@ -1,0 +1,39 @@
+"""metav1.Condition: building, and merging with the previous ones so that a transition time moves only on a flip."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from modelservice_operator.status.policies import Verdict
+from modelservice_operator.status.reasons import ConditionType
+
+Condition = dict[str, Any]
+
+LONGEST_MESSAGE = 1024
+"""A message is read in a terminal; the schema would allow more."""
+
+
+def condition(kind: ConditionType, *, status: bool, verdict: Verdict, generation: int) -> Condition:
+    """One condition, still without its transition time."""
+    message = verdict.message
+    if len(message) > LONGEST_MESSAGE:
+        message = message[: LONGEST_MESSAGE - 1] + "…"
+    return {
+        "type": str(kind),
+        "status": "True" if status else "False",
+        "observedGeneration": generation,
+        "reason": str(verdict.reason),
+        "message": message,
+    }
+
+
+def merge(*, previous: Iterable[Mapping[str, Any]], current: Iterable[Condition], now: datetime) -> list[Condition]:
+    """`current` with transition times: the previous one while the status is the same, `now` (UTC) otherwise."""
+    before = {old["type"]: old for old in previous}
+    return [entry | {"lastTransitionTime": _since(before.get(entry["type"]), entry, now)} for entry in current]
+
+
+def _since(old: Mapping[str, Any] | None, new: Condition, now: datetime) -> str:
+    if old is not None and old.get("status") == new["status"] and old.get("lastTransitionTime"):
+        return str(old["lastTransitionTime"])
+    return now.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,102 @@
+"""Named checks of what was observed. In a chain the first violation speaks."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from modelservice_operator.errors import Forbidden, InvalidSpec, NameConflict, OperatorError, Rejected
+from modelservice_operator.observed import Observed
+from modelservice_operator.status.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a policy found: one word for programs, a sentence for people."""
+
+    reason: Reason
+    message: str
+    stalled: bool = False
+    """No retry can heal it: a person has to act."""
+
+
+Policy = Callable[[Observed], Verdict | None]
+
+
+def first_violation(policies: Iterable[Policy], observed: Observed) -> Verdict | None:
+    """The verdict of the first policy that has one."""
+    return next((verdict for policy in policies if (verdict := policy(observed)) is not None), None)
+
+
+def children_failed(observed: Observed) -> Verdict | None:
+    """A child could not be brought to what it should be."""
+    return None if observed.failure is None else verdict_on(observed.failure)
+
+
+def verdict_on(failure: OperatorError) -> Verdict:
+    """How an error of the tree reads in status."""
+    match failure:
+        case InvalidSpec():
+            return Verdict(Reason.INVALID_SPEC, str(failure), stalled=True)
+        case NameConflict():
+            return Verdict(Reason.NAME_CONFLICT, str(failure), stalled=True)
+        case Forbidden():
+            return Verdict(Reason.FORBIDDEN, str(failure))
+        case Rejected():
+            return Verdict(Reason.REJECTED, str(failure))
+        case _:
+            return Verdict(Reason.RETRYING, str(failure))
+
+
+def deployment_pending(observed: Observed) -> Verdict | None:
+    """The Deployment is not there, or its controller has not looked at it."""
+    if observed.rollout is None:
+        return Verdict(Reason.DEPLOYMENT_PENDING, "The Deployment is not created yet.")
+    if not observed.rollout.observed:
+        return Verdict(Reason.DEPLOYMENT_PENDING, "The Deployment controller has not seen the newest revision yet.")
+    return None
+
+
+def deadline_exceeded(observed: Observed) -> Verdict | None:
+    """The Deployment gave up waiting."""
+    progressing = observed.rollout and observed.rollout.conditions.get("Progressing")
+    if not progressing or progressing.get("reason") != Reason.PROGRESS_DEADLINE_EXCEEDED:
+        return None
+    return Verdict(
+        Reason.PROGRESS_DEADLINE_EXCEEDED,
+        f"The rollout made no progress within its deadline: {_counts(observed)}. Look at the pods' events and logs.",
+        stalled=True,
+    )
+
+
+def pods_refused(observed: Observed) -> Verdict | None:
+    """The ReplicaSet cannot create its pods."""
+    failure = observed.rollout and observed.rollout.conditions.get("ReplicaFailure")
+    if not failure or failure.get("status") != "True":
+        return None
+    return Verdict(Reason.REPLICA_FAILURE, f"Pods cannot be created: {failure.get('message', 'no reason given')}")
+
+
+def rollout_in_progress(observed: Observed) -> Verdict | None:
+    """Not every replica is new and available, or old ones are left."""
+    rollout = observed.rollout
+    if rollout is None or rollout.complete:
+        return None
+    return Verdict(Reason.ROLLOUT_IN_PROGRESS, f"{_counts(observed)}.")
+
+
+def _counts(observed: Observed) -> str:
+    rollout = observed.rollout
+    if rollout is None:
+        return "there are no replicas"
+    text = f"{min(rollout.available, rollout.updated)} of {rollout.desired} replicas of this revision are available"
+    old = rollout.replicas - rollout.updated
+    return text + (f", {old} of an earlier revision {'is' if old == 1 else 'are'} left" if old > 0 else "")
+
+
+READY: tuple[Policy, ...] = (
+    children_failed,
+    deployment_pending,
+    deadline_exceeded,
+    pods_refused,
+    rollout_in_progress,
+)
+"""Everything that keeps a ModelService from being ready, most telling first."""

@@ -1,0 +1,114 @@
+"""A queue of keys: each at most once in it, each in at most one hand, failures again after a growing, jittered pause.
+
+It knows nothing of Kubernetes. Not thread-safe: one event loop.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Hashable
+from enum import IntEnum
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 60.0
+_MOST_DOUBLINGS = 16
+
+
+class Priority(IntEnum):
+    """Which of two waiting keys is taken first."""
+
+    LIVE = 0
+    """Something happened to it."""
+    RESYNC = 1
+    """It is merely looked at again."""
+
+
+class WorkQueue(Generic[K]):
+    """`add` from anywhere, `get` and `done` (or `retry`) in each worker."""
+
+    def __init__(self, *, jitter: random.Random | None = None) -> None:
+        self._ready: dict[Priority, deque[K]] = {priority: deque() for priority in Priority}
+        self._dirty: dict[K, Priority] = {}
+        self._busy: set[K] = set()
+        self._failures: dict[K, int] = {}
+        self._later: dict[K, asyncio.TimerHandle] = {}
+        self._wake = asyncio.Event()
+        self._jitter = jitter or random.Random()  # noqa: S311 - spreads retries, guards nothing
+
+    def __len__(self) -> int:
+        """Keys that wait for a worker now."""
+        return len(self._dirty)
+
+    def add(self, key: K, priority: Priority = Priority.LIVE) -> None:
+        """Have `key` looked at. While it is in a hand it waits; what waits already may only move ahead."""
+        known = self._dirty.get(key)
+        if known is not None and known <= priority:
+            return
+        self._dirty[key] = priority
+        if key not in self._busy:
+            self._offer(key, priority)
+
+    def add_after(self, key: K, seconds: float) -> None:
+        """Have `key` looked at in `seconds`; an earlier appointment stands."""
+        loop = asyncio.get_running_loop()
+        appointed = self._later.get(key)
+        if appointed is not None:
+            if appointed.when() <= loop.time() + seconds:
+                return
+            appointed.cancel()
+        self._later[key] = loop.call_later(seconds, self._due, key)
+
+    async def get(self) -> K:
+        """Wait for a key and take it; `done` or `retry` gives it back."""
+        while True:
+            for priority, ready in self._ready.items():
+                while ready:
+                    key = ready.popleft()
+                    if self._dirty.get(key) is priority and key not in self._busy:
+                        return self._take(key)
+            self._wake.clear()
+            await self._wake.wait()
+
+    def done(self, key: K) -> None:
+        """Give `key` back after success: its failures are forgotten."""
+        self._failures.pop(key, None)
+        self._release(key)
+
+    def retry(self, key: K, *, after: float | None = None) -> float:
+        """Give `key` back after a failure and return the seconds until it is tried again.
+
+        `after`: the pause that somebody (a server, a slow retry) asked for; None doubles the last one, up to a minute.
+        """
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        pause = FIRST_PAUSE * 2 ** min(failures - 1, _MOST_DOUBLINGS) if after is None else after
+        pause = min(pause, LONGEST_PAUSE) * self._jitter.uniform(0.8, 1.2)
+        self.add_after(key, pause)
+        self._release(key)
+        return pause
+
+    def forget(self, key: K) -> None:
+        """Drop the appointment and the failures of a key that is gone for good."""
+        self._failures.pop(key, None)
+        if (appointed := self._later.pop(key, None)) is not None:
+            appointed.cancel()
+
+    def _take(self, key: K) -> K:
+        del self._dirty[key]
+        self._busy.add(key)
+        return key
+
+    def _due(self, key: K) -> None:
+        self._later.pop(key, None)
+        self.add(key)
+
+    def _offer(self, key: K, priority: Priority) -> None:
+        self._ready[priority].append(key)
+        self._wake.set()
+
+    def _release(self, key: K) -> None:
+        self._busy.discard(key)
+        if (priority := self._dirty.get(key)) is not None:
+            self._offer(key, priority)

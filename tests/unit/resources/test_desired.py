@@ -1,0 +1,98 @@
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelservice_operator.resources import Desired, build
+from modelservice_operator.resources.autoscaler import build_autoscaler
+from modelservice_operator.resources.deployment import build_deployment
+from modelservice_operator.resources.metadata import HASH_ANNOTATION, selector
+from modelservice_operator.resources.quantity import amount
+from tests.support.objects import a_model_service
+
+
+def live_copy(desired: Desired) -> Any:
+    return copy.deepcopy(desired.creation())
+
+
+def test_what_was_created_does_not_differ() -> None:
+    for child in build(a_model_service().autoscaled(high=3).parsed()):
+        assert child.difference(live_copy(child)) is None
+
+
+def test_what_others_add_is_theirs() -> None:
+    desired = build_deployment(a_model_service().parsed())
+    live = live_copy(desired)
+    live["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = "3"
+    pod = live["spec"]["template"]["spec"]
+    pod["containers"].append({"name": "sidecar"})
+    pod["containers"][0]["env"].append({"name": "INJECTED", "value": "1"})
+    pod["containers"].reverse()
+    pod["dnsPolicy"] = "ClusterFirst"
+    live["spec"]["replicas"] = 7
+    assert desired.difference(live) is None
+
+
+@pytest.mark.parametrize(("given_amount", "shown"), [("1000m", "1"), ("0.5", "500m"), ("1024Mi", "1Gi"), ("1e3", "1k")])
+def test_quantities_are_compared_by_value(given_amount: str, shown: str) -> None:
+    desired = build_deployment(a_model_service().having(resources={"limits": {"memory": given_amount}}).parsed())
+    live = live_copy(desired)
+    live["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] = shown
+    assert desired.difference(live) is None
+
+
+def test_text_that_looks_like_a_quantity_is_text() -> None:
+    desired = build_deployment(a_model_service().having(env=[{"name": "A", "value": "1000m"}]).parsed())
+    live = live_copy(desired)
+    live["spec"]["template"]["spec"]["containers"][0]["env"][-1]["value"] = "1"
+    assert desired.difference(live) == ".spec.template.spec.containers[model].env[A].value"
+
+
+def test_a_field_that_left_the_desired_state_is_noticed_by_the_hash() -> None:
+    before = build_deployment(a_model_service().having(env=[{"name": "A", "value": "1"}]).parsed())
+    after = build_deployment(a_model_service().parsed())
+    assert after.difference(live_copy(before)) == f".metadata.annotations.{HASH_ANNOTATION}"
+
+
+def test_atomic_lists_are_compared_whole() -> None:
+    desired = build_autoscaler(a_model_service().autoscaled(high=3).parsed())
+    assert desired is not None
+    live = live_copy(desired)
+    live["spec"]["metrics"].append({"type": "Resource"})
+    assert desired.difference(live) == ".spec.metrics"
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every leaf of a built object."""
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    below = [leaf for key, child in children for leaf in paths(child, (*path, key))]
+    return below or [path]
+
+
+@given(st.data())
+def test_each_leaf_that_changes_or_goes_is_a_difference(data: st.DataObject) -> None:
+    children = build(a_model_service().having(env=[{"name": "A", "value": "1"}]).autoscaled(high=3).parsed())
+    desired = data.draw(st.sampled_from(children))
+    *parents, last = data.draw(st.sampled_from(paths(desired.body)))
+    live = live_copy(desired)
+    node = live
+    for step in parents:
+        node = node[step]
+    if data.draw(st.booleans()):
+        node[last] = "changed by somebody"
+    else:
+        del node[last]
+    assert desired.difference(live) is not None
+
+
+@given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=63), st.integers(0, 10_000))
+def test_building_is_deterministic_and_the_selector_depends_on_the_name_alone(name: str, replicas: int) -> None:
+    service = a_model_service().named(name).having(replicas=replicas)
+    assert build(service.parsed()) == build(service.parsed())
+    assert selector(service.parsed()) == selector(a_model_service().named(name).parsed())
+
+
+def test_what_is_no_quantity_has_no_amount() -> None:
+    assert amount("many") is None

@@ -1,0 +1,39 @@
+"""Whole objects, read by people: tests/golden/<name>.yaml holds a ModelService, <name>.children.yaml what it stands for.
+
+`make golden` rewrites the latter; the diff is the review.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes.client import ApiClient, V1Deployment, V1Service, V2HorizontalPodAutoscaler
+
+from modelservice_operator.cli import main
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+CASES = sorted(path for path in GOLDEN.glob("*.yaml") if not path.name.endswith(".children.yaml"))
+MODELS: dict[str, Any] = {
+    "Deployment": V1Deployment,
+    "Service": V1Service,
+    "HorizontalPodAutoscaler": V2HorizontalPodAutoscaler,
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
+def test_children_are_as_reviewed(case: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["render", str(case)]) == 0
+    rendered = capsys.readouterr().out
+    expected = case.with_suffix(".children.yaml")
+    if os.environ.get("GOLDEN") == "write":
+        expected.write_text(rendered)
+    assert rendered == expected.read_text()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
+def test_every_field_is_one_that_kubernetes_knows(case: Path) -> None:
+    for body in yaml.safe_load_all(case.with_suffix(".children.yaml").read_text()):
+        known = ApiClient().sanitize_for_serialization(MODELS[body["kind"]].model_validate(body))
+        assert known == body

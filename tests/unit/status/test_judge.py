@@ -1,0 +1,178 @@
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelservice_operator.errors import Forbidden, InvalidSpec, NameConflict, OperatorError, Rejected, Unreachable
+from modelservice_operator.observed import Observed, Rollout, load_balancer_address
+from modelservice_operator.status import judge, judge_invalid
+from tests.support.objects import a_model_service
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SERVICE = a_model_service().of_generation(3).parsed()
+
+
+def a_rollout(**changes: Any) -> Rollout:
+    """Two replicas, done."""
+    done = {"desired": 2, "replicas": 2, "ready": 2, "updated": 2, "available": 2, "observed": True, "conditions": {}}
+    return Rollout(**(done | changes))
+
+
+def status(rollout: Rollout | None = None, **changes: Any) -> dict[str, Any]:
+    return judge(Observed(service=SERVICE, rollout=rollout, **changes), previous={}, now=NOW)
+
+
+def conditions(found: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    return {entry["type"]: (entry["status"], entry["reason"]) for entry in found["conditions"]}
+
+
+def message(found: dict[str, Any], kind: str = "Ready") -> str:
+    return next(entry["message"] for entry in found["conditions"] if entry["type"] == kind)
+
+
+def test_done() -> None:
+    found = status(a_rollout())
+    assert conditions(found) == {
+        "Ready": ("True", "RolloutComplete"),
+        "Available": ("True", "MinimumReplicasAvailable"),
+        "Progressing": ("True", "RolloutComplete"),
+    }
+    assert found["observedGeneration"] == 3
+    assert found["url"] == found["address"]["url"] == "http://iris.ml.svc"
+    assert found["selector"] == "app.kubernetes.io/name=modelservice,app.kubernetes.io/instance=iris"
+    assert (found["replicas"], found["readyReplicas"], found["desiredReplicas"]) == (2, 2, 2)
+
+
+def test_nothing_there_yet() -> None:
+    found = status()
+    assert conditions(found)["Ready"] == ("False", "DeploymentPending")
+    assert conditions(found)["Reconciling"] == ("True", "DeploymentPending")
+    assert conditions(found)["Available"] == ("False", "NoReplicasAvailable")
+
+
+@pytest.mark.parametrize(
+    ("rollout", "sentence"),
+    [
+        (a_rollout(available=1), "1 of 2 replicas of this revision are available."),
+        (
+            a_rollout(replicas=3, updated=1, available=3),
+            "1 of 2 replicas of this revision are available, 2 of an earlier revision are left.",
+        ),
+        (
+            a_rollout(replicas=3),
+            "2 of 2 replicas of this revision are available, 1 of an earlier revision is left.",
+        ),
+    ],
+)
+def test_on_the_way(rollout: Rollout, sentence: str) -> None:
+    found = status(rollout)
+    assert conditions(found)["Ready"] == ("False", "RolloutInProgress")
+    assert message(found) == sentence
+
+
+def test_an_unseen_revision_is_never_ready() -> None:
+    assert conditions(status(a_rollout(observed=False)))["Ready"] == ("False", "DeploymentPending")
+
+
+def test_an_earlier_revision_that_serves_is_available_though_not_ready() -> None:
+    found = conditions(status(a_rollout(replicas=3, updated=1, available=2)))
+    assert found["Available"][0] == "True"
+    assert found["Ready"][0] == "False"
+
+
+def test_a_rollout_that_gave_up_is_stalled() -> None:
+    gave_up = {"Progressing": {"status": "False", "reason": "ProgressDeadlineExceeded"}}
+    found = conditions(status(a_rollout(available=0, conditions=gave_up)))
+    assert found["Stalled"] == ("True", "ProgressDeadlineExceeded")
+    assert found["Progressing"][0] == "False"
+    assert "Reconciling" not in found
+
+
+def test_refused_pods_are_told_in_the_server_s_words() -> None:
+    refused = {"ReplicaFailure": {"status": "True", "message": "exceeded quota: compute"}}
+    found = status(a_rollout(available=0, replicas=0, updated=0, conditions=refused))
+    assert conditions(found)["Ready"] == ("False", "ReplicaFailure")
+    assert message(found) == "Pods cannot be created: exceeded quota: compute"
+
+
+def test_no_replicas_wanted_is_as_asked_for_but_serves_nothing() -> None:
+    found = conditions(status(a_rollout(desired=0, replicas=0, ready=0, updated=0, available=0)))
+    assert found["Ready"] == ("True", "ScaledToZero")
+    assert found["Available"] == ("False", "NoReplicasAvailable")
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason", "kind"),
+    [
+        (NameConflict("taken"), "NameConflict", "Stalled"),
+        (InvalidSpec("odd"), "InvalidSpec", "Stalled"),
+        (Forbidden("no"), "Forbidden", "Reconciling"),
+        (Rejected("no", status=422), "Rejected", "Reconciling"),
+        (Unreachable("no answer"), "Retrying", "Reconciling"),
+    ],
+)
+def test_a_failure_speaks_before_the_rollout(failure: OperatorError, reason: str, kind: str) -> None:
+    found = status(a_rollout(), failure=failure)
+    assert conditions(found)["Ready"] == ("False", reason)
+    assert conditions(found)[kind] == ("True", reason)
+    assert message(found) == str(failure)
+
+
+def test_a_transition_time_moves_only_with_the_status() -> None:
+    first = status(a_rollout(available=1))
+    later = NOW + timedelta(hours=1)
+    same = judge(Observed(service=SERVICE, rollout=a_rollout(available=0)), previous=first, now=later)
+    flipped = judge(Observed(service=SERVICE, rollout=a_rollout()), previous=first, now=later)
+    times = [{entry["type"]: entry["lastTransitionTime"] for entry in found["conditions"]} for found in (same, flipped)]
+    assert times[0]["Ready"] == "2026-01-02T03:04:05Z"
+    assert times[1]["Ready"] == "2026-01-02T04:04:05Z"
+
+
+def test_what_cannot_be_understood_keeps_its_numbers() -> None:
+    before = status(a_rollout())
+    found = judge_invalid(InvalidSpec("spec.image: missing"), generation=4, previous=before, now=NOW)
+    assert found["observedGeneration"] == 4
+    assert found["readyReplicas"] == 2
+    assert conditions(found) == {"Ready": ("False", "InvalidSpec"), "Stalled": ("True", "InvalidSpec")}
+
+
+def test_a_long_message_is_cut() -> None:
+    assert len(message(status(a_rollout(), failure=Unreachable("x" * 5000)))) == 1024
+
+
+def test_the_load_balancer_s_address_is_the_url() -> None:
+    ingress = {"status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}}}
+    assert load_balancer_address(ingress) == "198.51.100.7"
+    assert load_balancer_address({"status": {}}) is None
+    assert status(a_rollout(), load_balancer="198.51.100.7")["url"] == "http://198.51.100.7"
+
+
+counts = st.integers(0, 4)
+rollouts = st.builds(
+    Rollout,
+    desired=counts,
+    replicas=counts,
+    ready=counts,
+    updated=counts,
+    available=counts,
+    observed=st.booleans(),
+    conditions=st.dictionaries(
+        st.sampled_from(["Progressing", "ReplicaFailure", "Available"]),
+        st.fixed_dictionaries(
+            {"status": st.sampled_from(["True", "False"]), "reason": st.sampled_from(["ProgressDeadlineExceeded", "X"])}
+        ),
+    ),
+)
+
+
+@given(rollouts, st.one_of(st.none(), st.builds(Unreachable, st.text())))
+def test_judging_is_total_and_ready_means_complete(rollout: Rollout, failure: OperatorError | None) -> None:
+    found = status(rollout, failure=failure)
+    ready = conditions(found)["Ready"][0] == "True"
+    assert not ready or (rollout.complete and failure is None)
+    # kstatus: in progress or stalled is said exactly while it is not ready.
+    assert ({"Reconciling", "Stalled"} & conditions(found).keys() != set()) is not ready
+    assert all(entry["reason"] and entry["observedGeneration"] == 3 for entry in found["conditions"])
+    assert judge(Observed(service=SERVICE, rollout=rollout, failure=failure), previous=found, now=NOW) == found
