@@ -8,7 +8,7 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
-from modelservice_operator.api.kinds import MODEL_SERVICE, Kind
+from modelservice_operator.api.kinds import MODEL_SERVICE, SERVICE, Kind
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.connection import APPLY, JSON_PATCH, MERGE_PATCH, Connection
 from modelservice_operator.errors import Absent, Conflict, NameConflict, Rejected
@@ -118,8 +118,21 @@ class Cluster:
         except Rejected as error:
             if error.status == _UNPROCESSABLE and "metadata.uid" in str(error):
                 raise Conflict(f"{desired.kind.kind} {key[1]} was replaced meanwhile.") from error
-            raise
+            if desired.kind is not SERVICE:
+                raise
+            answer = await self._replace_ports(desired, key, live)
         return self._taken(desired.kind, answer)
+
+    async def _replace_ports(self, desired: Desired, key: Key, live: Object) -> Object:
+        """Give a Service back its list of ports whole.
+
+        An apply cannot: a port whose number somebody changed is another item to it, and two items of one name are
+        refused.
+        """
+        metadata = {"uid": live["metadata"]["uid"]}
+        body = {"metadata": metadata, "spec": {"ports": desired.body["spec"]["ports"]}}
+        path = desired.kind.path(namespace=key[0], name=key[1])
+        return await self._connection.request("PATCH", path, body=body, content_type=MERGE_PATCH, params=_BY_US)
 
     async def _hand_over(self, kind: Kind, key: Key) -> None:
         """Turn the fields that our POST set into applied ones: an apply never removes what an Update owns.

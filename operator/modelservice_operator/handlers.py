@@ -65,6 +65,8 @@ class Shell:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+        # kopf waits 5 s for the task that waits for this flag.
+        self.stop.set()
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled():

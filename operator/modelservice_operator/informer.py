@@ -73,6 +73,8 @@ class Informer:
         self._connection = connection
         self._settings = settings
         self._path = kind.path(namespace=namespace)
+        self._type = {"apiVersion": kind.api_version, "kind": kind.kind}
+        """What the items of a list lack, though objects of events have it."""
         self._params = {"labelSelector": selector} if selector else {}
         self._reduce = reduce
         self._changed = changed
@@ -137,8 +139,8 @@ class Informer:
         params = self._params | {"limit": str(self._settings.page_size)}
         while True:
             page = await self._connection.request("GET", self._path, params=params)
-            for body in page.get("items") or ():
-                # Items of a list carry neither apiVersion nor kind.
+            for item in page.get("items") or ():
+                body = self._type | item
                 self.feed(body)
                 seen.add(key_of(body))
             metadata = page["metadata"]

@@ -138,8 +138,9 @@ async def test_no_key_is_ever_in_two_hands(queue: WorkQueue[str]) -> None:
         added[key] = step
         if chance.random() < 0.3:
             await asyncio.sleep(0)
-    while len(queue) or hands:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while len(queue) or hands:  # noqa: ASYNC110 - the workers' own state is what is waited for
+            await asyncio.sleep(0)
     for worker in workers:
         worker.cancel()
     results = await asyncio.gather(*workers, return_exceptions=True)

@@ -69,7 +69,6 @@ def _int_or_string(schema: Schema) -> Schema:
     if schema.get("x-kubernetes-int-or-string"):
         schema.pop("type", None)
         schema["anyOf"] = [{"type": "integer"}, {"type": "string"}]
-        schema.pop("maxLength", None)
     return schema
 
 

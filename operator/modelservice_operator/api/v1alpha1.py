@@ -56,7 +56,14 @@ Quantity = Annotated[
     Field(
         max_length=64,
         pattern=r"^([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+|[mkMGTPE]|[KMGTPE]i)?$",
-        json_schema_extra={"x-kubernetes-int-or-string": True},
+        # The API server does not match the pattern of an int-or-string, so a rule says it once more.
+        json_schema_extra={"x-kubernetes-int-or-string": True}
+        | cel(
+            (
+                "type(self) == int ? self >= 0 : isQuantity(self) && !quantity(self).isLessThan(quantity('0'))",
+                "must be a quantity of at least 0, such as 500m, 2 or 1.5Gi",
+            )
+        ),
     ),
 ]
 

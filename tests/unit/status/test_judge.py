@@ -16,7 +16,8 @@ SERVICE = a_model_service().of_generation(3).parsed()
 
 def a_rollout(**changes: Any) -> Rollout:
     """Two replicas, done."""
-    done = {"desired": 2, "replicas": 2, "ready": 2, "updated": 2, "available": 2, "observed": True, "conditions": {}}
+    counts = dict.fromkeys(("desired", "replicas", "ready", "updated", "available"), 2)
+    done: dict[str, Any] = {**counts, "observed": True, "conditions": {}}
     return Rollout(**(done | changes))
 
 
@@ -29,7 +30,7 @@ def conditions(found: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 
 def message(found: dict[str, Any], kind: str = "Ready") -> str:
-    return next(entry["message"] for entry in found["conditions"] if entry["type"] == kind)
+    return next(str(entry["message"]) for entry in found["conditions"] if entry["type"] == kind)
 
 
 def test_done() -> None:

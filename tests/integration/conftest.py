@@ -1,0 +1,49 @@
+"""The operator on a real control plane with simulated nodes, under exactly the role that manifests/ gives it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import Cluster
+from tests.support.audit import AuditTrail
+from tests.support.installation import ACCOUNT, NAMESPACE, USER, install_without_operator
+from tests.support.operator import OperatorProcess, running_operator
+from tests.support.world import World
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs the control plane."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.control_plane)
+
+
+@pytest.fixture(scope="session")
+def operator_kubeconfig(control_plane: Cluster) -> Path:
+    """Credentials of the operator's own service account."""
+    install_without_operator(control_plane)
+    return control_plane.service_account_kubeconfig(NAMESPACE, ACCOUNT)
+
+
+@pytest.fixture(scope="module")
+def operator(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    """A running operator, one a module."""
+    log = tmp_path_factory.mktemp("operator") / "operator.log"
+    with running_operator(operator_kubeconfig, log) as operator:
+        yield operator
+
+
+@pytest.fixture(scope="module")
+def world(control_plane: Cluster, namespace: str, operator: OperatorProcess) -> World:
+    """The module's namespace."""
+    return World(control_plane, namespace, lambda: operator.log)
+
+
+@pytest.fixture
+def audit(control_plane: Cluster, operator: OperatorProcess) -> AuditTrail:
+    """The operator's requests from the start of the test."""
+    assert operator.running
+    return AuditTrail(control_plane, USER)

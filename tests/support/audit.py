@@ -1,0 +1,60 @@
+"""Requests as the API server counted them: the audit log is the only source of write counts."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Self
+
+from tests.cluster import Cluster
+
+WRITES = {"create", "update", "patch", "delete", "deletecollection"}
+
+
+class AuditTrail:
+    """Requests of one user from now on."""
+
+    def __init__(self, cluster: Cluster, user: str, *, start: int | None = None) -> None:
+        self._cluster = cluster
+        self._user = user
+        self._start = len(cluster.audit_events()) if start is None else start
+
+    def from_the_beginning(self) -> Self:
+        """Return the same user's requests since the cluster was started."""
+        return type(self)(self._cluster, self._user, start=0)
+
+    def requests(self) -> Iterator[dict[str, Any]]:
+        """Finished requests, in the order in which they ended."""
+        for event in self._cluster.audit_events()[self._start :]:
+            if event["user"]["username"] == self._user and event["stage"] == "ResponseComplete":
+                yield event
+
+    def writes(self, namespace: str | None = None) -> Counter[str]:
+        """Count writes as "verb resource[/subresource]", in one namespace or everywhere."""
+        return Counter(
+            f"{event['verb']} {_resource(event['objectRef'])}"
+            for event in self.requests()
+            if event["verb"] in WRITES and namespace in {None, event["objectRef"].get("namespace")}
+        )
+
+    def writes_of(self, name: str) -> Counter[str]:
+        """Count writes to the objects of one name: a ModelService and its children share it."""
+        return Counter(
+            f"{event['verb']} {_resource(event['objectRef'])}"
+            for event in self.requests()
+            if event["verb"] in WRITES and event["objectRef"].get("name") == name
+        )
+
+    def refused(self) -> list[str]:
+        """Requests that RBAC refused."""
+        return [
+            f"{event['verb']} {_resource(event['objectRef'])}"
+            for event in self.requests()
+            if event.get("responseStatus", {}).get("code") == 403
+        ]
+
+    def used(self) -> set[tuple[str, str]]:
+        """Return (verb, resource) of everything that was asked for."""
+        return {(event["verb"], _resource(event["objectRef"])) for event in self.requests() if "objectRef" in event}
+
+
+def _resource(reference: dict[str, Any]) -> str:
+    return "/".join(filter(None, (reference["resource"], reference.get("subresource"))))

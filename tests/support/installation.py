@@ -1,0 +1,45 @@
+"""Installing the operator's own manifests, with or without its Deployment."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from tests.cluster import Cluster, ClusterError
+from tests.images import Image, ImageName
+
+ROOT = Path(__file__).parents[2]
+NAMESPACE = "modelservice-system"
+ACCOUNT = "modelservice-operator"
+USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+
+
+def install_without_operator(cluster: Cluster) -> None:
+    """Apply the CRD, the service account and the roles: the operator runs outside, under exactly this role."""
+    rendered = cluster.run_kubectl("kustomize", str(ROOT / "manifests"))
+    bodies = [body for body in yaml.safe_load_all(rendered) if body["kind"] != "Deployment"]
+    cluster.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(bodies))
+    _wait_for_crd(cluster)
+
+
+def install(cluster: Cluster, *, images: Mapping[ImageName, Image]) -> None:
+    """Apply all of manifests/ and wait until the operator's pod is ready.
+
+    The pod template carries the image's digest: the tag stays the same while the code is being worked on.
+    """
+    bodies = list(yaml.safe_load_all(cluster.run_kubectl("kustomize", str(ROOT / "manifests"))))
+    [deployment] = [body for body in bodies if body["kind"] == "Deployment"]
+    template = deployment["spec"]["template"]
+    [container] = template["spec"]["containers"]
+    if container["image"] != images[ImageName.OPERATOR].reference:
+        raise ClusterError(f"manifests/ name {container['image']}, the image is {images['operator'].reference}.")
+    template["metadata"]["annotations"] = {"modelservice.dev/image-digest": images[ImageName.OPERATOR].digest}
+    cluster.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(bodies))
+    _wait_for_crd(cluster)
+    arguments = ("rollout", "status", "deployment/modelservice-operator", "--timeout=120s")
+    cluster.run_kubectl("--namespace", NAMESPACE, *arguments)
+
+
+def _wait_for_crd(cluster: Cluster) -> None:
+    name = "crd/modelservices.modelservice.dev"
+    cluster.run_kubectl("wait", "--for=condition=Established", name, "--timeout=30s")
