@@ -69,7 +69,7 @@ def _run(options: argparse.Namespace) -> int:
     import kopf  # noqa: PLC0415 - half of the start-up time of the other commands
     import uvloop  # noqa: PLC0415
 
-    from modelservice_operator.handlers import Shell  # noqa: PLC0415
+    from modelservice_operator.handlers import Shell, connection_info  # noqa: PLC0415
 
     logging.basicConfig(level=options.log_level.upper(), format=_LOG_FORMAT)
     if options.kubeconfig is not None:
@@ -80,6 +80,12 @@ def _run(options: argparse.Namespace) -> int:
         resync_interval=options.resync_seconds,
         probe_port=options.probe_port,
     )
+
+    try:
+        connection_info(kopf.OperatorSettings())
+    except (kopf.LoginError, OSError, KeyError, yaml.YAMLError) as error:
+        print(f"The cluster's address and credentials cannot be read: {error}", file=sys.stderr)  # noqa: T201
+        return 1
 
     async def operate() -> int:
         shell = Shell(settings)
@@ -101,11 +107,11 @@ def _run(options: argparse.Namespace) -> int:
 
 def _render(file: str) -> int:
     """Print the children of every ModelService in `file`; other objects are passed over."""
-    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
         bodies = [_as_stored(body) for body in yaml.safe_load_all(text) if _is_model_service(body)]
         children = [child for body in bodies for child in build(ModelService.parse(body))]
-    except (InvalidSpec, yaml.YAMLError) as error:
+    except (InvalidSpec, OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         print(f"{file}: {error}", file=sys.stderr)  # noqa: T201 - a command speaks to its user
         return 1
     if not children:

@@ -97,8 +97,8 @@ def connection_info(settings: kopf.OperatorSettings) -> kopf.ConnectionInfo:
     info = kopf.login_with_kubeconfig(settings=settings)
     if info is None:
         raise kopf.LoginError(
-            "No cluster to talk to: there is no service account (not in a pod), and neither KUBECONFIG nor"
-            " ~/.kube/config names a kubeconfig file."
+            "there is no service account (not in a pod), and neither KUBECONFIG nor ~/.kube/config names a"
+            " kubeconfig file."
         )
     return info
 

@@ -31,9 +31,10 @@ def install(cluster: Cluster, *, images: Mapping[ImageName, Image]) -> None:
     [deployment] = [body for body in bodies if body["kind"] == "Deployment"]
     template = deployment["spec"]["template"]
     [container] = template["spec"]["containers"]
-    if container["image"] != images[ImageName.OPERATOR].reference:
-        raise ClusterError(f"manifests/ name {container['image']}, the image is {images['operator'].reference}.")
-    template["metadata"]["annotations"] = {"modelservice.dev/image-digest": images[ImageName.OPERATOR].digest}
+    image = images[ImageName.OPERATOR]
+    if container["image"] != image.reference:
+        raise ClusterError(f"manifests/ name {container['image']}, the image that was built is {image.reference}.")
+    template["metadata"]["annotations"] = {"modelservice.dev/image-digest": image.digest}
     cluster.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(bodies))
     _wait_for_crd(cluster)
     arguments = ("rollout", "status", "deployment/modelservice-operator", "--timeout=120s")

@@ -113,6 +113,11 @@ async def test_a_forgotten_key_does_not_come_back(queue: WorkQueue[str]) -> None
     assert nothing_waits(queue)
 
 
+async def test_forgetting_something_unknown_is_no_error(queue: WorkQueue[str]) -> None:
+    queue.forget("never seen")
+    assert nothing_waits(queue)
+
+
 async def test_no_key_is_ever_in_two_hands(queue: WorkQueue[str]) -> None:
     """Eight workers, many additions in a random order: one hand a key, and every addition is followed by a look."""
     chance = random.Random(7)

@@ -42,7 +42,7 @@ def structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
         result["additionalProperties"] = structural(node["additionalProperties"], definitions)
     if result.get("default", ...) is None:
         del result["default"]  # "absent" is how Kubernetes spells null
-    return _described(_int_or_string(_enum(result)), node)
+    return _described(_int_or_string(result), node)
 
 
 def _inlined(schema: Schema, definitions: dict[str, Schema]) -> Schema:
@@ -69,13 +69,6 @@ def _int_or_string(schema: Schema) -> Schema:
     if schema.get("x-kubernetes-int-or-string"):
         schema.pop("type", None)
         schema["anyOf"] = [{"type": "integer"}, {"type": "string"}]
-    return schema
-
-
-def _enum(schema: Schema) -> Schema:
-    """`const` (a Literal of one value) as an enum of one."""
-    if "const" in schema:
-        schema["enum"] = [schema.pop("const")]
     return schema
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from modelservice_operator.errors import Forbidden, InvalidSpec, NameConflict, OperatorError, Rejected
-from modelservice_operator.observed import Observed
+from modelservice_operator.observed import Observed, Rollout
 from modelservice_operator.status.reasons import Reason
 
 
@@ -57,12 +57,12 @@ def deployment_pending(observed: Observed) -> Verdict | None:
 
 def deadline_exceeded(observed: Observed) -> Verdict | None:
     """The Deployment gave up waiting."""
-    progressing = observed.rollout and observed.rollout.conditions.get("Progressing")
-    if not progressing or progressing.get("reason") != Reason.PROGRESS_DEADLINE_EXCEEDED:
+    rollout = observed.rollout
+    if rollout is None or _reason(rollout, "Progressing") != Reason.PROGRESS_DEADLINE_EXCEEDED:
         return None
     return Verdict(
         Reason.PROGRESS_DEADLINE_EXCEEDED,
-        f"The rollout made no progress within its deadline: {_counts(observed)}. Look at the pods' events and logs.",
+        f"The rollout made no progress within its deadline: {_counts(rollout)}. Look at the pods' events and logs.",
         stalled=True,
     )
 
@@ -80,13 +80,14 @@ def rollout_in_progress(observed: Observed) -> Verdict | None:
     rollout = observed.rollout
     if rollout is None or rollout.complete:
         return None
-    return Verdict(Reason.ROLLOUT_IN_PROGRESS, f"{_counts(observed)}.")
+    return Verdict(Reason.ROLLOUT_IN_PROGRESS, f"{_counts(rollout)}.")
 
 
-def _counts(observed: Observed) -> str:
-    rollout = observed.rollout
-    if rollout is None:
-        return "there are no replicas"
+def _reason(rollout: Rollout, kind: str) -> str | None:
+    return rollout.conditions.get(kind, {}).get("reason")
+
+
+def _counts(rollout: Rollout) -> str:
     text = f"{min(rollout.available, rollout.updated)} of {rollout.desired} replicas of this revision are available"
     old = rollout.replicas - rollout.updated
     return text + (f", {old} of an earlier revision {'is' if old == 1 else 'are'} left" if old > 0 else "")

@@ -42,6 +42,16 @@ def test_an_empty_value_is_left_out_since_the_server_drops_it() -> None:
     assert "value" not in container(a_model_service().having(env=[{"name": "EMPTY", "value": ""}]))["env"][-1]
 
 
+def test_a_model_without_a_uri_is_only_named() -> None:
+    assert environment(a_model_service().having(model={"name": "flower"})) == {"PORT": "8080", "MODEL_NAME": "flower"}
+
+
+def test_logins_of_registries_are_named() -> None:
+    service = a_model_service().having(imagePullSecrets=[{"name": "login"}])
+    pod = build_deployment(service.parsed()).body["spec"]["template"]["spec"]
+    assert pod["imagePullSecrets"] == [{"name": "login"}]
+
+
 def test_a_secret_is_named_never_read() -> None:
     reference = {"secretKeyRef": {"name": "login", "key": "token"}}
     service = a_model_service().having(env=[{"name": "TOKEN", "valueFrom": reference}])

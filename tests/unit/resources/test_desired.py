@@ -94,5 +94,31 @@ def test_building_is_deterministic_and_the_selector_depends_on_the_name_alone(na
     assert selector(service.parsed()) == selector(a_model_service().named(name).parsed())
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "where"),
+    [
+        (("spec", "template"), "text", ".spec.template"),
+        (("spec", "template", "spec", "containers"), None, ".spec.template.spec.containers"),
+        (("spec", "template", "spec", "containers"), [], ".spec.template.spec.containers[model]"),
+    ],
+)
+def test_whole_branches_that_change_or_go_are_a_difference(path: tuple[str, ...], value: Any, where: str) -> None:
+    desired = build_deployment(a_model_service().parsed())
+    live = live_copy(desired)
+    *parents, last = path
+    node = live
+    for step in parents:
+        node = node[step]
+    node[last] = value
+    assert desired.difference(live) == where
+
+
+def test_a_command_is_compared_word_by_word() -> None:
+    desired = build_deployment(a_model_service().having(command=["serve", "--fast"]).parsed())
+    live = live_copy(desired)
+    live["spec"]["template"]["spec"]["containers"][0]["command"][1] = "--slow"
+    assert desired.difference(live) == ".spec.template.spec.containers[model].command[1]"
+
+
 def test_what_is_no_quantity_has_no_amount() -> None:
     assert amount("many") is None

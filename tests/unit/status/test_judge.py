@@ -73,6 +73,25 @@ def test_on_the_way(rollout: Rollout, sentence: str) -> None:
     assert message(found) == sentence
 
 
+def test_a_deployment_is_read_as_its_controller_reports_it() -> None:
+    condition = {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"}
+    body = {
+        "metadata": {"generation": 2},
+        "spec": {"replicas": 3},
+        "status": {
+            "observedGeneration": 2,
+            "replicas": 3,
+            "updatedReplicas": 2,
+            "readyReplicas": 1,
+            "availableReplicas": 1,
+            "conditions": [condition],
+        },
+    }
+    counts = {"desired": 3, "replicas": 3, "updated": 2, "ready": 1, "available": 1}
+    assert Rollout.of(body) == Rollout(**counts, observed=True, conditions={"Progressing": condition})
+    assert not Rollout.of({"metadata": {"generation": 1}, "spec": {}}).observed
+
+
 def test_an_unseen_revision_is_never_ready() -> None:
     assert conditions(status(a_rollout(observed=False)))["Ready"] == ("False", "DeploymentPending")
 

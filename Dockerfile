@@ -1,0 +1,46 @@
+# The project's images. `docker build .` needs nothing else; BASE_IMAGE may be any image with Python 3.11 or newer as
+# python3, and /bin/sh. Stages: uv -> dependencies -> project are for building, what follows is shipped.
+ARG BASE_IMAGE=docker.io/library/python:3.11-slim-bookworm
+
+FROM ${BASE_IMAGE} AS uv
+# Set it to a file inside the image when a TLS-inspecting proxy stands between the build and the package index.
+ARG SSL_CERT_FILE
+WORKDIR /opt/uv
+COPY requirements-uv.txt uv-*.whl ./
+# A wheel in the build context saves the base image from needing pip; both ways check the locked hashes.
+RUN set -eu; set -- uv-*.whl; \
+    if [ -f "$1" ]; then \
+        grep -q "sha256:$(sha256sum "$1" | cut -d' ' -f1)" requirements-uv.txt \
+            || { echo "$1 has none of the hashes in requirements-uv.txt" >&2; exit 1; }; \
+        python3 -m zipfile -e "$1" .; mkdir bin; mv uv-*.data/scripts/uv bin/uv; chmod 0755 bin/uv; \
+    else \
+        python3 -m pip install ${SSL_CERT_FILE:+--cert "$SSL_CERT_FILE"} --no-cache-dir --no-deps --require-hashes \
+            --target . -r requirements-uv.txt; \
+    fi
+
+FROM uv AS dependencies
+ARG SSL_CERT_FILE
+# Bytecode of unchecked hashes stays valid whatever the files' times are, and serves a read-only file system.
+ENV UV_PYTHON=python3 UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=/app/venv UV_LINK_MODE=copy UV_NO_CACHE=1 \
+    UV_COMPILE_BYTECODE=1 PYC_INVALIDATION_MODE=UNCHECKED_HASH
+WORKDIR /src
+COPY pyproject.toml uv.lock ./
+RUN /opt/uv/bin/uv sync --frozen --no-dev --no-install-project && rm -f /app/venv/.lock
+
+# The project's own code lies beside the environment, not in it: a code change then leaves the large layer alone.
+FROM dependencies AS project
+COPY README.md LICENSE ./
+COPY operator ./operator
+RUN /opt/uv/bin/uv build --offline --wheel --out-dir /wheel . && python3 -m zipfile -e /wheel/*.whl /app/site \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash /app/site
+
+FROM ${BASE_IMAGE} AS operator
+LABEL org.opencontainers.image.title="ModelService operator" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="https://modelservice.dev"
+ENV PATH=/app/venv/bin:$PATH PYTHONPATH=/app/site PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+COPY --from=dependencies /app/venv /app/venv
+COPY --from=project /app/site /app/site
+USER 10001:10001
+ENTRYPOINT ["/app/venv/bin/python3", "-m", "modelservice_operator"]
+CMD ["run"]

@@ -1,0 +1,15 @@
+"""What goes wrong in a cluster of the tests, as sentences for the person at the terminal."""
+
+from __future__ import annotations
+
+
+class ClusterError(Exception):
+    """A cluster cannot be built, started, used or stopped; the message says why and who acts next."""
+
+
+class PortTakenError(ClusterError):
+    """Another process listens on the port that a component was given."""
+
+
+class DeadlineError(ClusterError):
+    """Something did not happen in time."""

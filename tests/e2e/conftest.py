@@ -1,0 +1,40 @@
+"""The operator as a pod on a real node, installed from manifests/, with images built from the real Dockerfiles."""
+
+from pathlib import Path
+
+import pytest
+
+from tests import images
+from tests.cluster import Cluster
+from tests.support.installation import NAMESPACE, install
+from tests.support.world import World
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs a node, and a cold machine builds for it first."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.node)
+            item.add_marker(pytest.mark.timeout(1800))
+
+
+@pytest.fixture(scope="session")
+def installed(node_cluster: Cluster) -> Cluster:
+    """The node with images and a running operator."""
+    built = images.build()
+    for image in built.values():
+        node_cluster.load_image(image.archive)
+    install(node_cluster, images=built)
+    return node_cluster
+
+
+@pytest.fixture(scope="module")
+def world(installed: Cluster, node_namespace: str) -> World:
+    """The module's namespace on the node."""
+
+    def log() -> str:
+        return installed.run_kubectl("--namespace", NAMESPACE, "logs", "deployment/modelservice-operator", check=False)
+
+    return World(installed, node_namespace, log)

@@ -1,0 +1,248 @@
+"""The node tier: a real node that serves, measures, reaches nothing outside, and leaves nothing behind."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests import cluster
+from tests.cluster import Cluster, ClusterError, Tier
+from tests.cluster.compiled import HELLO
+from tests.cluster.network import interface_of
+from tests.cluster.node import KERNEL_SETTINGS, cgroup_of
+from tests.cluster.state import State
+from tests.cluster.waiting import wait_until
+
+pytestmark = pytest.mark.node
+
+HARNESS = """
+import sys, time
+from pathlib import Path
+from tests import cluster
+from tests.cluster.compiled import HELLO
+with cluster.start(cluster.Tier.NODE, state=Path(sys.argv[1])) as running:
+    running.load_image(HELLO.archive)
+    running.run_kubectl("run", "web", f"--image={HELLO.name}")
+    running.run_kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=60s")
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+def a_workload(name: str, *words: str, replicas: int = 1) -> dict[str, Any]:
+    """Return a Deployment of the test image that `restricted` admits."""
+    serves = words == ("serve",)
+    container = {
+        "name": "main",
+        "image": HELLO.name,
+        "imagePullPolicy": "IfNotPresent",
+        "args": list(words),
+        "resources": {"requests": {"cpu": "100m"}, "limits": {"cpu": "200m", "memory": "32Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        **({"readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1}} if serves else {}),
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {
+                    "terminationGracePeriodSeconds": 1,
+                    "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+                    "containers": [container],
+                },
+            },
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def web(node_cluster: Cluster, node_namespace: str) -> str:
+    """Run two servers behind the Service `web`; return its address."""
+    node_cluster.load_image(HELLO.archive)
+    in_namespace = ("-n", node_namespace)
+    workload = json.dumps(a_workload("web", "serve", replicas=2))
+    node_cluster.run_kubectl("create", *in_namespace, "-f", "-", stdin=workload)
+    node_cluster.run_kubectl("expose", "deployment/web", "--port=80", "--target-port=8080", *in_namespace)
+    node_cluster.run_kubectl("rollout", "status", "deployment/web", "--timeout=60s", *in_namespace)
+    address: str = node_cluster.get("service", "web", *in_namespace)["spec"]["clusterIP"]
+    return address
+
+
+def hello(node_cluster: Cluster, node_namespace: str, *words: str) -> str:
+    """Return what the test program prints in a pod of `web`."""
+    return node_cluster.run_kubectl("exec", "-n", node_namespace, "deployment/web", "--", "/hello", *words, check=False)
+
+
+def test_the_host_reaches_services_and_pods(node_cluster: Cluster, node_namespace: str, web: str) -> None:
+    pods = node_cluster.get("pods", "-n", node_namespace, "-l", "app=web")["items"]
+    urls = [f"http://{web}", *(f"http://{pod['status']['podIP']}:8080" for pod in pods)]
+    with httpx.Client(trust_env=False, timeout=10) as client:
+        answers = [client.get(url).text for url in urls]
+    assert all(answer.startswith("hello from web-") for answer in answers)
+    assert len(set(answers[1:])) == 2
+
+
+def test_pods_reach_services_and_the_api_server(node_cluster: Cluster, node_namespace: str, web: str) -> None:
+    assert "hello from web-" in hello(node_cluster, node_namespace, "ask", web, "80")
+    kubernetes = node_cluster.get("service", "kubernetes")["spec"]["clusterIP"]
+    assert "HTTPS server" in hello(node_cluster, node_namespace, "ask", kubernetes, "443")
+
+
+@pytest.mark.usefixtures("web")
+def test_exec_logs_and_port_forward_work(node_cluster: Cluster, node_namespace: str) -> None:
+    assert hello(node_cluster, node_namespace, "say", "aye") == "aye\n"
+    assert node_cluster.run_kubectl("logs", "-n", node_namespace, "deployment/web") == "serving\n"
+    with forwarded(node_cluster, node_namespace) as port:
+        assert httpx.get(f"http://127.0.0.1:{port}", trust_env=False).text.startswith("hello from web-")
+
+
+@pytest.mark.usefixtures("web")
+@pytest.mark.skipif("CLUSTER" in os.environ, reason="a property of our own node")
+def test_nothing_leaves_the_machine(node_cluster: Cluster, node_namespace: str) -> None:
+    answers = {
+        address: hello(node_cluster, node_namespace, "ask", address, "53") for address in ("192.0.2.1", "9.9.9.9")
+    }
+    assert set(answers.values()) == {"connect: Network is unreachable\n"}
+    assert Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "0"
+
+
+def test_an_absent_image_fails_at_once(node_cluster: Cluster, node_namespace: str) -> None:
+    workload = json.dumps(a_workload("absent", "serve")).replace(HELLO.name, "modelservice.test/absent:1")
+    node_cluster.run_kubectl("create", "-n", node_namespace, "-f", "-", stdin=workload)
+    reasons = {"ErrImagePull", "ImagePullBackOff"}
+    wait_until(
+        lambda: reasons & set(waiting_reasons(node_cluster, node_namespace, "absent")), seconds=15, what="the refusal"
+    )
+
+
+@pytest.mark.usefixtures("web")
+def test_the_autoscaler_sees_real_load(
+    node_cluster: Cluster, node_namespace: str, figure: Callable[[str], None]
+) -> None:
+    in_namespace = ("-n", node_namespace)
+    started = time.monotonic()
+    node_cluster.run_kubectl("create", *in_namespace, "-f", "-", stdin=json.dumps(a_workload("burn", "burn")))
+    node_cluster.run_kubectl("autoscale", "deployment/burn", "--max=3", "--cpu=50%", *in_namespace)
+    wait_until(
+        lambda: node_cluster.get("deployment", "burn", *in_namespace)["status"].get("readyReplicas") == 3,
+        seconds=120,
+        what="three replicas",
+        pause=0.5,
+    )
+    figure(f"node: autoscaled from 1 to 3 ready replicas in {time.monotonic() - started:.0f} s")
+    node_cluster.run_kubectl("delete", "deployment/burn", "hpa/burn", *in_namespace)
+
+
+@pytest.mark.skipif("CLUSTER" in os.environ, reason="a property of our own node")
+def test_a_killed_harness_leaves_nothing(tmp_path: Path, figure: Callable[[str], None]) -> None:
+    """It runs beside the session's node: there are addresses for two."""
+    before = traces_on_the_host()
+    state = tmp_path / "state"
+    started = time.monotonic()
+    with subprocess.Popen([sys.executable, "-c", HARNESS, state], stdout=subprocess.PIPE) as harness:
+        assert harness.stdout is not None
+        assert harness.stdout.readline() == b"ready\n"
+        figure(f"node: a pod is ready {time.monotonic() - started:.1f} s after start")
+        assert traces_on_the_host() != before
+        os.kill(harness.pid, signal.SIGKILL)
+    started = time.monotonic()
+    cluster.down(state)
+    figure(f"node: cleaned up {time.monotonic() - started:.1f} s after its harness was killed")
+    assert traces_on_the_host() == before
+    assert cgroups_of(State(state)) == []
+    assert not state.exists()
+
+
+@pytest.mark.skipif("CLUSTER" in os.environ, reason="a property of our own node")
+def test_up_leaves_it_running_until_down(tmp_path: Path, figure: Callable[[str], None]) -> None:
+    before = traces_on_the_host()
+    state = tmp_path / "state"
+    started = time.monotonic()
+    command_line("up", state)
+    figure(f"node: ready after {time.monotonic() - started:.1f} s (with the interpreter's start)")
+    assert interface_of(state) in interfaces()
+    running = cluster.attach(state)
+    assert running is not None
+    assert running.get("node", "node-1")["metadata"]["name"] == "node-1"
+    with pytest.raises(ClusterError, match=f"A cluster already runs for {state}"):
+        cluster.up(Tier.NODE, state=state)
+    command_line("down", state)
+    assert traces_on_the_host() == before
+    assert cgroups_of(State(state)) == []
+
+
+@contextmanager
+def forwarded(node_cluster: Cluster, namespace: str) -> Iterator[int]:
+    """Forward a free port to the Service `web` as long as the block lasts."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [node_cluster.kubectl, f"--kubeconfig={node_cluster.kubeconfig}", "-n", namespace]
+    with subprocess.Popen([*command, "port-forward", "service/web", f"{port}:80"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"Forwarding from")
+        yield port
+        process.kill()
+
+
+def waiting_reasons(node_cluster: Cluster, namespace: str, app: str) -> list[str]:
+    pods = node_cluster.get("pods", "-n", namespace, "-l", f"app={app}")["items"]
+    statuses = [status for pod in pods for status in pod["status"].get("containerStatuses", ())]
+    return [status["state"].get("waiting", {}).get("reason", "") for status in statuses]
+
+
+def traces_on_the_host() -> dict[str, object]:
+    """Everything of the host that a node could change; processes are told by their namespaces."""
+    return {
+        "mounts": Path("/proc/self/mounts").read_text(),
+        "settings": [(Path("/proc/sys") / name).read_text() for name in KERNEL_SETTINGS],
+        "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
+        "interfaces": interfaces(),
+        "routes": subprocess.run(["ip", "route"], capture_output=True, text=True, check=True).stdout,
+        "namespaces": namespaces(),
+        "folders": [str(path) for path in (Path("/var/lib/kubelet"), Path("/opt/containerd")) if path.exists()],
+    }
+
+
+def namespaces() -> dict[str, set[str]]:
+    """Network, mount and process namespaces in which a process lives."""
+    found: dict[str, set[str]] = {"net": set(), "mnt": set(), "pid": set()}
+    for kind, names in found.items():
+        for link in Path("/proc").glob(f"[0-9]*/ns/{kind}"):
+            try:
+                names.add(str(link.readlink()))
+            except OSError:
+                continue
+    return found
+
+
+def interfaces() -> set[str]:
+    return {path.name for path in Path("/sys/class/net").iterdir()}
+
+
+def cgroups_of(state: State) -> list[Path]:
+    return list(Path("/sys/fs/cgroup").glob(f"**/{cgroup_of(state)}"))
+
+
+def command_line(command: str, state: Path) -> None:
+    words = [sys.executable, "-m", "tests.cluster", command, "--tier", "node", "--state", str(state)]
+    result = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
