@@ -18,6 +18,7 @@ import httpx
 from tests import cluster, images
 from tests.cluster import Cluster, ClusterError, Tier
 from tests.cluster.waiting import wait_until
+from tests.support.autoscaler import cpu_use
 from tests.support.forwarding import forwarded
 from tests.support.installation import ACCOUNT, NAMESPACE, ROOT, install, install_without_operator
 
@@ -99,7 +100,7 @@ class Demo:
 
     def _images(self, running: Cluster) -> dict[images.ImageName, images.Image]:
         with step("Building the images from their Dockerfiles, without Docker or a registry"):
-            built = images.build()
+            built = images.build(progress=images.Terminal())
         with step("Loading the images into the node"):
             for image in built.values():
                 running.load_image(image.archive)
@@ -144,22 +145,29 @@ class Demo:
 
 def follow(running: Cluster) -> None:
     """Print the object's line each time that it changes, until it is ready."""
-    seen: list[str] = []
+    seen: list[list[str]] = []
 
     def ready() -> bool:
-        header, row = running.run_kubectl("get", PLURAL, NAME).splitlines()
-        if not seen:
-            say(f"    {header}")
-        # The age changes every second and is no news.
-        if not seen or seen[-1].split()[:-1] != row.split()[:-1]:
-            say(f"    {row}")
-            seen.append(row)
+        header, row = map(str.split, running.run_kubectl("get", PLURAL, NAME).splitlines())
+        if len(row) == len(header):  # the first look may come before any status
+            if not seen:
+                say(f"    {aligned(header)}")
+            # The age changes every second and is no news.
+            if not seen or seen[-1][:-1] != row[:-1]:
+                say(f"    {aligned(row)}")
+                seen.append(row)
         return condition(running.get(PLURAL, NAME), "Ready").get("status") == "True"
 
     try:
         wait_until(ready, seconds=180, what=f"ModelService {NAME} to be ready", pause=0.3)
     except ClusterError as error:
         raise ClusterError(f"{error}\n{running.run_kubectl('get', PLURAL, NAME, '-o', 'yaml')}") from error
+
+
+def aligned(columns: list[str]) -> str:
+    """Return a line of the table: kubectl aligns only what it prints together."""
+    widths = (11, 8, 20, 11, 10, 28)
+    return "".join(text.ljust(width) for text, width in zip(columns, (*widths, 0), strict=True))
 
 
 def condition(service: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -174,17 +182,18 @@ def predict(running: Cluster, started: float) -> None:
     with forwarded(running, f"service/{NAME}", 80) as address:
         answer = httpx.get(f"{address}{QUESTION}", trust_env=False, timeout=10).raise_for_status()
         say(f"\n==> GET {QUESTION}\n    {answer.text.strip()}")
-        say(f"    {time.monotonic() - started:.1f} s after kubectl apply (0 replicas were there before the first run)")
+        say(f"    {time.monotonic() - started:.1f} s after kubectl apply")
 
 
 def show_autoscaler(running: Cluster) -> None:
     """Print the HPA once it knows the pods' CPU use."""
-
-    def measured() -> bool:
-        return bool(running.get("hpa", NAME).get("status", {}).get("currentMetrics"))
-
     with step("The autoscaler, as soon as metrics are there"):
-        wait_until(measured, seconds=120, what="the autoscaler to see metrics", pause=0.5)
+        wait_until(
+            lambda: cpu_use(running.get("hpa", NAME)) is not None,
+            seconds=120,
+            what="the autoscaler to see the pods' CPU use",
+            pause=0.5,
+        )
         for line in running.run_kubectl("get", "hpa", NAME).splitlines():
             say(f"    {line}")
 

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -20,7 +20,7 @@ from modelservice_operator.api.kinds import MODEL_SERVICE
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.errors import InvalidSpec
 from modelservice_operator.resources import build
-from modelservice_operator.settings import Settings
+from modelservice_operator.settings import FIELD_MANAGER, Settings
 
 _LOG_FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 
@@ -92,6 +92,8 @@ def _run(options: argparse.Namespace) -> int:
         await kopf.operator(
             registry=shell.registry,
             stop_flag=shell.stop,
+            # For peering, which is off; kopf would look up the user's name, and an image need not know its user.
+            identity=cast("Any", FIELD_MANAGER),
             standalone=True,
             clusterwide=not settings.namespaces,
             namespaces=settings.namespaces,

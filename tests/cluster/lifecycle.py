@@ -167,22 +167,23 @@ def _claimed(state: Path) -> tuple[State, HeldLock]:
 
 def _launch(tier: Tier, place: State, options: Options) -> Cluster:
     """Start a tier in a folder whose lock we hold."""
-    if _runs(place):
+    previous = place.summary()
+    # What ends with its run is about to: the run has given up the lock.
+    if previous is not None and not previous.ends_with_its_run and _runs(place):
         raise ClusterError(
             f"A cluster already runs for {place.folder}: use its kubeconfig ({place.kubeconfig}) or end it with "
             f"`python -m tests.cluster down --state {place.folder}`."
         )
-    previous = place.summary()
     if previous is not None:
         _teardown(Tier(previous.tier), place)
-    place.create(tier)
+    place.create(tier, ends_with_its_run=options.dies_with_us)
     try:
         cluster = _launch_tier(tier, place, options)
     except BaseException:
         # The logs stay: the message names them.
         _teardown(tier, place)
         raise
-    place.write_summary(Summary(tier, cluster.server, str(cluster.kubectl)))
+    place.write_summary(Summary(tier, options.dies_with_us, cluster.server, str(cluster.kubectl)))
     return cluster
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PREFIX = "msn"
+TEST_RANGE = "198.18.0.0/15"
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,12 @@ class Plan:
         return str(ipaddress.ip_network(self.cable)[2])
 
 
-# The second plan lets tests run beside a demo that is up.
+# The first plan is the one to expect; the others let tests run beside a demo that is up, and beside each other.
 PLANS = (
     Plan(pods=POD_RANGE, services=SERVICE_RANGE, cable="198.19.255.0/30"),
-    Plan(pods="198.19.128.0/18", services="198.19.192.0/19", cable="198.19.254.0/30"),
+    Plan(pods="198.19.128.0/20", services="198.19.144.0/20", cable="198.19.255.4/30"),
+    Plan(pods="198.19.160.0/20", services="198.19.176.0/20", cable="198.19.255.8/30"),
+    Plan(pods="198.19.192.0/20", services="198.19.208.0/20", cable="198.19.255.12/30"),
 )
 
 

@@ -24,7 +24,7 @@ from tests.cluster.control_plane import (
 from tests.cluster.errors import ClusterError
 from tests.cluster.images import import_archive
 from tests.cluster.model import Cluster, Options, Tier
-from tests.cluster.process import Processes, kill
+from tests.cluster.process import Processes, kill, recorded
 from tests.cluster.simulated import all_nodes_ready
 from tests.cluster.system import install_to_build, install_to_run, require_node_support, require_visible
 from tests.cluster.tools import CONTROL_PLANE_PROGRAMS, NODE_PROGRAMS, Program
@@ -84,7 +84,7 @@ def launch(state: State, options: Options) -> Cluster:
 
 def teardown(state: State) -> None:
     """End the node and remove what its end leaves on the host: nothing but empty cgroups."""
-    kill(state.alive())
+    kill(recorded(state.processes))
     network.disconnect(state.folder)
     cgroups.remove(cgroup_of(state))
 
@@ -249,9 +249,10 @@ def _written(path: Path, content: dict[str, Any]) -> Path:
 def pod_network(plan: Plan) -> dict[str, Any]:
     """Return the CNI configuration: a routed link for each pod.
 
-    A bridge would let the answers of pods on it bypass the rules that gave a service's packets their address.
+    A bridge would let the answers of pods on it bypass the rules that gave a service's packets their address. Pods
+    have no default route either: what is out of reach fails at once, not after retries.
     """
-    ipam = {"type": "host-local", "ranges": [[{"subnet": plan.pods}]], "routes": [{"dst": "0.0.0.0/0"}]}
+    ipam = {"type": "host-local", "ranges": [[{"subnet": plan.pods}]], "routes": [{"dst": network.TEST_RANGE}]}
     return {
         "cniVersion": "1.0.0",
         "name": "pods",

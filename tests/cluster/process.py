@@ -120,7 +120,9 @@ def kill(records: list[Record]) -> None:
             os.kill(record.pid, signal.SIGKILL)
     for record in records:
         wait_until(record.has_ended, seconds=20, what=f"{record.name} (process {record.pid}) to end")
-        _children.pop(record.pid, None)
+        child = _children.pop(record.pid, None)
+        if child is not None:
+            child.wait()
 
 
 def started_at(pid: int) -> str | None:

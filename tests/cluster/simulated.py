@@ -18,7 +18,7 @@ from tests.cluster.control_plane import (
 )
 from tests.cluster.errors import PortTakenError
 from tests.cluster.model import Cluster, Options, Tier
-from tests.cluster.process import Processes, kill
+from tests.cluster.process import Processes, kill, recorded
 from tests.cluster.progress import say
 from tests.cluster.tools import CONTROL_PLANE_PROGRAMS, SIMULATED_NODE_PROGRAMS, Program
 
@@ -47,13 +47,13 @@ def launch(state: State, options: Options) -> Cluster:
                 raise
             say(f"A free port was taken meanwhile, starting again: {error}")
             teardown(state)
-            state.create(Tier.CONTROL_PLANE)
+            state.create(Tier.CONTROL_PLANE, ends_with_its_run=options.dies_with_us)
     return _launch_once(state, options, binaries)
 
 
 def teardown(state: State) -> None:
     """End what runs for a state folder."""
-    kill(state.alive())
+    kill(recorded(state.processes))
 
 
 def _launch_once(state: State, options: Options, binaries: Mapping[Program, Path]) -> Cluster:

@@ -20,6 +20,7 @@ class Summary:
     """What a later `attach` or `down` has to know; empty strings until the cluster is ready."""
 
     tier: str
+    ends_with_its_run: bool = False
     server: str = ""
     kubectl: str = ""
 
@@ -79,13 +80,13 @@ class State:
             raise ClusterError(f"{who} uses the cluster in {self.folder}: end it or take another folder.")
         return held
 
-    def create(self, tier: str) -> None:
+    def create(self, tier: str, *, ends_with_its_run: bool = False) -> None:
         """Lay out a fresh folder; raise ClusterError where it holds something that is not a cluster."""
         if self.summary() is None and not self.is_unused():
             raise ClusterError(f"{self.folder} holds something that is not a cluster's state; give an empty folder.")
         self.clear()
         self.folder.chmod(0o700)
-        self.write_summary(Summary(tier))
+        self.write_summary(Summary(tier, ends_with_its_run))
         for folder in (self.pki, self.logs, self.processes, self.etcd, self.node, self.users):
             folder.mkdir()
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.cluster import Tier
 from tests.support.audit import AuditTrail
+from tests.support.autoscaler import cpu_use
 from tests.support.forwarding import forwarded
 from tests.support.installation import NAMESPACE, ROOT, USER
 from tests.support.world import World
@@ -51,7 +52,7 @@ def test_the_example_predicts_scales_and_goes(world: World, figure: Callable[[st
     assert "unchanged" in world.kubectl("apply", "-f", str(EXAMPLE))
     autoscaler = world.get("hpa", NAME)["spec"]
     assert (autoscaler["minReplicas"], autoscaler["maxReplicas"]) == (2, 5)
-    world.wait(lambda: world.get("hpa", NAME)["status"].get("currentMetrics"), "CPU metric", within=90, name=NAME)
+    world.wait(lambda: cpu_use(world.get("hpa", NAME)) is not None, "CPU metric", within=90, name=NAME)
 
     world.kubectl("scale", f"modelservice/{NAME}", "--replicas=3")
     world.wait(lambda: world.is_ready(NAME) and ready_replicas(world) == 3, "third replica", within=60, name=NAME)

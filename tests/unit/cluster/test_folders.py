@@ -59,7 +59,7 @@ def test_nothing_runs_for_a_folder_without_processes(tmp_path: Path) -> None:
     assert attach(tmp_path / "absent") is None
     state = State(tmp_path)
     state.create(Tier.CONTROL_PLANE)
-    state.write_summary(Summary(Tier.CONTROL_PLANE, "https://127.0.0.1:1", "kubectl"))
+    state.write_summary(Summary(Tier.CONTROL_PLANE, server="https://127.0.0.1:1", kubectl="kubectl"))
     assert attach(tmp_path) is None
 
 

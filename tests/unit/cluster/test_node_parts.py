@@ -3,6 +3,8 @@
 import hashlib
 import json
 import tarfile
+from ipaddress import IPv4Network
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from tests.cluster import ClusterError, oci
 from tests.cluster.cgroups import Hierarchies, detect
 from tests.cluster.compiled import PAUSE
 from tests.cluster.control_plane import CONFIG
-from tests.cluster.network import PLANS, interface_of
+from tests.cluster.network import PLANS, TEST_RANGE, interface_of
 from tests.cluster.system import require_visible
 
 VERSION_1 = """\
@@ -70,11 +72,11 @@ def test_interfaces_differ_by_state_folder_and_fit_the_kernel() -> None:
     assert all(len(name) < 16 for name in names)
 
 
-def test_plans_share_no_address() -> None:
-    assert {(plan.host, plan.node) for plan in PLANS} == {
-        ("198.19.255.1", "198.19.255.2"),
-        ("198.19.254.1", "198.19.254.2"),
-    }
+def test_plans_share_no_address_and_stay_in_the_range_for_tests() -> None:
+    networks = [IPv4Network(text) for plan in PLANS for text in (plan.pods, plan.services, plan.cable)]
+    assert not [pair for pair in combinations(networks, 2) if pair[0].overlaps(pair[1])]
+    assert all(IPv4Network(TEST_RANGE).supernet_of(network) for network in networks)
+    assert (PLANS[0].host, PLANS[0].node) == ("198.19.255.1", "198.19.255.2")
 
 
 def test_a_folder_that_the_node_covers_is_refused() -> None:
