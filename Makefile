@@ -56,10 +56,12 @@ unit: setup ## the tests that need no cluster
 	$(RUN) pytest tests/unit
 
 test: lint types verify ## everything: lint, types, generated files, unit, integration and end-to-end tests
-	@$(RUN) python -m tests.cluster preflight --tier node
+	@$(RUN) python -m tests.cluster build --tier node
+	@$(RUN) python -m tests.images build
 	$(RUN) pytest
 
 test-unprivileged: lint types verify ## all but the node tier: needs neither root nor Docker
+	@$(RUN) python -m tests.cluster build --tier control-plane
 	$(RUN) pytest -m "not node"
 
 images: setup ## build the container images as OCI archives, without a registry or a Docker daemon

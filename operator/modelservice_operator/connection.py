@@ -21,6 +21,7 @@ from modelservice_operator.errors import (
     Conflict,
     Forbidden,
     Gone,
+    NamespaceEnding,
     OperatorError,
     Rejected,
     ServerBusy,
@@ -43,6 +44,8 @@ _REFUSALS: Mapping[int, type[OperatorError]] = {
     HTTPStatus.CONFLICT: Conflict,
     HTTPStatus.GONE: Gone,
 }
+_NAMESPACE_TERMINATING = b'"reason":"NamespaceTerminating"'
+"""Cause in the Status with which the admission plugin NamespaceLifecycle refuses to create anything."""
 _NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
 
 
@@ -152,6 +155,8 @@ class Connection:
 def refusal(status: int, answer: bytes, *, retry_after: str | None = None) -> OperatorError:
     """The error that an HTTP status stands for. `answer` is the body: a metav1.Status, or anything at all."""
     message = _sentence(status, answer)
+    if status == HTTPStatus.FORBIDDEN and _NAMESPACE_TERMINATING in answer:
+        return NamespaceEnding(message)
     if (kind := _REFUSALS.get(status)) is not None:
         return kind(message)
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -8,6 +8,7 @@ OperatorError
 │   ├── Gone               410: the history that we asked for is compacted
 │   └── Unauthorized       401: the token is read again
 ├── Absent             404: the caller decides what absence means
+├── NamespaceEnding    403 in a namespace that is being deleted: nothing is to be done any more
 └── Terminal           a person: reported in status, looked at again on change and slowly
     ├── InvalidSpec        the object does not say what it should (written past an older schema)
     ├── NameConflict       a child's name is taken by somebody else's object
@@ -55,6 +56,10 @@ class Unauthorized(Transient):
 
 class Absent(OperatorError):  # noqa: N818
     """The API server answered 404."""
+
+
+class NamespaceEnding(OperatorError):  # noqa: N818
+    """Nothing can be created any more; the object itself is about to go."""
 
 
 class Terminal(OperatorError):  # noqa: N818

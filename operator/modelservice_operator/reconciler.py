@@ -10,7 +10,7 @@ from typing import Any
 from modelservice_operator.api.kinds import CHILD_KINDS, DEPLOYMENT, MODEL_SERVICE, SERVICE
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.cluster import Cluster
-from modelservice_operator.errors import InvalidSpec, OperatorError, Terminal
+from modelservice_operator.errors import InvalidSpec, NamespaceEnding, OperatorError, Terminal
 from modelservice_operator.informer import Informers, Key, Object
 from modelservice_operator.observed import Observed, Rollout, load_balancer_address
 from modelservice_operator.resources import Desired, build
@@ -73,6 +73,8 @@ class Reconciler:
             await self._report_invalid(key, live, error)
             raise
         failure = await self._converge(plan)
+        if isinstance(failure, NamespaceEnding):
+            return
         await self._report(key, plan, failure)
         if failure is not None:
             raise failure
@@ -139,4 +141,8 @@ def _most_telling(results: list[BaseException]) -> OperatorError | None:
         if not isinstance(result, OperatorError):
             raise result
     failures = [result for result in results if isinstance(result, OperatorError)]
-    return next((failure for failure in failures if isinstance(failure, Terminal)), next(iter(failures), None))
+    for kind in (NamespaceEnding, Terminal, OperatorError):
+        for failure in failures:
+            if isinstance(failure, kind):
+                return failure
+    return None

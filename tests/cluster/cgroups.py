@@ -22,17 +22,20 @@ class Hierarchies:
 
     version: int
     roots: tuple[Path, ...]
+    # A tree of version 2 that is mounted beside those of version 1: runc uses it unasked.
+    beside: tuple[Path, ...] = ()
 
 
 def detect(mounts: str) -> Hierarchies:
     """Read the text of /proc/mounts; raise ClusterError where no cgroups are mounted."""
     entries = [line.split()[1:3] for line in mounts.splitlines()]
-    if [str(ROOT), "cgroup2"] in entries:
+    trees = [(Path(where), kind) for where, kind in entries if Path(where).is_relative_to(ROOT)]
+    if (ROOT, "cgroup2") in trees:
         return Hierarchies(2, (ROOT,))
-    roots = tuple(Path(where) for where, kind in entries if kind == "cgroup" and Path(where).is_relative_to(ROOT))
+    roots = tuple(where for where, kind in trees if kind == "cgroup")
     if not roots:
         raise ClusterError(f"No cgroups are mounted at {ROOT}; the node cannot limit its pods.")
-    return Hierarchies(1, roots)
+    return Hierarchies(1, roots, tuple(where for where, kind in trees if kind == "cgroup2"))
 
 
 def hierarchies() -> Hierarchies:
@@ -55,7 +58,8 @@ def create(name: str) -> None:
 
 def remove(name: str) -> None:
     """Remove the cgroup and all below it, in which no process may run any more."""
-    for root in hierarchies().roots:
+    trees = hierarchies()
+    for root in (*trees.roots, *trees.beside):
         if (root / name).exists():
             wait_until(partial(_removed, root / name), seconds=20, what=f"the cgroup {root / name} to be empty")
 

@@ -22,7 +22,9 @@ from tests.cluster.control_plane import (
     write_credentials,
 )
 from tests.cluster.errors import ClusterError
+from tests.cluster.folders import temporary_folder
 from tests.cluster.images import import_archive
+from tests.cluster.locking import waiting_lock
 from tests.cluster.model import Cluster, Options, Tier
 from tests.cluster.process import Processes, kill, recorded
 from tests.cluster.simulated import all_nodes_ready
@@ -72,11 +74,12 @@ def launch(state: State, options: Options) -> Cluster:
     binaries = build()
     for folder in (state.folder, binaries[Program.KUBELET].parent, CONFIG):
         require_visible(folder)
-    plan = network.free_plan()
     processes = Processes(state.processes, state.logs, options.dies_with_us)
     cgroups.create(cgroup_of(state))
     spaces = namespaces.create(state, processes, PAUSE.program)
-    network.connect(spaces, state.folder, plan)
+    with waiting_lock(temporary_folder() / "network.lock", when_busy=lambda: None):
+        plan = network.free_plan()
+        network.connect(spaces, state.folder, plan)
     _prepare_mounts(state, spaces, binaries, plan)
     inside = processes.entering(spaces.enter)
     return _Node(state, options, binaries, spaces, inside, plan).start()

@@ -72,7 +72,7 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
+                env={**_environment(), **(environment or {})},
                 start_new_session=True,
                 preexec_fn=_leave_record(self.records / f"{name}.json", name, self.dies_with_us),  # noqa: PLW1509
             )
@@ -106,6 +106,11 @@ class Processes:
         if not path.exists():
             return f"Logs are in {self.logs}."
         return f"{path} ends with:\n" + "\n".join(path.read_text(errors="replace").splitlines()[-LOG_LINES:])
+
+
+def _environment() -> dict[str, str]:
+    """Return the variables a component gets: the user's others (proxies, ETCD_*, KUBECONFIG) would change it."""
+    return {name: os.environ[name] for name in ("HOME", "PATH", "TMPDIR") if name in os.environ}
 
 
 def recorded(records: Path) -> list[Record]:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tests.cluster import Cluster, ClusterError, Tier, namespaces
 from tests.cluster.compiled import HELLO
 from tests.cluster.network import interface_of
 from tests.cluster.node import KERNEL_SETTINGS, cgroup_of
+from tests.cluster.process import started_at
 from tests.cluster.state import State
 from tests.cluster.waiting import wait_until
 
@@ -198,14 +199,15 @@ def assert_nothing_left(state: Path, inside: set[str]) -> None:
     assert interface_of(state) not in {path.name for path in Path("/sys/class/net").iterdir()}
     assert str(state) not in Path("/proc/self/mounts").read_text()
     assert list(Path("/sys/fs/cgroup").glob(f"**/{cgroup_of(State(state))}")) == []
-    assert not any(Path(folder).exists() for folder in ("/var/lib/kubelet", "/var/lib/containerd", "/opt/containerd"))
     assert not state.exists()
 
 
 def host_settings() -> dict[str, str]:
-    """Kernel settings that a kubelet wants changed, and forwarding."""
+    """Return kernel settings that a kubelet wants changed, forwarding, and folders that its programs create."""
     names = (*KERNEL_SETTINGS, "net/ipv4/ip_forward")
-    return {name: (Path("/proc/sys") / name).read_text() for name in names}
+    folders = ("/var/lib/kubelet", "/var/lib/cni", "/etc/cni", "/opt/cni", "/opt/containerd", "/usr/libexec/kubernetes")
+    kernel = {name: (Path("/proc/sys") / name).read_text() for name in names}
+    return kernel | {folder: str(Path(folder).exists()) for folder in folders}
 
 
 def namespaces_of(state: Path) -> set[str]:
@@ -218,15 +220,13 @@ def namespaces_of(state: Path) -> set[str]:
 
 
 def processes_in(spaces: set[str]) -> list[str]:
-    """Return the processes that live in one of the namespaces."""
-    found = []
+    """Return the processes that live in one of the namespaces; one that waits for its parent's question is dead."""
+    found = set()
     for link in Path("/proc").glob("[0-9]*/ns/*"):
-        try:
-            if str(link.readlink()) in spaces:
-                found.append(link.parts[2])
-        except OSError:
-            continue
-    return sorted(set(found))
+        with suppress(OSError):
+            if str(link.readlink()) in spaces and started_at(int(link.parts[2])):
+                found.add(link.parts[2])
+    return sorted(found)
 
 
 @contextmanager

@@ -160,6 +160,32 @@ def test_a_taken_port_is_a_sentence(tmp_path: Path) -> None:
             pass
 
 
+def test_an_existing_cluster_is_used_as_it_is(control_plane: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(control_plane.kubeconfig))
+    with cluster.start(Tier.EXISTING) as existing:
+        assert existing.server == control_plane.server
+        users = existing.user_kubeconfig("guest")
+        assert '"guest"' in existing.run_kubectl(f"--kubeconfig={users}", "auth", "whoami", "-o", "json")
+        with pytest.raises(ClusterError, match="Push image.tar to a registry"):
+            existing.load_image(Path("image.tar"))
+    assert control_plane.get("nodes")["items"], "it still runs"
+
+
+def test_an_existing_cluster_needs_a_kubeconfig(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    with pytest.raises(ClusterError, match="CLUSTER=existing needs KUBECONFIG"), cluster.start(Tier.EXISTING):
+        pass
+
+
+def test_ready_made_binaries_are_used(control_plane: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "kubectl").symlink_to(control_plane.kubectl)
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path / "assets"))
+    with cluster.start(Tier.CONTROL_PLANE, state=tmp_path / "state") as running:
+        assert running.kubectl == tmp_path / "assets" / "kubectl"
+        assert running.get("nodes")["items"]
+
+
 def test_up_leaves_it_running_until_down(tmp_path: Path) -> None:
     state = tmp_path / "state"
     command_line("up", state)

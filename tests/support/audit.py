@@ -48,7 +48,7 @@ class AuditTrail:
         return [
             f"{event['verb']} {_resource(event['objectRef'])}"
             for event in self.requests()
-            if event.get("responseStatus", {}).get("code") == 403
+            if event.get("annotations", {}).get("authorization.k8s.io/decision") == "forbid"
         ]
 
     def used(self) -> set[tuple[str, str]]:

@@ -10,6 +10,7 @@ from modelservice_operator.errors import (
     Conflict,
     Forbidden,
     Gone,
+    NamespaceEnding,
     OperatorError,
     Rejected,
     ServerBusy,
@@ -40,6 +41,12 @@ def test_every_status_has_its_place_in_the_tree(status: int, kind: type[Operator
     error = refusal(status, body)
     assert type(error) is kind
     assert str(status) in str(error)
+
+
+def test_a_namespace_that_ends_is_no_failure() -> None:
+    cause = {"reason": "NamespaceTerminating", "message": "namespace ml is being terminated"}
+    body = {"message": "forbidden", "reason": "Forbidden", "details": {"causes": [cause]}}
+    assert type(refusal(403, json.dumps(body, separators=(",", ":")).encode())) is NamespaceEnding
 
 
 def test_the_server_s_words_are_kept() -> None:

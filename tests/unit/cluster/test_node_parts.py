@@ -26,7 +26,7 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0
 
 def test_cgroups_of_version_1_are_one_tree_per_controller() -> None:
     roots = (Path("/sys/fs/cgroup/cpu,cpuacct"), Path("/sys/fs/cgroup/memory"))
-    assert detect(VERSION_1) == Hierarchies(1, roots)
+    assert detect(VERSION_1) == Hierarchies(1, roots, beside=(Path("/sys/fs/cgroup/unified"),))
 
 
 def test_cgroups_of_version_2_are_one_tree() -> None:
