@@ -88,6 +88,13 @@ def web(node_cluster: Cluster, node_namespace: str) -> str:
     return address
 
 
+@pytest.fixture
+def own_node(node_cluster: Cluster) -> None:
+    """Keep a test to the node that this package builds: another cluster's isolation is not ours to judge."""
+    if node_cluster.tier is not Tier.NODE:
+        pytest.skip(f"{node_cluster.tier} clusters are isolated by others")
+
+
 def hello(node_cluster: Cluster, node_namespace: str, *words: str) -> str:
     """Return what the test program prints in a pod of `web`."""
     return node_cluster.run_kubectl("exec", "-n", node_namespace, "deployment/web", "--", "/hello", *words, check=False)
@@ -116,8 +123,7 @@ def test_exec_logs_and_port_forward_work(node_cluster: Cluster, node_namespace: 
         assert httpx.get(f"http://127.0.0.1:{port}", trust_env=False).text.startswith("hello from web-")
 
 
-@pytest.mark.usefixtures("web")
-@pytest.mark.skipif("CLUSTER" in os.environ, reason="a property of our own node")
+@pytest.mark.usefixtures("web", "own_node")
 def test_nothing_leaves_the_machine(node_cluster: Cluster, node_namespace: str) -> None:
     answers = {
         address: hello(node_cluster, node_namespace, "ask", address, "53") for address in ("192.0.2.1", "9.9.9.9")
@@ -153,7 +159,7 @@ def test_the_autoscaler_sees_real_load(
     node_cluster.run_kubectl("delete", "deployment/burn", "hpa/burn", *in_namespace)
 
 
-@pytest.mark.skipif("CLUSTER" in os.environ, reason="a property of our own node")
+@pytest.mark.usefixtures("own_node")
 def test_a_killed_harness_leaves_nothing(tmp_path: Path, figure: Callable[[str], None]) -> None:
     """It runs beside the session's node: there are addresses for several."""
     before = host_settings()
@@ -173,7 +179,21 @@ def test_a_killed_harness_leaves_nothing(tmp_path: Path, figure: Callable[[str],
     assert host_settings() == before
 
 
-@pytest.mark.skipif("CLUSTER" in os.environ, reason="a property of our own node")
+@pytest.mark.usefixtures("own_node")
+@pytest.mark.parametrize("component", ["namespaces", "containerd", "kubelet"])
+def test_a_harness_killed_during_the_start_leaves_nothing(tmp_path: Path, component: str) -> None:
+    before = host_settings()
+    state = tmp_path / "state"
+    record = state / "processes" / f"{component}.json"
+    with subprocess.Popen([sys.executable, "-c", HARNESS, state]) as harness:
+        wait_until(record.exists, seconds=60, what=f"{component} to be started", pause=0.005)
+        os.kill(harness.pid, signal.SIGKILL)
+    cluster.down(state)
+    assert_nothing_left(state, set())
+    assert host_settings() == before
+
+
+@pytest.mark.usefixtures("own_node")
 def test_up_leaves_it_running_until_down(tmp_path: Path, figure: Callable[[str], None]) -> None:
     before = host_settings()
     state = tmp_path / "state"
@@ -196,6 +216,7 @@ def test_up_leaves_it_running_until_down(tmp_path: Path, figure: Callable[[str],
 def assert_nothing_left(state: Path, inside: set[str]) -> None:
     """Look for what a node could leave: other nodes may run meanwhile, so only for this one's."""
     assert processes_in(inside) == []
+    assert processes_naming(state) == []
     assert interface_of(state) not in {path.name for path in Path("/sys/class/net").iterdir()}
     assert str(state) not in Path("/proc/self/mounts").read_text()
     assert list(Path("/sys/fs/cgroup").glob(f"**/{cgroup_of(State(state))}")) == []
@@ -227,6 +248,17 @@ def processes_in(spaces: set[str]) -> list[str]:
             if str(link.readlink()) in spaces and started_at(int(link.parts[2])):
                 found.add(link.parts[2])
     return sorted(found)
+
+
+def processes_naming(folder: Path) -> list[str]:
+    """Return the command lines that name a path in a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = path.read_text(errors="replace")
+            if f"{folder}/" in words:
+                found.append(words.replace("\0", " "))
+    return found
 
 
 @contextmanager

@@ -166,7 +166,7 @@ def test_an_existing_cluster_is_used_as_it_is(control_plane: Cluster, monkeypatc
         assert existing.server == control_plane.server
         users = existing.user_kubeconfig("guest")
         assert '"guest"' in existing.run_kubectl(f"--kubeconfig={users}", "auth", "whoami", "-o", "json")
-        with pytest.raises(ClusterError, match="Push image.tar to a registry"):
+        with pytest.raises(ClusterError, match=r"Push image\.tar to a registry"):
             existing.load_image(Path("image.tar"))
     assert control_plane.get("nodes")["items"], "it still runs"
 
