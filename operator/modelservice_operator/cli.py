@@ -51,6 +51,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--resync-seconds", type=_positive, default=int(Settings().resync_interval), help="time between two full looks"
     )
+    run.add_argument(
+        "--discovery-seconds",
+        type=_positive,
+        default=int(Settings().discovery_interval),
+        help="time between two looks for kinds that the cluster does not serve yet",
+    )
     run.add_argument("--probe-port", type=int, default=Settings().probe_port, help="port of /healthz; 0 for none")
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     render = commands.add_parser("render", help="print the objects that a ModelService stands for")
@@ -78,6 +84,7 @@ def _run(options: argparse.Namespace) -> int:
         namespaces=tuple(dict.fromkeys(options.namespace)),
         workers=options.workers,
         resync_interval=options.resync_seconds,
+        discovery_interval=options.discovery_seconds,
         probe_port=options.probe_port,
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 from modelservice_operator.api.kinds import MODEL_SERVICE, SERVICE, Kind
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.connection import APPLY, JSON_PATCH, MERGE_PATCH, Connection
-from modelservice_operator.errors import Absent, Conflict, NameConflict, Rejected
+from modelservice_operator.errors import Absent, Conflict, KindUnavailable, NameConflict, Rejected
 from modelservice_operator.informer import Informers, Key, Object, key_of
 from modelservice_operator.observed import POSTED
 from modelservice_operator.resources import Desired
@@ -56,20 +56,30 @@ class Cluster:
         self._informers = informers
 
     async def ensure(self, desired: Desired, service: ModelService) -> None:
-        """Create the child or correct what differs; one request at most when it is ours already, none when it is right.
+        """Create the child or correct what differs; no request when it is right.
 
-        NameConflict: the name is taken. Conflict: a predecessor is still going.
+        KindUnavailable: the cluster does not know its kind. NameConflict: the name is taken. Conflict: a predecessor
+        is still going.
         """
+        if not self._informers.has(desired.kind):
+            raise KindUnavailable(
+                f"The cluster does not serve {desired.kind.kind} ({desired.kind.api_version}) to the operator: install"
+                " its CRD, or give the operator the right to read it."
+            )
         key = key_of(dict(desired.body))
         live = self._informers.get(desired.kind, key)
+        if live is not None and ownership(live, service) is Ownership.OURS and desired.must_be_remade(live):
+            await self._delete(desired.kind, live)
+            live = None
         if live is None:
             live = await self._create(desired, key)
         _refuse_others(desired.kind, live, service)
         self._informers.feed(desired.kind, live)
+        # Before the apply, which takes away the mark by which a sleeping Deployment is known.
+        if (replicas := desired.replicas_for(live)) is not None:
+            live = await self._scale(desired.kind, key, live, replicas)
         if desired.difference(live) is not None:
-            live = await self._apply(desired, key, live)
-        if desired.fixed_replicas and live["spec"].get("replicas") != desired.replicas:
-            await self._scale(desired, key, live)
+            await self._apply(desired, key, live)
 
     async def prune(self, kind: Kind, service: ModelService) -> None:
         """Delete a child that is not wanted any more, if it is ours."""
@@ -77,10 +87,7 @@ class Cluster:
         live = self._informers.get(kind, key)
         if live is None or ownership(live, service) is not Ownership.OURS:
             return
-        body = {"preconditions": {"uid": live["metadata"]["uid"]}, "propagationPolicy": "Background"}
-        with suppress(Absent):  # gone already
-            await self._connection.request("DELETE", kind.path(namespace=key[0], name=key[1]), body=body)
-        self._informers.feed_deletion(kind, live)
+        await self._delete(kind, live)
 
     async def put_status(self, live: Object, status: dict[str, Any]) -> None:
         """Write the whole status. The version makes the server refuse it when the object has changed meanwhile."""
@@ -148,17 +155,26 @@ class Cluster:
         answer = await self._connection.request("PATCH", path, body=patch, content_type=JSON_PATCH, params=_BY_US)
         self._taken(kind, answer)
 
-    async def _scale(self, desired: Desired, key: Key, live: Object) -> None:
-        path = desired.kind.path(namespace=key[0], name=key[1], subresource="scale")
-        body = {"metadata": {"uid": live["metadata"]["uid"]}, "spec": {"replicas": desired.replicas}}
+    async def _delete(self, kind: Kind, live: Object) -> None:
+        """Delete this very object: the UID guards one that took its place."""
+        key = key_of(live)
+        body = {"preconditions": {"uid": live["metadata"]["uid"]}, "propagationPolicy": "Background"}
+        with suppress(Absent):  # gone already
+            await self._connection.request("DELETE", kind.path(namespace=key[0], name=key[1]), body=body)
+        self._informers.feed_deletion(kind, live)
+
+    async def _scale(self, kind: Kind, key: Key, live: Object, replicas: int) -> Object:
+        path = kind.path(namespace=key[0], name=key[1], subresource="scale")
+        body = {"metadata": {"uid": live["metadata"]["uid"]}, "spec": {"replicas": replicas}}
         scale = await self._connection.request("PATCH", path, body=body, content_type=MERGE_PATCH, params=_BY_US)
         # The answer is a Scale: the object that it belongs to has that version, and a generation more.
         metadata = live["metadata"] | {
             "resourceVersion": scale["metadata"]["resourceVersion"],
             "generation": live["metadata"]["generation"] + 1,
         }
-        spec = live["spec"] | {"replicas": desired.replicas}
-        self._informers.feed(desired.kind, live | {"metadata": metadata, "spec": spec})
+        scaled = live | {"metadata": metadata, "spec": live["spec"] | {"replicas": replicas}}
+        self._informers.feed(kind, scaled)
+        return scaled
 
     async def _read(self, kind: Kind, key: Key) -> Object:
         try:

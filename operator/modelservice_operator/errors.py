@@ -11,6 +11,7 @@ OperatorError
 ├── NamespaceEnding    403 in a namespace that is being deleted: nothing is to be done any more
 └── Terminal           a person: reported in status, looked at again on change and slowly
     ├── InvalidSpec        the object does not say what it should (written past an older schema)
+    ├── KindUnavailable    the cluster does not serve the kind of a child
     ├── NameConflict       a child's name is taken by somebody else's object
     ├── Forbidden          403: RBAC, quota, admission
     └── Rejected           other 4xx: the server does not accept what we send
@@ -68,6 +69,10 @@ class Terminal(OperatorError):  # noqa: N818
 
 class InvalidSpec(Terminal):
     """The ModelService cannot be read as what it should be."""
+
+
+class KindUnavailable(Terminal):
+    """The cluster does not serve the kind of a child: its CRD is missing, or the right to read it."""
 
 
 class NameConflict(Terminal):

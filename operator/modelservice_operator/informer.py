@@ -16,7 +16,7 @@ from typing import Any
 
 from modelservice_operator.api.kinds import Kind
 from modelservice_operator.connection import Connection, refusal
-from modelservice_operator.errors import Absent, Gone, OperatorError
+from modelservice_operator.errors import Absent, Forbidden, Gone, OperatorError
 from modelservice_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -62,13 +62,21 @@ class Informer:
         *,
         namespace: str = "",
         selector: str = "",
+        optional: bool = False,
         reduce: Callable[[Object], Object] = lambda body: body,
         changed: Callable[[Object], None] = lambda _: None,
     ) -> None:
-        """`reduce` keeps what is read of an object; `changed` hears of every change with the object (old when gone)."""
+        """`reduce` keeps what is read of an object; `changed` hears of every change with the object (old when gone).
+
+        `optional`: the cluster may not serve the kind (no CRD, no right to read it), and may do so later.
+        """
         self.kind = kind
         self.namespace = namespace
         self.synced = asyncio.Event()
+        """The cache is whole."""
+        self.settled = asyncio.Event()
+        """The cache is whole, or the kind is known not to be served."""
+        self._optional = optional
         self.last_contact = time.monotonic()
         self._connection = connection
         self._settings = settings
@@ -129,6 +137,10 @@ class Informer:
             except OperatorError as error:
                 if isinstance(error, Gone | Absent):
                     self._version = ""
+                if self._optional and isinstance(error, Absent | Forbidden):
+                    self._forget()
+                    await asyncio.sleep(self._settings.discovery_interval)
+                    continue
                 failures = 1 if time.monotonic() - started > _LONGEST_PAUSE else failures + 1
                 self._report(error, failures)
                 await asyncio.sleep(_pause(failures))
@@ -151,6 +163,15 @@ class Informer:
         self._drop_unseen(seen, int(self._version))
         self.last_contact = time.monotonic()
         self.synced.set()
+        self.settled.set()
+
+    def _forget(self) -> None:
+        """Take in that the kind is not served: its objects are gone with it."""
+        self._version = ""
+        self.synced.clear()
+        self.settled.set()
+        for key in self.keys():
+            self._changed(self._cache.pop(key))
 
     def _drop_unseen(self, seen: set[Key], version: int) -> None:
         """Notice deletions that no watch told us. What is newer than the list is a write of our own, and stays."""
@@ -230,10 +251,14 @@ class Informers:
         """Each informer."""
         return chain.from_iterable(self._informers.values())
 
-    async def synced(self) -> None:
+    def has(self, kind: Kind) -> bool:
+        """Whether the cluster serves this kind, as far as we know: then its cache is whole."""
+        return all(informer.synced.is_set() for informer in self._informers[kind])
+
+    async def settled(self) -> None:
         """Wait until every cache is whole: nothing may be decided on half a picture."""
         for informer in self.all():
-            await informer.synced.wait()
+            await informer.settled.wait()
 
     def _of(self, kind: Kind, body: Object) -> Informer:
         namespace = key_of(body)[0]

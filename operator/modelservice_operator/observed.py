@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelservice_operator.api.kinds import DEPLOYMENT, SERVICE, Kind
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.errors import OperatorError
 
@@ -49,6 +50,8 @@ class Observed:
     """A ModelService with what was found of it."""
 
     service: ModelService
+    wanted: tuple[Kind, ...] = (DEPLOYMENT, SERVICE)
+    """Kinds of the children that it stands for."""
     rollout: Rollout | None = None
     load_balancer: str | None = None
     """Address that a load balancer gave to the Service."""

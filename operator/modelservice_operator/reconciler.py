@@ -105,6 +105,7 @@ class Reconciler:
         deployment = self._informers.get(DEPLOYMENT, key)
         observed = Observed(
             service=plan.service,
+            wanted=tuple(child.kind for child in plan.children),
             rollout=None if deployment is None else Rollout.of(deployment),
             load_balancer=load_balancer_address(self._informers.get(SERVICE, key)),
             failure=failure,

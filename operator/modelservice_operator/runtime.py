@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable
 
-from modelservice_operator.api.kinds import CHILD_KINDS, MODEL_SERVICE, Kind
+from modelservice_operator.api.kinds import CHILD_KINDS, MODEL_SERVICE, OPTIONAL_CHILDREN, Kind
 from modelservice_operator.cluster import Cluster, reduce_child, reduce_service
 from modelservice_operator.connection import Connection, Credentials
 from modelservice_operator.errors import OperatorError, Terminal, Transient
@@ -42,7 +42,7 @@ class Runtime:
         async with self._connection, asyncio.TaskGroup() as tasks:
             for informer in self._informers.all():
                 tasks.create_task(informer.run(), name=f"informer {informer.kind.plural}")
-            await self._informers.synced()
+            await self._informers.settled()
             self._complete = True
             # What is cached now mostly stays: the collector need not walk through it again and again.
             gc.collect()
@@ -70,6 +70,7 @@ class Runtime:
             self._settings,
             namespace=namespace,
             selector="" if ours else MANAGED_SELECTOR,
+            optional=kind in OPTIONAL_CHILDREN,
             reduce=reduce_service if ours else reduce_child,
             changed=self._changed,
         )

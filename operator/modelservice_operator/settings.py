@@ -16,6 +16,8 @@ class Settings:
     """Objects that are reconciled at the same time. 4 to 8 connections saturate an API server of two cores."""
     resync_interval: float = 600.0
     """How often every cached object is looked at again. It costs no request while nothing differs."""
+    discovery_interval: float = 60.0
+    """How often a kind that the cluster does not serve (no CRD) is asked for."""
     status_interval: float = 1.0
     """Least time between two status writes of one object, so that a rollout does not cost a write per event."""
     request_timeout: float = 30.0

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from functools import partial
 
 import httpx
 import pytest
@@ -33,10 +32,6 @@ def ready_replicas(world: World) -> int:
     return int(world.service(NAME)["status"]["readyReplicas"])
 
 
-def gone(world: World, kind: str) -> bool:
-    return world.get(kind, NAME) is None
-
-
 def test_the_example_predicts_scales_and_goes(world: World, figure: Callable[[str], None]) -> None:
     started = time.monotonic()
     world.kubectl("apply", "-f", str(EXAMPLE))
@@ -59,7 +54,7 @@ def test_the_example_predicts_scales_and_goes(world: World, figure: Callable[[st
 
     world.kubectl("delete", "modelservice", NAME)
     for kind in ("deployment", "service", "hpa"):
-        world.wait(partial(gone, world, kind), f"deletion of the {kind}", within=60, name=NAME)
+        world.wait_gone(kind, NAME, within=60)
     world.wait(lambda: pods(world) == [], "end of the pods", within=60, name=NAME)
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from functools import partial
 from itertools import count
 from typing import Any
 
@@ -139,7 +138,7 @@ def test_without_autoscaling_the_autoscaler_goes_and_the_count_is_set(world: Wor
     world.wait_ready("fixed")
     world.kubectl("scale", "deployment/fixed", "--replicas=4")
     world.apply(service)
-    world.wait(lambda: world.get("hpa", "fixed") is None, "deletion of the autoscaler", name="fixed")
+    world.wait_gone("hpa", "fixed")
     world.wait(lambda: replicas(world, "fixed") == 2, "2 replicas", name="fixed")
 
 
@@ -218,17 +217,13 @@ def test_somebody_else_s_object_is_left_alone(world: World) -> None:
     assert world.condition("taken", "Stalled") == {}
 
 
-def gone(world: World, kind: str, name: str) -> bool:
-    return world.get(kind, name) is None
-
-
 def test_deleting_takes_the_children_along(world: World, audit: AuditTrail) -> None:
     world.apply(a_model_service().named("leave").autoscaled(high=3))
     world.wait_ready("leave")
     before = settled(world, audit, "leave")
     world.kubectl("delete", "modelservice", "leave")
     for kind in ("deployment", "service", "hpa"):
-        world.wait(partial(gone, world, kind, "leave"), f"deletion of the {kind}", name="leave")
+        world.wait_gone(kind, "leave")
     assert settled(world, audit, "leave") == before
 
 

@@ -33,6 +33,12 @@ class AModelService:
         scaling = {"minReplicas": low, "maxReplicas": high, "targetCPUUtilizationPercentage": cpu}
         return self.having(autoscaling={name: value for name, value in scaling.items() if value is not None})
 
+    def scaled_by_others(self) -> Self:
+        return self.having(autoscaling={"managedBy": "External"})
+
+    def suspended(self) -> Self:
+        return self.having(suspend=True)
+
     def of_generation(self, generation: int) -> Self:
         return replace(self, generation=generation)
 

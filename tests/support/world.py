@@ -67,6 +67,14 @@ class World:
     def wait_ready(self, name: str = "iris", *, within: float = 30) -> None:
         self.wait(lambda: self.is_ready(name), f"ready ModelService {name}", within=within, name=name)
 
+    def wait_gone(self, kind: str, name: str, *, within: float = 30) -> None:
+        """Wait until an object does not exist."""
+        self.wait(lambda: self.get(kind, name) is None, f"deletion of {kind} {name}", within=within, name=name)
+
+    def wait_field(self, kind: str, name: str, field: str, value: object) -> None:
+        """Wait until a field of an object's spec has a value."""
+        self.wait(lambda: self.get(kind, name)["spec"].get(field) == value, f"{kind} with {field} {value}", name=name)
+
     def picture(self, name: str) -> str:
         """Everything that explains a failure."""
         return "\n".join(

@@ -7,7 +7,8 @@ and every node has one type. The differences are few, and each has one function 
 from typing import Any
 
 from modelservice_operator.api.kinds import MODEL_SERVICE
-from modelservice_operator.api.v1alpha1 import MAX_NAME_LENGTH, ModelServiceSpec, ModelServiceStatus
+from modelservice_operator.api.status import ModelServiceStatus
+from modelservice_operator.api.v1alpha1 import MAX_NAME_LENGTH, ModelServiceSpec
 
 Schema = dict[str, Any]
 

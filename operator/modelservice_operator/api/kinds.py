@@ -32,4 +32,13 @@ DEPLOYMENT = Kind(group="apps", version="v1", kind="Deployment", plural="deploym
 SERVICE = Kind(group="", version="v1", kind="Service", plural="services")
 AUTOSCALER = Kind(group="autoscaling", version="v2", kind="HorizontalPodAutoscaler", plural="horizontalpodautoscalers")
 
-CHILD_KINDS = (DEPLOYMENT, SERVICE, AUTOSCALER)
+DISRUPTION_BUDGET = Kind(group="policy", version="v1", kind="PodDisruptionBudget", plural="poddisruptionbudgets")
+NETWORK_POLICY = Kind(group="networking.k8s.io", version="v1", kind="NetworkPolicy", plural="networkpolicies")
+INGRESS = Kind(group="networking.k8s.io", version="v1", kind="Ingress", plural="ingresses")
+HTTP_ROUTE = Kind(group="gateway.networking.k8s.io", version="v1", kind="HTTPRoute", plural="httproutes")
+POD_MONITOR = Kind(group="monitoring.coreos.com", version="v1", kind="PodMonitor", plural="podmonitors")
+
+BUILT_IN_CHILDREN = (DEPLOYMENT, SERVICE, AUTOSCALER, DISRUPTION_BUDGET, NETWORK_POLICY, INGRESS)
+OPTIONAL_CHILDREN = (HTTP_ROUTE, POD_MONITOR)
+"""Kinds whose CRD a cluster may lack, and may get later."""
+CHILD_KINDS = BUILT_IN_CHILDREN + OPTIONAL_CHILDREN

@@ -8,12 +8,27 @@ from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.resources.autoscaler import build_autoscaler
 from modelservice_operator.resources.deployment import build_deployment
 from modelservice_operator.resources.desired import Desired
+from modelservice_operator.resources.disruption_budget import build_disruption_budget
+from modelservice_operator.resources.http_route import build_http_route
+from modelservice_operator.resources.ingress import build_ingress
+from modelservice_operator.resources.network_policy import build_network_policy
+from modelservice_operator.resources.pod_monitor import build_pod_monitor
 from modelservice_operator.resources.service import build_service
 
 __all__ = ["Desired", "build"]
 
+BUILDERS = (
+    build_deployment,
+    build_service,
+    build_autoscaler,
+    build_disruption_budget,
+    build_network_policy,
+    build_ingress,
+    build_http_route,
+    build_pod_monitor,
+)
+
 
 def build(service: ModelService) -> tuple[Desired, ...]:
-    """Every child of `service`, in the order in which they are created."""
-    children = (build_deployment(service), build_service(service), build_autoscaler(service))
-    return tuple(child for child in children if child is not None)
+    """Every child of `service`."""
+    return tuple(child for builder in BUILDERS if (child := builder(service)) is not None)

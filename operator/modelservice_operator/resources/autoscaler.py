@@ -1,43 +1,58 @@
-"""ModelService -> HorizontalPodAutoscaler, and the rule for the number of replicas."""
+"""ModelService -> HorizontalPodAutoscaler."""
+
+from typing import Any
 
 from modelservice_operator.api.kinds import AUTOSCALER, DEPLOYMENT
+from modelservice_operator.api.scaling import Autoscaling
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.resources.desired import Desired
-from modelservice_operator.resources.metadata import child_metadata, type_meta
+from modelservice_operator.resources.metadata import CONTAINER_NAME, child_metadata, type_meta
+from modelservice_operator.resources.quantity import Quantity
+from modelservice_operator.resources.scaling import Scaling, floor, scaling
 
 DEFAULT_CPU_TARGET = 80
-CONTAINER_NAME = "model"
-
-
-def starting_replicas(service: ModelService) -> int:
-    """Replicas that the Deployment is created with: max(replicas, minReplicas), never above maxReplicas."""
-    scaling = service.spec.autoscaling
-    if scaling is None:
-        return service.spec.replicas
-    return min(max(service.spec.replicas, scaling.min_replicas or 0), scaling.max_replicas)
+_METRIC_QUANTITIES = frozenset({"value", "averageValue"})
+_BEHAVIOR_QUANTITIES = frozenset({"tolerance"})
+"""Fields of type Quantity in MetricTarget and HPAScalingRules (autoscaling/v2)."""
 
 
 def build_autoscaler(service: ModelService) -> Desired | None:
-    """The autoscaler, or None without `spec.autoscaling`.
-
-    The target is a ContainerResource metric (KEP-1610) on the model container, so that sidecars do not dilute it.
-    """
-    scaling = service.spec.autoscaling
-    if scaling is None:
+    """The autoscaler, or None where the count is fixed, suspended or somebody else's."""
+    options = service.spec.autoscaling
+    if options is None or scaling(service) is not Scaling.AUTOSCALED:
         return None
-    target = {
-        "type": "Utilization",
-        "averageUtilization": scaling.target_cpu_utilization_percentage or DEFAULT_CPU_TARGET,
-    }
-    spec = {
+    spec: dict[str, Any] = {
         "scaleTargetRef": {**type_meta(DEPLOYMENT), "name": service.metadata.name},
-        "minReplicas": scaling.min_replicas or service.spec.replicas,
-        "maxReplicas": scaling.max_replicas,
-        "metrics": [
-            {
-                "type": "ContainerResource",
-                "containerResource": {"name": "cpu", "container": CONTAINER_NAME, "target": target},
-            }
-        ],
+        "minReplicas": floor(service),
+        "maxReplicas": options.max_replicas,
+        "metrics": _metrics(options),
     }
+    if options.behavior is not None:
+        spec["behavior"] = with_quantities(options.behavior, _BEHAVIOR_QUANTITIES)
     return Desired.of(AUTOSCALER, {**type_meta(AUTOSCALER), "metadata": child_metadata(service), "spec": spec})
+
+
+def _metrics(options: Autoscaling) -> list[dict[str, Any]]:
+    cpu, memory = options.target_cpu_utilization_percentage, options.target_memory_utilization_percentage
+    plain = [metric.model_dump(by_alias=True, exclude_none=True) for metric in options.metrics or ()]
+    raw = [with_quantities(metric, _METRIC_QUANTITIES) for metric in plain]
+    if cpu is None and memory is None and not raw:
+        cpu = DEFAULT_CPU_TARGET
+    targets = {"cpu": cpu, "memory": memory}
+    return [_utilization(name, percent) for name, percent in targets.items() if percent is not None] + raw
+
+
+def with_quantities(node: Any, names: frozenset[str]) -> Any:  # noqa: ANN401 - free-form JSON
+    """Free-form JSON with the fields of these names marked as quantities: they come back in their canonical form."""
+    if isinstance(node, list):
+        return [with_quantities(item, names) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {name: Quantity(value) if name in names else with_quantities(value, names) for name, value in node.items()}
+
+
+def _utilization(resource: str, percent: int) -> dict[str, Any]:
+    """A metric on the model container alone (KEP-1610), so that sidecars do not dilute it."""
+    target = {"type": "Utilization", "averageUtilization": percent}
+    source = {"name": resource, "container": CONTAINER_NAME, "target": target}
+    return {"type": "ContainerResource", "containerResource": source}

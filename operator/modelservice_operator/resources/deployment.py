@@ -3,15 +3,28 @@
 from typing import Any
 
 from modelservice_operator.api.kinds import DEPLOYMENT
-from modelservice_operator.api.v1alpha1 import EnvVar, ModelService, Probes, Resources
-from modelservice_operator.resources.autoscaler import CONTAINER_NAME, starting_replicas
+from modelservice_operator.api.pods import EnvVar, Probes, Resources
+from modelservice_operator.api.scaling import Rollout
+from modelservice_operator.api.schema import ApiModel
+from modelservice_operator.api.v1alpha1 import ModelService, ModelServiceSpec
 from modelservice_operator.resources.desired import Desired
-from modelservice_operator.resources.metadata import PORT_NAME, child_metadata, labels, selector, type_meta
+from modelservice_operator.resources.metadata import (
+    CONTAINER_NAME,
+    PORT_NAME,
+    SUSPENDED_ANNOTATION,
+    child_metadata,
+    labels,
+    number_or_share,
+    selector,
+    type_meta,
+)
 from modelservice_operator.resources.probes import build_probes, startup_budget
 from modelservice_operator.resources.quantity import Quantity
+from modelservice_operator.resources.scaling import Scaling, scaling, starting_replicas
+from modelservice_operator.resources.volumes import build_volume, build_volume_mount
 
 UNPRIVILEGED_USER = 10001
-"""User, group and fsGroup of the pods. Tutorial images run as root or as a named user, which runAsNonRoot refuses."""
+"""User of the pods. Tutorial images run as root or as a named user, which runAsNonRoot refuses."""
 
 FIRST_UNPRIVILEGED_PORT = 1024
 _DEFAULT_REQUESTS = {"cpu": "500m", "memory": "512Mi"}
@@ -21,53 +34,107 @@ _REVISIONS = 3
 
 def build_deployment(service: ModelService) -> Desired:
     """The Deployment. `replicas` is what it is created with; what is applied later never names a count."""
+    start, decides = starting_replicas(service), scaling(service)
+    asleep = start == 0 and decides is not Scaling.EXTERNAL
     body = {
         **type_meta(DEPLOYMENT),
-        "metadata": child_metadata(service),
+        "metadata": child_metadata(service, annotations={SUSPENDED_ANNOTATION: "true"} if asleep else None),
         "spec": {
             "selector": {"matchLabels": selector(service)},
-            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-            "revisionHistoryLimit": _REVISIONS,
-            "progressDeadlineSeconds": startup_budget(service.spec.probes or Probes()) + _DEADLINE_MARGIN,
-            "template": {"metadata": {"labels": labels(service)}, "spec": _pod(service)},
+            **_rollout(service),
+            "template": {"metadata": _pod_metadata(service), "spec": _pod(service)},
         },
     }
-    fixed = service.spec.autoscaling is None
-    return Desired.of(DEPLOYMENT, body, replicas=starting_replicas(service), fixed_replicas=fixed)
+    return Desired.of(DEPLOYMENT, body, replicas=start, fixed_replicas=decides in {Scaling.FIXED, Scaling.SUSPENDED})
+
+
+def _rollout(service: ModelService) -> dict[str, Any]:
+    options = service.spec.rollout or Rollout()
+    least = startup_budget(service.spec.probes or Probes()) + (options.min_ready_seconds or 0)
+    history = options.revision_history_limit
+    spec = {
+        "strategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {
+                "maxSurge": number_or_share(options.max_surge or "1"),
+                "maxUnavailable": number_or_share(options.max_unavailable or "0"),
+            },
+        },
+        "revisionHistoryLimit": _REVISIONS if history is None else history,
+        "progressDeadlineSeconds": options.progress_deadline_seconds or least + _DEADLINE_MARGIN,
+    }
+    return spec | ({"minReadySeconds": options.min_ready_seconds} if options.min_ready_seconds else {})
+
+
+def _pod_metadata(service: ModelService) -> dict[str, Any]:
+    # Our own labels win: the Service and the Deployment find the pods by them.
+    metadata: dict[str, Any] = {"labels": {**(service.spec.pod_labels or {}), **labels(service)}}
+    return metadata | ({"annotations": service.spec.pod_annotations} if service.spec.pod_annotations else {})
 
 
 def _pod(service: ModelService) -> dict[str, Any]:
     spec = service.spec
     pod = {
-        "automountServiceAccountToken": False,
+        "automountServiceAccountToken": spec.service_account_name is not None,
         "enableServiceLinks": False,
-        "securityContext": _pod_security(spec.container_port),
+        "securityContext": _pod_security(spec),
         "containers": [_container(service)],
-        "volumes": [{"name": "tmp", "emptyDir": {}}],
+        "volumes": [{"name": "tmp", "emptyDir": {}}, *(build_volume(mount) for mount in spec.mounts or ())],
     }
     if spec.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": secret.name} for secret in spec.image_pull_secrets]
-    return pod
+    return pod | _placement(service)
 
 
-def _pod_security(port: int) -> dict[str, Any]:
-    context = {
+def _placement(service: ModelService) -> dict[str, Any]:
+    """What Kubernetes calls the same and takes as it is."""
+    spec = service.spec
+    spreads = [
+        _plain(spread) | {"labelSelector": {"matchLabels": selector(service)}}
+        for spread in spec.topology_spread_constraints or ()
+    ]
+    same = {
+        "serviceAccountName": spec.service_account_name,
+        "nodeSelector": spec.node_selector,
+        "affinity": spec.affinity,
+        "priorityClassName": spec.priority_class_name,
+        "runtimeClassName": spec.runtime_class_name,
+        "terminationGracePeriodSeconds": spec.termination_grace_period_seconds,
+        "tolerations": [_plain(toleration) for toleration in spec.tolerations or ()] or None,
+        "topologySpreadConstraints": spreads or None,
+    }
+    return {name: value for name, value in same.items() if value is not None}
+
+
+def _plain(model: ApiModel) -> dict[str, Any]:
+    return model.model_dump(by_alias=True, exclude_none=True)
+
+
+def _pod_security(spec: ModelServiceSpec) -> dict[str, Any]:
+    user = spec.run_as_user or UNPRIVILEGED_USER
+    group = spec.run_as_group or user
+    context: dict[str, Any] = {
         "runAsNonRoot": True,
-        "runAsUser": UNPRIVILEGED_USER,
-        "runAsGroup": UNPRIVILEGED_USER,
-        "fsGroup": UNPRIVILEGED_USER,
+        "runAsUser": user,
+        "runAsGroup": group,
+        "fsGroup": spec.fs_group or group,
         "fsGroupChangePolicy": "OnRootMismatch",
         "seccompProfile": {"type": "RuntimeDefault"},
     }
-    if port < FIRST_UNPRIVILEGED_PORT:
+    if spec.container_port < FIRST_UNPRIVILEGED_PORT:
         # One of the sysctls that "restricted" allows; without it a server of an unprivileged user cannot bind.
-        context["sysctls"] = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": str(port)}]
+        context["sysctls"] = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": str(spec.container_port)}]
     return context
 
 
 def _container(service: ModelService) -> dict[str, Any]:
     spec = service.spec
-    optional = {"imagePullPolicy": spec.image_pull_policy, "command": spec.command, "args": spec.args}
+    optional = {
+        "imagePullPolicy": spec.image_pull_policy,
+        "command": spec.command,
+        "args": spec.args,
+        "workingDir": spec.working_dir,
+    }
     return {
         "name": CONTAINER_NAME,
         "image": spec.image,
@@ -82,7 +149,10 @@ def _container(service: ModelService) -> dict[str, Any]:
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         },
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 - a path inside the container
+        "volumeMounts": [
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a path inside the container
+            *(build_volume_mount(mount) for mount in spec.mounts or ()),
+        ],
     }
 
 

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import orjson
 
-from modelservice_operator.api.kinds import Kind
-from modelservice_operator.resources.metadata import HASH_ANNOTATION
+from modelservice_operator.api.kinds import SERVICE, Kind
+from modelservice_operator.resources.metadata import HASH_ANNOTATION, NO_ADDRESS, SUSPENDED_ANNOTATION
 from modelservice_operator.resources.quantity import Quantity
 
 LIST_KEYS: Mapping[str, str] = {
@@ -35,6 +35,27 @@ class Desired:
     """Replicas that the object is created with; never part of what is applied later."""
     fixed_replicas: bool = False
     """Whether `replicas` is also to be kept afterwards (nobody else scales the object)."""
+
+    def replicas_for(self, live: Mapping[str, Any]) -> int | None:
+        """Count to scale `live` to; None when its count is right or not ours.
+
+        Under an autoscaler the count is ours once: a Deployment that we put to sleep must be woken by us, since no
+        autoscaler acts on a count of 0.
+        """
+        count = live.get("spec", {}).get("replicas")
+        if self.replicas is None or count == self.replicas:
+            return None
+        if self.fixed_replicas:
+            return self.replicas
+        asleep = count == 0 and SUSPENDED_ANNOTATION in (live["metadata"].get("annotations") or {})
+        return max(1, self.replicas) if asleep else None
+
+    def must_be_remade(self, live: Mapping[str, Any]) -> bool:
+        """Whether `live` differs in a field that cannot be changed: a Service becomes headless, or stops being so."""
+        if self.kind is not SERVICE:
+            return False
+        headless, is_headless = (spec.get("clusterIP") == NO_ADDRESS for spec in (self.body["spec"], live["spec"]))
+        return bool(headless != is_headless)
 
     @classmethod
     def of(cls, kind: Kind, body: dict[str, Any], *, replicas: int | None = None, fixed_replicas: bool = False) -> Self:
@@ -78,7 +99,8 @@ def _list_differences(want: Sequence[Any], have: object, path: str) -> Iterator[
         yield path
         return
     key = LIST_KEYS.get(path.rpartition(".")[2])
-    if key is None:
+    # A list of the same name may be another one: the ports of a NetworkPolicy have no names.
+    if key is None or not all(isinstance(item, Mapping) and key in item for item in want):
         if len(want) != len(have):
             yield path
             return

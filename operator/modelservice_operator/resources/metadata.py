@@ -10,6 +10,11 @@ MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={FIELD_MANAGER}"
 HASH_ANNOTATION = "modelservice.dev/desired-hash"
 OWNER_ANNOTATION = "modelservice.dev/owner-uid"
+SUSPENDED_ANNOTATION = "modelservice.dev/suspended"
+"""Marks a Deployment that we scaled to zero: no autoscaler ever wakes a count of 0, so whoever resumes must."""
+NO_ADDRESS = "None"
+"""clusterIP of a headless Service (core/v1, ServiceSpec)."""
+CONTAINER_NAME = "model"
 PORT_NAME = "http"
 
 
@@ -47,3 +52,8 @@ def child_metadata(service: ModelService, *, annotations: dict[str, str] | None 
 def type_meta(kind: Kind) -> dict[str, str]:
     """`apiVersion` and `kind` of an object."""
     return {"apiVersion": kind.api_version, "kind": kind.kind}
+
+
+def number_or_share(text: str) -> int | str:
+    """Kubernetes' IntOrString: a count is a number, a share keeps its percent sign."""
+    return int(text) if text.isdecimal() else text

@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from modelservice_operator.api.kinds import AUTOSCALER, DEPLOYMENT, SERVICE
-from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.errors import InvalidSpec
 from modelservice_operator.observed import Observed, Rollout
 from modelservice_operator.resources.metadata import selector
-from modelservice_operator.resources.service import cluster_url, http_url
+from modelservice_operator.resources.service import cluster_url, exposed_url, http_url
 from modelservice_operator.status.conditions import Condition, condition, merge
 from modelservice_operator.status.policies import READY, Verdict, first_violation, verdict_on
 from modelservice_operator.status.reasons import ConditionType, Reason
@@ -23,11 +21,11 @@ def judge(observed: Observed, *, previous: Mapping[str, Any], now: datetime) -> 
     current = _conditions(observed)
     return {
         "observedGeneration": service.metadata.generation,
-        "url": http_url(service, observed.load_balancer) if observed.load_balancer else cluster_url(service),
+        "url": _url(observed),
         "address": {"url": cluster_url(service)},
         "selector": ",".join(f"{name}={value}" for name, value in selector(service).items()),
         **_numbers(observed.rollout),
-        "resources": _resources(service),
+        "resources": [{"kind": kind.kind, "name": service.metadata.name} for kind in observed.wanted],
         "conditions": merge(previous=previous.get("conditions") or (), current=current, now=now),
     }
 
@@ -87,6 +85,8 @@ def _numbers(rollout: Rollout | None) -> dict[str, int]:
     }
 
 
-def _resources(service: ModelService) -> list[dict[str, str]]:
-    kinds = [DEPLOYMENT, SERVICE] + ([AUTOSCALER] if service.spec.autoscaling else [])
-    return [{"kind": kind.kind, "name": service.metadata.name} for kind in kinds]
+def _url(observed: Observed) -> str:
+    service = observed.service
+    if (exposed := exposed_url(service)) is not None:
+        return exposed
+    return http_url(service, observed.load_balancer) if observed.load_balancer else cluster_url(service)

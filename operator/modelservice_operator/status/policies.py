@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from modelservice_operator.errors import Forbidden, InvalidSpec, NameConflict, OperatorError, Rejected
+from modelservice_operator.errors import Forbidden, InvalidSpec, KindUnavailable, NameConflict, OperatorError, Rejected
 from modelservice_operator.observed import Observed, Rollout
 from modelservice_operator.status.reasons import Reason
 
@@ -36,6 +36,8 @@ def verdict_on(failure: OperatorError) -> Verdict:
     match failure:
         case InvalidSpec():
             return Verdict(Reason.INVALID_SPEC, str(failure), stalled=True)
+        case KindUnavailable():
+            return Verdict(Reason.KIND_UNAVAILABLE, str(failure))
         case NameConflict():
             return Verdict(Reason.NAME_CONFLICT, str(failure), stalled=True)
         case Forbidden():

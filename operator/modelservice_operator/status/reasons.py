@@ -30,6 +30,8 @@ class Reason(StrEnum):
     """Pods cannot be created: quota, admission."""
     INVALID_SPEC = "InvalidSpec"
     """The object does not follow the schema."""
+    KIND_UNAVAILABLE = "KindUnavailable"
+    """The cluster does not serve the kind of a child."""
     NAME_CONFLICT = "NameConflict"
     """A child's name is taken by an object that is not ours."""
     FORBIDDEN = "Forbidden"

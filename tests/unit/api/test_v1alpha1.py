@@ -53,7 +53,7 @@ def test_every_field_has_a_bound(path: str) -> None:
         case "integer":
             assert {"minimum", "maximum", "format"} <= node.keys()
         case "object":
-            assert "properties" in node or "maxProperties" in node
+            assert "properties" in node or "maxProperties" in node or node["x-kubernetes-preserve-unknown-fields"]
         case kind:
             assert kind == "boolean" or node["x-kubernetes-int-or-string"]
 

@@ -106,6 +106,8 @@ def test_the_deadline_is_longer_than_the_server_may_take_to_start() -> None:
         (a_model_service().having(replicas=2).autoscaled(high=5), 2, False),
         (a_model_service().having(replicas=2).autoscaled(low=3, high=5), 3, False),
         (a_model_service().having(replicas=9).autoscaled(low=1, high=5), 5, False),
+        (a_model_service().having(replicas=3, autoscaling={"managedBy": "External"}), 3, False),
+        (a_model_service().having(replicas=3, suspend=True).autoscaled(high=5), 0, True),
     ],
 )
 def test_the_count_to_start_from(service: AModelService, count: int, fixed: bool) -> None:  # noqa: FBT001

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from modelservice_operator.resources import Desired, build
 from modelservice_operator.resources.autoscaler import build_autoscaler
 from modelservice_operator.resources.deployment import build_deployment
-from modelservice_operator.resources.metadata import HASH_ANNOTATION, selector
+from modelservice_operator.resources.metadata import HASH_ANNOTATION, SUSPENDED_ANNOTATION, selector
 from modelservice_operator.resources.quantity import amount
+from modelservice_operator.resources.service import build_service
 from tests.support.objects import a_model_service
 
 
@@ -100,6 +101,7 @@ def test_building_is_deterministic_and_the_selector_depends_on_the_name_alone(na
         (("spec", "template"), "text", ".spec.template"),
         (("spec", "template", "spec", "containers"), None, ".spec.template.spec.containers"),
         (("spec", "template", "spec", "containers"), [], ".spec.template.spec.containers[model]"),
+        (("spec", "template", "spec", "containers"), "text", ".spec.template.spec.containers"),
     ],
 )
 def test_whole_branches_that_change_or_go_are_a_difference(path: tuple[str, ...], value: Any, where: str) -> None:
@@ -118,6 +120,44 @@ def test_a_command_is_compared_word_by_word() -> None:
     live = live_copy(desired)
     live["spec"]["template"]["spec"]["containers"][0]["command"][1] = "--slow"
     assert desired.difference(live) == ".spec.template.spec.containers[model].command[1]"
+
+
+ASLEEP = {"annotations": {SUSPENDED_ANNOTATION: "true"}}
+
+
+@pytest.mark.parametrize(
+    ("service", "count", "metadata", "expected"),
+    [
+        (a_model_service().having(replicas=2), 2, {}, None),
+        (a_model_service().having(replicas=2), 5, {}, 2),
+        (a_model_service().having(replicas=2).autoscaled(high=5), 4, {}, None),
+        (a_model_service().having(replicas=2).autoscaled(high=5), 0, {}, None),
+        (a_model_service().having(replicas=2).autoscaled(high=5), 0, ASLEEP, 2),
+        (a_model_service().having(replicas=2).scaled_by_others(), 0, ASLEEP, 2),
+        (a_model_service().having(replicas=0).scaled_by_others(), 0, ASLEEP, None),
+        (a_model_service().having(replicas=2).autoscaled(high=5).suspended(), 4, {}, 0),
+    ],
+)
+def test_the_count_is_ours_when_fixed_and_once_when_waking(
+    service: Any, count: int, metadata: dict[str, Any], expected: int | None
+) -> None:
+    live = {"metadata": metadata, "spec": {"replicas": count}}
+    assert build_deployment(service.parsed()).replicas_for(live) == expected
+
+
+def test_only_a_deployment_has_a_count() -> None:
+    desired = build_service(a_model_service().parsed())
+    assert desired.replicas_for({"metadata": {}, "spec": {}}) is None
+
+
+def test_a_service_is_made_anew_to_and_from_headless() -> None:
+    usual, headless = (
+        build_service(a_model_service().having(service={"type": kind}).parsed()) for kind in ("ClusterIP", "Headless")
+    )
+    assert headless.must_be_remade({"spec": {"clusterIP": "198.19.0.7"}})
+    assert usual.must_be_remade({"spec": {"clusterIP": "None"}})
+    assert not usual.must_be_remade({"spec": {"clusterIP": "198.19.0.7"}})
+    assert not build_deployment(a_model_service().parsed()).must_be_remade({"spec": {}})
 
 
 def test_what_is_no_quantity_has_no_amount() -> None:

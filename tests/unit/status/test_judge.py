@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelservice_operator.errors import Forbidden, InvalidSpec, NameConflict, OperatorError, Rejected, Unreachable
+from modelservice_operator.errors import (
+    Forbidden,
+    InvalidSpec,
+    KindUnavailable,
+    NameConflict,
+    OperatorError,
+    Rejected,
+    Unreachable,
+)
 from modelservice_operator.observed import Observed, Rollout, load_balancer_address
 from modelservice_operator.status import judge, judge_invalid
 from tests.support.objects import a_model_service
@@ -128,6 +136,7 @@ def test_no_replicas_wanted_is_as_asked_for_but_serves_nothing() -> None:
     [
         (NameConflict("taken"), "NameConflict", "Stalled"),
         (InvalidSpec("odd"), "InvalidSpec", "Stalled"),
+        (KindUnavailable("no CRD"), "KindUnavailable", "Reconciling"),
         (Forbidden("no"), "Forbidden", "Reconciling"),
         (Rejected("no", status=422), "Rejected", "Reconciling"),
         (Unreachable("no answer"), "Retrying", "Reconciling"),
@@ -167,6 +176,27 @@ def test_the_load_balancer_s_address_is_the_url() -> None:
     assert load_balancer_address(ingress) == "198.51.100.7"
     assert load_balancer_address({"status": {}}) is None
     assert status(a_rollout(), load_balancer="198.51.100.7")["url"] == "http://198.51.100.7"
+
+
+@pytest.mark.parametrize(
+    ("expose", "url"),
+    [
+        ({"ingress": {"host": "iris.example.com", "className": "nginx"}}, "http://iris.example.com"),
+        (
+            {"ingress": {"host": "iris.example.com", "className": "nginx", "path": "/v1", "tlsSecretName": "tls"}},
+            "https://iris.example.com/v1",
+        ),
+        (
+            {"httpRoute": {"parentRefs": [{"name": "edge"}], "hostnames": ["iris.example.com"]}},
+            "http://iris.example.com",
+        ),
+        ({"httpRoute": {"parentRefs": [{"name": "edge"}]}}, "http://iris.ml.svc"),
+    ],
+)
+def test_the_url_is_where_people_reach_it(expose: dict[str, Any], url: str) -> None:
+    observed = Observed(service=a_model_service().having(expose=expose).parsed(), rollout=a_rollout())
+    found = judge(observed, previous={}, now=NOW)
+    assert (found["url"], found["address"]["url"]) == (url, "http://iris.ml.svc")
 
 
 counts = st.integers(0, 4)

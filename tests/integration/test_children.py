@@ -1,0 +1,138 @@
+"""Every kind of child: made, right at the first go, removed when it is not wanted any more."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cluster import Cluster
+from tests.support.audit import AuditTrail
+from tests.support.installation import USER
+from tests.support.objects import AModelService, a_model_service
+from tests.support.operator import OperatorProcess, running_operator
+from tests.support.world import World
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+ROUTE, MONITOR = "httproutes.gateway.networking.k8s.io", "podmonitors.monitoring.coreos.com"
+
+
+@pytest.fixture(scope="module")
+def operator(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    log = tmp_path_factory.mktemp("operator") / "operator.log"
+    with running_operator(operator_kubeconfig, log, "--discovery-seconds", "1") as operator:
+        yield operator
+
+
+def golden(name: str) -> AModelService:
+    return a_model_service().named(name).having(**yaml.safe_load((GOLDEN / f"{name}.yaml").read_text())["spec"])
+
+
+def minimal_crd(plural: str, kind: str) -> str:
+    """A stand-in for a CRD of another project: the operator only needs that the kind is served."""
+    name, _, group = plural.partition(".")
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"plural": name, "kind": kind, "singular": kind.lower(), "listKind": f"{kind}List"}
+    # Groups of the Kubernetes project ask for a note on where the API was approved.
+    annotations = {"api-approved.kubernetes.io": "unapproved, a test"}
+    return yaml.safe_dump(
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": plural, "annotations": annotations},
+            "spec": {"group": group, "scope": "Namespaced", "names": names, "versions": [version]},
+        }
+    )
+
+
+def kinds_of(world: World, name: str) -> set[str]:
+    return {entry["kind"] for entry in world.service(name)["status"].get("resources", ())}
+
+
+def observed(world: World, name: str) -> bool:
+    found = world.service(name)
+    return bool(found["status"]["observedGeneration"] == found["metadata"]["generation"])
+
+
+def test_every_field_is_right_at_the_first_go(
+    world: World, control_plane: Cluster, operator: OperatorProcess, audit: AuditTrail
+) -> None:
+    """Nothing that the API server defaults or writes in another way is taken for a difference, also by a restart."""
+    world.apply(golden("everything"))
+    world.wait(lambda: observed(world, "everything"), "status", name="everything")
+    expected = {"Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy", "Ingress"}
+    assert kinds_of(world, "everything") == expected
+    operator.stop()
+    operator.start()
+    marker = a_model_service().named("marker")
+    world.apply(marker)
+    world.wait_ready("marker")
+    writes = audit.writes_of("everything")
+    assert writes.pop("update modelservices/status") <= 3
+    assert set(writes.values()) == {1}
+    assert all(write.startswith("create ") for write in writes)
+    assert world.service("everything")["status"]["url"] == "https://iris.example.com/iris"
+    assert control_plane.audit_log is not None
+
+
+def test_what_is_not_wanted_any_more_goes(world: World) -> None:
+    service = golden("everything")
+    world.apply(service)
+    world.wait(lambda: world.get("ingress", "everything"), "ingress", name="everything")
+    world.apply(service.without("expose", "networkPolicy", "disruptionBudget", "autoscaling"))
+    for kind in ("ingress", "networkpolicy", "poddisruptionbudget", "hpa"):
+        world.wait_gone(kind, "everything")
+    assert kinds_of(world, "everything") == {"Deployment", "Service"}
+
+
+def test_each_child_is_corrected(world: World) -> None:
+    world.apply(golden("everything").named("each"))
+    world.wait(lambda: world.get("ingress", "each"), "ingress", name="each")
+    patches = {
+        "poddisruptionbudget": ("minAvailable", "1%"),
+        "networkpolicy": ("policyTypes", ["Egress"]),
+        "ingress": ("ingressClassName", "other"),
+    }
+    for kind, (field, wrong) in patches.items():
+        right = world.get(kind, "each")["spec"][field]
+        world.kubectl("patch", kind, "each", "--type=merge", "-p", yaml.safe_dump({"spec": {field: wrong}}))
+        world.wait_field(kind, "each", field, right)
+
+
+def test_headless_and_back_makes_the_service_anew(world: World) -> None:
+    service = a_model_service().named("headless").having(containerPort=5000)
+    for options, address, url in (
+        ({"type": "ClusterIP"}, False, "http://headless.{}.svc"),
+        ({"type": "Headless"}, True, "http://headless.{}.svc:5000"),
+        ({"type": "ClusterIP"}, False, "http://headless.{}.svc"),
+    ):
+        world.apply(service.having(service=options))
+        world.wait_ready("headless")
+        assert (world.get("service", "headless")["spec"]["clusterIP"] == "None") is address
+        assert world.service("headless")["status"]["url"] == url.format(world.namespace)
+
+
+def test_a_kind_that_appears_later_is_used_without_a_restart(world: World, control_plane: Cluster) -> None:
+    world.apply(golden("routed"))
+    world.wait(lambda: world.condition("routed").get("reason") == "KindUnavailable", "complaint", name="routed")
+    assert "The cluster does not serve HTTPRoute" in world.condition("routed")["message"]
+    for plural, kind in ((ROUTE, "HTTPRoute"), (MONITOR, "PodMonitor")):
+        control_plane.run_kubectl("apply", "-f", "-", stdin=minimal_crd(plural, kind))
+    world.wait_ready("routed", within=60)
+    assert world.get(ROUTE, "routed")["spec"]["parentRefs"] == [{"name": "edge", "sectionName": "https"}]
+    assert world.get(MONITOR, "routed")["spec"]["podMetricsEndpoints"] == [{"path": "/metrics", "port": "http"}]
+    for kind, path in ((ROUTE, "rules"), (MONITOR, "podMetricsEndpoints")):
+        right = world.get(kind, "routed")["spec"][path]
+        world.kubectl("patch", kind, "routed", "--type=merge", "-p", yaml.safe_dump({"spec": {path: []}}))
+        world.wait_field(kind, "routed", path, right)
+    world.apply(golden("routed").without("expose", "monitoring"))
+    for kind in (ROUTE, MONITOR):
+        world.wait_gone(kind, "routed")
+    control_plane.run_kubectl("delete", "crd", ROUTE, MONITOR)
+
+
+def test_the_role_was_enough(control_plane: Cluster, world: World) -> None:
+    assert world.namespace
+    refused = AuditTrail(control_plane, USER, start=0).refused()
+    assert refused == []
