@@ -56,6 +56,8 @@ class Reconciler:
         self._settings = settings
         self._now = now
         self._plans: dict[Key, Plan] = {}
+        self._ending: dict[Key, str] = {}
+        """UIDs of objects whose namespace is being deleted: there is no way back for them."""
         self._written: dict[Key, float] = {}
         """When the status was last written, by the monotonic clock."""
 
@@ -65,7 +67,8 @@ class Reconciler:
         if live is None:
             self._forget(key)
             return
-        if live["metadata"].get("deletionTimestamp"):
+        metadata = live["metadata"]
+        if metadata.get("deletionTimestamp") or self._ending.get(key) == metadata["uid"]:
             return  # the garbage collector follows the owner references
         try:
             plan = self._plan(key, live)
@@ -74,6 +77,7 @@ class Reconciler:
             raise
         failure = await self._converge(plan)
         if isinstance(failure, NamespaceEnding):
+            self._ending[key] = metadata["uid"]
             return
         await self._report(key, plan, failure)
         if failure is not None:
@@ -132,6 +136,7 @@ class Reconciler:
 
     def _forget(self, key: Key) -> None:
         self._plans.pop(key, None)
+        self._ending.pop(key, None)
         self._written.pop(key, None)
         self._queue.forget(key)
 

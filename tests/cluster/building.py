@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from tests.cluster.errors import ClusterError
 from tests.cluster.folders import cache_folder
 from tests.cluster.locking import waiting_lock
+from tests.cluster.programs import Program, Source, kubernetes_version, source_of
 from tests.cluster.progress import say, showing
 from tests.cluster.toolchain import go_command
-from tests.cluster.tools import Program, Source, kubernetes_version, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -13,7 +13,7 @@ import httpx
 
 from tests.cluster import pki
 from tests.cluster.errors import ClusterError, PortTakenError
-from tests.cluster.tools import Program
+from tests.cluster.programs import Program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.cluster.building import programs
 from tests.cluster.errors import ClusterError
 from tests.cluster.model import Cluster, Tier
-from tests.cluster.tools import Program
+from tests.cluster.programs import Program
 
 
 def connect() -> Cluster:

@@ -11,8 +11,8 @@ from tests.cluster.building import programs
 from tests.cluster.errors import ClusterError
 from tests.cluster.model import Tier
 from tests.cluster.oci import image_names
+from tests.cluster.programs import Program
 from tests.cluster.state import State
-from tests.cluster.tools import Program
 from tests.cluster.waiting import wait_until
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from tests.cluster.errors import ClusterError
 from tests.cluster.folders import cache_folder
 from tests.cluster.model import Cluster, Options, Tier
 from tests.cluster.oci import write_archive
-from tests.cluster.tools import Program, source_of
+from tests.cluster.programs import Program, source_of
 from tests.cluster.waiting import wait_until
 
 if TYPE_CHECKING:

@@ -27,9 +27,9 @@ from tests.cluster.images import import_archive
 from tests.cluster.locking import waiting_lock
 from tests.cluster.model import Cluster, Options, Tier
 from tests.cluster.process import Processes, kill, recorded
+from tests.cluster.programs import CONTROL_PLANE_PROGRAMS, NODE_PROGRAMS, Program
 from tests.cluster.simulated import all_nodes_ready
 from tests.cluster.system import install_to_build, install_to_run, require_node_support, require_visible
-from tests.cluster.tools import CONTROL_PLANE_PROGRAMS, NODE_PROGRAMS, Program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

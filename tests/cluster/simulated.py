@@ -19,8 +19,8 @@ from tests.cluster.control_plane import (
 from tests.cluster.errors import PortTakenError
 from tests.cluster.model import Cluster, Options, Tier
 from tests.cluster.process import Processes, kill, recorded
+from tests.cluster.programs import CONTROL_PLANE_PROGRAMS, SIMULATED_NODE_PROGRAMS, Program
 from tests.cluster.progress import say
-from tests.cluster.tools import CONTROL_PLANE_PROGRAMS, SIMULATED_NODE_PROGRAMS, Program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 from tests.cluster.errors import ClusterError
 from tests.cluster.folders import cache_folder
 from tests.cluster.locking import waiting_lock
+from tests.cluster.programs import TOOLS, go_version
 from tests.cluster.progress import say
-from tests.cluster.tools import TOOLS, go_version
 
 REQUIREMENTS = TOOLS / "go" / "requirements.txt"
 

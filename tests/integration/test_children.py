@@ -1,5 +1,6 @@
 """Every kind of child: made, right at the first go, removed when it is not wanted any more."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,10 +81,11 @@ def test_what_is_not_wanted_any_more_goes(world: World) -> None:
     service = golden("everything")
     world.apply(service)
     world.wait(lambda: world.get("ingress", "everything"), "ingress", name="everything")
-    world.apply(service.without("expose", "networkPolicy", "disruptionBudget", "autoscaling"))
+    world.apply(service.without("expose", "networkPolicy", "disruptionBudget", "autoscaling").having(replicas=3))
     for kind in ("ingress", "networkpolicy", "poddisruptionbudget", "hpa"):
         world.wait_gone(kind, "everything")
     assert kinds_of(world, "everything") == {"Deployment", "Service"}
+    world.wait_field("deployment", "everything", "replicas", 3)
 
 
 def test_each_child_is_corrected(world: World) -> None:
@@ -93,6 +95,9 @@ def test_each_child_is_corrected(world: World) -> None:
         "poddisruptionbudget": ("minAvailable", "1%"),
         "networkpolicy": ("policyTypes", ["Egress"]),
         "ingress": ("ingressClassName", "other"),
+        "hpa": ("maxReplicas", 9),
+        "service": ("sessionAffinity", "None"),
+        "deployment": ("minReadySeconds", 7),
     }
     for kind, (field, wrong) in patches.items():
         right = world.get(kind, "each")["spec"][field]
@@ -132,7 +137,13 @@ def test_a_kind_that_appears_later_is_used_without_a_restart(world: World, contr
     control_plane.run_kubectl("delete", "crd", ROUTE, MONITOR)
 
 
-def test_the_role_was_enough(control_plane: Cluster, world: World) -> None:
+def test_the_role_is_exactly_what_is_needed(control_plane: Cluster, world: World) -> None:
+    """Runs last in this module, which uses everything: nothing was refused, and each verb that is granted was used."""
+    rules = json.loads(control_plane.run_kubectl("get", "clusterrole", "modelservice-operator", "-o", "json"))["rules"]
+    granted = {(verb, resource) for rule in rules for verb in rule["verbs"] for resource in rule["resources"]}
+    # Only ever checked by an admission plugin, never requested.
+    granted.discard(("update", "modelservices/finalizers"))
+    trail = AuditTrail(control_plane, USER, start=0)
     assert world.namespace
-    refused = AuditTrail(control_plane, USER, start=0).refused()
-    assert refused == []
+    assert trail.refused() == []
+    assert granted - trail.used() == set()

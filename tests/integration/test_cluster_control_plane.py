@@ -16,7 +16,7 @@ import pytest
 
 from tests import cluster
 from tests.cluster import Cluster, ClusterError, PortTakenError, Tier
-from tests.cluster.tools import kubernetes_version
+from tests.cluster.programs import kubernetes_version
 from tests.cluster.waiting import wait_until
 
 pytestmark = pytest.mark.control_plane

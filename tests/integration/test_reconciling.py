@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tests.cluster import Cluster
 from tests.support.audit import AuditTrail
 from tests.support.objects import a_model_service
 from tests.support.operator import OperatorProcess
@@ -225,15 +224,3 @@ def test_deleting_takes_the_children_along(world: World, audit: AuditTrail) -> N
     for kind in ("deployment", "service", "hpa"):
         world.wait_gone(kind, "leave")
     assert settled(world, audit, "leave") == before
-
-
-def test_the_role_is_exactly_what_is_needed(control_plane: Cluster, audit: AuditTrail, world: World) -> None:
-    """Runs last in this module: nothing was refused, and each verb that the role grants was used."""
-    rules = json.loads(control_plane.run_kubectl("get", "clusterrole", "modelservice-operator", "-o", "json"))["rules"]
-    granted = {(verb, resource) for rule in rules for verb in rule["verbs"] for resource in rule["resources"]}
-    # Only ever checked by an admission plugin, never requested.
-    granted.discard(("update", "modelservices/finalizers"))
-    whole = audit.from_the_beginning()
-    assert world.namespace
-    assert whole.refused() == []
-    assert granted - whole.used() == set()

@@ -32,8 +32,43 @@ iris = a_model_service()
         (iris.autoscaled(low=4, high=3), "the floor (autoscaling.minReplicas, else replicas) must not be greater than"),
         (iris.having(replicas=4).autoscaled(high=3), "raise maxReplicas or lower the floor"),
         (iris.having(replicas=0).autoscaled(high=3), "replicas must be at least 1 under autoscaling"),
-        (iris.autoscaled(low=0, high=3), "minReplicas in body should be greater than or equal to 1"),
-        (iris.having(autoscaling={"minReplicas": 1}), "spec.autoscaling.maxReplicas: Required value"),
+        (iris.autoscaled(low=0, high=3), "minReplicas 0 needs a metric of type External or Object"),
+        (iris.having(autoscaling={"minReplicas": 1}), "maxReplicas is required, unless managedBy is External"),
+        (
+            iris.having(autoscaling={"managedBy": "External", "maxReplicas": 3}),
+            "remove every other field of autoscaling",
+        ),
+        (
+            iris.having(resources={"requests": {"memory": "1Gi"}}).autoscaled(high=3, cpu=50),
+            "set resources.requests.cpu",
+        ),
+        (iris.having(expose={"ingress": {"host": "a.example.com"}}), "spec.expose.ingress.className: Required value"),
+        (
+            iris.having(
+                expose={
+                    "ingress": {"host": "a.example.com", "className": "nginx"},
+                    "httpRoute": {"parentRefs": [{"name": "edge"}]},
+                }
+            ),
+            "set ingress or httpRoute, not both",
+        ),
+        (iris.having(disruptionBudget={}), "set exactly one of minAvailable and maxUnavailable"),
+        (iris.having(rollout={"maxSurge": "lots"}), "must be a number of replicas such as 1, or a share such as 25%"),
+        (iris.having(rollout={"maxSurge": -1}), "must be a number of replicas such as 1, or a share such as 25%"),
+        (iris.having(mounts=[{"name": "a", "mountPath": "/a"}]), "set exactly one of configMap, secret"),
+        (
+            iris.having(mounts=[{"name": "a", "mountPath": "/a", "hostPath": {"path": "/"}}]),
+            'unknown field "spec.mounts',
+        ),
+        (iris.having(mounts=[{"name": "tmp", "mountPath": "/a", "emptyDir": {}}]), "the names tmp and model are taken"),
+        (
+            iris.having(mounts=[{"name": "a", "mountPath": "/a", "subPath": "../b", "emptyDir": {}}]),
+            "must be relative, without '..'",
+        ),
+        (iris.having(podLabels={"kubernetes.io/os": "x"}), "are reserved"),
+        (iris.having(podAnnotations={"argoproj.io/x": "x"}), "are reserved"),
+        (iris.having(runAsUser=0), "spec.runAsUser in body should be greater than or equal to 1"),
+        (iris.having(networkPolicy={"enabled": True, "from": [{}]}), "set ipBlock, or podLabels and namespaceLabels"),
         (iris.autoscaled(high=3, cpu=0), "targetCPUUtilizationPercentage in body should be greater than or equal to 1"),
         (iris.having(containerPort=0), "spec.containerPort in body should be greater than or equal to 1"),
         (iris.having(containerPort=65_536), "spec.containerPort in body should be less than or equal to 65535"),
@@ -75,6 +110,7 @@ def test_refused_with_a_sentence(world: World, service: AModelService, sentence:
         iris.having(replicas=3).autoscaled(high=3),
         iris.having(replicas=9).autoscaled(low=1, high=3),
         iris.having(resources={"limits": {"cpu": 2, "memory": "1.5Gi"}}),
+        iris.having(autoscaling={"managedBy": "External"}, rollout={"maxSurge": "25%", "maxUnavailable": 0}),
         iris.having(containerPort=1, env=[{"name": "_A", "value": "$(PORT)"}]),
     ],
 )

@@ -23,9 +23,11 @@ class AuditTrail:
 
     def requests(self) -> Iterator[dict[str, Any]]:
         """Finished requests, in the order in which they ended."""
-        for event in self._cluster.audit_events()[self._start :]:
-            if event["user"]["username"] == self._user and event["stage"] == "ResponseComplete":
-                yield event
+        return (event for event in self._events() if event["stage"] == "ResponseComplete")
+
+    def _events(self) -> Iterator[dict[str, Any]]:
+        events = self._cluster.audit_events()[self._start :]
+        return (event for event in events if event["user"]["username"] == self._user)
 
     def writes(self, namespace: str | None = None) -> Counter[str]:
         """Count writes as "verb resource[/subresource]", in one namespace or everywhere."""
@@ -53,7 +55,8 @@ class AuditTrail:
 
     def used(self) -> set[tuple[str, str]]:
         """Return (verb, resource) of everything that was asked for."""
-        return {(event["verb"], _resource(event["objectRef"])) for event in self.requests() if "objectRef" in event}
+        # A watch that is still open has no other stage than ResponseStarted.
+        return {(event["verb"], _resource(event["objectRef"])) for event in self._events() if "objectRef" in event}
 
 
 def _resource(reference: dict[str, Any]) -> str:

@@ -3,8 +3,8 @@
 import stat
 from pathlib import Path
 
+from tests.cluster.programs import go_version
 from tests.cluster.toolchain import REQUIREMENTS, version_of
-from tests.cluster.tools import go_version
 
 
 def test_a_version_is_read(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cluster import ClusterError
 from tests.cluster.building import ready_made
-from tests.cluster.tools import SOURCES, Program, Source, kubernetes_version, source_of
+from tests.cluster.programs import SOURCES, Program, Source, kubernetes_version, source_of
 
 LINUX = {"goos": "linux", "goarch": "amd64"}
 
