@@ -47,6 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--namespace", "-n", action="append", default=[], metavar="NAME", help="serve only this namespace; repeatable"
     )
+    run.add_argument(
+        "--lease-namespace", metavar="NAME", help="agree with other operators on one, by a Lease in this namespace"
+    )
     run.add_argument("--workers", type=_positive, default=Settings().workers, help="objects worked on at once")
     run.add_argument(
         "--resync-seconds", type=_positive, default=int(Settings().resync_interval), help="time between two full looks"
@@ -82,6 +85,7 @@ def _run(options: argparse.Namespace) -> int:
         os.environ["KUBECONFIG"] = str(options.kubeconfig)
     settings = Settings(
         namespaces=tuple(dict.fromkeys(options.namespace)),
+        lease_namespace=options.lease_namespace,
         workers=options.workers,
         resync_interval=options.resync_seconds,
         discovery_interval=options.discovery_seconds,

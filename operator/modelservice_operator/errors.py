@@ -8,6 +8,7 @@ OperatorError
 │   ├── Gone               410: the history that we asked for is compacted
 │   └── Unauthorized       401: the token is read again
 ├── Absent             404: the caller decides what absence means
+├── LeaseLost          another operator leads: this process ends and stands by again
 ├── NamespaceEnding    403 in a namespace that is being deleted: nothing is to be done any more
 └── Terminal           a person: reported in status, looked at again on change and slowly
     ├── InvalidSpec        the object does not say what it should (written past an older schema)
@@ -57,6 +58,10 @@ class Unauthorized(Transient):
 
 class Absent(OperatorError):  # noqa: N818
     """The API server answered 404."""
+
+
+class LeaseLost(OperatorError):  # noqa: N818
+    """Another operator leads, or we cannot show that we do."""
 
 
 class NamespaceEnding(OperatorError):  # noqa: N818

@@ -3,18 +3,22 @@
 import asyncio
 import gc
 import logging
+import platform
 import random
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from uuid import uuid4
 
 from modelservice_operator.api.kinds import CHILD_KINDS, MODEL_SERVICE, OPTIONAL_CHILDREN, Kind
 from modelservice_operator.cluster import Cluster, reduce_child, reduce_service
 from modelservice_operator.connection import Connection, Credentials
 from modelservice_operator.errors import OperatorError, Terminal, Transient
 from modelservice_operator.informer import Informer, Informers, Key, Object, key_of
+from modelservice_operator.lease import Lease
 from modelservice_operator.reconciler import Reconciler
 from modelservice_operator.resources.metadata import MANAGED_SELECTOR
-from modelservice_operator.settings import Settings
+from modelservice_operator.settings import LEASE_NAME, Settings
 from modelservice_operator.workqueue import Priority, WorkQueue
 
 logger = logging.getLogger(__name__)
@@ -34,12 +38,18 @@ class Runtime:
         self._queue: WorkQueue[Key] = WorkQueue()
         self._connection = Connection(load_credentials, settings)
         self._informers = Informers({kind: self._make(kind) for kind in (MODEL_SERVICE, *CHILD_KINDS)})
+        self._lease = None
+        if settings.lease_namespace is not None:
+            identity = f"{platform.node()}_{uuid4().hex[:8]}"
+            self._lease = Lease(
+                self._connection, namespace=settings.lease_namespace, name=LEASE_NAME, identity=identity
+            )
         cluster = Cluster(self._connection, self._informers)
         self._reconciler = Reconciler(self._informers, cluster, self._queue, settings)
 
     async def run(self) -> None:
         """List, watch and reconcile for ever."""
-        async with self._connection, asyncio.TaskGroup() as tasks:
+        async with self._connection, self._released_lease(), asyncio.TaskGroup() as tasks:
             for informer in self._informers.all():
                 tasks.create_task(informer.run(), name=f"informer {informer.kind.plural}")
             await self._informers.settled()
@@ -49,9 +59,21 @@ class Runtime:
             gc.freeze()
             gc.set_threshold(*_GC_THRESHOLD)
             logger.info("All caches are complete: %d objects wait.", len(self._queue))
+            if self._lease is not None:
+                await self._lease.acquire()
+                tasks.create_task(self._lease.hold(), name="lease")
             for number in range(self._settings.workers):
                 tasks.create_task(self._work(), name=f"worker {number}")
             tasks.create_task(self._resync(), name="resync")
+
+    @asynccontextmanager
+    async def _released_lease(self) -> AsyncIterator[None]:
+        """Give the Lease back at the end, however it comes."""
+        try:
+            yield
+        finally:
+            if self._lease is not None:
+                await self._lease.release()
 
     def health(self) -> dict[str, float | int]:
         """Figures for the health endpoint: keys that wait, and the age of the last word of each watch in seconds."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+LEASE_NAME = "modelservice-operator"
 FIELD_MANAGER = "modelservice-operator"
 """The field manager of every write, the value of the managed-by label and the name in the user agent."""
 
@@ -12,6 +13,8 @@ class Settings:
 
     namespaces: tuple[str, ...] = ()
     """Namespaces that are served; empty means all of them."""
+    lease_namespace: str | None = None
+    """Namespace of the Lease by which several operators agree on one; None: this is the only one."""
     workers: int = 8
     """Objects that are reconciled at the same time. 4 to 8 connections saturate an API server of two cores."""
     resync_interval: float = 600.0

@@ -35,6 +35,7 @@ def world(installed: Cluster, node_namespace: str) -> World:
     """The module's namespace on the node."""
 
     def log() -> str:
-        return installed.run_kubectl("--namespace", NAMESPACE, "logs", "deployment/modelservice-operator", check=False)
+        selector = "--selector=app.kubernetes.io/name=modelservice-operator"
+        return installed.run_kubectl("--namespace", NAMESPACE, "logs", selector, "--prefix", "--tail=-1", check=False)
 
     return World(installed, node_namespace, log)

@@ -38,6 +38,8 @@ INGRESS = Kind(group="networking.k8s.io", version="v1", kind="Ingress", plural="
 HTTP_ROUTE = Kind(group="gateway.networking.k8s.io", version="v1", kind="HTTPRoute", plural="httproutes")
 POD_MONITOR = Kind(group="monitoring.coreos.com", version="v1", kind="PodMonitor", plural="podmonitors")
 
+LEASE = Kind(group="coordination.k8s.io", version="v1", kind="Lease", plural="leases")
+
 BUILT_IN_CHILDREN = (DEPLOYMENT, SERVICE, AUTOSCALER, DISRUPTION_BUDGET, NETWORK_POLICY, INGRESS)
 OPTIONAL_CHILDREN = (HTTP_ROUTE, POD_MONITOR)
 """Kinds whose CRD a cluster may lack, and may get later."""
