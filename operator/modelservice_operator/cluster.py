@@ -11,7 +11,8 @@ from typing import Any
 from modelservice_operator.api.kinds import MODEL_SERVICE, SERVICE, Kind
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.connection import APPLY, JSON_PATCH, MERGE_PATCH, Connection
-from modelservice_operator.errors import Absent, Conflict, KindUnavailable, NameConflict, Rejected
+from modelservice_operator.corrections import MOST, TRUCE, Corrections
+from modelservice_operator.errors import Absent, Conflict, DriftDetected, KindUnavailable, NameConflict, Rejected
 from modelservice_operator.informer import Informers, Key, Object, key_of
 from modelservice_operator.observed import POSTED
 from modelservice_operator.resources import Desired
@@ -54,6 +55,7 @@ class Cluster:
     def __init__(self, connection: Connection, informers: Informers) -> None:
         self._connection = connection
         self._informers = informers
+        self._corrections = Corrections()
 
     async def ensure(self, desired: Desired, service: ModelService) -> None:
         """Create the child or correct what differs; no request when it is right.
@@ -78,8 +80,18 @@ class Cluster:
         # Before the apply, which takes away the mark by which a sleeping Deployment is known.
         if (replicas := desired.replicas_for(live)) is not None:
             live = await self._scale(desired.kind, key, live, replicas)
-        if desired.difference(live) is not None:
+        if (field := desired.difference(live)) is not None:
+            self._refuse_to_fight(desired, key, field)
             await self._apply(desired, key, live)
+
+    def _refuse_to_fight(self, desired: Desired, key: Key, field: str) -> None:
+        """Raise DriftDetected when this field has been corrected, and reverted, too often."""
+        # A new desired state is a new matter: its digest is part of what is counted.
+        if not self._corrections.allows((desired.kind, key, desired.digest, field)):
+            raise DriftDetected(
+                f"{desired.kind.kind} {key[1]}: somebody changes {field.removeprefix('.')} back each time that it is"
+                f" corrected. It was corrected {MOST} times and is left alone for {TRUCE / 60:.0f} minutes."
+            )
 
     async def prune(self, kind: Kind, service: ModelService) -> None:
         """Delete a child that is not wanted any more, if it is ours."""

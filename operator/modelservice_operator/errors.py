@@ -13,6 +13,7 @@ OperatorError
 └── Terminal           a person: reported in status, looked at again on change and slowly
     ├── InvalidSpec        the object does not say what it should (written past an older schema)
     ├── KindUnavailable    the cluster does not serve the kind of a child
+    ├── DriftDetected      somebody reverts what we correct
     ├── NameConflict       a child's name is taken by somebody else's object
     ├── Forbidden          403: RBAC, quota, admission
     └── Rejected           other 4xx: the server does not accept what we send
@@ -78,6 +79,10 @@ class InvalidSpec(Terminal):
 
 class KindUnavailable(Terminal):
     """The cluster does not serve the kind of a child: its CRD is missing, or the right to read it."""
+
+
+class DriftDetected(Terminal):
+    """Somebody reverts what we correct, again and again."""
 
 
 class NameConflict(Terminal):

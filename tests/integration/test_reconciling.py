@@ -190,6 +190,25 @@ def drifted(live: Any, patch: Any) -> bool:
     return bool(live == patch)
 
 
+def test_a_fight_is_not_fought(world: World, audit: AuditTrail) -> None:
+    """Whoever changes a field back at once is corrected three times; then the status names the field."""
+    world.apply(a_model_service().named("fight").autoscaled(high=3))
+    world.wait_ready("fight")
+    for _ in range(3):
+        world.kubectl("patch", "hpa", "fight", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
+        world.wait_field("hpa", "fight", "maxReplicas", 3)
+    before = settled(world, audit, "fight")
+    world.kubectl("patch", "hpa", "fight", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
+    world.wait(lambda: world.condition("fight").get("reason") == "DriftDetected", "complaint", name="fight")
+    assert "somebody changes spec.maxReplicas back" in world.condition("fight")["message"]
+    after = settled(world, audit, "fight") - before
+    assert set(after) == {STATUS}
+    # A new desired state is a new matter.
+    world.apply(a_model_service().named("fight").autoscaled(high=4))
+    world.wait_field("hpa", "fight", "maxReplicas", 4)
+    world.wait_ready("fight")
+
+
 def test_what_others_add_stays(world: World, audit: AuditTrail) -> None:
     world.apply(a_model_service().named("added"))
     world.wait_ready("added")

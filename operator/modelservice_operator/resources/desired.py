@@ -36,6 +36,11 @@ class Desired:
     fixed_replicas: bool = False
     """Whether `replicas` is also to be kept afterwards (nobody else scales the object)."""
 
+    @property
+    def digest(self) -> str:
+        """Hash of the desired state."""
+        return str(self.body["metadata"]["annotations"][HASH_ANNOTATION])
+
     def replicas_for(self, live: Mapping[str, Any]) -> int | None:
         """Count to scale `live` to; None when its count is right or not ours.
 

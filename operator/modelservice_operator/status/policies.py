@@ -1,11 +1,31 @@
 """Named checks of what was observed. In a chain the first violation speaks."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from modelservice_operator.errors import Forbidden, InvalidSpec, KindUnavailable, NameConflict, OperatorError, Rejected
+from modelservice_operator.errors import (
+    DriftDetected,
+    Forbidden,
+    InvalidSpec,
+    KindUnavailable,
+    NameConflict,
+    OperatorError,
+    Rejected,
+)
 from modelservice_operator.observed import Observed, Rollout
 from modelservice_operator.status.reasons import Reason
+
+
+_REASONS: Mapping[type[OperatorError], Reason] = {
+    InvalidSpec: Reason.INVALID_SPEC,
+    NameConflict: Reason.NAME_CONFLICT,
+    KindUnavailable: Reason.KIND_UNAVAILABLE,
+    DriftDetected: Reason.DRIFT_DETECTED,
+    Forbidden: Reason.FORBIDDEN,
+    Rejected: Reason.REJECTED,
+}
+_STALLED = frozenset({Reason.INVALID_SPEC, Reason.NAME_CONFLICT})
+"""What no retry can heal (kstatus)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +53,8 @@ def children_failed(observed: Observed) -> Verdict | None:
 
 def verdict_on(failure: OperatorError) -> Verdict:
     """How an error of the tree reads in status."""
-    match failure:
-        case InvalidSpec():
-            return Verdict(Reason.INVALID_SPEC, str(failure), stalled=True)
-        case KindUnavailable():
-            return Verdict(Reason.KIND_UNAVAILABLE, str(failure))
-        case NameConflict():
-            return Verdict(Reason.NAME_CONFLICT, str(failure), stalled=True)
-        case Forbidden():
-            return Verdict(Reason.FORBIDDEN, str(failure))
-        case Rejected():
-            return Verdict(Reason.REJECTED, str(failure))
-        case _:
-            return Verdict(Reason.RETRYING, str(failure))
+    reason = next((reason for kind, reason in _REASONS.items() if isinstance(failure, kind)), Reason.RETRYING)
+    return Verdict(reason, str(failure), stalled=reason in _STALLED)
 
 
 def deployment_pending(observed: Observed) -> Verdict | None:

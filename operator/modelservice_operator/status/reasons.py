@@ -32,6 +32,8 @@ class Reason(StrEnum):
     """The object does not follow the schema."""
     KIND_UNAVAILABLE = "KindUnavailable"
     """The cluster does not serve the kind of a child."""
+    DRIFT_DETECTED = "DriftDetected"
+    """Somebody reverts each correction of a child; it is left alone for a while."""
     NAME_CONFLICT = "NameConflict"
     """A child's name is taken by an object that is not ours."""
     FORBIDDEN = "Forbidden"

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelservice_operator.errors import (
+    DriftDetected,
     Forbidden,
     InvalidSpec,
     KindUnavailable,
@@ -137,6 +138,7 @@ def test_no_replicas_wanted_is_as_asked_for_but_serves_nothing() -> None:
         (NameConflict("taken"), "NameConflict", "Stalled"),
         (InvalidSpec("odd"), "InvalidSpec", "Stalled"),
         (KindUnavailable("no CRD"), "KindUnavailable", "Reconciling"),
+        (DriftDetected("reverted"), "DriftDetected", "Reconciling"),
         (Forbidden("no"), "Forbidden", "Reconciling"),
         (Rejected("no", status=422), "Rejected", "Reconciling"),
         (Unreachable("no answer"), "Retrying", "Reconciling"),
