@@ -15,7 +15,6 @@ from modelservice_operator.errors import (
 from modelservice_operator.observed import Observed, Rollout
 from modelservice_operator.status.reasons import Reason
 
-
 _REASONS: Mapping[type[OperatorError], Reason] = {
     InvalidSpec: Reason.INVALID_SPEC,
     NameConflict: Reason.NAME_CONFLICT,
