@@ -12,7 +12,7 @@ CRD := crds/modelservices.modelservice.dev.yaml
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH := .
 
-.PHONY: help setup fmt lint types test test-unprivileged unit golden generate verify images demo demo-down clean
+.PHONY: help setup fmt lint types test test-unprivileged unit golden generate verify images bench bench-scale demo demo-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,12 @@ test-unprivileged: lint types verify ## all but the node tier: needs neither roo
 
 images: setup ## build the container images as OCI archives, without a registry or a Docker daemon
 	$(RUN) python -m tests.images build
+
+bench: setup ## this operator beside others on the control-plane tier; writes bench/RESULTS.md
+	@$(RUN) python -m bench run
+
+bench-scale: setup ## 10,000 objects: create, cold restart
+	@$(RUN) python -m bench scale
 
 demo: setup ## a predicting model on a real cluster, from nothing
 	@$(RUN) python -m tests.demo up

@@ -1,7 +1,7 @@
 """A child as it should be, and how it differs from the one that is there."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -30,7 +30,7 @@ class Desired:
     """One child: the configuration that is applied, and the count that only its creation carries."""
 
     kind: Kind
-    body: Mapping[str, Any]
+    body: dict[str, Any]
     replicas: int | None = None
     """Replicas that the object is created with; never part of what is applied later."""
     fixed_replicas: bool = False
@@ -75,43 +75,46 @@ class Desired:
             return dict(self.body)
         return {**self.body, "spec": {**self.body["spec"], "replicas": self.replicas}}
 
-    def difference(self, live: Mapping[str, Any]) -> str | None:
+    def difference(self, live: dict[str, Any]) -> str | None:
         """Path of the first field of ours that `live` does not have as it should be; None when all are right."""
-        return next(_differences(self.body, live, ""), None)
+        return _difference(self.body, live)
 
 
-def _differences(want: object, have: object, path: str) -> Iterator[str]:
-    """Paths at which `have` lacks or contradicts `want`. What `have` has besides is somebody else's."""
-    match want:
-        case Quantity():
-            if not want.same_as(have):
-                yield path
-        case Mapping():
-            if not isinstance(have, Mapping):
-                yield path
-                return
-            for key, value in want.items():
-                yield from _differences(value, have.get(key), f"{path}.{key}")
-        case list():
-            yield from _list_differences(want, have, path)
-        case _:
-            if want != have:
-                yield path
+def _difference(want: Any, have: Any, name: str = "") -> str | None:  # noqa: ANN401 - JSON
+    """Path below this node at which `have` lacks or contradicts `want`; what `have` has besides is somebody else's.
+
+    It runs on every event of every object: so no path is put together while nothing differs, and what is equal is not
+    looked into. `name` is the field that holds the node.
+    """
+    if isinstance(want, Quantity):
+        return None if want.same_as(have) else ""
+    if want == have:
+        return None
+    if isinstance(want, dict) and isinstance(have, dict):
+        return _map_difference(want, have)
+    if isinstance(want, list) and isinstance(have, list):
+        return _list_difference(want, have, name)
+    return ""
 
 
-def _list_differences(want: Sequence[Any], have: object, path: str) -> Iterator[str]:
-    if not isinstance(have, list):
-        yield path
-        return
-    key = LIST_KEYS.get(path.rpartition(".")[2])
+def _map_difference(want: dict[str, Any], have: dict[str, Any]) -> str | None:
+    for key, value in want.items():
+        if (below := _difference(value, have.get(key), key)) is not None:
+            return f".{key}{below}"
+    return None
+
+
+def _list_difference(want: list[Any], have: list[Any], name: str) -> str | None:
+    key = LIST_KEYS.get(name)
     # A list of the same name may be another one: the ports of a NetworkPolicy have no names.
-    if key is None or not all(isinstance(item, Mapping) and key in item for item in want):
+    if key is None or not all(isinstance(item, dict) and key in item for item in want):
         if len(want) != len(have):
-            yield path
-            return
-        for index, (wanted, found) in enumerate(zip(want, have, strict=True)):
-            yield from _differences(wanted, found, f"{path}[{index}]")
-        return
-    by_key = {item.get(key): item for item in have}
-    for item in want:
-        yield from _differences(item, by_key.get(item[key]), f"{path}[{item[key]}]")
+            return ""
+        pairs = ((f"[{index}]", *pair) for index, pair in enumerate(zip(want, have, strict=True)))
+    else:
+        by_key = {item.get(key): item for item in have}
+        pairs = ((f"[{item[key]}]", item, by_key.get(item[key])) for item in want)
+    for step, wanted, found in pairs:
+        if (below := _difference(wanted, found)) is not None:
+            return f"{step}{below}"
+    return None
