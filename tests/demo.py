@@ -200,6 +200,8 @@ def show_autoscaler(running: Cluster) -> None:
 
 def say_goodbye(running: Cluster) -> None:
     """Print how to go on by hand."""
+    command = f"kubectl port-forward service/{NAME} 8000:80 &  curl 'http://127.0.0.1:8000{QUESTION}'"
+    question = "" if running.tier is Tier.CONTROL_PLANE else f"    {command}\n"
     say(
         f"""
 ==> Go on by hand
@@ -208,8 +210,7 @@ def say_goodbye(running: Cluster) -> None:
     kubectl get modelservices -o wide
     kubectl scale modelservice/{NAME} --replicas=3
     kubectl explain modelservice.spec
-    kubectl port-forward service/{NAME} 8000:80 &  curl 'http://127.0.0.1:8000{QUESTION}'
-    make demo-down     removes all of it"""
+{question}    make demo-down     removes all of it"""
     )
 
 

@@ -80,8 +80,8 @@ class OperatorProcess:
 def running_operator(kubeconfig: Path, log_file: Path, *arguments: str) -> Iterator[OperatorProcess]:
     """Run an operator for the length of a `with` block; bugs in its log are an error of the block."""
     operator = OperatorProcess(kubeconfig, log_file, arguments)
-    operator.start()
     try:
+        operator.start()
         yield operator
     finally:
         if operator.running:
