@@ -1,0 +1,61 @@
+"""Command line: `python -m bench run|scale`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bench.errors import BenchError
+from bench.measures import COMPARED, PeerName, Sizes
+from bench.scale import OBJECTS, measure_scale
+from bench.side_by_side import compare, is_complete, publish, spoken
+from tests.cluster import ClusterError
+from tests.cluster.progress import say
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; return the exit code."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        text = measure_scale(chosen.objects) if chosen.command == "scale" else _run(chosen)
+    except (BenchError, ClusterError) as error:
+        say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    sys.stdout.write(text + "\n")
+    return 0
+
+
+def _run(chosen: argparse.Namespace) -> str:
+    sizes = Sizes.quick() if chosen.quick else Sizes()
+    if chosen.rounds is not None:
+        sizes = replace(sizes, rounds=chosen.rounds)
+    results = compare(tuple(dict.fromkeys(chosen.peers)), sizes)
+    if is_complete(results) and sizes.rounds >= Sizes().rounds and not chosen.quick:
+        publish(results)
+    else:
+        say(f"Nothing is written: that takes all peers, the full sizes and at least {Sizes().rounds} rounds.")
+    return spoken(results)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Compares this operator with others.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="measure all peers side by side and write RESULTS.md and results.json")
+    run.add_argument("--rounds", type=_positive, help=f"rounds of latency and burst (default: {Sizes().rounds})")
+    run.add_argument("--peers", nargs="+", type=PeerName, choices=COMPARED, default=COMPARED, help="default: all")
+    run.add_argument("--quick", action="store_true", help="small numbers, to see that all parts work")
+    scale = commands.add_parser("scale", help="a cold restart of this operator among many objects")
+    scale.add_argument("--objects", type=_positive, default=OBJECTS, help=f"default: {OBJECTS}")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

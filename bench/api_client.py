@@ -1,0 +1,110 @@
+"""A bare asynchronous client of the API server: requests, watches, nothing remembered.
+
+The driver of the benchmark and the raw peer use it. It shares no code with the operator under test.
+"""
+
+import asyncio
+import json
+import ssl
+import tempfile
+from base64 import b64decode
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import orjson
+
+from bench.errors import BenchError
+
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+CONNECTIONS = 8
+_FIRST_ERROR = 400
+_SILENCE = 120
+
+
+class ApiClient:
+    """Use as an async context manager."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        config = json.loads(kubeconfig.read_text(encoding="utf-8"))
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        self._server = cluster["server"]
+        self._tls = _tls(cluster, user)
+        self._session: aiohttp.ClientSession | None = None
+        self._watches: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = self._open(CONNECTIONS)
+        self._watches = self._open(0)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for session in (self._session, self._watches):
+            if session is not None:
+                await session.close()
+
+    async def request(self, method: str, path: str, body: object = None, *, content_type: str = JSON) -> dict[str, Any]:
+        """Return the answer; BenchError for any refusal."""
+        if self._session is None:
+            raise RuntimeError("The client is used outside of its context.")
+        data = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
+        headers = {"Content-Type": content_type, "Accept": JSON}
+        try:
+            async with self._session.request(method, self._server + path, data=data, headers=headers) as response:
+                answer, status = await response.read(), response.status
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise BenchError(f"The API server did not answer {method} {path}: {error!r}.") from error
+        if status >= _FIRST_ERROR:
+            raise BenchError(f"The API server refused {method} {path}: {answer[:400].decode(errors='replace')}")
+        result: dict[str, Any] = orjson.loads(answer)
+        return result
+
+    async def watch(self, path: str, version: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Yield type and object of each event after a version, until the server ends the watch."""
+        if self._watches is None:
+            raise RuntimeError("The client is used outside of its context.")
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=_SILENCE)
+        params = {"watch": "true", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": "3600"}
+        async with self._watches.get(self._server + path, params=params, timeout=timeout) as response:
+            rest = b""
+            async for chunk in response.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    event = orjson.loads(line)
+                    if event["type"] == "ERROR":
+                        raise BenchError(f"The watch of {path} broke: {event['object'].get('message')}.")
+                    if event["type"] != "BOOKMARK":
+                        yield event["type"], event["object"]
+
+    def _open(self, limit: int) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(limit=limit, ssl=self._tls)
+        timeout = aiohttp.ClientTimeout(total=60)
+        return aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
+
+
+async def in_parallel(client: ApiClient, path: str, bodies: list[dict[str, Any]]) -> None:
+    """Create objects, as many at once as there are connections."""
+    waiting = iter(bodies)
+
+    async def create() -> None:
+        for body in waiting:
+            await client.request("POST", path, body)
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(CONNECTIONS):
+            tasks.create_task(create())
+
+
+def _tls(cluster: dict[str, str], user: dict[str, str]) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=b64decode(cluster["certificate-authority-data"]).decode())
+    # The standard library reads a client certificate from files alone.
+    with tempfile.NamedTemporaryFile(mode="wb", suffix=".pem") as pair:
+        pair.write(b64decode(user["client-certificate-data"]) + b"\n" + b64decode(user["client-key-data"]))
+        pair.flush()
+        context.load_cert_chain(pair.name)
+    return context

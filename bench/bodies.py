@@ -1,0 +1,58 @@
+"""The objects of the benchmark: ModelServices, and the children that every peer makes of them.
+
+The children are what the operator under test builds, with placeholders for what differs from object to object. Every
+peer fills in the same template, so no peer has less to write than another.
+"""
+
+import json
+from typing import Any
+
+from modelservice_operator.api.kinds import AUTOSCALER, DEPLOYMENT, MODEL_SERVICE, SERVICE, Kind
+from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.resources import build
+
+NAME, NAMESPACE, UID = "__NAME__", "__NAMESPACE__", "__UID__"
+CHILDREN: dict[str, Kind] = {"deployment": DEPLOYMENT, "service": SERVICE, "autoscaler": AUTOSCALER}
+"""Names of the children in the template."""
+
+_REQUESTS = {"cpu": "10m", "memory": "16Mi"}
+"""Little, so that the simulated nodes have room for thousands of pods."""
+
+
+def model_service(name: str, namespace: str, *, replicas: int) -> dict[str, Any]:
+    """Return a ModelService with an image, a model and an autoscaler: three children.
+
+    The metric is an external one, which allows 0 replicas. No controller asks for it while the benchmark runs.
+    """
+    target = {"type": "AverageValue", "averageValue": "30"}
+    metric = {"type": "External", "external": {"metric": {"name": "waiting-requests"}, "target": target}}
+    return {
+        "apiVersion": MODEL_SERVICE.api_version,
+        "kind": MODEL_SERVICE.kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "image": "modelservice.dev/examples/diabetes:0.1.0",
+            "model": {"uri": "file:///app/model.joblib"},
+            "replicas": replicas,
+            "autoscaling": {"minReplicas": replicas, "maxReplicas": 3, "metrics": [metric]},
+            "resources": {"requests": _REQUESTS},
+        },
+    }
+
+
+def children_of(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the children of a stored ModelService by their names in the template, as they are created."""
+    names = {kind: name for name, kind in CHILDREN.items()}
+    return {names[child.kind]: child.creation() for child in build(ModelService.parse(body))}
+
+
+def template() -> str:
+    """Return the children as JSON with placeholders; the annotation with the hash is as good as any other text."""
+    body = model_service(NAME, NAMESPACE, replicas=1)
+    body["metadata"] |= {"uid": UID, "generation": 1}
+    return json.dumps(children_of(body), indent=1)
+
+
+def filled(text: str, *, name: str, namespace: str, uid: str) -> str:
+    """Return the template of one object."""
+    return text.replace(NAMESPACE, namespace).replace(NAME, name).replace(UID, uid)

@@ -1,0 +1,39 @@
+from itertools import chain
+
+import pytest
+from bench.measures import COMPARED, Measure, PeerName, Spread, percentile, rotated, summary_of
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.5, 50), (0.99, 99), (1.0, 100), (0.0, 1)], ids=["median", "tail", "most", "least"]
+)
+def test_a_percentile_is_a_measured_value(share: float, expected: int) -> None:
+    assert percentile(list(range(100, 0, -1)), share) == expected
+
+
+def test_every_peer_has_every_place_once() -> None:
+    orders = [rotated(COMPARED, number) for number in range(len(COMPARED))]
+
+    for place in range(len(COMPARED)):
+        assert {order[place] for order in orders} == set(COMPARED)
+
+
+def test_more_rounds_than_peers_start_over() -> None:
+    assert rotated(COMPARED, len(COMPARED)) == COMPARED
+
+
+def test_a_summary_takes_what_each_round_has() -> None:
+    rounds = {PeerName.RAW: [{Measure.CPU: 3.0}, {Measure.CPU: 1.0}, {Measure.CPU: 2.0, Measure.MEMORY: 40.0}]}
+
+    summary = summary_of(rounds)
+
+    assert summary == {
+        PeerName.RAW: {
+            Measure.CPU: Spread(median=2.0, least=1.0, most=3.0, rounds=3),
+            Measure.MEMORY: Spread(median=40.0, least=40.0, most=40.0, rounds=1),
+        }
+    }
+
+
+def test_a_peer_that_is_measured_at_rest_alone_is_not_published() -> None:
+    assert set(chain(COMPARED, [PeerName.GO_WITH_PODS])) == set(PeerName)
