@@ -245,7 +245,16 @@ def _refuse_others(kind: Kind, live: Object, service: ModelService) -> None:
         case Ownership.FOREIGN:
             raise NameConflict(
                 f"{kind.kind} {name} exists and does not belong to this ModelService, so it is left untouched."
-                f" Delete or rename it, or give the ModelService another name."
+                f" {_way_out(live)}"
             )
         case Ownership.OURS:
             pass
+
+
+def _way_out(live: Mapping[str, Any]) -> str:
+    metadata = live["metadata"]
+    if OWNER_ANNOTATION in (metadata.get("annotations") or {}) and not metadata.get("ownerReferences"):
+        return (
+            "An earlier ModelService of this name left it behind (--cascade=orphan): delete it to have a new one made."
+        )
+    return "Delete or rename it, or give the ModelService another name."
