@@ -81,17 +81,19 @@ class Cluster:
         if (replicas := desired.replicas_for(live)) is not None:
             live = await self._scale(desired.kind, key, live, replicas)
         if (field := desired.difference(live)) is not None:
-            self._refuse_to_fight(desired, key, field)
-            await self._apply(desired, key, live)
+            await self._correct(desired, key, live, field)
 
-    def _refuse_to_fight(self, desired: Desired, key: Key, field: str) -> None:
-        """Raise DriftDetected when this field has been corrected, and reverted, too often."""
+    async def _correct(self, desired: Desired, key: Key, live: Object, field: str) -> None:
+        """Apply; DriftDetected when this field has been corrected, and reverted, too often."""
         # A new desired state is a new matter: its digest is part of what is counted.
-        if not self._corrections.allows((desired.kind, key, desired.digest, field)):
+        what = (desired.kind, key, desired.digest, field)
+        if not self._corrections.allows(what):
             raise DriftDetected(
                 f"{desired.kind.kind} {key[1]}: somebody changes {field.removeprefix('.')} back each time that it is"
                 f" corrected. It was corrected {MOST} times and is left alone for {TRUCE / 60:.0f} minutes."
             )
+        await self._apply(desired, key, live)
+        self._corrections.count(what)
 
     async def prune(self, kind: Kind, service: ModelService) -> None:
         """Delete a child that is not wanted any more, if it is ours."""
@@ -164,7 +166,11 @@ class Cluster:
             {"op": "replace", "path": "/metadata/managedFields", "value": handed_over(metadata["managedFields"])},
         ]
         path = kind.path(namespace=key[0], name=key[1])
-        answer = await self._connection.request("PATCH", path, body=patch, content_type=JSON_PATCH, params=_BY_US)
+        try:
+            answer = await self._connection.request("PATCH", path, body=patch, content_type=JSON_PATCH, params=_BY_US)
+        except Rejected as error:
+            # A failed `test` answers 422: its controller has just written its status.
+            raise Conflict(f"{kind.kind} {key[1]} changed meanwhile.") from error
         self._taken(kind, answer)
 
     async def _delete(self, kind: Kind, live: Object) -> None:

@@ -19,14 +19,15 @@ class Corrections:
         self._times: dict[Hashable, deque[float]] = {}
 
     def allows(self, what: Hashable) -> bool:
-        """Whether `what` may be corrected once more; if so, it counts."""
+        """Whether `what` may be corrected once more."""
+        times = self._times.get(what, ())
+        return len(times) < MOST or times[-1] - times[0] > WINDOW or self._clock() - times[-1] >= TRUCE
+
+    def count(self, what: Hashable) -> None:
+        """Take in that `what` was corrected: an attempt that failed corrected nothing."""
         now = self._clock()
-        times = self._times.setdefault(what, deque(maxlen=MOST))
-        if len(times) == MOST and times[-1] - times[0] <= WINDOW and now - times[-1] < TRUCE:
-            return False
-        times.append(now)
         self._drop_old(now)
-        return True
+        self._times.setdefault(what, deque(maxlen=MOST)).append(now)
 
     def _drop_old(self, now: float) -> None:
         for what in [what for what, times in self._times.items() if now - times[-1] >= TRUCE]:
