@@ -20,8 +20,10 @@ class Corrections:
 
     def allows(self, what: Hashable) -> bool:
         """Whether `what` may be corrected once more."""
-        times = self._times.get(what, ())
-        return len(times) < MOST or times[-1] - times[0] > WINDOW or self._clock() - times[-1] >= TRUCE
+        times = self._times.get(what)
+        if times is None or len(times) < MOST:
+            return True
+        return times[-1] - times[0] > WINDOW or self._clock() - times[-1] >= TRUCE
 
     def count(self, what: Hashable) -> None:
         """Take in that `what` was corrected: an attempt that failed corrected nothing."""
