@@ -1,6 +1,7 @@
 """The API server's verdict on objects that it does not keep, over one connection: hundreds of questions a second."""
 
 import json
+import re
 import ssl
 from base64 import b64decode
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ import yaml
 
 from modelservice_operator.api.kinds import MODEL_SERVICE
 from tests.support.objects import AModelService
+
+_INDEX = re.compile(r"\[([^]]*)\]")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,15 @@ class Answer:
     def sentence(self) -> str:
         """The message that kubectl would print, "" when there is none."""
         return "" if self.accepted else str(self.body.get("message", self.body))
+
+    @property
+    def causes(self) -> list[tuple[str, str]]:
+        """Which field is wrong, as spec.env.0.name, and what the user reads about it.
+
+        Rules name a key of a map in brackets, bounds after a dot; here both have dots.
+        """
+        found = (self.body.get("details") or {}).get("causes", ()) if not self.accepted else ()
+        return [(_INDEX.sub(r".\1", cause.get("field", "")), cause["message"]) for cause in found]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,397 @@
+"""Every sentence that the rules of the schema say: what brings it up, and what just does not.
+
+The values stand for the field that carries the rule; a rule that compares fields has an object. `refused` and
+`accepted` are tried at each field that says the sentence.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Values on both sides of a rule."""
+
+    refused: tuple[Any, ...]
+    accepted: tuple[Any, ...]
+
+
+def a_spec(**fields: Any) -> dict[str, Any]:
+    return {"image": "iris:1", **fields}
+
+
+def env_of(count: int) -> list[dict[str, Any]]:
+    return [{"name": f"A{i}", "valueFrom": {"secretKeyRef": {"name": "a", "key": "k"}}} for i in range(count)]
+
+
+def a_mount(name: str, path: str = "/a") -> dict[str, Any]:
+    return {"name": name, "mountPath": path, "emptyDir": {}}
+
+
+def the_target(**fields: Any) -> dict[str, Any]:
+    return {"type": "AverageValue", **fields}
+
+
+_KEY_REFERENCE = {"name": "a", "key": "k"}
+_FROM_SECRET = {"secretKeyRef": _KEY_REFERENCE}
+_INGRESS = {"host": "a.example.com", "className": "nginx"}
+_ROUTE = {"parentRefs": [{"name": "edge"}]}
+_METRIC = {"metric": {"name": "a"}, "target": {"type": "Value", "value": 1}}
+_FETCHED = "is for a model that is fetched: remove it, since a file:// URI or none names nothing to fetch"
+_S3 = {"uri": "s3://models/iris"}
+_LONG = "a" * 64
+_TMP = "/tmp"  # noqa: S108 - a path inside the container
+_RESERVED = ("kubernetes.io", "apps.kubernetes.io", "k8s.io", "modelservice.dev", "argoproj.io", "toolkit.fluxcd.io")
+
+SENTENCES: dict[str, Sides] = {
+    "the floor (autoscaling.minReplicas, else replicas) must not be greater than autoscaling.maxReplicas: raise"
+    " maxReplicas or lower the floor": Sides(
+        (a_spec(replicas=4, autoscaling={"maxReplicas": 3}), a_spec(autoscaling={"minReplicas": 4, "maxReplicas": 3})),
+        (
+            a_spec(replicas=3, autoscaling={"maxReplicas": 3}),
+            a_spec(replicas=9, autoscaling={"minReplicas": 3, "maxReplicas": 3}),
+            a_spec(replicas=9, autoscaling={"managedBy": "External"}),
+        ),
+    ),
+    "replicas must be at least 1 under autoscaling: set suspend to true to run none": Sides(
+        (a_spec(replicas=0, autoscaling={"maxReplicas": 3}),),
+        (
+            a_spec(replicas=0),
+            a_spec(replicas=0, autoscaling={"managedBy": "External"}),
+            a_spec(
+                replicas=0,
+                autoscaling={
+                    "minReplicas": 0,
+                    "maxReplicas": 3,
+                    "metrics": [{"type": "External", "external": _METRIC}],
+                },
+            ),
+        ),
+    ),
+    "a CPU target needs a CPU request or limit: set resources.requests.cpu": Sides(
+        (
+            a_spec(
+                resources={"limits": {"memory": "1Gi"}},
+                autoscaling={"maxReplicas": 3, "targetCPUUtilizationPercentage": 80},
+            ),
+            a_spec(resources={}, autoscaling={"maxReplicas": 3}),
+        ),
+        (
+            a_spec(autoscaling={"maxReplicas": 3}),
+            a_spec(resources={"limits": {"cpu": 1}}, autoscaling={"maxReplicas": 3}),
+            a_spec(
+                resources={"requests": {"memory": "1Gi"}},
+                autoscaling={"maxReplicas": 3, "targetMemoryUtilizationPercentage": 80},
+            ),
+            a_spec(
+                resources={}, autoscaling={"maxReplicas": 3, "metrics": [{"type": "External", "external": _METRIC}]}
+            ),
+        ),
+    ),
+    "a memory target needs a memory request or limit: set resources.requests.memory": Sides(
+        (
+            a_spec(
+                resources={"requests": {"cpu": 1}},
+                autoscaling={"maxReplicas": 3, "targetMemoryUtilizationPercentage": 80},
+            ),
+        ),
+        (
+            a_spec(
+                resources={"requests": {"memory": "1Gi"}},
+                autoscaling={"maxReplicas": 3, "targetMemoryUtilizationPercentage": 80},
+            ),
+        ),
+    ),
+    "progressDeadlineSeconds must be greater than the time that a server may take to start (probes.startup:"
+    " initialDelaySeconds + periodSeconds * failureThreshold, 1800 without; plus model.loader.timeoutSeconds):"
+    " raise it, or remove it": Sides(
+        (
+            a_spec(rollout={"progressDeadlineSeconds": 1800}),
+            a_spec(probes={"startup": {}}, rollout={"progressDeadlineSeconds": 30}),
+            a_spec(
+                probes={"startup": {"initialDelaySeconds": 5, "periodSeconds": 2, "failureThreshold": 10}},
+                rollout={"progressDeadlineSeconds": 25},
+            ),
+            a_spec(
+                probes={"startup": {}},
+                model={**_S3, "loader": {"timeoutSeconds": 100}},
+                rollout={"progressDeadlineSeconds": 130},
+            ),
+        ),
+        (
+            a_spec(rollout={"progressDeadlineSeconds": 1801}),
+            a_spec(probes={"startup": {}}, rollout={"progressDeadlineSeconds": 31}),
+            a_spec(
+                probes={"startup": {"initialDelaySeconds": 5, "periodSeconds": 2, "failureThreshold": 10}},
+                rollout={"progressDeadlineSeconds": 26},
+            ),
+        ),
+    ),
+    "at most 24 references to Secrets, ConfigMaps, claims and ServiceAccounts: put what belongs together into one"
+    " object": Sides(
+        (
+            a_spec(env=env_of(25)),
+            a_spec(env=env_of(24), serviceAccountName="a"),
+            a_spec(env=env_of(24), imagePullSecrets=[{"name": "a"}]),
+            a_spec(env=env_of(24), mounts=[{"name": "a", "mountPath": "/a", "secret": {"name": "a"}}]),
+            a_spec(env=env_of(24), expose={"ingress": {**_INGRESS, "tlsSecretName": "a"}}),
+            a_spec(env=env_of(24), model={**_S3, "credentials": {"secretRef": {"name": "a"}}}),
+            a_spec(env=env_of(24), model={**_S3, "cache": {"persistentVolumeClaim": {"claimName": "a"}}}),
+        ),
+        (
+            a_spec(env=env_of(24)),
+            a_spec(env=env_of(24), mounts=[a_mount("a")], model={"uri": "file:///a"}),
+            a_spec(env=[*env_of(24), {"name": "N", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}]),
+        ),
+    ),
+    "must be an image reference without spaces, such as registry.example.com/iris-server:1.4": Sides(
+        ("has space", "$(IMAGE)", "{{ image }}", "../iris", "iris\n", "īris"),
+        ("iris", "Registry.example.com:5000/a/b:v1@sha256:" + "0" * 64),
+    ),
+    "must be the name of an object: lower-case letters, digits, '-' and '.', beginning and ending with a letter or"
+    " digit": Sides(("Upper", "a_b", "-a", "a-", "a..b", "a b", "../a", "other/a"), ("a", "0.a-b", "a" * 253)),
+    "must be an absolute path without control characters: begin with '/'": Sides(
+        ("relative", "./a", "/a\nb", "/a\u202eb"), ("/", "/a b", "/modèle")
+    ),
+    "must not contain '..': name the folder itself": Sides(("/a/../b", "/..", "/a/.."), ("/a/..b", "/a..")),
+    "set value or valueFrom, not both": Sides(
+        ({"name": "A", "value": "1", "valueFrom": _FROM_SECRET},),
+        ({"name": "A"}, {"name": "A", "value": ""}, {"name": "A", "valueFrom": _FROM_SECRET}),
+    ),
+    "must be the name of a variable: letters, digits and '_', not beginning with a digit": Sides(
+        ("1A", "A-B", "A.B", "A B", "Ä", "A="), ("_", "a1", "A" * 253)
+    ),
+    "the names MODEL_NAME, MODEL_URI, MODEL_PATH and PORT and the prefixes KUBERNETES_ and LD_ are reserved: choose"
+    " another name": Sides(
+        ("MODEL_NAME", "MODEL_URI", "MODEL_PATH", "PORT", "KUBERNETES_X", "LD_PRELOAD"), ("MODEL_NAMES", "PORTS", "LD")
+    ),
+    "set exactly one of secretKeyRef, configMapKeyRef and fieldRef": Sides(
+        ({}, {"secretKeyRef": _KEY_REFERENCE, "configMapKeyRef": _KEY_REFERENCE}),
+        (_FROM_SECRET, {"configMapKeyRef": _KEY_REFERENCE}, {"fieldRef": {"fieldPath": "status.podIP"}}),
+    ),
+    "must be a key of the object: letters, digits, '-', '_' and '.', not beginning with '..'": Sides(
+        ("a/b", "..", ".", "..a", "a b", "ä"), ("a", ".a", "-a", "A.b_c-d")
+    ),
+    "must be one of metadata.name, metadata.namespace, metadata.uid, spec.nodeName, spec.serviceAccountName,"
+    " status.hostIP, status.hostIPs, status.podIP, status.podIPs, metadata.labels['KEY'] or"
+    " metadata.annotations['KEY']": Sides(
+        ("spec.containers", "metadata.labels", "status.podIPx", "metadata.labels['a b']"),
+        ("metadata.name", "status.podIPs", "metadata.labels['example.com/a']", "metadata.annotations['a']"),
+    ),
+    **{
+        f"{field} {_FETCHED}": Sides(
+            ({field: value}, {"uri": "file:///a", field: value}), ({"uri": "file:///a"}, {**_S3, field: value})
+        )
+        for field, value in (
+            ("revision", "main"),
+            ("credentials", {"secretRef": {"name": "a"}}),
+            ("sha256", "0" * 64),
+            ("loader", {}),
+            ("cache", {"emptyDir": {}}),
+        )
+    },
+    f"updatePolicy Auto {_FETCHED}": Sides(
+        ({"updatePolicy": "Auto"}, {"uri": "file:///a", "updatePolicy": "Auto"}),
+        ({"updatePolicy": "Never"}, {**_S3, "updatePolicy": "Auto"}),
+    ),
+    "refreshIntervalSeconds needs updatePolicy Auto: set it, or remove refreshIntervalSeconds": Sides(
+        ({**_S3, "refreshIntervalSeconds": 60},), ({**_S3, "updatePolicy": "Auto", "refreshIntervalSeconds": 60},)
+    ),
+    "must be a URI without spaces and control characters: percent-encode them (RFC 3986)": Sides(
+        ("file:///a b", "file:///a\n", "file:///a\u202eb"), ("file:///a%20b", "file:///modèle")
+    ),
+    "must begin with one of file, s3, gs, az, abfs, abfss, https, http, hf, models, oci, oci+artifact and pvc,"
+    " followed by ':', such as file:///app/model.joblib": Sides(
+        ("ftp://a/b", "/app/model", "S3://a", "javascript:alert(1)"), ("file:///a",)
+    ),
+    "only file:///absolute/path is supported by this version: put the model into the image": Sides(
+        ("s3://a/b", "hf://a/b@main", "models:/a@b", "oci+artifact://a/b:1", "pvc://a/b", "file://host/a", "file:a"),
+        ("file:///a",),
+    ),
+    "must not contain '..': write the path that is meant": Sides(("file:///a/../b", "file:///.."), ("file:///a..b",)),
+    "must not carry a user name or password: put them into a Secret and name it in model.credentials": Sides(
+        ("https://me:secret@example.com/a", "s3://key@bucket/a", "abfss://box:secret@account/a", "https://:s@h/a"),
+        ("file:///a@b",),
+    ),
+    "must be a commit, branch or version: letters, digits, '-', '_', '.' and '/'": Sides(
+        ("-rf", "a b", "../a", "$(A)"), ("main", "refs/pr/1", "0123abc")
+    ),
+    "must be a SHA-256 digest: 64 digits 0-9 and letters a-f": Sides(("0" * 63, "A" * 64, "sha256:0"), ("0a" * 32,)),
+    "a request must not be greater than its limit: raise the limit or lower the request": Sides(
+        (
+            {"requests": {"cpu": 2}, "limits": {"cpu": "1999m"}},
+            {"requests": {"memory": "1Gi"}, "limits": {"memory": "1G"}},
+        ),
+        (
+            {"requests": {"cpu": 2}, "limits": {"cpu": "2000m"}},
+            {"requests": {"memory": "1G"}, "limits": {"memory": "1Gi"}},
+            {"requests": {"memory": "1Gi"}, "limits": {"cpu": 1}},
+        ),
+    ),
+    "devices are never shared: give each of them the same request and limit": Sides(
+        (
+            {"requests": {"nvidia.com/gpu": 1}},
+            {"requests": {"nvidia.com/gpu": 1}, "limits": {"nvidia.com/gpu": 2}},
+        ),
+        ({"limits": {"nvidia.com/gpu": 1}}, {"requests": {"nvidia.com/gpu": 1}, "limits": {"nvidia.com/gpu": "1"}}),
+    ),
+    "devices are requested whole: use a whole number": Sides(
+        ({"requests": {"nvidia.com/gpu": "500m"}, "limits": {"nvidia.com/gpu": "500m"}},),
+        ({"requests": {"nvidia.com/gpu": 2}, "limits": {"nvidia.com/gpu": 2}},),
+    ),
+    "devices are given whole: use a whole number": Sides(
+        ({"limits": {"nvidia.com/gpu": "0.5"}},), ({"limits": {"nvidia.com/gpu": "2"}},)
+    ),
+    "name cpu, memory, ephemeral-storage, or a device such as nvidia.com/gpu": Sides(
+        ({"gpu": 1}, {"kubernetes.io/batch-cpu": 1}, {"nvidia.com/g p u": 1}), ({"cpu": 1, "ephemeral-storage": "1Gi"},)
+    ),
+    "must be a quantity of at least 0, such as 500m, 2 or 1.5Gi": Sides(
+        ("lots", "-1", -1, "1 Gi", "1e999", "+1", "1n", "$(A)"), (0, 2, "1e0")
+    ),
+    "set exactly one of emptyDir and persistentVolumeClaim": Sides(
+        ({}, {"emptyDir": {}, "persistentVolumeClaim": {"claimName": "a"}}),
+        ({"emptyDir": {}}, {"persistentVolumeClaim": {"claimName": "a"}}),
+    ),
+    "must be a relative path without control characters: do not begin with '/'": Sides(
+        ("/a", "a\nb", "\u200ea"), ("a", "a/b", "a b")
+    ),
+    "must be relative, without '..'": Sides(("..", "../a", "a/../b"), ("..a", "a/..b")),
+    "managedBy External leaves scaling to somebody else: remove every other field of autoscaling": Sides(
+        tuple(
+            {"managedBy": "External", field: value}
+            for field, value in (
+                ("minReplicas", 1),
+                ("maxReplicas", 3),
+                ("targetCPUUtilizationPercentage", 80),
+                ("targetMemoryUtilizationPercentage", 80),
+                ("metrics", []),
+                ("behavior", {}),
+            )
+        ),
+        ({"managedBy": "External"}, {"managedBy": "Operator", "maxReplicas": 3}),
+    ),
+    "maxReplicas is required, unless managedBy is External": Sides(
+        ({}, {"minReplicas": 1}, {"managedBy": "Operator"}), ({"maxReplicas": 1}, {"managedBy": "External"})
+    ),
+    "minReplicas 0 needs a metric of type External or Object: pods that do not run use no CPU": Sides(
+        ({"minReplicas": 0, "maxReplicas": 3}, {"minReplicas": 0, "maxReplicas": 3, "metrics": []}),
+        ({"minReplicas": 0, "maxReplicas": 3, "metrics": [{"type": "External", "external": _METRIC}]},),
+    ),
+    "set exactly the block that type names: resource, containerResource, pods, object or external": Sides(
+        ({"type": "External"}, {"type": "Pods", "external": _METRIC}), ({"type": "External", "external": _METRIC},)
+    ),
+    "set exactly the field that type names: value, averageValue or averageUtilization": Sides(
+        (the_target(), the_target(value=1), the_target(averageValue=1, averageUtilization=1)),
+        (the_target(averageValue=1), {"type": "Utilization", "averageUtilization": 1}, {"type": "Value", "value": 1}),
+    ),
+    "keys must be names such as example.com/name: an optional domain and '/', then at most 63 letters, digits, '-',"
+    " '_' and '.'": Sides(
+        ({"": "a"}, {"a b": "a"}, {"a/b/c": "a"}, {"/a": "a"}, {_LONG: "a"}, {"$(A)": "a"}, {"ä": "a"}),
+        ({"a": "a", "example.com/A_b.c": "a", "b" * 63: "a"}, {}),
+    ),
+    "must be a label value: at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or"
+    " digit": Sides(("a b", "-a", "a/b", "ä", "$(A)"), ("a", "A_b.c-d", "7")),
+    "this operator compares with values: name at least one": Sides(
+        ({"key": "a", "operator": "In"}, {"key": "a", "operator": "NotIn", "values": []}),
+        ({"key": "a", "operator": "In", "values": ["b"]}, {"key": "a", "operator": "Exists"}),
+    ),
+    "this operator looks at no values: remove them": Sides(
+        (
+            {"key": "a", "operator": "Exists", "values": ["b"]},
+            {"key": "a", "operator": "DoesNotExist", "values": ["b"]},
+        ),
+        ({"key": "a", "operator": "DoesNotExist"},),
+    ),
+    "must be a name such as example.com/name: an optional domain and '/', then at most 63 letters, digits, '-', '_'"
+    " and '.'": Sides(("/a", "a/b/c", "Example.com/a", _LONG, "a b", "$(A)"), ("a", "example.com/A_b.c", "b" * 63)),
+    "liveness.successThreshold must be 1: remove it": Sides(
+        ({"liveness": {"successThreshold": 2}},), ({"liveness": {"successThreshold": 1}}, {"liveness": {}})
+    ),
+    "startup.successThreshold must be 1: remove it": Sides(
+        ({"startup": {"successThreshold": 2}},),
+        ({"startup": {"successThreshold": 1}}, {"readiness": {"successThreshold": 2}}),
+    ),
+    "set at most one of httpGet, tcpSocket, grpc and exec": Sides(
+        ({"tcpSocket": {}, "grpc": {}}, {"httpGet": {}, "exec": {"command": ["a"]}}),
+        ({}, {"grpc": {}}, {"httpGet": {}}),
+    ),
+    "must be a path such as /health: begin with '/', use no spaces": Sides(
+        ("health", "/a b", "/a\n", "http://a/"), ("/", "/a?b=c#d", "/ä")
+    ),
+    "must be the name of a header: letters, digits and '-'": Sides(("a b", "A:", "A\r\nB", "ä"), ("X-A", "a")),
+    "externalTrafficPolicy needs type NodePort or LoadBalancer: change type, or remove it": Sides(
+        ({"externalTrafficPolicy": "Local"}, {"type": "Headless", "externalTrafficPolicy": "Local"}),
+        ({"type": "NodePort", "externalTrafficPolicy": "Local"}, {"type": "LoadBalancer"}),
+    ),
+    "loadBalancerClass needs type LoadBalancer: change type, or remove it": Sides(
+        ({"loadBalancerClass": "a"}, {"type": "NodePort", "loadBalancerClass": "a"}),
+        ({"type": "LoadBalancer", "loadBalancerClass": "a"},),
+    ),
+    "set ingress or httpRoute, not both": Sides(
+        ({"ingress": _INGRESS, "httpRoute": _ROUTE},), ({"ingress": _INGRESS}, {"httpRoute": _ROUTE}, {})
+    ),
+    "must be a host name such as iris.example.com, or with a wildcard *.example.com": Sides(
+        ("Upper.example.com", "a..b", "a_b", "*", "a.*.b", "https://a", "a:80"), ("a", "*.example.com", "0.a-b")
+    ),
+    "must be a path such as /iris: begin with '/', percent-encode what is no letter or digit (RFC 3986)": Sides(
+        ("iris", "/a b", "/%zz", "/a?b", "/ä", "/a\n"), ("/", "/a/b", "/a%20b", "/~a=b;c")
+    ),
+    "must not contain '//', '/./', '/../' or an encoded slash: write the path that is meant": Sides(
+        ("//", "/a//b", "/a/./b", "/a/../b", "/a/..", "/.", "/a%2fb", "/a%2Fb"), ("/a/..b", "/a.b/")
+    ),
+    "maxSurge 0 needs a maxUnavailable above 0: else no replica could be replaced": Sides(
+        ({"maxSurge": 0}, {"maxSurge": "0%", "maxUnavailable": 0}, {"maxSurge": 0, "maxUnavailable": "0%"}),
+        ({"maxSurge": 0, "maxUnavailable": 1}, {"maxUnavailable": 0}, {"maxSurge": 1, "maxUnavailable": 0}),
+    ),
+    "progressDeadlineSeconds must be greater than minReadySeconds: raise it, or remove it": Sides(
+        ({"progressDeadlineSeconds": 2000, "minReadySeconds": 2000},),
+        ({"progressDeadlineSeconds": 2001, "minReadySeconds": 2000}, {"minReadySeconds": 86_400}),
+    ),
+    "must be a number of replicas such as 1, or a share such as 25%": Sides(
+        ("lots", "1", -1, 10_001, "1.5%", "-1%"), (1, "1%", "100%", 10_000)
+    ),
+    "must be at most 100%": Sides(("101%", "999%"), ("100%", 10_000)),
+    "set exactly one of minAvailable and maxUnavailable": Sides(
+        ({}, {"minAvailable": 1, "maxUnavailable": 1}), ({"minAvailable": 1}, {"maxUnavailable": "50%"})
+    ),
+    "set ipBlock, or podLabels and namespaceLabels": Sides(
+        ({}, {"ipBlock": {"cidr": "192.0.2.0/24"}, "podLabels": {}}),
+        ({"ipBlock": {"cidr": "192.0.2.0/24"}}, {"podLabels": {}, "namespaceLabels": {}}, {"namespaceLabels": {}}),
+    ),
+    "must be a range of addresses such as 192.0.2.0/24, without bits behind the prefix": Sides(
+        ("192.0.2.1", "192.0.2.1/24", "0/0", "example.com/24", "192.0.2.0/33"), ("0.0.0.0/0", "2001:db8::/32")
+    ),
+    "each mountPath must be used once: choose another path": Sides(
+        ([a_mount("a"), a_mount("b")],), ([a_mount("a"), a_mount("b", "/b")], [])
+    ),
+    "set exactly one of configMap, secret, persistentVolumeClaim and emptyDir": Sides(
+        (
+            {"name": "a", "mountPath": "/a"},
+            {"name": "a", "mountPath": "/a", "secret": {"name": "a"}, "configMap": {"name": "a"}},
+        ),
+        (a_mount("a"), {"name": "a", "mountPath": "/a", "persistentVolumeClaim": {"claimName": "a"}}),
+    ),
+    "must be the name of a volume: lower-case letters, digits and '-', beginning and ending with a letter or"
+    " digit": Sides(("A", "a.b", "-a", "a-", "a_b"), ("a", "0", "a" * 63)),
+    "the names tmp and model are taken: choose another name": Sides(("tmp", "model"), ("tmp2", "models")),
+    "must be an absolute path without ':' and control characters: begin with '/'": Sides(
+        ("a", "/a:b", "/a\nb"), ("/a", "/a b", f"{_TMP}/a")
+    ),
+    "/ and /tmp are taken: choose another path": Sides(("/", _TMP, f"{_TMP}/"), (f"{_TMP}2",)),
+    "keys of the domains kubernetes.io, k8s.io, modelservice.dev, argoproj.io, fluxcd.io are reserved: choose a domain"
+    " of your own": Sides(
+        tuple({f"{domain}/a": "a"} for domain in _RESERVED),
+        ({"kubernetes.io": "a", "notkubernetes.io/a": "a", "kubernetes.io.example.com/a": "a"},),
+    ),
+    "a toleration without a key tolerates all: set operator to Exists, or name a key": Sides(
+        ({}, {"operator": "Equal", "value": "a"}), ({"operator": "Exists"}, {"key": "a"})
+    ),
+    "operator Exists looks at no value: remove value, or set operator to Equal": Sides(
+        ({"key": "a", "operator": "Exists", "value": "b"},),
+        ({"key": "a", "operator": "Equal", "value": "b"}, {"key": "a", "value": "b"}),
+    ),
+    "tolerationSeconds needs effect NoExecute: set effect, or remove tolerationSeconds": Sides(
+        ({"key": "a", "tolerationSeconds": 1}, {"key": "a", "effect": "NoSchedule", "tolerationSeconds": 1}),
+        ({"key": "a", "effect": "NoExecute", "tolerationSeconds": 1},),
+    ),
+}
