@@ -66,8 +66,16 @@ class DryRun:
         answer = self.http.post(path, params=options, content=json.dumps(body), headers=_JSON)
         return Answer(answer.status_code, answer.json())
 
+    def change(self, namespace: str, name: str, patch: dict[str, Any], *, subresource: str = "") -> Answer:
+        """Change a ModelService by a merge patch."""
+        path = MODEL_SERVICE.path(namespace=namespace, name=name, subresource=subresource)
+        options = {"dryRun": "All", "fieldValidation": "Strict"}
+        answer = self.http.patch(path, params=options, content=json.dumps(patch), headers=_MERGE_PATCH)
+        return Answer(answer.status_code, answer.json())
+
 
 _JSON = {"Content-Type": "application/json"}
+_MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 
 
 @contextmanager

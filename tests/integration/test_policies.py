@@ -1,0 +1,215 @@
+"""Who may name what: the admission policies and the users' roles, with real users, on a control plane of its own.
+
+The author has the role modelservice-edit and nothing else; the owner may also use one object of each kind.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+
+from modelservice_operator.api.cross_field import MAX_REFERENCES
+from tests import cluster
+from tests.cluster import Cluster, Tier
+from tests.cluster.fixtures import create_namespace
+from tests.cluster.waiting import wait_until
+from tests.support.dry_run import DryRun, dry_run
+from tests.support.installation import ROOT, install_without_operator
+from tests.support.objects import AModelService, a_model_service
+from tests.support.references import OWN, REFERENCES
+from tests.support.world import PLURAL
+
+IRIS = a_model_service()
+
+
+@dataclass(frozen=True)
+class Users:
+    """Everybody's own connection to one namespace."""
+
+    cluster: Cluster
+    namespace: str
+    admin: DryRun
+    owner: DryRun
+    author: DryRun
+    viewer: DryRun
+
+    def placed(self, service: AModelService) -> AModelService:
+        return service.named(service.name, namespace=self.namespace)
+
+    def keep(self, service: AModelService) -> None:
+        """Create an object for good, as administrator."""
+        self.cluster.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump(self.placed(service).manifest()))
+
+
+def grant(running: Cluster, namespace: str) -> None:
+    """Give the users their rights."""
+    kubectl = ("--namespace", namespace, "create")
+    rules = [
+        {"apiGroups": [""], "resources": [kind], "resourceNames": [OWN], "verbs": [verb]}
+        for verb, kind in {tuple(right.split()) for right, _ in REFERENCES.values()}
+    ]
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "owner", "namespace": namespace},
+        "rules": rules,
+    }
+    running.run_kubectl("create", "-f", "-", stdin=json.dumps(role))
+    for user, role_reference in (
+        ("owner", "--role=owner"),
+        ("owner", "--clusterrole=modelservice-edit"),
+        ("author", "--clusterrole=modelservice-edit"),
+        ("viewer", "--clusterrole=modelservice-view"),
+    ):
+        name = f"{user}-{role_reference.rpartition('=')[2]}"
+        running.run_kubectl(*kubectl, "rolebinding", name, role_reference, f"--user={user}")
+
+
+@pytest.fixture(scope="module")
+def users() -> Iterator[Users]:
+    """A cluster with the manifests, where the policy is in force."""
+    with ExitStack() as stack:
+        running = stack.enter_context(cluster.start(Tier.CONTROL_PLANE))
+        install_without_operator(running)
+        namespace = create_namespace(running, "policies")
+        grant(running, namespace)
+        paths = [running.kubeconfig, *(running.user_kubeconfig(name) for name in ("owner", "author", "viewer"))]
+        users = Users(running, namespace, *(stack.enter_context(dry_run(path)) for path in paths))
+        probe = users.placed(IRIS.having(serviceAccountName="probe"))
+        wait_until(lambda: "you may not" in users.author.create(probe).sentence, seconds=30, what="the policy")
+        yield users
+
+
+@pytest.mark.parametrize("field", REFERENCES)
+def test_only_what_the_author_may_use_can_be_named(users: Users, field: str) -> None:
+    right, spec = REFERENCES[field]
+    service = users.placed(IRIS.having(**spec))
+    answer = users.author.create(service)
+    assert answer.status == 403
+    assert (
+        f"you may not {right}/{OWN} in namespace {users.namespace}, which the ModelService names: name another, or have"
+        " the right granted"
+    ) in answer.sentence
+    assert users.owner.create(service).accepted
+    assert users.admin.create(service).accepted
+
+
+def test_who_names_nothing_needs_no_right(users: Users) -> None:
+    assert users.author.create(users.placed(IRIS.having(env=[{"name": "A", "value": "1"}]))).accepted
+
+
+def test_all_of_as_many_references_as_the_schema_allows_are_checked(users: Users) -> None:
+    def of(*names: str) -> AModelService:
+        variables = [
+            {"name": f"A{number}", "valueFrom": {"secretKeyRef": {"name": name, "key": "k"}}}
+            for number, name in enumerate(names)
+        ]
+        return users.placed(IRIS.having(env=variables))
+
+    assert users.owner.create(of(*[OWN] * MAX_REFERENCES)).accepted
+    for position in (0, MAX_REFERENCES // 2, MAX_REFERENCES - 1):
+        names = [OWN] * MAX_REFERENCES
+        names[position] = "foreign"
+        assert "you may not get secrets/foreign" in users.owner.create(of(*names)).sentence
+
+
+SCALING = [{"replicas": 3}, {"suspend": True}, {"autoscaling": {"maxReplicas": 3}}, {"autoscaling": None}]
+CHANGES = [{"image": "mine:1"}, {"command": ["cat", "/secret"]}, {"podLabels": {"a": "b"}}, {"env": None}]
+
+
+@pytest.fixture(scope="module")
+def shared(users: Users) -> str:
+    """Name of an object of somebody who may use the Secret that it names."""
+    service = IRIS.named("shared").having(
+        imagePullSecrets=[{"name": OWN}], env=[{"name": "A", "value": "1"}], autoscaling={"maxReplicas": 5}
+    )
+    users.keep(service)
+    return service.name
+
+
+@pytest.mark.parametrize("spec", SCALING, ids=str)
+def test_scaling_needs_no_right_to_the_references(users: Users, shared: str, spec: dict[str, Any]) -> None:
+    assert users.author.change(users.namespace, shared, {"spec": spec}).accepted
+
+
+@pytest.mark.parametrize("spec", CHANGES, ids=str)
+def test_any_other_change_needs_the_right_to_all_references(users: Users, shared: str, spec: dict[str, Any]) -> None:
+    """Else whoever may update could swap the image and be given another author's Secret."""
+    assert "you may not get secrets/own" in users.author.change(users.namespace, shared, {"spec": spec}).sentence
+    assert users.owner.change(users.namespace, shared, {"spec": spec}).accepted
+
+
+def test_labels_and_the_scale_subresource_need_no_right(users: Users, shared: str) -> None:
+    assert users.author.change(users.namespace, shared, {"metadata": {"labels": {"a": "b"}}}).accepted
+    assert users.author.change(users.namespace, shared, {"spec": {"replicas": 2}}, subresource="scale").accepted
+
+
+def test_references_that_go_need_no_right(users: Users, shared: str) -> None:
+    assert users.author.change(users.namespace, shared, {"spec": {"imagePullSecrets": None}}).accepted
+
+
+def test_nobody_but_the_operator_writes_status(users: Users, shared: str) -> None:
+    patch = {"status": {"url": "http://evil.example.com"}}
+    for user in (users.viewer, users.author, users.owner):
+        assert user.change(users.namespace, shared, patch, subresource="status").status == 403
+
+
+def test_viewers_look_and_change_nothing(users: Users, shared: str) -> None:
+    assert users.viewer.get(f"/apis/modelservice.dev/v1alpha1/namespaces/{users.namespace}/modelservices")["items"]
+    assert users.viewer.change(users.namespace, shared, {"metadata": {"labels": {"a": "b"}}}).status == 403
+    assert users.viewer.change(users.namespace, shared, {"spec": {"replicas": 2}}, subresource="scale").status == 403
+    assert users.viewer.create(users.placed(IRIS)).status == 403
+
+
+@pytest.fixture(scope="module")
+def sources(users: Users, shared: str) -> None:
+    """The allow-list is in force; an older object breaks it."""
+    assert shared
+    users.cluster.run_kubectl("apply", "-k", str(ROOT / "manifests" / "policies" / "sources"))
+    probe = users.placed(IRIS.having(image="elsewhere.example.com/probe"))
+    wait_until(lambda: "may come from" in users.admin.create(probe).sentence, seconds=30, what="the allow-list")
+
+
+@pytest.mark.usefixtures("sources")
+@pytest.mark.parametrize("image", ["iris:1", "registry.example.com.evil.org/iris", "registry.example.community/iris"])
+def test_images_come_from_listed_registries(users: Users, image: str) -> None:
+    assert (
+        "images may come from registry.example.com/ alone: use one of these, or have an administrator add yours to the"
+        " ConfigMap modelservice-sources"
+    ) in users.admin.create(users.placed(IRIS.having(image=image))).sentence
+
+
+@pytest.mark.usefixtures("sources")
+def test_what_is_listed_is_accepted(users: Users) -> None:
+    listed = users.placed(IRIS.having(image="registry.example.com/team/iris:1", model={"uri": "file:///a"}))
+    assert users.admin.create(listed).accepted
+
+
+@pytest.mark.usefixtures("sources")
+def test_older_objects_stay_until_their_source_changes(users: Users, shared: str) -> None:
+    assert users.admin.change(users.namespace, shared, {"spec": {"replicas": 2, "env": None}}).accepted
+    assert "may come from" in users.admin.change(users.namespace, shared, {"spec": {"image": "other:1"}}).sentence
+
+
+@pytest.mark.usefixtures("sources")
+def test_without_a_list_nothing_is_allowed(users: Users) -> None:
+    service = users.placed(IRIS.having(image="registry.example.com/iris:1", model={"uri": "file:///a"}))
+
+    def list_of(models: str) -> None:
+        patch = json.dumps({"data": {"models": models}})
+        arguments = ("--namespace", "modelservice-system", "patch", "configmap", "modelservice-sources")
+        users.cluster.run_kubectl(*arguments, "--type=merge", "-p", patch)
+
+    list_of("s3://models")
+    wait_until(
+        lambda: "models may come from s3://models/ alone" in users.admin.create(service).sentence,
+        seconds=30,
+        what="the shorter list",
+    )
+    users.cluster.run_kubectl("--namespace", "modelservice-system", "delete", "configmap", "modelservice-sources")
+    wait_until(lambda: users.admin.create(service).status in {403, 422}, seconds=30, what="the refusal without a list")
+    assert users.cluster.run_kubectl("get", PLURAL, "--all-namespaces", "-o", "name")

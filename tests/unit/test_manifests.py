@@ -1,0 +1,67 @@
+"""What the manifests must say because the code says it."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from modelservice_operator.api.cross_field import MAX_REFERENCES
+from modelservice_operator.api.structural import RULES
+from tests.support.forms import fields
+from tests.support.references import REFERENCES
+
+POLICIES = Path("manifests/policies")
+NOT_CHECKED = {
+    "expose.ingress.className": "a class, which is for everybody",
+    "expose.httpRoute.parentRefs[].name": "a Gateway says itself whom it serves",
+    "expose.httpRoute.parentRefs[].sectionName": "the same",
+    "priorityClassName": "a class; quotas say who may use it",
+    "runtimeClassName": "a class, which is for everybody",
+    "autoscaling.metrics[].containerResource.container": "a container of the pod itself",
+    "autoscaling.metrics[].object.describedObject.name": "only numbers about the object are read",
+}
+NOT_YET = {"model.credentials.secretRef.name", "model.cache.persistentVolumeClaim.claimName"}
+"""Checked by the policy, but refused by the schema until models are fetched."""
+
+
+def policy() -> Any:
+    documents = yaml.safe_load_all((POLICIES / "references.yaml").read_text())
+    return next(body["spec"] for body in documents if body["kind"] == "ValidatingAdmissionPolicy")
+
+
+def test_each_reference_that_the_schema_allows_has_a_check_of_its_own() -> None:
+    total, *checks = policy()["validations"]
+    assert total["expression"] == f"variables.references.size() <= {MAX_REFERENCES}"
+    assert len(checks) == MAX_REFERENCES
+    for number, check in enumerate(checks):
+        assert check["expression"].startswith(f"variables.references.size() <= {number} || authorizer")
+        assert check["expression"].count(f"references[{number}]") == 3
+        assert check["messageExpression"] == f"variables.sentences[{number}]"
+
+
+def test_every_field_that_names_an_object_is_checked_or_excused() -> None:
+    names = {
+        field.name
+        for field in fields()
+        for rule in field.schema.get(RULES, ())
+        if "must be the name of an object" in rule["message"]
+    }
+    assert names == set(REFERENCES) | NOT_YET | set(NOT_CHECKED)
+
+
+def test_the_policy_reads_every_field_that_it_should() -> None:
+    text = " ".join(variable["expression"] for variable in policy()["variables"])
+    for name in {*REFERENCES, *NOT_YET}:
+        parent, last = name.replace("[]", "").split(".")[-2:] if "." in name else ("spec", name)
+        assert f".{parent}.{last}" in text or f".{parent}.map(s, s.{last})" in text, name
+
+
+def test_scaling_alone_is_not_checked() -> None:
+    [condition] = policy()["matchConditions"]
+    assert condition["expression"].count("['replicas', 'autoscaling', 'suspend']") == 2
+
+
+def test_no_user_role_may_write_status() -> None:
+    for role in yaml.safe_load_all(Path("manifests/cluster/user-roles.yaml").read_text()):
+        resources = {resource for rule in role["rules"] for resource in rule["resources"]}
+        assert resources <= {"modelservices", "modelservices/scale"}
