@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(options)
         case "render":
             return _render(options.file)
+        case "reference":
+            return _print_reference()
         case _:
             return _print_crd()
 
@@ -63,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     render = commands.add_parser("render", help="print the objects that a ModelService stands for")
     render.add_argument("file", help="YAML file with ModelServices, - for standard input")
     commands.add_parser("crd", help="print the CustomResourceDefinition")
+    commands.add_parser("reference", help="print the reference of all fields as Markdown")
     return parser
 
 
@@ -136,6 +139,13 @@ def _print_crd() -> int:
     from modelservice_operator.api.crd import custom_resource_definition  # noqa: PLC0415 - memory of the operator
 
     _print_yaml([custom_resource_definition()])
+    return 0
+
+
+def _print_reference() -> int:
+    from modelservice_operator.api.reference import reference  # noqa: PLC0415 - memory of the operator
+
+    print(reference(), end="")  # noqa: T201 - what the command is for
     return 0
 
 
