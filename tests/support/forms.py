@@ -44,9 +44,11 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "tolerations[].tolerationSeconds": {"key": "a", "effect": "NoExecute"},
 }
 """What must stand beside a field so that its object makes sense; `parent.field` wins over `parent.*`."""
-_REQUIREMENTS = ("matchExpressions[].key", "matchExpressions[].operator", "matchFields[].key", "matchFields[].operator")
+_REQUIREMENTS = ("matchExpressions[].key", "matchExpressions[].operator")
+_TERMS = ("podAffinityTerm", "requiredDuringSchedulingIgnoredDuringExecution[]")
 ENDINGS: dict[str, dict[str, Any]] = {
     **{key: {"values": ["1"]} for key in _REQUIREMENTS},
+    **{f"{term}.{key}": {"labelSelector": {}} for term in _TERMS for key in ("matchLabelKeys", "mismatchLabelKeys")},
     "target.type": {"averageValue": 1},
     "target.value": {"type": "Value"},
     "target.averageValue": {"type": "AverageValue"},

@@ -280,9 +280,29 @@ SENTENCES: dict[str, Sides] = {
     "set exactly the block that type names: resource, containerResource, pods, object or external": Sides(
         ({"type": "External"}, {"type": "Pods", "external": _METRIC}), ({"type": "External", "external": _METRIC},)
     ),
-    "set exactly the field that type names: value, averageValue or averageUtilization": Sides(
-        (the_target(), the_target(value=1), the_target(averageValue=1, averageUtilization=1)),
-        (the_target(averageValue=1), {"type": "Utilization", "averageUtilization": 1}, {"type": "Value", "value": 1}),
+    "set exactly the field that type names: averageValue or averageUtilization": Sides(
+        (the_target(), the_target(averageValue=1, averageUtilization=1), {"type": "Utilization", "averageValue": 1}),
+        (the_target(averageValue=1), {"type": "Utilization", "averageUtilization": 1}),
+    ),
+    "set exactly the field that type names: value or averageValue": Sides(
+        (the_target(), the_target(value=1), the_target(averageValue=1, value=1)),
+        (the_target(averageValue=1), {"type": "Value", "value": 1}),
+    ),
+    "must be a quantity above 0, such as 500m or 10": Sides(
+        (0, "0", "0m", "lots", -1, "-1", "1e999", "$(A)"), (1, "1m", "0.5Gi")
+    ),
+    "must be the name of a metric: no spaces, '/' and '%', and no '.' in front": Sides(
+        ("a/b", "a%2fb", "..", "a b", "a\n"), ("requests_per_second", "s0-queue|a.b", "7")
+    ),
+    "must be a group and version such as networking.k8s.io/v1": Sides(
+        ("../v1", "a/b/v1", "networking.k8s.io", "v"), ("v1", "networking.k8s.io/v1beta1")
+    ),
+    "must be a kind such as Ingress, of letters and digits": Sides(("a/b", "In gress", "7", "A-B"), ("Ingress", "a1")),
+    "must be the name of a container: lower-case letters, digits and '-', beginning and ending with a letter or"
+    " digit": Sides(("A", "a.b", "-a", "a-", "a_b"), ("a", "0", "a" * 63)),
+    "matchLabelKeys and mismatchLabelKeys need a labelSelector: add one, or remove them": Sides(
+        ({"topologyKey": "a", "matchLabelKeys": ["b"]}, {"topologyKey": "a", "mismatchLabelKeys": ["b"]}),
+        ({"topologyKey": "a"}, {"topologyKey": "a", "labelSelector": {}, "matchLabelKeys": ["b"]}),
     ),
     "keys must be names such as example.com/name: an optional domain and '/', then at most 63 letters, digits, '-',"
     " '_' and '.'": Sides(

@@ -17,8 +17,14 @@ NOT_CHECKED = {
     "expose.httpRoute.parentRefs[].sectionName": "the same",
     "priorityClassName": "a class; quotas say who may use it",
     "runtimeClassName": "a class, which is for everybody",
-    "autoscaling.metrics[].containerResource.container": "a container of the pod itself",
     "autoscaling.metrics[].object.describedObject.name": "only numbers about the object are read",
+    **{
+        f"affinity.nodeAffinity.{place}.matchFields[].values[]": "a node, which everybody may be placed on"
+        for place in (
+            "requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[]",
+            "preferredDuringSchedulingIgnoredDuringExecution[].preference",
+        )
+    },
 }
 NOT_YET = {"model.credentials.secretRef.name", "model.cache.persistentVolumeClaim.claimName"}
 """Checked by the policy, but refused by the schema until models are fetched."""

@@ -20,6 +20,7 @@ from modelservice_operator.api.schema import (
     Rule,
     Seconds,
     cel,
+    dns_label,
     matching,
     passed_through,
 )
@@ -360,11 +361,8 @@ class Mount(ApiModel):
     )
     name: Annotated[
         str,
-        matching(
-            "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
-            "must be the name of a volume: lower-case letters, digits and '-', beginning and ending with a letter or"
-            " digit",
-            longest=63,
+        dns_label(
+            "volume",
             rules=cel(("!(self in ['tmp', 'model'])", "the names tmp and model are taken: choose another name")),
         ),
     ] = Field(description="Name of the volume.", examples=["labels"])

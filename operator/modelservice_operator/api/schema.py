@@ -43,6 +43,14 @@ def matching(pattern: str, sentence: str, *, longest: int, rules: JsonDict | Non
     return Field(min_length=1, max_length=longest, pattern=pattern, json_schema_extra=extra)
 
 
+def dns_label(what: str, *, rules: JsonDict | None = None) -> Any:  # noqa: ANN401
+    """The name of `what` inside of a pod (RFC 1123 label)."""
+    sentence = (
+        f"must be the name of a {what}: lower-case letters, digits and '-', beginning and ending with a letter or digit"
+    )
+    return matching("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", sentence, longest=63, rules=rules)
+
+
 def list_map(*keys: str) -> JsonDict:
     """Schema extension: a list whose items are told apart by `keys`, so that several managers can share it."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
@@ -166,6 +174,23 @@ Quantity = Annotated[
             (
                 f"type(self) == int ? self >= 0 : self.matches(r'{_AMOUNT}')",
                 "must be a quantity of at least 0, such as 500m, 2 or 1.5Gi",
+            )
+        ),
+    ),
+]
+PositiveQuantity = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value) if isinstance(value, int) else value),
+    Field(
+        min_length=1,
+        max_length=64,
+        pattern=_AMOUNT,
+        json_schema_extra={"x-kubernetes-int-or-string": True}
+        | cel(
+            Rule(
+                f"type(self) == int ? self > 0 : self.matches(r'{_AMOUNT}')"
+                " && quantity(self).isGreaterThan(quantity('0'))",
+                "must be a quantity above 0, such as 500m or 10",
             )
         ),
     ),

@@ -59,6 +59,8 @@ def _structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     for key in ("items", "additionalProperties"):
         if isinstance(node.get(key), dict):
             result[key] = _structural(node[key], definitions)
+    if "const" in result:
+        result["enum"] = [result.pop("const")]
     if result.get("default", ...) is None:
         del result["default"]  # "absent" is how Kubernetes spells null
     return _sentenced(_int_or_string(result), node)

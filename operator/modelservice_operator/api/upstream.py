@@ -14,11 +14,14 @@ from modelservice_operator.api.schema import (
     ApiModel,
     LabelValue,
     ObjectName,
+    PositiveQuantity,
     QualifiedName,
     Quantity,
     Rule,
     Selector,
     cel,
+    dns_label,
+    matching,
 )
 
 _SELECTOR_EXAMPLE = {"matchLabels": {"app": "gateway"}}
@@ -70,10 +73,10 @@ class LabelSelector(ApiModel):
 
 
 class NodeRequirement(ApiModel):
-    """What one label or field of a node must be."""
+    """What one label of a node must be."""
 
     model_config = _needs_values("'In', 'NotIn', 'Gt', 'Lt'", "'Exists', 'DoesNotExist'")
-    key: QualifiedName = Field(description="Key of the label, or name of the field.", examples=[_ZONES_EXAMPLE["key"]])
+    key: QualifiedName = Field(description="Key of the label.", examples=[_ZONES_EXAMPLE["key"]])
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"] = Field(
         description="How it is compared.", examples=["In"]
     )
@@ -84,16 +87,27 @@ class NodeRequirement(ApiModel):
     )
 
 
-Requirements = Annotated[list[NodeRequirement], Field(max_length=16, json_schema_extra=ATOMIC)]
+class FieldRequirement(ApiModel):
+    """What one field of a node must be."""
+
+    key: Literal["metadata.name"] = Field(description="Name of the field.", examples=["metadata.name"])
+    operator: Literal["In", "NotIn"] = Field(description="How it is compared.", examples=["In"])
+    values: list[ObjectName] = Field(
+        min_length=1,
+        max_length=1,
+        description="The one value to compare with.",
+        examples=[["node-1"]],
+        json_schema_extra=ATOMIC,
+    )
 
 
 class NodeTerm(ApiModel):
     """Which node fits; all requirements together."""
 
-    match_expressions: Requirements | None = Field(
+    match_expressions: Annotated[list[NodeRequirement], Field(max_length=16, json_schema_extra=ATOMIC)] | None = Field(
         default=None, description="Requirements that labels of the node must meet.", examples=[[_ZONES_EXAMPLE]]
     )
-    match_fields: Requirements | None = Field(
+    match_fields: Annotated[list[FieldRequirement], Field(max_length=16, json_schema_extra=ATOMIC)] | None = Field(
         default=None,
         description="Requirements that fields of the node must meet.",
         examples=[[{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]],
@@ -139,6 +153,14 @@ class NodeAffinity(ApiModel):
 class PodTerm(ApiModel):
     """Pods of the same namespace, and how near is near."""
 
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "has(self.labelSelector) || !(has(self.matchLabelKeys) || has(self.mismatchLabelKeys))",
+                "matchLabelKeys and mismatchLabelKeys need a labelSelector: add one, or remove them",
+            )
+        )
+    )
     topology_key: QualifiedName = Field(
         description="Label of the nodes: pods are near when their nodes have the same value.",
         examples=["kubernetes.io/hostname"],
@@ -204,32 +226,67 @@ class Affinity(ApiModel):
     )
 
 
-class MetricTarget(ApiModel):
-    """What an autoscaler aims at."""
+_BY_TYPE = "set exactly the field that type names: {names}"
+_AVERAGE_TEXT = "Value for each pod."
+
+
+class PodsTarget(ApiModel):
+    """What an autoscaler aims at: a value for each pod."""
+
+    type: Literal["AverageValue"] = Field(description="Which of the other fields is set.", examples=["AverageValue"])
+    average_value: PositiveQuantity = Field(description=_AVERAGE_TEXT, examples=["10"])
+
+
+class ResourceTarget(ApiModel):
+    """What an autoscaler aims at: a share of the requests, or a value for each pod."""
 
     model_config = ConfigDict(
         json_schema_extra=cel(
             Rule(
-                "has(self.value) == (self.type == 'Value') && has(self.averageValue) == (self.type == 'AverageValue')"
+                "has(self.averageValue) == (self.type == 'AverageValue')"
                 " && has(self.averageUtilization) == (self.type == 'Utilization')",
-                "set exactly the field that type names: value, averageValue or averageUtilization",
+                _BY_TYPE.format(names="averageValue or averageUtilization"),
             )
         )
     )
-    type: Literal["Utilization", "Value", "AverageValue"] = Field(
+    type: Literal["Utilization", "AverageValue"] = Field(
         description="Which of the other fields is set.", examples=["AverageValue"]
     )
-    value: Quantity | None = Field(default=None, description="Value of the metric.", examples=["100"])
-    average_value: Quantity | None = Field(default=None, description="Value for each pod.", examples=["10"])
+    average_value: PositiveQuantity | None = Field(default=None, description=_AVERAGE_TEXT, examples=["10"])
     average_utilization: Annotated[int, Field(ge=1, le=10_000, json_schema_extra=INT32)] | None = Field(
         default=None, description="Share of the request of each pod, in percent.", examples=[80]
     )
 
 
+class ObjectTarget(ApiModel):
+    """What an autoscaler aims at: a value, as it is or for each pod."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            Rule(
+                "has(self.value) == (self.type == 'Value') && has(self.averageValue) == (self.type == 'AverageValue')",
+                _BY_TYPE.format(names="value or averageValue"),
+            )
+        )
+    )
+    type: Literal["Value", "AverageValue"] = Field(
+        description="Which of the other fields is set.", examples=["AverageValue"]
+    )
+    value: PositiveQuantity | None = Field(default=None, description="Value of the metric.", examples=["100"])
+    average_value: PositiveQuantity | None = Field(default=None, description=_AVERAGE_TEXT, examples=["10"])
+
+
 class MetricName(ApiModel):
     """Which metric."""
 
-    name: str = Field(min_length=1, max_length=253, description="Name of the metric.", examples=["requests_per_second"])
+    name: Annotated[
+        str,
+        matching(
+            r"^[^/%.\s\p{C}][^/%\s\p{C}]*$",
+            "must be the name of a metric: no spaces, '/' and '%', and no '.' in front",
+            longest=253,
+        ),
+    ] = Field(description="Name of the metric.", examples=["requests_per_second"])
     selector: LabelSelector | None = Field(
         default=None, description="Which series of the metric.", examples=[{"matchLabels": {"verb": "POST"}}]
     )
@@ -244,33 +301,52 @@ class ResourceMetric(ApiModel):
     """CPU or memory of whole pods."""
 
     name: Literal["cpu", "memory"] = Field(description="Which resource.", examples=["cpu"])
-    target: MetricTarget = Field(description="What to aim at.", examples=[_USE])
+    target: ResourceTarget = Field(description="What to aim at.", examples=[_USE])
 
 
 class ContainerMetric(ResourceMetric):
     """CPU or memory of one container."""
 
-    container: ObjectName = Field(description="Name of the container; the server's is model.", examples=["model"])
+    container: Annotated[str, dns_label("container")] = Field(
+        description="Name of the container; the server's is model.", examples=["model"]
+    )
 
 
 class PodsMetric(ApiModel):
     """A metric of each pod."""
 
     metric: MetricName = Field(description="Which metric.", examples=[_RATE])
-    target: MetricTarget = Field(description="What to aim at, as AverageValue.", examples=[_AVERAGE])
+    target: PodsTarget = Field(description="What to aim at.", examples=[_AVERAGE])
+
+
+class ExternalMetric(ApiModel):
+    """A metric from outside of the cluster."""
+
+    metric: MetricName = Field(description="Which metric.", examples=[_RATE])
+    target: ObjectTarget = Field(description="What to aim at.", examples=[_AVERAGE])
 
 
 class ObjectReference(ApiModel):
     """An object of the same namespace."""
 
-    api_version: str | None = Field(
-        default=None, max_length=316, description="Group and version.", examples=["networking.k8s.io/v1"]
-    )
-    kind: str = Field(min_length=1, max_length=63, description="Kind.", examples=["Ingress"])
+    api_version: (
+        Annotated[
+            str,
+            matching(
+                "^([a-z0-9][-a-z0-9.]*/)?v[0-9][0-9a-z]*$",
+                "must be a group and version such as networking.k8s.io/v1",
+                longest=316,
+            ),
+        ]
+        | None
+    ) = Field(default=None, description="Group and version.", examples=["networking.k8s.io/v1"])
+    kind: Annotated[
+        str, matching("^[A-Za-z][A-Za-z0-9]*$", "must be a kind such as Ingress, of letters and digits", longest=63)
+    ] = Field(description="Kind of the object.", examples=["Ingress"])
     name: ObjectName = Field(description="Name, in the namespace of the ModelService.", examples=["iris"])
 
 
-class ObjectMetric(PodsMetric):
+class ObjectMetric(ExternalMetric):
     """A metric of another object."""
 
     described_object: ObjectReference = Field(
@@ -318,7 +394,7 @@ class MetricSpec(ApiModel):
             }
         ],
     )
-    external: PodsMetric | None = Field(
+    external: ExternalMetric | None = Field(
         default=None,
         description="A metric from outside of the cluster.",
         examples=[{"metric": {"name": "queue_length"}, "target": {"type": "AverageValue", "averageValue": "30"}}],

@@ -1,0 +1,140 @@
+"""Hostile text in every field and numbers at every bound: refused with a sentence, or literal in what runs.
+
+An object that the API server accepts is built, and its children are shown to the API server too: whatever is accepted
+once must not be refused later, when nobody looks. No operator needed, nothing is kept.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelservice_operator.api.kinds import CHILD_KINDS
+from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.resources import Desired, build
+from tests.cluster import Cluster
+from tests.support.children import complaints, refused_children
+from tests.support.dry_run import Answer, DryRun, dry_run
+from tests.support.expansion import expanded
+from tests.support.forms import VALUE, FormField, fields, with_field
+
+HOSTILE = {
+    "63 characters": "a" * 63,
+    "64 characters": "a" * 64,
+    "253 characters": "a" * 253,
+    "254 characters": "a" * 254,
+    "1 MiB": "a" * 2**20,
+    "empty": "",
+    "blank": " ",
+    "unicode": "æ中😀",
+    "right to left": "\u202egpj.exe",
+    "zero width": "a\u200bb",
+    "newline": "a\nb: c",
+    "carriage return": "a\r\nX-Injected: 1",
+    "control character": "a\x1bb",
+    "variable": "$(PORT)",
+    "escaped variable": "$$(PORT) $PORT ${PORT}",
+    "template": "{{ .Values.secret }}",
+    "shell": "`id`; $(id) | cat && exit",
+    "parent": "../../etc/passwd",
+    "yaml": "!!python/object:os.system {a: *b}",
+    "number": "007",
+    "boolean": "no",
+    "url": "http://169.254.169.254/latest",
+}
+TEXTS = [field for field in fields() if field.schema.get("type") == "string" and "enum" not in field.schema]
+AMOUNTS = [field for field in fields() if "x-kubernetes-int-or-string" in field.schema]
+MAPS = [field for field in fields() if "additionalProperties" in field.schema]
+NUMBERS = [field for field in fields() if field.schema.get("type") == "integer"]
+
+
+@pytest.fixture(scope="module")
+def server(control_plane: Cluster, operator_kubeconfig: Path) -> Iterator[DryRun]:
+    assert operator_kubeconfig.exists()  # the CRD is installed
+    with dry_run(control_plane.kubeconfig) as server:
+        yield server
+
+
+def filled_in() -> Iterator[tuple[str, FormField, str, Any]]:
+    """Each hostile text in each place that takes one: values, and keys of maps."""
+    for kind, text in HOSTILE.items():
+        yield from ((kind, field, text, text) for field in (*TEXTS, *AMOUNTS))
+        yield from ((kind, field, text, {text: next(iter(field.example.values()))}) for field in MAPS)
+
+
+def test_text_is_refused_with_a_sentence_or_stays_literal(
+    server: DryRun, namespace: str, figure: Callable[[str], None]
+) -> None:
+    wrong: list[tuple[str, str, object]] = []
+    accepted = total = 0
+    for kind, field, text, value in filled_in():
+        answer = server.create(with_field(field.path, value).named("iris", namespace=namespace))
+        total += 1
+        if not answer.accepted:
+            wrong += [] if has_a_sentence(answer) else [(kind, field.name, answer.sentence[:300])]
+            continue
+        accepted += 1
+        children = build(ModelService.parse(answer.body))
+        touched = [child for child in children if text and contains(child.body, text)]
+        if text and field not in AMOUNTS and not touched:
+            wrong.append((kind, field.name, "nowhere to be found"))
+        wrong += [(kind, field.name, said) for child in touched for said in complaints(server, child)]
+        wrong += [(kind, field.name, said) for said in expansions(children)]
+    figure(
+        f"bad input: {total} hostile texts in {len({*names()})} fields, {total - accepted} refused, the rest literal"
+    )
+    assert wrong == []
+
+
+def test_numbers_at_their_bounds_make_what_kubernetes_accepts(
+    server: DryRun, namespace: str, figure: Callable[[str], None]
+) -> None:
+    wrong: list[tuple[str, int, object]] = []
+    cases = [(field, field.schema[bound] + step) for field in NUMBERS for bound, step in EDGES]
+    for field, number in cases:
+        answer = server.create(with_field(field.path, number).named("iris", namespace=namespace))
+        wrong += [(field.name, number, said) for said in refused_children(server, answer)]
+        if not answer.accepted and not has_a_sentence(answer):
+            wrong.append((field.name, number, answer.sentence))
+    figure(f"bad input: {len(cases)} numbers at and beside the bounds of {len(NUMBERS)} fields")
+    assert wrong == []
+
+
+EDGES = (("minimum", -1), ("minimum", 0), ("minimum", 1), ("maximum", -1), ("maximum", 0), ("maximum", 1))
+
+
+def names() -> Iterator[str]:
+    yield from (field.name for field in (*TEXTS, *AMOUNTS))
+    yield from (f"{field.name} {VALUE}" for field in MAPS)
+
+
+def has_a_sentence(answer: Answer) -> bool:
+    """Tell whether each refusal names a field and says something of it."""
+    return bool(answer.causes) and all(where and len(said.split()) > 3 for where, said in answer.causes)
+
+
+def contains(node: Any, text: str) -> bool:
+    """Tell whether a text stands somewhere as it is, or with each `$` doubled as in an environment variable."""
+    if isinstance(node, dict):
+        return any(contains(key, text) or contains(value, text) for key, value in node.items())
+    if isinstance(node, list):
+        return any(contains(item, text) for item in node)
+    return isinstance(node, str) and (text in node or text.replace("$", "$$") in node)
+
+
+def expansions(children: tuple[Desired, ...]) -> list[str]:
+    """Variables of the container that the kubelet would change."""
+    [container] = children[0].body["spec"]["template"]["spec"]["containers"]
+    known = {"PORT": "expanded", "id": "expanded"}
+    literal = [entry["value"] for entry in container["env"] if "value" in entry]
+    return [text for text in literal if "expanded" in expanded(text, known) or "$" in text.replace("$$", "")]
+
+
+def test_no_kind_of_child_is_left_out(namespace: str) -> None:
+    built = set()
+    for field in fields():
+        if field.is_property and not field.name.startswith("model."):
+            service = with_field(field.path, field.example).named("iris", namespace=namespace).having(replicas=2)
+            built |= {child.kind for child in build(service.parsed())}
+    assert built == set(CHILD_KINDS)

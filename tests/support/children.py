@@ -1,0 +1,22 @@
+"""What Kubernetes says of the children that an accepted ModelService stands for."""
+
+from modelservice_operator.api.kinds import OPTIONAL_CHILDREN
+from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.resources import Desired, build
+from tests.support.dry_run import Answer, DryRun
+
+
+def complaints(server: DryRun, child: Desired) -> list[str]:
+    """What Kubernetes says against a child; nothing of kinds whose CRDs are not installed."""
+    if child.kind in OPTIONAL_CHILDREN:
+        return []
+    path = child.kind.path(namespace=child.body["metadata"]["namespace"])
+    answer = server.create_body(path, child.creation())
+    return [] if answer.accepted else [f"{child.kind.kind}: {answer.sentence[:400]}"]
+
+
+def refused_children(server: DryRun, answer: Answer) -> list[str]:
+    """What Kubernetes says against the children of an object, none while it is not accepted itself."""
+    if not answer.accepted:
+        return []
+    return [said for child in build(ModelService.parse(answer.body)) for said in complaints(server, child)]
