@@ -18,6 +18,7 @@ from tests.cluster import Cluster, Tier
 from tests.cluster.fixtures import create_namespace
 from tests.cluster.waiting import wait_until
 from tests.support.dry_run import DryRun, dry_run
+from tests.support.fullest import the_fullest
 from tests.support.installation import ROOT, install_without_operator
 from tests.support.objects import AModelService, a_model_service
 from tests.support.references import OWN, REFERENCES
@@ -115,6 +116,17 @@ def test_all_of_as_many_references_as_the_schema_allows_are_checked(users: Users
         names = [OWN] * MAX_REFERENCES
         names[position] = "foreign"
         assert "you may not get secrets/foreign" in users.owner.create(of(*names)).sentence
+
+
+def test_the_fullest_object_is_within_what_the_api_server_spends(users: Users) -> None:
+    """Rules and policies may cost so much and no more; beyond it, every request would be refused."""
+    fullest = users.placed(the_fullest())
+    assert users.admin.create(fullest).accepted
+    users.cluster.run_kubectl("create", "-f", "-", stdin=yaml.safe_dump(fullest.manifest()))
+    change = users.admin.change(users.namespace, fullest.name, {"spec": {"workingDir": "/app"}})
+    assert change.accepted, change.sentence
+    assert users.author.change(users.namespace, fullest.name, {"spec": {"suspend": True}}).accepted
+    users.cluster.run_kubectl("--namespace", users.namespace, "delete", PLURAL, fullest.name)
 
 
 SCALING = [{"replicas": 3}, {"suspend": True}, {"autoscaling": {"maxReplicas": 3}}, {"autoscaling": None}]

@@ -213,6 +213,15 @@ SENTENCES: dict[str, Sides] = {
         ("https://me:secret@example.com/a", "s3://key@bucket/a", "abfss://box:secret@account/a", "https://:s@h/a"),
         ("file:///a@b",),
     ),
+    "must not carry a signature or token: put credentials into a Secret and name it in model.credentials": Sides(
+        (
+            "https://a/b?sig=0",
+            "https://a/b?x=1&X-Amz-Signature=0",
+            "https://a/b?Signature=0&Expires=1",
+            "gs://a?token=0",
+        ),
+        ("file:///sig=0",),
+    ),
     "must be a commit, branch or version: letters, digits, '-', '_', '.' and '/'": Sides(
         ("-rf", "a b", "../a", "$(A)"), ("main", "refs/pr/1", "0123abc")
     ),

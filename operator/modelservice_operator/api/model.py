@@ -41,6 +41,10 @@ Uri = Annotated[
                 "!self.matches('^[a-z0-9+]+://([^/?#]*:)?[^/?#]*@') || self.matches('^abfss?://[^/?#:@]*@')",
                 "must not carry a user name or password: put them into a Secret and name it in model.credentials",
             ),
+            Rule(
+                "!self.matches('(?i)[?&](sig|signature|token|awsaccesskeyid|x-(amz|goog)-(signature|credential))=')",
+                "must not carry a signature or token: put credentials into a Secret and name it in model.credentials",
+            ),
         ),
     ),
 ]
