@@ -57,6 +57,22 @@ class Cluster:
         self._informers = informers
         self._corrections = Corrections()
 
+    def is_right(self, desired: Desired, service: ModelService) -> bool:
+        """Whether the child is there, ours and as it should be: then `ensure` would do nothing."""
+        live = self._informers.get(desired.kind, service.metadata.key)
+        return (
+            live is not None
+            and self._informers.has(desired.kind)
+            and ownership(live, service) is Ownership.OURS
+            and desired.replicas_for(live) is None
+            and desired.difference(live) is None
+        )
+
+    def is_surplus(self, kind: Kind, service: ModelService) -> bool:
+        """Whether there is an object of ours for `prune` to delete."""
+        live = self._informers.get(kind, service.metadata.key)
+        return live is not None and ownership(live, service) is Ownership.OURS
+
     async def ensure(self, desired: Desired, service: ModelService) -> None:
         """Create the child or correct what differs; no request when it is right.
 
@@ -97,8 +113,7 @@ class Cluster:
 
     async def prune(self, kind: Kind, service: ModelService) -> None:
         """Delete a child that is not wanted any more, if it is ours."""
-        key = (service.metadata.namespace, service.metadata.name)
-        live = self._informers.get(kind, key)
+        live = self._informers.get(kind, service.metadata.key)
         if live is None or ownership(live, service) is not Ownership.OURS:
             return
         await self._delete(kind, live)

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from modelservice_operator.api.kinds import CHILD_KINDS, DEPLOYMENT, MODEL_SERVICE, SERVICE
+from modelservice_operator.api.kinds import AUTOSCALER, CHILD_KINDS, DEPLOYMENT, MODEL_SERVICE, SERVICE
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.cluster import Cluster
 from modelservice_operator.errors import InvalidSpec, NamespaceEnding, OperatorError, Terminal
@@ -16,7 +16,7 @@ from modelservice_operator.observed import Observed, Rollout, load_balancer_addr
 from modelservice_operator.resources import Desired, build
 from modelservice_operator.settings import Settings
 from modelservice_operator.status import judge, judge_invalid
-from modelservice_operator.workqueue import WorkQueue
+from modelservice_operator.workqueue import Priority, WorkQueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,12 @@ class Plan:
         """Whether it was made from this very generation of this very object."""
         own = self.service.metadata
         return (own.uid, own.generation) == (metadata["uid"], metadata["generation"])
+
+
+_MOST_PLANS = 256
+"""Plans that are kept: enough for what is under way, while a plan for each of thousands at rest would fill memory."""
+_SECOND_LOOK = 5.0
+"""Seconds after which a count is looked at once more: a late write of the autoscaler's controller is known to happen."""
 
 
 class Reconciler:
@@ -60,6 +66,8 @@ class Reconciler:
         """UIDs of objects whose namespace is being deleted: there is no way back for them."""
         self._written: dict[Key, float] = {}
         """When the status was last written, by the monotonic clock."""
+        self._put_off: dict[Key, float] = {}
+        """Since when the status has waited for others' children, by the monotonic clock."""
 
     async def reconcile(self, key: Key) -> None:
         """Do what is to be done for `key`; raise what kept it from being done, after it was reported in status."""
@@ -84,23 +92,26 @@ class Reconciler:
             raise failure
 
     def _plan(self, key: Key, live: Object) -> Plan:
-        plan = self._plans.get(key)
+        plan = self._plans.pop(key, None)
         if plan is None or not plan.fits(live["metadata"]):
-            plan = self._plans[key] = Plan.of(live)
+            plan = Plan.of(live)
+        self._plans[key] = plan  # the last one in a dict is the one used last
+        if len(self._plans) > _MOST_PLANS:
+            del self._plans[next(iter(self._plans))]
         return plan
 
     async def _converge(self, plan: Plan) -> OperatorError | None:
         """Prune, then create and correct, all of it even when a part fails; return the failure that says most."""
+        cluster, service = self._cluster, plan.service
         wanted = {child.kind for child in plan.children}
         # First the autoscaler goes, then the count is set: the other way round it could set it once more.
-        pruned = await asyncio.gather(
-            *(self._cluster.prune(kind, plan.service) for kind in CHILD_KINDS if kind not in wanted),
-            return_exceptions=True,
-        )
-        ensured = await asyncio.gather(
-            *(self._cluster.ensure(child, plan.service) for child in plan.children), return_exceptions=True
-        )
-        return _most_telling([result for result in (*pruned, *ensured) if result is not None])
+        surplus = [kind for kind in CHILD_KINDS if kind not in wanted and cluster.is_surplus(kind, service)]
+        pruned = await _all(cluster.prune(kind, service) for kind in surplus)
+        if AUTOSCALER in surplus:
+            self._queue.add_after(service.metadata.key, _SECOND_LOOK)
+        wrong = [child for child in plan.children if not cluster.is_right(child, service)]
+        ensured = await _all(cluster.ensure(child, service) for child in wrong)
+        return _most_telling([*pruned, *ensured])
 
     async def _report(self, key: Key, plan: Plan, failure: OperatorError | None) -> None:
         live = self._informers.get(MODEL_SERVICE, key)
@@ -114,31 +125,56 @@ class Reconciler:
             load_balancer=load_balancer_address(self._informers.get(SERVICE, key)),
             failure=failure,
         )
-        await self._publish(key, live, judge(observed, previous=live.get("status") or {}, now=self._now()))
+        status = judge(observed, previous=live.get("status") or {}, now=self._now())
+        await self._publish(key, live, status, urgent=failure is not None)
 
     async def _report_invalid(self, key: Key, live: Object, error: InvalidSpec) -> None:
         previous = live.get("status") or {}
         generation = live["metadata"]["generation"]
         status = judge_invalid(error, generation=generation, previous=previous, now=self._now())
-        await self._publish(key, live, status)
+        await self._publish(key, live, status, urgent=True)
 
-    async def _publish(self, key: Key, live: Object, status: dict[str, Any]) -> None:
+    async def _publish(self, key: Key, live: Object, status: dict[str, Any], *, urgent: bool) -> None:
         """Write a status that differs; within the interval only for a new generation, else once it has passed."""
         previous = live.get("status") or {}
         if status == previous:
+            self._put_off.pop(key, None)
             return
-        wait = self._written.get(key, 0.0) + self._settings.status_interval - time.monotonic()
+        now = time.monotonic()
+        wait = self._written.get(key, 0.0) + self._settings.status_interval - now
         if wait > 0 and previous.get("observedGeneration") == status["observedGeneration"]:
             self._queue.add_after(key, wait)
             return
-        self._written[key] = time.monotonic()
+        if not urgent and self._lets_others_go_first(key, now):
+            return
+        self._put_off.pop(key, None)
+        self._written[key] = now
         await self._cluster.put_status(live, status)
+
+    def _lets_others_go_first(self, key: Key, now: float) -> bool:
+        """Whether this status waits until everybody's children are right, which takes no longer than the interval.
+
+        Meanwhile many a status becomes outdated, and is never written.
+        """
+        wait = self._put_off.setdefault(key, now) + self._settings.status_interval - now
+        if wait <= 0 or not self._queue.is_waiting(Priority.STATUS):
+            return False
+        self._queue.add(key, Priority.STATUS)
+        self._queue.add_after(key, wait)
+        return True
 
     def _forget(self, key: Key) -> None:
         self._plans.pop(key, None)
         self._ending.pop(key, None)
         self._written.pop(key, None)
+        self._put_off.pop(key, None)
         self._queue.forget(key)
+
+
+async def _all(steps: Iterable[Coroutine[Any, Any, None]]) -> list[BaseException]:
+    """Take all steps at once, to the end; return what went wrong."""
+    results = await asyncio.gather(*steps, return_exceptions=True)
+    return [result for result in results if result is not None]
 
 
 def _most_telling(results: list[BaseException]) -> OperatorError | None:

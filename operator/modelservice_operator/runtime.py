@@ -14,7 +14,7 @@ from modelservice_operator.api.kinds import CHILD_KINDS, MODEL_SERVICE, OPTIONAL
 from modelservice_operator.cluster import Cluster, reduce_child, reduce_service
 from modelservice_operator.connection import Connection, Credentials
 from modelservice_operator.errors import OperatorError, Terminal, Transient
-from modelservice_operator.informer import Informer, Informers, Key, Object, key_of
+from modelservice_operator.informer import Informer, Informers, Key
 from modelservice_operator.lease import Lease
 from modelservice_operator.reconciler import Reconciler
 from modelservice_operator.resources.metadata import MANAGED_SELECTOR
@@ -97,9 +97,8 @@ class Runtime:
             changed=self._changed,
         )
 
-    def _changed(self, body: Object) -> None:
-        # A child carries the name of its ModelService.
-        self._queue.add(key_of(body), Priority.LIVE if self._complete else Priority.RESYNC)
+    def _changed(self, key: Key) -> None:
+        self._queue.add(key, Priority.LIVE if self._complete else Priority.RESYNC)
 
     async def _work(self) -> None:
         while True:
