@@ -80,10 +80,12 @@ class Informer:
         optional: bool = False,
         reduce: Callable[[Object], Object] = lambda body: body,
         concerns: Callable[[Object], tuple[Key, ...]] = own_key,
+        turn: asyncio.Lock | None = None,
         changed: Callable[[Key], None] = lambda _: None,
     ) -> None:
         """`reduce` keeps what is read of an object, which must be JSON; `concerns` tells from that whom it is about.
 
+        `turn`: taken for each page of a list; where informers share it, only one page at a time is in memory.
         `changed` hears each key that a change concerns: that something came or went, or what is read of it changed.
 
         `optional`: the cluster may not serve the kind (no CRD, no right to read it), and may do so later.
@@ -104,6 +106,7 @@ class Informer:
         self._params = {"labelSelector": selector} if selector else {}
         self._reduce = reduce
         self._concerns = concerns
+        self._turn = turn or asyncio.Lock()
         self._changed = changed
         self._cache: dict[Key, Cached] = {}
         self._index: dict[Key, set[Key]] | None = None if concerns is own_key else {}
@@ -202,11 +205,8 @@ class Informer:
         seen: set[Key] = set()
         params = self._params | {"limit": str(self._settings.page_size)}
         while True:
-            page = await self._connection.request("GET", self._path, params=params)
-            for item in page.get("items") or ():
-                self.feed(item)
-                seen.add(key_of(item))
-            metadata = page["metadata"]
+            async with self._turn:
+                metadata = await self._take_page(params, seen)
             if not metadata.get("continue"):
                 break
             params = params | {"continue": metadata["continue"]}
@@ -215,6 +215,14 @@ class Informer:
         self.last_contact = time.monotonic()
         self.synced.set()
         self.settled.set()
+
+    async def _take_page(self, params: Mapping[str, str], seen: set[Key]) -> Object:
+        page = await self._connection.request("GET", self._path, params=params)
+        for item in page.get("items") or ():
+            self.feed(item)
+            seen.add(key_of(item))
+        metadata: Object = page["metadata"]
+        return metadata
 
     def _forget(self) -> None:
         """Take in that the kind is not served: its objects are gone with it."""

@@ -38,10 +38,10 @@ class Plan:
         return (own.uid, own.generation) == (metadata["uid"], metadata["generation"])
 
 
-_MOST_PLANS = 256
+_MOST_PLANS = 64
 """Plans that are kept: enough for what is under way, while a plan for each of thousands at rest would fill memory."""
 _SECOND_LOOK = 5.0
-"""Seconds after which a count is looked at once more: a late write of the autoscaler's controller is known to happen."""
+"""Seconds after which a count is looked at once more: a late write of the autoscaler's controller is possible."""
 
 
 class Reconciler:

@@ -36,6 +36,7 @@ class Runtime:
         self._complete = False
         """Whether all caches are whole. What they hold before is merely looked at again."""
         self._queue: WorkQueue[Key] = WorkQueue()
+        self._turn = asyncio.Lock()
         self._connection = Connection(load_credentials, settings)
         self._informers = Informers({kind: self._make(kind) for kind in (MODEL_SERVICE, *CHILD_KINDS)})
         self._lease = None
@@ -94,6 +95,7 @@ class Runtime:
             selector="" if ours else MANAGED_SELECTOR,
             optional=kind in OPTIONAL_CHILDREN,
             reduce=reduce_service if ours else reduce_child,
+            turn=self._turn,
             changed=self._changed,
         )
 

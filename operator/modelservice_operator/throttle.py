@@ -1,4 +1,4 @@
-"""How much is asked of a server at once: less when it is busy, more again when it is not. Knows nothing of Kubernetes."""
+"""How much is asked of a server at once: less while it is busy. Knows nothing of Kubernetes."""
 
 import asyncio
 import time

@@ -8,6 +8,8 @@ from modelservice_operator.throttle import Throttle
 
 
 class Clock:
+    """Time that stands still until a test moves it."""
+
     now = 0.0
 
     def __call__(self) -> float:
