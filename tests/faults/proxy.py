@@ -44,7 +44,7 @@ class FaultProxy:
         self.rules = RuleBook()
         self.exchanges: list[Exchange] = []
         self.url = ""
-        self.authority = pki.Authority.create("fault-proxy")
+        self.authority = pki.Authority.create("fault-proxy-authority")
         self._upstream = upstream
         self._upstream_tls = upstream_tls
         self._under_way: set[asyncio.Task[Fate]] = set()
