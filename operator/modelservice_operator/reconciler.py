@@ -15,7 +15,7 @@ from modelservice_operator.informer import Informers, Key, Object
 from modelservice_operator.observed import Observed, Rollout, load_balancer_address
 from modelservice_operator.resources import Desired, build
 from modelservice_operator.settings import Settings
-from modelservice_operator.status import judge, judge_invalid
+from modelservice_operator.status import is_merely_unseen, judge, judge_invalid
 from modelservice_operator.workqueue import WorkQueue
 
 
@@ -60,6 +60,8 @@ class Reconciler:
         """UIDs of objects whose namespace is being deleted: there is no way back for them."""
         self._written: dict[Key, float] = {}
         """When the status was last written, by the monotonic clock."""
+        self._unseen: dict[Key, float] = {}
+        """Since when all that is new is a generation that the Deployment's controller has not looked at."""
 
     async def reconcile(self, key: Key) -> None:
         """Do what is to be done for `key`; raise what kept it from being done, after it was reported in status."""
@@ -124,20 +126,27 @@ class Reconciler:
 
     async def _publish(self, key: Key, live: Object, status: dict[str, Any]) -> None:
         """Write a status that differs; within the interval only for a new generation, else once it has passed."""
-        previous = live.get("status") or {}
+        previous, now = live.get("status") or {}, time.monotonic()
+        since = self._written.get(key, 0.0)
+        if is_merely_unseen(previous, status):
+            # An annotation on the Deployment is enough for that, and mostly it is over in a moment.
+            since = self._unseen.setdefault(key, now)
+        else:
+            self._unseen.pop(key, None)
         if status == previous:
             return
-        wait = self._written.get(key, 0.0) + self._settings.status_interval - time.monotonic()
+        wait = since + self._settings.status_interval - now
         if wait > 0 and previous.get("observedGeneration") == status["observedGeneration"]:
             self._queue.add_after(key, wait)
             return
-        self._written[key] = time.monotonic()
+        self._written[key] = now
         await self._cluster.put_status(live, status)
 
     def _forget(self, key: Key) -> None:
         self._plans.pop(key, None)
         self._ending.pop(key, None)
         self._written.pop(key, None)
+        self._unseen.pop(key, None)
         self._queue.forget(key)
 
 
