@@ -28,6 +28,8 @@ class Version:
     body: Object
     deleted: bool
     """Whether it is the deletion itself; the body is then the last one."""
+    seen: float = 0.0
+    """When the watch told it, by the monotonic clock."""
 
     @property
     def number(self) -> int:
@@ -117,7 +119,7 @@ class History:
     def _take(self, kind: Kind, event: str, body: Object) -> None:
         metadata = body["metadata"]
         key = (kind, metadata["namespace"], metadata["name"])
-        self._versions[key].append(Version(body, deleted=event == _DELETED))
+        self._versions[key].append(Version(body, deleted=event == _DELETED, seen=time.monotonic()))
         # Everybody who waits looks again; whoever comes later waits for the next change.
         self._changed.set()
         self._changed = asyncio.Event()

@@ -41,6 +41,8 @@ class Recording:
     prepared: dict[str, Any]
     """Masked state in which the stage was set."""
     final: dict[str, Any]
+    rollout_seconds: float
+    """How long the Deployment was on its way: the status may be written once more for each second of it."""
     violations: list[str]
 
     def calls(self) -> Counter[str]:
@@ -68,11 +70,12 @@ async def record(lane: Lane, scenario: Scenario) -> Recording:
     await scenario.act(stage)
     await scenario.finish(stage)
     await calm(lane, place.name)
-    requests = [request for request in audit.of(place.namespace, place.name, start=start) if _is_ours(request)]
+    requests = [request for request in audit.of(place.namespace, place.name, start=start) if is_single(request)]
     tally = Tally.of(requests, place.reports(after=version))
     writes, past_the_proxy = paired(requests, lane.proxy.exchanges)
     violations = [*past_the_proxy, *lawful(writes, place), *no_echoes(tally)]
-    return Recording(scenario, requests, tally, prepared, place.state(), violations)
+    seconds = place.rollout_seconds(after=version)
+    return Recording(scenario, requests, tally, prepared, place.state(), seconds, violations)
 
 
 async def calm(lane: Lane, name: str) -> None:
@@ -82,5 +85,6 @@ async def calm(lane: Lane, name: str) -> None:
         raise ClusterError(f"The operator does not come to rest over {name}:\n{lane.operator.log[-3000:]}")
 
 
-def _is_ours(request: AuditedRequest) -> bool:
+def is_single(request: AuditedRequest) -> bool:
+    """Whether a request is about single objects: lists and watches are the caches' own, and cost nothing an object."""
     return request.call.verb not in STREAMS

@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.api_client import MERGE_PATCH, ApiClient
 
-from modelservice_operator.api.kinds import AUTOSCALER, DEPLOYMENT, MODEL_SERVICE
+from modelservice_operator.api.kinds import AUTOSCALER, DEPLOYMENT, MODEL_SERVICE, Kind
 from modelservice_operator.connection import APPLY
 from tests.faults.state import Place
 from tests.support.objects import AModelService, a_model_service
@@ -44,6 +44,13 @@ class Stage:
         """What an autoscaler does."""
         path = DEPLOYMENT.path(namespace=self.place.namespace, name=self.place.name, subresource="scale")
         await self.client.request("PATCH", path, {"spec": {"replicas": replicas}}, content_type=MERGE_PATCH)
+
+    async def mark(self, kind: Kind) -> None:
+        """Put a label and an annotation on the ModelService or a child, as anybody may: it is no business of ours."""
+        path = kind.path(namespace=self.place.namespace, name=self.place.name)
+        mark = {"example.com/theirs": "1"}
+        body = {"metadata": {"labels": mark, "annotations": mark}}
+        await self.client.request("PATCH", path, body, content_type=MERGE_PATCH)
 
     async def until(self, condition: Callable[[], bool], what: str, *, seconds: float = PATIENCE) -> None:
         """Wait for something of this place."""

@@ -56,6 +56,11 @@ class Place:
         ready = self.condition()
         return ready.get("status") == "True" and ready["observedGeneration"] == self.service["metadata"]["generation"]
 
+    def rollout_seconds(self, *, after: int) -> float:
+        """Return how long the Deployment was on its way after a version: from its first change to its last."""
+        seen = [version.seen for version in self.versions(DEPLOYMENT) if version.number > after]
+        return max(seen) - min(seen) if seen else 0.0
+
     def state(self) -> dict[str, Any]:
         """Everything that stands here, masked: equal in every run that does the same."""
         words = {self.namespace: "<namespace>", self.name: "<name>"}
