@@ -15,6 +15,7 @@ from modelservice_operator.corrections import MOST, TRUCE, Corrections
 from modelservice_operator.errors import Absent, Conflict, DriftDetected, KindUnavailable, NameConflict, Rejected
 from modelservice_operator.informer import Informers, Key, Object, key_of
 from modelservice_operator.observed import POSTED
+from modelservice_operator.refusals import Refusals
 from modelservice_operator.resources import Desired
 from modelservice_operator.resources.metadata import OWNER_ANNOTATION
 from modelservice_operator.settings import FIELD_MANAGER
@@ -56,6 +57,7 @@ class Cluster:
         self._connection = connection
         self._informers = informers
         self._corrections = Corrections()
+        self._refusals = Refusals()
 
     def is_right(self, desired: Desired, service: ModelService) -> bool:
         """Whether the child is there, ours and as it should be: then `ensure` would do nothing."""
@@ -89,27 +91,33 @@ class Cluster:
         if live is not None and ownership(live, service) is Ownership.OURS and desired.must_be_remade(live):
             await self._delete(desired.kind, live)
             live = None
+        # A new generation is a new matter: it is asked for at once.
+        what = (desired.kind, key, service.metadata.uid, service.metadata.generation)
         if live is None:
-            live = await self._create(desired, key)
-        _refuse_others(desired.kind, live, service)
+            with self._refusals.remembered(what):
+                live = await self._create(desired, key)
+                _refuse_others(desired.kind, live, service)
+        else:
+            _refuse_others(desired.kind, live, service)
         self._informers.feed(desired.kind, live)
         # Before the apply, which takes away the mark by which a sleeping Deployment is known.
         if (replicas := desired.replicas_for(live)) is not None:
-            live = await self._scale(desired.kind, key, live, replicas)
+            with self._refusals.remembered(what):
+                live = await self._scale(desired.kind, key, live, replicas)
         if (field := desired.difference(live)) is not None:
-            await self._correct(desired, key, live, field)
+            self._refuse_a_fight(desired, key, field)
+            with self._refusals.remembered(what):
+                await self._apply(desired, key, live)
+            self._corrections.count((desired.kind, key, desired.digest, field))
 
-    async def _correct(self, desired: Desired, key: Key, live: Object, field: str) -> None:
-        """Apply; DriftDetected when this field has been corrected, and reverted, too often."""
+    def _refuse_a_fight(self, desired: Desired, key: Key, field: str) -> None:
+        """DriftDetected when this field has been corrected, and reverted, too often."""
         # A new desired state is a new matter: its digest is part of what is counted.
-        what = (desired.kind, key, desired.digest, field)
-        if not self._corrections.allows(what):
+        if not self._corrections.allows((desired.kind, key, desired.digest, field)):
             raise DriftDetected(
                 f"{desired.kind.kind} {key[1]}: somebody changes {field.removeprefix('.')} back each time that it is"
                 f" corrected. It was corrected {MOST} times and is left alone for {TRUCE / 60:.0f} minutes."
             )
-        await self._apply(desired, key, live)
-        self._corrections.count(what)
 
     async def prune(self, kind: Kind, service: ModelService) -> None:
         """Delete a child that is not wanted any more, if it is ours."""

@@ -15,7 +15,7 @@ from modelservice_operator.informer import Informers, Key, Object
 from modelservice_operator.observed import Observed, Rollout, load_balancer_address
 from modelservice_operator.resources import Desired, build
 from modelservice_operator.settings import Settings
-from modelservice_operator.status import judge, judge_invalid
+from modelservice_operator.status import is_merely_unseen, judge, judge_invalid
 from modelservice_operator.workqueue import Priority, WorkQueue
 
 
@@ -68,6 +68,8 @@ class Reconciler:
         """When the status was last written, by the monotonic clock."""
         self._put_off: dict[Key, float] = {}
         """Since when the status has waited for others' children, by the monotonic clock."""
+        self._unseen: dict[Key, float] = {}
+        """Since when all that is new is a generation that the Deployment's controller has not looked at."""
 
     async def reconcile(self, key: Key) -> None:
         """Do what is to be done for `key`; raise what kept it from being done, after it was reported in status."""
@@ -136,12 +138,17 @@ class Reconciler:
 
     async def _publish(self, key: Key, live: Object, status: dict[str, Any], *, urgent: bool) -> None:
         """Write a status that differs; within the interval only for a new generation, else once it has passed."""
-        previous = live.get("status") or {}
+        previous, now = live.get("status") or {}, time.monotonic()
+        since = self._written.get(key, 0.0)
+        if is_merely_unseen(previous, status):
+            # An annotation on the Deployment is enough for that, and mostly it is over in a moment.
+            since = self._unseen.setdefault(key, now)
+        else:
+            self._unseen.pop(key, None)
         if status == previous:
             self._put_off.pop(key, None)
             return
-        now = time.monotonic()
-        wait = self._written.get(key, 0.0) + self._settings.status_interval - now
+        wait = since + self._settings.status_interval - now
         if wait > 0 and previous.get("observedGeneration") == status["observedGeneration"]:
             self._queue.add_after(key, wait)
             return
@@ -168,6 +175,7 @@ class Reconciler:
         self._ending.pop(key, None)
         self._written.pop(key, None)
         self._put_off.pop(key, None)
+        self._unseen.pop(key, None)
         self._queue.forget(key)
 
 

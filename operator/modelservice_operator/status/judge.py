@@ -41,6 +41,21 @@ def judge_invalid(error: InvalidSpec, *, generation: int, previous: Mapping[str,
     return {**previous, "observedGeneration": generation, "conditions": conditions}
 
 
+def is_merely_unseen(previous: Mapping[str, Any], status: Status) -> bool:
+    """Whether what was ready lacks only its Deployment controller's look at a newer generation.
+
+    A Deployment gets one for annotations too, not for its spec alone (apps/v1, deploymentStrategy.PrepareForUpdate).
+    """
+    same = previous.get("observedGeneration") == status["observedGeneration"]
+    return same and _ready(previous) == "True" and _ready(status, "reason") == Reason.DEPLOYMENT_PENDING
+
+
+def _ready(status: Mapping[str, Any], field: str = "status") -> str | None:
+    """Return a field of the condition Ready, None when there is none."""
+    conditions = status.get("conditions") or ()
+    return next((entry.get(field) for entry in conditions if entry["type"] == ConditionType.READY), None)
+
+
 def _conditions(observed: Observed) -> list[Condition]:
     generation = observed.service.metadata.generation
     violation = first_violation(READY, observed)

@@ -16,7 +16,7 @@ from modelservice_operator.errors import (
     Unreachable,
 )
 from modelservice_operator.observed import Observed, Rollout, load_balancer_address
-from modelservice_operator.status import judge, judge_invalid
+from modelservice_operator.status import is_merely_unseen, judge, judge_invalid
 from tests.support.objects import a_model_service
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -228,3 +228,23 @@ def test_judging_is_total_and_ready_means_complete(rollout: Rollout, failure: Op
     assert ({"Reconciling", "Stalled"} & conditions(found).keys() != set()) is not ready
     assert all(entry["reason"] and entry["observedGeneration"] == 3 for entry in found["conditions"])
     assert judge(Observed(service=SERVICE, rollout=rollout, failure=failure), previous=found, now=NOW) == found
+
+
+DONE = status(a_rollout())
+UNSEEN = status(a_rollout(observed=False))
+
+
+@pytest.mark.parametrize(
+    ("previous", "found", "expected"),
+    [
+        (DONE, UNSEEN, True),
+        (DONE, DONE, False),
+        (DONE, status(a_rollout(updated=1)), False),
+        (UNSEEN, UNSEEN, False),
+        (DONE | {"observedGeneration": 2}, UNSEEN, False),
+        ({}, UNSEEN, False),
+    ],
+    ids=["a moment", "done", "a rollout", "not ready before", "a new generation", "new"],
+)
+def test_merely_unseen(previous: dict[str, Any], found: dict[str, Any], *, expected: bool) -> None:
+    assert is_merely_unseen(previous, found) is expected
