@@ -1,13 +1,13 @@
 """A child as it should be, and how it differs from the one that is there."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import orjson
 
-from modelservice_operator.api.kinds import OPTIONAL_CHILDREN, SERVICE, Kind
+from modelservice_operator.api.kinds import DEPLOYMENT, DISRUPTION_BUDGET, OPTIONAL_CHILDREN, SERVICE, Kind
 from modelservice_operator.resources.metadata import HASH_ANNOTATION, NO_ADDRESS, SUSPENDED_ANNOTATION
 from modelservice_operator.resources.quantity import Quantity
 
@@ -31,6 +31,20 @@ ATOMIC_MAPS = frozenset(
     }
 )
 """Maps that have one owner as a whole (x-kubernetes-map-type: atomic): what somebody adds to ours changes ours."""
+
+ONE_OF: Mapping[Kind, frozenset[str]] = {
+    DEPLOYMENT: frozenset({"volumes", "env", "ports", "startupProbe", "readinessProbe", "livenessProbe"}),
+    SERVICE: frozenset({"ports"}),
+    DISRUPTION_BUDGET: frozenset({"spec"}),
+}
+"""Nodes, or lists of nodes, that are not valid with what somebody put there beside ours: two volume sources in one
+volume, two ports of one name. An apply only adds, so it is refused."""
+
+_KEPT = ("nodePort",)
+"""What the API server gave to a node of ours stays when the node is replaced."""
+
+Obstacle = tuple[str, Any]
+"""JSON pointer (RFC 6901) of a node, and what it has to be replaced by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +102,10 @@ class Desired:
         # The defaults of kinds that others define are not known, and they may be inside of what is atomic.
         return _difference(self.body, live, strict=self.kind not in OPTIONAL_CHILDREN)
 
+    def obstacles(self, live: Mapping[str, Any]) -> list[Obstacle]:
+        """Nodes of `live` that must be replaced before an apply can succeed."""
+        return list(_obstacles(self.body, live, ONE_OF.get(self.kind, frozenset())))
+
 
 def _difference(
     want: Any,  # noqa: ANN401 - JSON
@@ -137,6 +155,26 @@ def _list_difference(want: list[Any], have: list[Any], name: str, *, strict: boo
         if (below := _difference(wanted, found, strict=strict, exact=strict and not keys)) is not None:
             return f"{step}{below}"
     return None
+
+
+def _obstacles(want: Any, have: Any, names: frozenset[str], pointer: str = "", name: str = "") -> Iterator[Obstacle]:  # noqa: ANN401 - JSON
+    """Nodes of these names, or items of lists of these names, that differ."""
+    for step, field, wanted, found in _pairs(want, have, name):
+        below = f"{pointer}/{step}"  # API field names and indices: nothing to escape
+        if field not in names or isinstance(wanted, list):
+            yield from _obstacles(wanted, found, names, below, field)
+        elif _difference(wanted, found, strict=False) is not None:
+            yield below, wanted | {kept: found[kept] for kept in _KEPT if kept in found}
+
+
+def _pairs(want: Any, have: Any, name: str) -> Iterator[tuple[str | int, str, Any, Any]]:  # noqa: ANN401 - JSON
+    """(step, field, wanted, found) of everything below a node that both have."""
+    if isinstance(want, dict) and isinstance(have, dict):
+        yield from ((key, key, value, have[key]) for key, value in want.items() if key in have)
+    elif isinstance(want, list) and isinstance(have, list) and (keys := _keys(want, name)):
+        places = {_identity(item, keys): index for index, item in enumerate(have)}
+        known = ((places[_identity(item, keys)], item) for item in want if _identity(item, keys) in places)
+        yield from ((index, name, item, have[index]) for index, item in known)
 
 
 def _keys(want: list[Any], name: str) -> tuple[str, ...]:

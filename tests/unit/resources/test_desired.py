@@ -103,6 +103,39 @@ def test_a_list_with_several_keys_may_be_added_to() -> None:
     assert desired.difference(live) == where
 
 
+def test_nothing_is_in_the_way_of_what_only_differs() -> None:
+    desired = build_deployment(a_model_service().parsed())
+    live = live_copy(desired)
+    live["spec"]["template"]["spec"]["containers"][0]["image"] = "theirs"
+    live["spec"]["template"]["spec"]["containers"][0]["env"].pop()
+    assert desired.obstacles(live) == []
+
+
+def test_a_second_source_and_a_moved_port_are_in_the_way() -> None:
+    mount = {"name": "files", "mountPath": "/a", "configMap": {"name": "a"}}
+    desired = build_deployment(a_model_service().having(mounts=[mount]).parsed())
+    live = live_copy(desired)
+    pod = live["spec"]["template"]["spec"]
+    pod["volumes"][1] = {"name": "files", "emptyDir": {}}
+    pod["containers"].insert(0, {"name": "sidecar"})
+    pod["containers"][1]["ports"][0]["containerPort"] = 1
+    assert desired.obstacles(live) == [
+        (
+            "/spec/template/spec/containers/1/ports/0",
+            {"name": "http", "containerPort": 8080, "protocol": "TCP"},
+        ),
+        ("/spec/template/spec/volumes/1", {"name": "files", "configMap": {"name": "a"}}),
+    ]
+
+
+def test_a_service_s_port_keeps_the_node_port_that_it_got() -> None:
+    desired = build_service(a_model_service().parsed())
+    live = live_copy(desired)
+    live["spec"]["ports"][0] |= {"port": 81, "nodePort": 30123}
+    [(path, port)] = desired.obstacles(live)
+    assert (path, port["port"], port["nodePort"]) == ("/spec/ports/0", 80, 30123)
+
+
 def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Every leaf of a built object."""
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
