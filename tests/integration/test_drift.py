@@ -11,22 +11,18 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
 from statistics import median
 from typing import Any
-
-import yaml
 
 from modelservice_operator.api.kinds import BUILT_IN_CHILDREN, Kind
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.resources import build
 from tests.support.api import JSON_PATCH, Api, Object, RefusedError, Watched
 from tests.support.changes import neighbours, other_values
-from tests.support.objects import AModelService, a_model_service
+from tests.support.objects import golden
 from tests.support.places import MissingError, Place, Route, Schema, Step, places_below, places_of, pointer, value_at
 from tests.support.world import World
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 OBJECTS = 10
 """Objects over which the leaves are spread: a field that is changed too often would be taken for a fight."""
 DEADLINE = 5.0
@@ -240,7 +236,7 @@ async def sweeping(world: World) -> AsyncIterator[Sweep]:
     """Make the objects, wait until all children are there, and watch them."""
     names = [f"leaf-{number}" for number in range(OBJECTS)]
     for name in names:
-        world.apply(everything(name))
+        world.apply(golden("everything").named(name))
     world.kubectl("create", "configmap", "witness")
     uid = world.get("configmap", "witness")["metadata"]["uid"]
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "witness", "uid": uid}
@@ -253,10 +249,6 @@ async def sweeping(world: World) -> AsyncIterator[Sweep]:
         # Pods of so many revisions would only be in the way; under an autoscaler the count is not ours.
         world.kubectl("scale", *(f"deployment/{name}" for name in names), "--replicas=0")
         yield Sweep(api, watched, world, names, owner)
-
-
-def everything(name: str) -> AModelService:
-    return a_model_service().named(name).having(**yaml.safe_load((GOLDEN / "everything.yaml").read_text())["spec"])
 
 
 def summary(deeds: list[Deed]) -> Iterable[str]:

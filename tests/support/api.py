@@ -6,8 +6,8 @@ import ssl
 import tempfile
 import time
 from base64 import b64decode
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -61,16 +61,21 @@ class Api:
     async def get(self, kind: Kind, namespace: str, name: str) -> Any:
         return await self.request("GET", kind.path(namespace=namespace, name=name))
 
-    async def events(self, path: str, version: str) -> AsyncIterator[tuple[str, Object]]:
+    async def events(self, path: str, version: str) -> AsyncGenerator[tuple[str, Object]]:
         """Yield (type, object) of a watch until the server ends it."""
         params = {"watch": "true", "resourceVersion": version}
         timeout = aiohttp.ClientTimeout(total=None)
         async with self._session.get(self._server + path, params=params, timeout=timeout) as response:
             rest = b""
-            async for chunk in response.content.iter_any():
-                *lines, rest = (rest + chunk).split(b"\n")
-                for event in map(json.loads, lines):
-                    yield event["type"], event["object"]
+            try:
+                async for chunk in response.content.iter_any():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for event in map(json.loads, lines):
+                        yield event["type"], event["object"]
+            finally:
+                # A TLS connection that is closed politely may outlive the event loop.
+                if response.connection is not None and response.connection.transport is not None:
+                    response.connection.transport.abort()
 
 
 class Watched:
@@ -120,9 +125,11 @@ class Watched:
             await self._take(kind, "ADDED", {"apiVersion": kind.api_version, "kind": kind.kind} | body)
         version = listed["metadata"]["resourceVersion"]
         while True:
-            async for event, body in self._api.events(path, version):
-                await self._take(kind, event, body)
-                version = body["metadata"]["resourceVersion"]
+            # A generator that is left behind would keep its connection.
+            async with aclosing(self._api.events(path, version)) as events:
+                async for event, body in events:
+                    await self._take(kind, event, body)
+                    version = body["metadata"]["resourceVersion"]
 
     async def _take(self, kind: Kind, event: str, body: Object) -> None:
         key = (kind.kind, body["metadata"]["name"])
