@@ -8,7 +8,7 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
-from modelservice_operator.api.kinds import MODEL_SERVICE, SERVICE, Kind
+from modelservice_operator.api.kinds import MODEL_SERVICE, Kind
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.connection import APPLY, JSON_PATCH, MERGE_PATCH, Connection
 from modelservice_operator.corrections import MOST, TRUCE, Corrections
@@ -162,21 +162,27 @@ class Cluster:
         except Rejected as error:
             if error.status == _UNPROCESSABLE and "metadata.uid" in str(error):
                 raise Conflict(f"{desired.kind.kind} {key[1]} was replaced meanwhile.") from error
-            if desired.kind is not SERVICE:
-                raise
-            answer = await self._replace_ports(desired, key, live)
+            answer = await self._clear(desired, key, error)
         return self._taken(desired.kind, answer)
 
-    async def _replace_ports(self, desired: Desired, key: Key, live: Object) -> Object:
-        """Give a Service back its list of ports whole.
+    async def _clear(self, desired: Desired, key: Key, error: Rejected) -> Object:
+        """Replace what somebody put where ours has to be, so that an apply is possible; else raise `error`.
 
         An apply cannot: a port whose number somebody changed is another item to it, and two items of one name are
-        refused.
+        refused, as are two sources of one volume. What differs then still is applied at the next look.
         """
-        metadata = {"uid": live["metadata"]["uid"]}
-        body = {"metadata": metadata, "spec": {"ports": desired.body["spec"]["ports"]}}
+        live = self._informers.get(desired.kind, key)
+        obstacles = desired.obstacles(live) if live is not None else []
+        if live is None or not obstacles:
+            raise error
+        # With the version in it, the answer is 409 when there is a newer one.
+        places = [("/metadata/resourceVersion", live["metadata"]["resourceVersion"]), *obstacles]
+        patch = [{"op": "replace", "path": place, "value": value} for place, value in places]
         path = desired.kind.path(namespace=key[0], name=key[1])
-        return await self._connection.request("PATCH", path, body=body, content_type=MERGE_PATCH, params=_BY_US)
+        try:
+            return await self._connection.request("PATCH", path, body=patch, content_type=JSON_PATCH, params=_BY_US)
+        except Rejected:
+            raise error from None
 
     async def _hand_over(self, kind: Kind, key: Key) -> None:
         """Turn the fields that our POST set into applied ones: an apply never removes what an Update owns.

@@ -10,11 +10,10 @@ import yaml
 from tests.cluster import Cluster
 from tests.support.audit import AuditTrail
 from tests.support.installation import USER
-from tests.support.objects import AModelService, a_model_service
+from tests.support.objects import a_model_service, golden
 from tests.support.operator import OperatorProcess, running_operator
 from tests.support.world import World
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 ROUTE, MONITOR = "httproutes.gateway.networking.k8s.io", "podmonitors.monitoring.coreos.com"
 
 
@@ -23,10 +22,6 @@ def operator(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
     log = tmp_path_factory.mktemp("operator") / "operator.log"
     with running_operator(operator_kubeconfig, log, "--discovery-seconds", "1") as operator:
         yield operator
-
-
-def golden(name: str) -> AModelService:
-    return a_model_service().named(name).having(**yaml.safe_load((GOLDEN / f"{name}.yaml").read_text())["spec"])
 
 
 def minimal_crd(plural: str, kind: str) -> str:
