@@ -15,6 +15,7 @@ from modelservice_operator.corrections import MOST, TRUCE, Corrections
 from modelservice_operator.errors import Absent, Conflict, DriftDetected, KindUnavailable, NameConflict, Rejected
 from modelservice_operator.informer import Informers, Key, Object, key_of
 from modelservice_operator.observed import POSTED
+from modelservice_operator.reductions import posted_by_us, reduce_child
 from modelservice_operator.refusals import Refusals
 from modelservice_operator.resources import Desired
 from modelservice_operator.resources.metadata import OWNER_ANNOTATION
@@ -250,26 +251,6 @@ def handed_over(entries: list[Object]) -> list[Object]:
             spec = {name: value for name, value in fields.get("f:spec", {}).items() if name != "f:replicas"}
             result.append(entry | {"operation": "Apply", "fieldsV1": fields | {"f:spec": spec}})
     return result
-
-
-def posted_by_us(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry of managedFields holds what our POST set."""
-    ours = entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Update"
-    return ours and not entry.get("subresource")
-
-
-def reduce_child(body: Object) -> Object:
-    """Keep of a child what is read: managedFields are most of its size, and one bit of them is enough."""
-    metadata = body["metadata"]
-    posted = body.get(POSTED) or any(posted_by_us(entry) for entry in metadata.get("managedFields") or ())
-    kept = {name: value for name, value in metadata.items() if name != "managedFields"}
-    return body | {"metadata": kept, POSTED: posted}
-
-
-def reduce_service(body: Object) -> Object:
-    """Keep of a ModelService what is read."""
-    kept = {name: value for name, value in body["metadata"].items() if name not in {"managedFields", "annotations"}}
-    return body | {"metadata": kept}
 
 
 def _refuse_others(kind: Kind, live: Object, service: ModelService) -> None:

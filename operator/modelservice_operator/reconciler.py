@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from modelservice_operator.api.kinds import AUTOSCALER, CHILD_KINDS, DEPLOYMENT, MODEL_SERVICE, SERVICE
+from modelservice_operator.api.kinds import (
+    AUTOSCALER,
+    CHILD_KINDS,
+    DEPLOYMENT,
+    MODEL_SERVICE,
+    POD,
+    REPLICA_SET,
+    SERVICE,
+)
 from modelservice_operator.api.v1alpha1 import ModelService
-from modelservice_operator.cluster import Cluster
+from modelservice_operator.cluster import Cluster, Ownership, ownership
 from modelservice_operator.errors import InvalidSpec, NamespaceEnding, OperatorError, Terminal
 from modelservice_operator.informer import Informers, Key, Object
-from modelservice_operator.observed import Observed, Rollout, load_balancer_address
+from modelservice_operator.observed import Observed, Rollout, load_balancer_address, of_newest_revision
 from modelservice_operator.resources import Desired, build
 from modelservice_operator.settings import Settings
 from modelservice_operator.status import is_merely_unseen, judge, judge_invalid
@@ -119,16 +127,34 @@ class Reconciler:
         live = self._informers.get(MODEL_SERVICE, key)
         if live is None or not plan.fits(live["metadata"]):
             return  # changed meanwhile: the key is queued again, and a status of the old generation helps nobody
+        status = judge(self._observe(key, plan, failure), previous=live.get("status") or {}, now=self._now())
+        await self._publish(key, live, status, urgent=failure is not None)
+
+    def _observe(self, key: Key, plan: Plan, failure: OperatorError | None) -> Observed:
         deployment = self._informers.get(DEPLOYMENT, key)
-        observed = Observed(
+        rollout = None if deployment is None else Rollout.of(deployment)
+        return Observed(
             service=plan.service,
             wanted=tuple(child.kind for child in plan.children),
-            rollout=None if deployment is None else Rollout.of(deployment),
+            rollout=rollout,
             load_balancer=load_balancer_address(self._informers.get(SERVICE, key)),
             failure=failure,
+            # Pods are asked why something is not as it should be; when all is well they have nothing to say.
+            pods=() if rollout is None or rollout.complete else self._pods(key),
+            foreign_autoscalers=self._foreign_autoscalers(key, plan.service),
         )
-        status = judge(observed, previous=live.get("status") or {}, now=self._now())
-        await self._publish(key, live, status, urgent=failure is not None)
+
+    def _pods(self, key: Key) -> tuple[Object, ...]:
+        found = self._informers.concerning(POD, key), self._informers.concerning(REPLICA_SET, key)
+        return tuple(dict(pod) for pod in of_newest_revision(*found))
+
+    def _foreign_autoscalers(self, key: Key, service: ModelService) -> tuple[str, ...]:
+        return tuple(
+            autoscaler["metadata"]["name"]
+            for autoscaler in self._informers.concerning(AUTOSCALER, key)
+            if ownership(autoscaler, service) is Ownership.FOREIGN
+            and autoscaler["spec"].get("scaleTargetRef", {}).get("name") == key[1]
+        )
 
     async def _report_invalid(self, key: Key, live: Object, error: InvalidSpec) -> None:
         previous = live.get("status") or {}
