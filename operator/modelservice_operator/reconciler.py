@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from modelservice_operator.api.kinds import CHILD_KINDS, DEPLOYMENT, MODEL_SERVICE, SERVICE
+from modelservice_operator.api.kinds import AUTOSCALER, CHILD_KINDS, DEPLOYMENT, MODEL_SERVICE, SERVICE
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.cluster import Cluster
-from modelservice_operator.errors import InvalidSpec, NamespaceEnding, OperatorError, Terminal
+from modelservice_operator.errors import InvalidSpec, NameConflict, NamespaceEnding, OperatorError, Terminal
 from modelservice_operator.informer import Informers, Key, Object
 from modelservice_operator.observed import Observed, Rollout, load_balancer_address
 from modelservice_operator.resources import Desired, build
@@ -97,10 +97,25 @@ class Reconciler:
             *(self._cluster.prune(kind, plan.service) for kind in CHILD_KINDS if kind not in wanted),
             return_exceptions=True,
         )
-        ensured = await asyncio.gather(
-            *(self._cluster.ensure(child, plan.service) for child in plan.children), return_exceptions=True
-        )
+        ensured = await self._ensure(plan)
         return _most_telling([result for result in (*pruned, *ensured) if result is not None])
+
+    async def _ensure(self, plan: Plan) -> list[BaseException | None]:
+        """Ensure every child. The autoscaler comes last: it would scale any Deployment of the name, also another's."""
+        service = plan.service
+        others = [child for child in plan.children if child.kind is not AUTOSCALER]
+        results = await asyncio.gather(
+            *(self._cluster.ensure(child, service) for child in others), return_exceptions=True
+        )
+        ends = zip(others, results, strict=True)
+        taken = any(child.kind is DEPLOYMENT and isinstance(result, NameConflict) for child, result in ends)
+        scalers = [child for child in plan.children if child.kind is AUTOSCALER]
+        steps = (
+            [self._cluster.prune(AUTOSCALER, service)]
+            if taken
+            else [self._cluster.ensure(child, service) for child in scalers]
+        )
+        return [*results, *await asyncio.gather(*steps, return_exceptions=True)]
 
     async def _report(self, key: Key, plan: Plan, failure: OperatorError | None) -> None:
         live = self._informers.get(MODEL_SERVICE, key)
