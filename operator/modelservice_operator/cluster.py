@@ -257,7 +257,8 @@ def _refuse_others(kind: Kind, live: Object, service: ModelService) -> None:
     name = service.metadata.name
     match ownership(live, service):
         case Ownership.LEAVING:
-            raise Conflict(f"{kind.kind} {name} of an earlier ModelService is being deleted; waiting until it is gone.")
+            whose = "" if live["metadata"].get("deletionTimestamp") else "belongs to an earlier ModelService and "
+            raise Conflict(f"{kind.kind} {name} {whose}is being deleted; waiting until it is gone.")
         case Ownership.FOREIGN:
             raise NameConflict(
                 f"{kind.kind} {name} exists and does not belong to this ModelService, so it is left untouched."

@@ -18,7 +18,7 @@ from modelservice_operator.api.kinds import (
 )
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.cluster import Cluster, Ownership, ownership
-from modelservice_operator.errors import InvalidSpec, NamespaceEnding, OperatorError, Terminal
+from modelservice_operator.errors import InvalidSpec, NameConflict, NamespaceEnding, OperatorError, Terminal
 from modelservice_operator.informer import Informers, Key, Object
 from modelservice_operator.observed import Observed, Rollout, load_balancer_address, of_newest_revision
 from modelservice_operator.resources import Desired, build
@@ -119,9 +119,19 @@ class Reconciler:
         pruned = await _all(cluster.prune(kind, service) for kind in surplus)
         if AUTOSCALER in surplus:
             self._queue.add_after(service.metadata.key, _SECOND_LOOK)
+        return _most_telling([*pruned, *await self._ensure(plan)])
+
+    async def _ensure(self, plan: Plan) -> list[BaseException]:
+        """Ensure every child. The autoscaler comes last: it would scale any Deployment of the name, also another's."""
+        cluster, service = self._cluster, plan.service
         wrong = [child for child in plan.children if not cluster.is_right(child, service)]
-        ensured = await _all(cluster.ensure(child, service) for child in wrong)
-        return _most_telling([*pruned, *ensured])
+        first = [child for child in wrong if child.kind is not AUTOSCALER]
+        results = await asyncio.gather(*(cluster.ensure(child, service) for child in first), return_exceptions=True)
+        failures = [result for result in results if result is not None]
+        ends = zip(first, results, strict=True)
+        if any(child.kind is DEPLOYMENT and isinstance(result, NameConflict) for child, result in ends):
+            return [*failures, *await _all([cluster.prune(AUTOSCALER, service)])]
+        return [*failures, *await _all(cluster.ensure(child, service) for child in wrong if child.kind is AUTOSCALER)]
 
     async def _report(self, key: Key, plan: Plan, failure: OperatorError | None) -> None:
         live = self._informers.get(MODEL_SERVICE, key)
