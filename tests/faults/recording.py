@@ -66,10 +66,12 @@ async def record(lane: Lane, scenario: Scenario) -> Recording:
     place, audit = stage.place, lane.lab.audit
     await scenario.prepare(stage)
     await calm(lane, place.name)
+    await lane.accounted()
     prepared, version, start = place.state(), place.version, len(audit)
     await scenario.act(stage)
     await scenario.finish(stage)
     await calm(lane, place.name)
+    await lane.accounted()
     requests = [request for request in audit.of(place.namespace, place.name, start=start) if is_single(request)]
     tally = Tally.of(requests, place.reports(after=version))
     writes, past_the_proxy = paired(requests, lane.proxy.exchanges)
