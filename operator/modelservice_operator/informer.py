@@ -98,6 +98,10 @@ class Informer:
         """The object as we know it: reduced, shared, not to be changed."""
         return self._cache.get(key)
 
+    def went(self, key: Key) -> bool:
+        """Whether there was an object that has gone, lately and as far as we know."""
+        return key in self._tombstones and key not in self._cache
+
     def keys(self) -> Iterator[Key]:
         """Keys of all cached objects, from a copy."""
         return iter(tuple(self._cache))
@@ -234,6 +238,10 @@ class Informers:
     def get(self, kind: Kind, key: Key) -> Object | None:
         """The cached object, reduced and shared; None when it does not exist as far as we know."""
         return next((found for informer in self._informers[kind] if (found := informer.get(key)) is not None), None)
+
+    def went(self, kind: Kind, key: Key) -> bool:
+        """Whether there was an object that has gone, lately and as far as we know."""
+        return any(informer.went(key) for informer in self._informers[kind])
 
     def keys(self, kind: Kind) -> Iterator[Key]:
         """Keys of all cached objects of a kind."""

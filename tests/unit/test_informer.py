@@ -84,3 +84,12 @@ def test_several_namespaces_have_one_cache_each(heard: Heard) -> None:
     assert list(informers.keys(DEPLOYMENT)) == [KEY]
     informers.feed_deletion(DEPLOYMENT, an_object(version=2))
     assert informers.get(DEPLOYMENT, KEY) is None
+
+
+def test_what_went_is_known_until_it_is_there_again(informer: Informer) -> None:
+    assert not informer.went(KEY)
+    informer.feed(an_object(version=1))
+    informer.feed_deletion(an_object(version=2))
+    assert informer.went(KEY)
+    informer.feed(an_object(version=3))
+    assert not informer.went(KEY)
