@@ -3,7 +3,7 @@
 Every answer is fed back, so that no decision is made on a cache older than our own writes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from enum import StrEnum
 from typing import Any
@@ -12,7 +12,15 @@ from modelservice_operator.api.kinds import MODEL_SERVICE, Kind
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.connection import APPLY, JSON_PATCH, MERGE_PATCH, Connection
 from modelservice_operator.corrections import MOST, TRUCE, Corrections
-from modelservice_operator.errors import Absent, Conflict, DriftDetected, KindUnavailable, NameConflict, Rejected
+from modelservice_operator.errors import (
+    Absent,
+    Conflict,
+    DriftDetected,
+    KindUnavailable,
+    NameConflict,
+    Rejected,
+    ServiceEnding,
+)
 from modelservice_operator.informer import Informers, Key, Object, key_of
 from modelservice_operator.observed import POSTED
 from modelservice_operator.reductions import posted_by_us, reduce_child
@@ -119,6 +127,22 @@ class Cluster:
                 f"{desired.kind.kind} {key[1]}: somebody changes {field.removeprefix('.')} back each time that it is"
                 f" corrected. It was corrected {MOST} times and is left alone for {TRUCE / 60:.0f} minutes."
             )
+
+    async def look_before_remaking(self, children: Iterable[Desired], service: ModelService) -> None:
+        """Look at the live ModelService when a child of its name has gone; ServiceEnding when it has gone too.
+
+        Watches are not ordered among each other: the garbage collector may have deleted the children of a ModelService
+        whose own deletion we have not heard of, and what was then made would belong to nobody.
+        """
+        key = (service.metadata.namespace, service.metadata.name)
+        if not any(self._informers.went(child.kind, key) for child in children):
+            return
+        try:
+            live = await self._connection.request("GET", MODEL_SERVICE.path(namespace=key[0], name=key[1]))
+        except Absent as error:
+            raise ServiceEnding(f"ModelService {key[1]} has gone.") from error
+        if live["metadata"]["uid"] != service.metadata.uid or live["metadata"].get("deletionTimestamp"):
+            raise ServiceEnding(f"ModelService {key[1]} is being deleted, or was made anew.")
 
     async def prune(self, kind: Kind, service: ModelService) -> None:
         """Delete a child that is not wanted any more, if it is ours."""

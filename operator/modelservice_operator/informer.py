@@ -127,6 +127,10 @@ class Informer:
         keys = (key,) if self._index is None else sorted(self._index.get(key, ()))
         return (self._body(self._cache[found]) for found in keys if found in self._cache)
 
+    def went(self, key: Key) -> bool:
+        """Whether there was an object that has gone, lately and as far as we know."""
+        return key in self._tombstones and key not in self._cache
+
     def keys(self) -> Iterator[Key]:
         """Keys of all cached objects, from a copy."""
         return iter(tuple(self._cache))
@@ -303,6 +307,10 @@ class Informers:
     def concerning(self, kind: Kind, key: Key) -> tuple[Object, ...]:
         """Copies of the cached objects of a kind that concern `key`, in the order of their names."""
         return tuple(chain.from_iterable(informer.concerning(key) for informer in self._informers[kind]))
+
+    def went(self, kind: Kind, key: Key) -> bool:
+        """Whether there was an object that has gone, lately and as far as we know."""
+        return any(informer.went(key) for informer in self._informers[kind])
 
     def keys(self, kind: Kind) -> Iterator[Key]:
         """Keys of all cached objects of a kind."""

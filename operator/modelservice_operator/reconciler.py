@@ -18,7 +18,7 @@ from modelservice_operator.api.kinds import (
 )
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.cluster import Cluster, Ownership, ownership
-from modelservice_operator.errors import InvalidSpec, NameConflict, NamespaceEnding, OperatorError, Terminal
+from modelservice_operator.errors import Ending, InvalidSpec, NameConflict, OperatorError, Terminal
 from modelservice_operator.informer import Informers, Key, Object
 from modelservice_operator.observed import Observed, Rollout, load_balancer_address, of_newest_revision
 from modelservice_operator.resources import Desired, build
@@ -71,7 +71,7 @@ class Reconciler:
         self._now = now
         self._plans: dict[Key, Plan] = {}
         self._ending: dict[Key, str] = {}
-        """UIDs of objects whose namespace is being deleted: there is no way back for them."""
+        """UIDs of objects that are going, with their namespace or alone: there is no way back for them."""
         self._written: dict[Key, float] = {}
         """When the status was last written, by the monotonic clock."""
         self._put_off: dict[Key, float] = {}
@@ -94,7 +94,7 @@ class Reconciler:
             await self._report_invalid(key, live, error)
             raise
         failure = await self._converge(plan)
-        if isinstance(failure, NamespaceEnding):
+        if isinstance(failure, Ending):
             self._ending[key] = metadata["uid"]
             return
         await self._report(key, plan, failure)
@@ -114,6 +114,10 @@ class Reconciler:
         """Prune, then create and correct, all of it even when a part fails; return the failure that says most."""
         cluster, service = self._cluster, plan.service
         wanted = {child.kind for child in plan.children}
+        try:
+            await self._cluster.look_before_remaking(plan.children, plan.service)
+        except OperatorError as error:
+            return error
         # First the autoscaler goes, then the count is set: the other way round it could set it once more.
         surplus = [kind for kind in CHILD_KINDS if kind not in wanted and cluster.is_surplus(kind, service)]
         pruned = await _all(cluster.prune(kind, service) for kind in surplus)
@@ -227,7 +231,7 @@ def _most_telling(results: list[BaseException]) -> OperatorError | None:
         if not isinstance(result, OperatorError):
             raise result
     failures = [result for result in results if isinstance(result, OperatorError)]
-    for kind in (NamespaceEnding, Terminal, OperatorError):
+    for kind in (Ending, Terminal, OperatorError):
         for failure in failures:
             if isinstance(failure, kind):
                 return failure

@@ -58,6 +58,11 @@ class FaultProxy:
         authority = b64decode(cluster["certificate-authority-data"]).decode()
         return cls(cluster["server"], ssl.create_default_context(cadata=authority))
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether an answer of the API server is still on its way."""
+        return bool(self._under_way)
+
     def kubeconfig(self, original: Path, path: Path) -> Path:
         """Write a kubeconfig with the same user, that leads here."""
         user = json.loads(original.read_text(encoding="utf-8"))["users"][0]["user"]
