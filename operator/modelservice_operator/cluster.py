@@ -113,10 +113,12 @@ class Cluster:
         if (replicas := desired.replicas_for(live)) is not None:
             with self._refusals.remembered(what):
                 live = await self._scale(desired.kind, key, live, replicas)
-        if (field := desired.difference(live)) is not None:
+        # Again where the answer differs still (a webhook that rewrites us), since such an answer may be no news to the
+        # cache; the end is DriftDetected.
+        while (field := desired.difference(live)) is not None:
             self._refuse_a_fight(desired, key, field)
             with self._refusals.remembered(what):
-                await self._apply(desired, key, live)
+                live = await self._apply(desired, key, live)
             self._corrections.count((desired.kind, key, desired.digest, field))
 
     def _refuse_a_fight(self, desired: Desired, key: Key, field: str) -> None:
