@@ -156,13 +156,14 @@ class Cluster:
     async def put_status(self, live: Object, status: dict[str, Any]) -> None:
         """Write the whole status. The version makes the server refuse it when the object has changed meanwhile."""
         metadata = live["metadata"]
-        body = {
+        body: Object = {
             "apiVersion": MODEL_SERVICE.api_version,
             "kind": MODEL_SERVICE.kind,
             "metadata": {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion")},
-            "spec": live["spec"],
             "status": status,
         }
+        if "spec" in live:  # an object written past an older schema may have none
+            body["spec"] = live["spec"]
         path = MODEL_SERVICE.path(namespace=metadata["namespace"], name=metadata["name"], subresource="status")
         answer = await self._connection.request("PUT", path, body=body, params=_BY_US)
         self._informers.feed(MODEL_SERVICE, answer)
