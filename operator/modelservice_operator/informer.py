@@ -18,7 +18,7 @@ import orjson
 
 from modelservice_operator.api.kinds import Kind
 from modelservice_operator.connection import Connection, refusal
-from modelservice_operator.errors import Absent, Forbidden, Gone, OperatorError
+from modelservice_operator.errors import Absent, Forbidden, Gone, OperatorError, Transient
 from modelservice_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -202,7 +202,7 @@ class Informer:
                     continue
                 failures = 1 if time.monotonic() - started > _LONGEST_PAUSE else failures + 1
                 self._report(error, failures)
-                await asyncio.sleep(_pause(failures))
+                await asyncio.sleep(max(_pause(failures), _asked_for(error)))
 
     async def _list(self) -> None:
         """Read everything, page by page."""
@@ -292,6 +292,11 @@ def _text(body: Object) -> bytes:
 def _pause(failures: int) -> float:
     longest: float = min(_FIRST_PAUSE * 2 ** min(failures, _MOST_DOUBLINGS), _LONGEST_PAUSE)
     return longest * (0.5 + random.random() / 2)  # noqa: S311 - spreads retries
+
+
+def _asked_for(error: OperatorError) -> float:
+    """Seconds that the server asked to wait (RFC 9110, Retry-After), within reason."""
+    return min(error.retry_after or 0.0, _LONGEST_PAUSE) if isinstance(error, Transient) else 0.0
 
 
 class Informers:
