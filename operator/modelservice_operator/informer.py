@@ -114,6 +114,8 @@ class Informer:
         self._tombstones: dict[Key, Tombstone] = {}
         self._version = ""
         """Version to watch from; empty when a list is due."""
+        self._opened = 0.0
+        """When the server accepted the last watch."""
 
     def __len__(self) -> int:
         return len(self._cache)
@@ -200,9 +202,16 @@ class Informer:
                     self._forget()
                     await asyncio.sleep(self._settings.discovery_interval)
                     continue
-                failures = 1 if time.monotonic() - started > _LONGEST_PAUSE else failures + 1
+                failures = 1 if self._had_a_life(started) else failures + 1
                 self._report(error, failures)
                 await asyncio.sleep(max(_pause(failures), _asked_for(error)))
+
+    def _had_a_life(self, started: float) -> bool:
+        """Whether a watch was open for a while since `started`: what breaks then is another matter, not a repetition.
+
+        Pauses would otherwise grow while a server breaks the watches now and then, and the cache age with them.
+        """
+        return self._opened >= started and time.monotonic() - self._opened > _SHORTEST_LIFE
 
     async def _list(self) -> None:
         """Read everything, page by page."""
@@ -251,6 +260,7 @@ class Informer:
             "timeoutSeconds": str(random.randint(*self._settings.watch_timeout)),  # noqa: S311 - spreads load
         }
         async with self._connection.watch(self._path, params) as events:
+            self._opened = time.monotonic()
             async for event in events:
                 self.last_contact = time.monotonic()
                 self._take(event["type"], event["object"])
