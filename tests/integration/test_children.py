@@ -148,13 +148,6 @@ def test_a_kind_that_appears_later_is_used_without_a_restart(world: World, contr
     control_plane.run_kubectl("delete", "crd", ROUTE, MONITOR)
 
 
-def test_a_child_that_was_deleted_is_made_again(world: World) -> None:
-    world.apply(a_model_service().named("deleted"))
-    world.wait_ready("deleted")
-    world.kubectl("delete", "service", "deleted")
-    world.wait(lambda: world.get("service", "deleted"), "new Service", name="deleted")
-
-
 def test_the_role_is_exactly_what_is_needed(control_plane: Cluster, world: World) -> None:
     """Runs last in this module, which uses everything: nothing was refused, and each verb that is granted was used."""
     rules = json.loads(control_plane.run_kubectl("get", "clusterrole", "modelservice-operator", "-o", "json"))["rules"]
