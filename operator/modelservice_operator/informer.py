@@ -207,7 +207,7 @@ class Informer:
                 await asyncio.sleep(max(_pause(failures), _asked_for(error)))
 
     def _had_a_life(self, started: float) -> bool:
-        """Whether a watch since `started` was open for a while or told something: what breaks then is another matter, not a repetition.
+        """Whether a watch since `started` told something, or was open for a while: its end is no repetition then.
 
         Pauses would otherwise grow while a server breaks the watches now and then, and the cache age with them.
         """
