@@ -76,11 +76,21 @@ def permit_everything(world: World) -> None:
     version["subresources"].pop("scale")  # it wants a number of replicas
     world.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(crd))
     world.wait(lambda: accepted(world, {"replicas": "any"}), "schema that takes everything")
+    # With another schema comes another storage, whose cache fills after that: until then lists and watches are refused.
+    world.wait(lambda: listed(world), "storage that is initialized")
 
 
 def check_everything(world: World) -> None:
     world.kubectl("apply", "-f", str(ROOT / CRD))
     world.wait(lambda: not accepted(world, {"replicas": "any"}), "schema that checks")
+
+
+def listed(world: World) -> bool:
+    try:
+        world.kubectl("get", "--raw", f"{MODEL_SERVICE.path(namespace=world.namespace)}?resourceVersion=0")
+    except ClusterError:
+        return False
+    return True
 
 
 def accepted(world: World, spec: object) -> bool:
