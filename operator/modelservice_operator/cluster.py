@@ -3,18 +3,28 @@
 Every answer is fed back, so that no decision is made on a cache older than our own writes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
-from modelservice_operator.api.kinds import MODEL_SERVICE, SERVICE, Kind
+from modelservice_operator.api.kinds import MODEL_SERVICE, Kind
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.connection import APPLY, JSON_PATCH, MERGE_PATCH, Connection
 from modelservice_operator.corrections import MOST, TRUCE, Corrections
-from modelservice_operator.errors import Absent, Conflict, DriftDetected, KindUnavailable, NameConflict, Rejected
+from modelservice_operator.errors import (
+    Absent,
+    Conflict,
+    DriftDetected,
+    KindUnavailable,
+    NameConflict,
+    Rejected,
+    ServiceEnding,
+)
 from modelservice_operator.informer import Informers, Key, Object, key_of
 from modelservice_operator.observed import POSTED
+from modelservice_operator.reductions import posted_by_us, reduce_child
+from modelservice_operator.refusals import Refusals
 from modelservice_operator.resources import Desired
 from modelservice_operator.resources.metadata import OWNER_ANNOTATION
 from modelservice_operator.settings import FIELD_MANAGER
@@ -56,6 +66,23 @@ class Cluster:
         self._connection = connection
         self._informers = informers
         self._corrections = Corrections()
+        self._refusals = Refusals()
+
+    def is_right(self, desired: Desired, service: ModelService) -> bool:
+        """Whether the child is there, ours and as it should be: then `ensure` would do nothing."""
+        live = self._informers.get(desired.kind, service.metadata.key)
+        return (
+            live is not None
+            and self._informers.has(desired.kind)
+            and ownership(live, service) is Ownership.OURS
+            and desired.replicas_for(live) is None
+            and desired.difference(live) is None
+        )
+
+    def is_surplus(self, kind: Kind, service: ModelService) -> bool:
+        """Whether there is an object of ours for `prune` to delete."""
+        live = self._informers.get(kind, service.metadata.key)
+        return live is not None and ownership(live, service) is Ownership.OURS
 
     async def ensure(self, desired: Desired, service: ModelService) -> None:
         """Create the child or correct what differs; no request when it is right.
@@ -73,32 +100,55 @@ class Cluster:
         if live is not None and ownership(live, service) is Ownership.OURS and desired.must_be_remade(live):
             await self._delete(desired.kind, live)
             live = None
+        # A new generation is a new matter: it is asked for at once.
+        what = (desired.kind, key, service.metadata.uid, service.metadata.generation)
         if live is None:
-            live = await self._create(desired, key)
-        _refuse_others(desired.kind, live, service)
+            with self._refusals.remembered(what):
+                live = await self._create(desired, key)
+                _refuse_others(desired.kind, live, service)
+        else:
+            _refuse_others(desired.kind, live, service)
         self._informers.feed(desired.kind, live)
         # Before the apply, which takes away the mark by which a sleeping Deployment is known.
         if (replicas := desired.replicas_for(live)) is not None:
-            live = await self._scale(desired.kind, key, live, replicas)
-        if (field := desired.difference(live)) is not None:
-            await self._correct(desired, key, live, field)
+            with self._refusals.remembered(what):
+                live = await self._scale(desired.kind, key, live, replicas)
+        # Again where the answer differs still (a webhook that rewrites us), since such an answer may be no news to the
+        # cache; the end is DriftDetected.
+        while (field := desired.difference(live)) is not None:
+            self._refuse_a_fight(desired, key, field)
+            with self._refusals.remembered(what):
+                live = await self._apply(desired, key, live)
+            self._corrections.count((desired.kind, key, desired.digest, field))
 
-    async def _correct(self, desired: Desired, key: Key, live: Object, field: str) -> None:
-        """Apply; DriftDetected when this field has been corrected, and reverted, too often."""
+    def _refuse_a_fight(self, desired: Desired, key: Key, field: str) -> None:
+        """DriftDetected when this field has been corrected, and reverted, too often."""
         # A new desired state is a new matter: its digest is part of what is counted.
-        what = (desired.kind, key, desired.digest, field)
-        if not self._corrections.allows(what):
+        if not self._corrections.allows((desired.kind, key, desired.digest, field)):
             raise DriftDetected(
                 f"{desired.kind.kind} {key[1]}: somebody changes {field.removeprefix('.')} back each time that it is"
                 f" corrected. It was corrected {MOST} times and is left alone for {TRUCE / 60:.0f} minutes."
             )
-        await self._apply(desired, key, live)
-        self._corrections.count(what)
+
+    async def look_before_remaking(self, children: Iterable[Desired], service: ModelService) -> None:
+        """Look at the live ModelService when a child of its name has gone; ServiceEnding when it has gone too.
+
+        Watches are not ordered among each other: the garbage collector may have deleted the children of a ModelService
+        whose own deletion we have not heard of, and what was then made would belong to nobody.
+        """
+        key = (service.metadata.namespace, service.metadata.name)
+        if not any(self._informers.went(child.kind, key) for child in children):
+            return
+        try:
+            live = await self._connection.request("GET", MODEL_SERVICE.path(namespace=key[0], name=key[1]))
+        except Absent as error:
+            raise ServiceEnding(f"ModelService {key[1]} has gone.") from error
+        if live["metadata"]["uid"] != service.metadata.uid or live["metadata"].get("deletionTimestamp"):
+            raise ServiceEnding(f"ModelService {key[1]} is being deleted, or was made anew.")
 
     async def prune(self, kind: Kind, service: ModelService) -> None:
         """Delete a child that is not wanted any more, if it is ours."""
-        key = (service.metadata.namespace, service.metadata.name)
-        live = self._informers.get(kind, key)
+        live = self._informers.get(kind, service.metadata.key)
         if live is None or ownership(live, service) is not Ownership.OURS:
             return
         await self._delete(kind, live)
@@ -106,13 +156,14 @@ class Cluster:
     async def put_status(self, live: Object, status: dict[str, Any]) -> None:
         """Write the whole status. The version makes the server refuse it when the object has changed meanwhile."""
         metadata = live["metadata"]
-        body = {
+        body: Object = {
             "apiVersion": MODEL_SERVICE.api_version,
             "kind": MODEL_SERVICE.kind,
             "metadata": {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion")},
-            "spec": live["spec"],
             "status": status,
         }
+        if "spec" in live:  # an object written past an older schema may have none
+            body["spec"] = live["spec"]
         path = MODEL_SERVICE.path(namespace=metadata["namespace"], name=metadata["name"], subresource="status")
         answer = await self._connection.request("PUT", path, body=body, params=_BY_US)
         self._informers.feed(MODEL_SERVICE, answer)
@@ -139,21 +190,27 @@ class Cluster:
         except Rejected as error:
             if error.status == _UNPROCESSABLE and "metadata.uid" in str(error):
                 raise Conflict(f"{desired.kind.kind} {key[1]} was replaced meanwhile.") from error
-            if desired.kind is not SERVICE:
-                raise
-            answer = await self._replace_ports(desired, key, live)
+            answer = await self._clear(desired, key, error)
         return self._taken(desired.kind, answer)
 
-    async def _replace_ports(self, desired: Desired, key: Key, live: Object) -> Object:
-        """Give a Service back its list of ports whole.
+    async def _clear(self, desired: Desired, key: Key, error: Rejected) -> Object:
+        """Replace what somebody put where ours has to be, so that an apply is possible; else raise `error`.
 
         An apply cannot: a port whose number somebody changed is another item to it, and two items of one name are
-        refused.
+        refused, as are two sources of one volume. What differs then still is applied at the next look.
         """
-        metadata = {"uid": live["metadata"]["uid"]}
-        body = {"metadata": metadata, "spec": {"ports": desired.body["spec"]["ports"]}}
+        live = self._informers.get(desired.kind, key)
+        obstacles = desired.obstacles(live) if live is not None else []
+        if live is None or not obstacles:
+            raise error
+        # With the version in it, the answer is 409 when there is a newer one.
+        places = [("/metadata/resourceVersion", live["metadata"]["resourceVersion"]), *obstacles]
+        patch = [{"op": "replace", "path": place, "value": value} for place, value in places]
         path = desired.kind.path(namespace=key[0], name=key[1])
-        return await self._connection.request("PATCH", path, body=body, content_type=MERGE_PATCH, params=_BY_US)
+        try:
+            return await self._connection.request("PATCH", path, body=patch, content_type=JSON_PATCH, params=_BY_US)
+        except Rejected:
+            raise error from None
 
     async def _hand_over(self, kind: Kind, key: Key) -> None:
         """Turn the fields that our POST set into applied ones: an apply never removes what an Update owns.
@@ -223,31 +280,12 @@ def handed_over(entries: list[Object]) -> list[Object]:
     return result
 
 
-def posted_by_us(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry of managedFields holds what our POST set."""
-    ours = entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Update"
-    return ours and not entry.get("subresource")
-
-
-def reduce_child(body: Object) -> Object:
-    """Keep of a child what is read: managedFields are most of its size, and one bit of them is enough."""
-    metadata = body["metadata"]
-    posted = body.get(POSTED) or any(posted_by_us(entry) for entry in metadata.get("managedFields") or ())
-    kept = {name: value for name, value in metadata.items() if name != "managedFields"}
-    return body | {"metadata": kept, POSTED: posted}
-
-
-def reduce_service(body: Object) -> Object:
-    """Keep of a ModelService what is read."""
-    kept = {name: value for name, value in body["metadata"].items() if name not in {"managedFields", "annotations"}}
-    return body | {"metadata": kept}
-
-
 def _refuse_others(kind: Kind, live: Object, service: ModelService) -> None:
     name = service.metadata.name
     match ownership(live, service):
         case Ownership.LEAVING:
-            raise Conflict(f"{kind.kind} {name} of an earlier ModelService is being deleted; waiting until it is gone.")
+            whose = "" if live["metadata"].get("deletionTimestamp") else "belongs to an earlier ModelService and "
+            raise Conflict(f"{kind.kind} {name} {whose}is being deleted; waiting until it is gone.")
         case Ownership.FOREIGN:
             raise NameConflict(
                 f"{kind.kind} {name} exists and does not belong to this ModelService, so it is left untouched."

@@ -11,9 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Self
+from urllib.parse import urlencode
 
 import aiohttp
 import orjson
+import yarl
 
 from modelservice_operator import __version__
 from modelservice_operator.errors import (
@@ -29,12 +31,15 @@ from modelservice_operator.errors import (
     Unreachable,
 )
 from modelservice_operator.settings import FIELD_MANAGER, Settings
+from modelservice_operator.throttle import Throttle
 
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 
+_URGENT = 1
+"""Connections beside those that are shared out: for what does not wait for its turn."""
 _TOKEN_LIFETIME = 60.0
 """Projected tokens rotate (KEP-1205): the file is read again every minute and after each 401."""
 _REFUSALS: Mapping[int, type[OperatorError]] = {
@@ -70,11 +75,12 @@ class Connection:
         self._settings = settings
         self._credentials = load()
         self._loaded = time.monotonic()
+        self._throttle = Throttle(settings.workers)
         self._requests: aiohttp.ClientSession | None = None
         self._watches: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._requests = self._session(limit=self._settings.workers)
+        self._requests = self._session(limit=self._settings.workers + _URGENT)
         self._watches = self._session(limit=0)
         return self
 
@@ -91,24 +97,42 @@ class Connection:
         body: object = None,
         content_type: str = JSON,
         params: Mapping[str, str] | None = None,
+        urgent: bool = False,
     ) -> dict[str, Any]:
-        """Send one request and return the object that the server answers; 4xx and 5xx raise an OperatorError."""
-        session = _open(self._requests)
+        """Send one request and return the object that the server answers; 4xx and 5xx raise an OperatorError.
+
+        `urgent` does not wait for its turn: for the little that cannot be late.
+        """
+        data = None if body is None else orjson.dumps(body)
+        if urgent:
+            return await self._send(method, path, data, content_type, params)
+        await self._throttle.enter()
+        busy = False
         try:
-            async with session.request(
-                method,
-                self._credentials.server + path,
-                data=None if body is None else orjson.dumps(body),
-                params=params,
-                headers=self._headers(content_type),
+            return await self._send(method, path, data, content_type, params)
+        except OperatorError as error:
+            busy = isinstance(error, ServerBusy | Unreachable)
+            raise
+        finally:
+            self._throttle.leave(busy=busy)
+
+    async def _send(
+        self, method: str, path: str, data: bytes | None, content_type: str, params: Mapping[str, str] | None
+    ) -> dict[str, Any]:
+        try:
+            async with _open(self._requests).request(
+                method, self._url(path, params), data=data, headers=self._headers(content_type)
             ) as response:
                 answer = await response.read()
-                status, headers = response.status, response.headers
         except _NETWORK_ERRORS as error:
             raise Unreachable(f"The API server did not answer {method} {path}: {_spoken(error)}.") from error
-        if status >= HTTPStatus.BAD_REQUEST:
-            raise self._refusal(status, answer, headers)
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            raise self._refusal(response.status, answer, response.headers)
         return _decoded(answer, f"{method} {path}")
+
+    def _url(self, path: str, params: Mapping[str, str] | None) -> yarl.URL:
+        query = f"?{urlencode(params)}" if params else ""
+        return yarl.URL(self._credentials.server + path + query, encoded=True)
 
     @asynccontextmanager
     async def watch(self, path: str, params: Mapping[str, str]) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
@@ -118,9 +142,7 @@ class Connection:
             total=None, sock_connect=self._settings.connect_timeout, sock_read=self._settings.watch_silence
         )
         try:
-            async with session.get(
-                self._credentials.server + path, params=params, headers=self._headers(JSON), timeout=timeout
-            ) as response:
+            async with session.get(self._url(path, params), headers=self._headers(JSON), timeout=timeout) as response:
                 if response.status >= HTTPStatus.BAD_REQUEST:
                     raise self._refusal(response.status, await response.read(), response.headers)
                 yield _events(response.content)
@@ -132,7 +154,14 @@ class Connection:
             total=self._settings.request_timeout, sock_connect=self._settings.connect_timeout
         )
         connector = aiohttp.TCPConnector(limit=limit, ssl=self._credentials.tls or True)
-        return aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False, auto_decompress=True)
+        # Without cookies, and without compression: it would cost both sides more than the network inside a cluster.
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=timeout,
+            trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("Accept-Encoding",),
+        )
 
     def _headers(self, content_type: str) -> dict[str, str]:
         headers = {"User-Agent": f"{FIELD_MANAGER}/{__version__}", "Accept": JSON, "Content-Type": content_type}

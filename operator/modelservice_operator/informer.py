@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
+
+import orjson
 
 from modelservice_operator.api.kinds import Kind
 from modelservice_operator.connection import Connection, refusal
-from modelservice_operator.errors import Absent, Forbidden, Gone, OperatorError
+from modelservice_operator.errors import Absent, Forbidden, Gone, OperatorError, Transient
 from modelservice_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -30,6 +32,14 @@ _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 30.0
 _MOST_DOUBLINGS = 8
 _TOMBSTONE_LIFE = 600.0
+
+
+class Cached(NamedTuple):
+    """An object as it is kept: its reduced body as JSON takes a fifth of what the same takes as dicts."""
+
+    version: int
+    text: bytes
+    """Without what the cache knows anyway: the version, and the names of the kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,11 @@ def version_of(body: Object) -> int:
     return int(body["metadata"]["resourceVersion"])
 
 
+def own_key(body: Object) -> tuple[Key, ...]:
+    """Whom an object concerns when nothing else is said: those of its own name."""
+    return (key_of(body),)
+
+
 class Informer:
     """The cache of one kind, in all namespaces or in one."""
 
@@ -64,9 +79,14 @@ class Informer:
         selector: str = "",
         optional: bool = False,
         reduce: Callable[[Object], Object] = lambda body: body,
-        changed: Callable[[Object], None] = lambda _: None,
+        concerns: Callable[[Object], tuple[Key, ...]] = own_key,
+        turn: asyncio.Lock | None = None,
+        changed: Callable[[Key], None] = lambda _: None,
     ) -> None:
-        """`reduce` keeps what is read of an object; `changed` hears of every change with the object (old when gone).
+        """`reduce` keeps what is read of an object, which must be JSON; `concerns` tells from that whom it is about.
+
+        `turn`: taken for each page of a list; where informers share it, only one page at a time is in memory.
+        `changed` hears each key that a change concerns: that something came or went, or what is read of it changed.
 
         `optional`: the cluster may not serve the kind (no CRD, no right to read it), and may do so later.
         """
@@ -85,18 +105,33 @@ class Informer:
         """What the items of a list lack, though objects of events have it."""
         self._params = {"labelSelector": selector} if selector else {}
         self._reduce = reduce
+        self._concerns = concerns
+        self._turn = turn or asyncio.Lock()
         self._changed = changed
-        self._cache: dict[Key, Object] = {}
+        self._cache: dict[Key, Cached] = {}
+        self._index: dict[Key, set[Key]] | None = None if concerns is own_key else {}
+        """Objects by the keys that they concern; only where these are others than their own."""
         self._tombstones: dict[Key, Tombstone] = {}
         self._version = ""
         """Version to watch from; empty when a list is due."""
+        self._opened = 0.0
+        """When the server accepted the last watch."""
 
     def __len__(self) -> int:
         return len(self._cache)
 
     def get(self, key: Key) -> Object | None:
-        """The object as we know it: reduced, shared, not to be changed."""
-        return self._cache.get(key)
+        """The object as we know it, reduced: a copy."""
+        return None if (cached := self._cache.get(key)) is None else self._body(cached)
+
+    def concerning(self, key: Key) -> Iterator[Object]:
+        """Copies of the objects that concern `key`."""
+        keys = (key,) if self._index is None else sorted(self._index.get(key, ()))
+        return (self._body(self._cache[found]) for found in keys if found in self._cache)
+
+    def went(self, key: Key) -> bool:
+        """Whether there was an object that has gone, lately and as far as we know."""
+        return key in self._tombstones and key not in self._cache
 
     def keys(self) -> Iterator[Key]:
         """Keys of all cached objects, from a copy."""
@@ -106,20 +141,46 @@ class Informer:
         """Take in an object of a list, of an event, or of the answer to a write of our own."""
         key, version = key_of(body), version_of(body)
         known, tombstone = self._cache.get(key), self._tombstones.get(key)
-        if (known is not None and version_of(known) >= version) or (tombstone and tombstone.version >= version):
+        if (known is not None and known.version >= version) or (tombstone and tombstone.version >= version):
             return
-        self._cache[key] = reduced = self._reduce(body)
-        self._changed(reduced)
+        reduced = self._reduce(body)
+        self._cache[key] = cached = Cached(version, _text(reduced))
+        if known is None or known.text != cached.text:
+            before = () if known is None or self._index is None else self._concerns(self._body(known))
+            self._tell(key, before, self._concerns(reduced))
 
     def feed_deletion(self, body: Object) -> None:
         """Take in that an object went: its last state, with the version of the deletion."""
         key, version = key_of(body), version_of(body)
         known = self._cache.get(key)
-        if known is not None and version_of(known) > version:
+        if known is not None and known.version > version:
             return
         self._bury(key, version)
-        self._cache.pop(key, None)
-        self._changed(known or self._reduce(body))
+        if known is None:
+            self._tell(key, (), self._concerns(self._reduce(body)))
+        else:
+            self._drop(key)
+
+    def _drop(self, key: Key) -> None:
+        self._tell(key, self._concerns(self._body(self._cache.pop(key))), ())
+
+    def _tell(self, key: Key, before: tuple[Key, ...], after: tuple[Key, ...]) -> None:
+        """Keep the index, and tell of a change to all whom the object concerned or concerns."""
+        if self._index is not None and key in self._cache:
+            for one in after:
+                self._index.setdefault(one, set()).add(key)
+        for one in before:
+            if one not in after and self._index is not None:
+                self._index[one].discard(key)
+                if not self._index[one]:
+                    del self._index[one]
+        for one in dict.fromkeys((*before, *after)):
+            self._changed(one)
+
+    def _body(self, cached: Cached) -> Object:
+        body: Object = self._type | orjson.loads(cached.text)
+        body["metadata"]["resourceVersion"] = str(cached.version)
+        return body
 
     async def run(self) -> None:
         """List and watch for ever."""
@@ -141,21 +202,25 @@ class Informer:
                     self._forget()
                     await asyncio.sleep(self._settings.discovery_interval)
                     continue
-                failures = 1 if time.monotonic() - started > _LONGEST_PAUSE else failures + 1
+                failures = 1 if self._had_a_life(started) else failures + 1
                 self._report(error, failures)
-                await asyncio.sleep(_pause(failures))
+                await asyncio.sleep(max(_pause(failures), _asked_for(error)))
+
+    def _had_a_life(self, started: float) -> bool:
+        """Whether a watch since `started` told something, or was open for a while: its end is no repetition then.
+
+        Pauses would otherwise grow while a server breaks the watches now and then, and the cache age with them.
+        """
+        lived = self.last_contact > self._opened or time.monotonic() - self._opened > _SHORTEST_LIFE
+        return self._opened >= started and lived
 
     async def _list(self) -> None:
         """Read everything, page by page."""
         seen: set[Key] = set()
         params = self._params | {"limit": str(self._settings.page_size)}
         while True:
-            page = await self._connection.request("GET", self._path, params=params)
-            for item in page.get("items") or ():
-                body = self._type | item
-                self.feed(body)
-                seen.add(key_of(body))
-            metadata = page["metadata"]
+            async with self._turn:
+                metadata = await self._take_page(params, seen)
             if not metadata.get("continue"):
                 break
             params = params | {"continue": metadata["continue"]}
@@ -165,19 +230,27 @@ class Informer:
         self.synced.set()
         self.settled.set()
 
+    async def _take_page(self, params: Mapping[str, str], seen: set[Key]) -> Object:
+        page = await self._connection.request("GET", self._path, params=params)
+        for item in page.get("items") or ():
+            self.feed(item)
+            seen.add(key_of(item))
+        metadata: Object = page["metadata"]
+        return metadata
+
     def _forget(self) -> None:
         """Take in that the kind is not served: its objects are gone with it."""
         self._version = ""
         self.synced.clear()
         self.settled.set()
         for key in self.keys():
-            self._changed(self._cache.pop(key))
+            self._drop(key)
 
     def _drop_unseen(self, seen: set[Key], version: int) -> None:
         """Notice deletions that no watch told us. What is newer than the list is a write of our own, and stays."""
-        for key in [key for key, body in self._cache.items() if key not in seen and version_of(body) <= version]:
+        for key in [key for key, cached in self._cache.items() if key not in seen and cached.version <= version]:
             self._bury(key, version)
-            self._changed(self._cache.pop(key))
+            self._drop(key)
 
     async def _watch(self) -> None:
         """Follow one watch until the server ends it."""
@@ -188,9 +261,10 @@ class Informer:
             "timeoutSeconds": str(random.randint(*self._settings.watch_timeout)),  # noqa: S311 - spreads load
         }
         async with self._connection.watch(self._path, params) as events:
+            self._opened = time.monotonic()
             async for event in events:
-                self.last_contact = time.monotonic()
                 self._take(event["type"], event["object"])
+                self.last_contact = time.monotonic()
 
     def _take(self, kind: str, body: Object) -> None:
         match kind:
@@ -220,9 +294,20 @@ class Informer:
         logger.log(level, "Watching %s failed (%d in a row): %s", self.kind.plural, failures, error)
 
 
+def _text(body: Object) -> bytes:
+    metadata = {name: value for name, value in body["metadata"].items() if name != "resourceVersion"}
+    kept = {name: value for name, value in body.items() if name not in {"apiVersion", "kind"}}
+    return orjson.dumps(kept | {"metadata": metadata})
+
+
 def _pause(failures: int) -> float:
     longest: float = min(_FIRST_PAUSE * 2 ** min(failures, _MOST_DOUBLINGS), _LONGEST_PAUSE)
     return longest * (0.5 + random.random() / 2)  # noqa: S311 - spreads retries
+
+
+def _asked_for(error: OperatorError) -> float:
+    """Seconds that the server asked to wait (RFC 9110, Retry-After), within reason."""
+    return min(error.retry_after or 0.0, _LONGEST_PAUSE) if isinstance(error, Transient) else 0.0
 
 
 class Informers:
@@ -232,8 +317,16 @@ class Informers:
         self._informers = informers
 
     def get(self, kind: Kind, key: Key) -> Object | None:
-        """The cached object, reduced and shared; None when it does not exist as far as we know."""
+        """The cached object, reduced: a copy; None when it does not exist as far as we know."""
         return next((found for informer in self._informers[kind] if (found := informer.get(key)) is not None), None)
+
+    def concerning(self, kind: Kind, key: Key) -> tuple[Object, ...]:
+        """Copies of the cached objects of a kind that concern `key`, in the order of their names."""
+        return tuple(chain.from_iterable(informer.concerning(key) for informer in self._informers[kind]))
+
+    def went(self, kind: Kind, key: Key) -> bool:
+        """Whether there was an object that has gone, lately and as far as we know."""
+        return any(informer.went(key) for informer in self._informers[kind])
 
     def keys(self, kind: Kind) -> Iterator[Key]:
         """Keys of all cached objects of a kind."""

@@ -108,7 +108,9 @@ class Lease:
 
     async def _read(self) -> dict[str, Any] | None:
         try:
-            return await self._connection.request("GET", LEASE.path(namespace=self._namespace, name=self._name))
+            return await self._connection.request(
+                "GET", LEASE.path(namespace=self._namespace, name=self._name), urgent=True
+            )
         except Absent:
             return None
 
@@ -119,13 +121,13 @@ class Lease:
             "metadata": {"name": self._name, "namespace": self._namespace},
             "spec": self._spec({}, self._identity),
         }
-        return await self._connection.request("POST", LEASE.path(namespace=self._namespace), body=body)
+        return await self._connection.request("POST", LEASE.path(namespace=self._namespace), body=body, urgent=True)
 
     async def _write(self, live: dict[str, Any], *, holder: str | None = None) -> dict[str, Any]:
         """Write the Lease as it was read, with its version: whoever is faster wins."""
         body = live | {"spec": self._spec(live["spec"], self._identity if holder is None else holder)}
         path = LEASE.path(namespace=self._namespace, name=self._name)
-        return await self._connection.request("PUT", path, body=body)
+        return await self._connection.request("PUT", path, body=body, urgent=True)
 
     def _spec(self, before: dict[str, Any], holder: str) -> dict[str, Any]:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,6 +1,6 @@
 """What there is, as far as the caches know: frozen, read once per reconciliation, judged by `status`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,11 @@ from modelservice_operator.errors import OperatorError
 
 POSTED = "modelservice.dev/posted"
 """Key in a cached child: its managedFields hold fields that our POST set (see `cluster.apply`)."""
+
+TEMPLATE_HASH = "pod-template-hash"
+"""Label by which a ReplicaSet and its pods know each other (apps/v1)."""
+REVISION = "deployment.kubernetes.io/revision"
+"""Annotation in which a Deployment and its ReplicaSets carry their revision (apps/v1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,29 @@ class Observed:
     """Address that a load balancer gave to the Service."""
     failure: OperatorError | None = None
     """Why the children are not as they should be."""
+    pods: tuple[Mapping[str, Any], ...] = ()
+    """Pods of the newest revision, reduced (see `reductions`); none are looked at once the rollout is complete."""
+    foreign_autoscalers: tuple[str, ...] = ()
+    """Names of HorizontalPodAutoscalers of others that scale the Deployment too."""
+
+
+def of_newest_revision(
+    pods: Iterable[Mapping[str, Any]], replica_sets: Iterable[Mapping[str, Any]]
+) -> tuple[Mapping[str, Any], ...]:
+    """Pods whose ReplicaSet is the newest, but those that are being deleted; all pods while no ReplicaSet is known."""
+    newest = max(replica_sets, key=_revision, default=None)
+    wanted = None if newest is None else newest["metadata"].get("labels", {}).get(TEMPLATE_HASH)
+    return tuple(
+        pod
+        for pod in pods
+        if not pod["metadata"].get("deletionTimestamp")
+        and wanted in {None, pod["metadata"].get("labels", {}).get(TEMPLATE_HASH)}
+    )
+
+
+def _revision(replica_set: Mapping[str, Any]) -> int:
+    number = replica_set["metadata"].get("annotations", {}).get(REVISION, "")
+    return int(number) if number.isdecimal() else 0
 
 
 def load_balancer_address(service: Mapping[str, Any] | None) -> str | None:

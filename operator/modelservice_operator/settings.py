@@ -29,7 +29,7 @@ class Settings:
     """A watch that says nothing for so long is dead: the API server sends a bookmark about every minute."""
     watch_timeout: tuple[int, int] = (290, 590)
     """Range from which the length of a watch is drawn, so that many watches do not end together."""
-    page_size: int = 100
+    page_size: int = 50
     """Objects a page of a list: a page is in memory twice, as text and as objects, and what it took stays taken."""
     probe_host: str = "0.0.0.0"  # noqa: S104 - the kubelet asks from outside the pod
     probe_port: int = 8080

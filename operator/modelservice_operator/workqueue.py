@@ -15,6 +15,8 @@ K = TypeVar("K", bound=Hashable)
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 60.0
 _MOST_DOUBLINGS = 16
+_SAME_TIME = 0.05
+"""Seconds that two appointments may lie apart to be kept as one."""
 
 
 class Priority(IntEnum):
@@ -22,7 +24,9 @@ class Priority(IntEnum):
 
     LIVE = 0
     """Something happened to it."""
-    RESYNC = 1
+    STATUS = 1
+    """What was to be done is done; it is left to be told."""
+    RESYNC = 2
     """It is merely looked at again."""
 
 
@@ -35,12 +39,18 @@ class WorkQueue(Generic[K]):
         self._busy: set[K] = set()
         self._failures: dict[K, int] = {}
         self._later: dict[K, asyncio.TimerHandle] = {}
+        self._last: dict[K, float] = {}
+        """Time of the last appointment, where there are several: those between the next and the last are left out."""
         self._wake = asyncio.Event()
         self._jitter = jitter or random.Random()  # noqa: S311 - spreads retries, guards nothing
 
     def __len__(self) -> int:
         """Keys that wait for a worker now."""
         return len(self._dirty)
+
+    def is_waiting(self, priority: Priority) -> bool:
+        """Whether a key waits that would be taken before those of `priority`."""
+        return any(self._ready[higher] for higher in Priority if higher < priority)
 
     def add(self, key: K, priority: Priority = Priority.LIVE) -> None:
         """Have `key` looked at. While it is in a hand it waits; what waits already may only move ahead."""
@@ -52,14 +62,17 @@ class WorkQueue(Generic[K]):
             self._offer(key, priority)
 
     def add_after(self, key: K, seconds: float) -> None:
-        """Have `key` looked at in `seconds`; an earlier appointment stands."""
+        """Have `key` looked at in `seconds`, and not only before: an earlier appointment does not stand for it."""
         loop = asyncio.get_running_loop()
-        appointed = self._later.get(key)
+        when, appointed = loop.time() + seconds, self._later.get(key)
         if appointed is not None:
-            if appointed.when() <= loop.time() + seconds:
+            if abs(appointed.when() - when) < _SAME_TIME:
+                return
+            self._last[key] = max(self._last.get(key, 0.0), when, appointed.when())
+            if appointed.when() <= when:
                 return
             appointed.cancel()
-        self._later[key] = loop.call_later(seconds, self._due, key)
+        self._later[key] = loop.call_at(when, self._due, key)
 
     async def get(self) -> K:
         """Wait for a key and take it; `done` or `retry` gives it back."""
@@ -92,6 +105,7 @@ class WorkQueue(Generic[K]):
     def forget(self, key: K) -> None:
         """Drop the appointment and the failures of a key that is gone for good."""
         self._failures.pop(key, None)
+        self._last.pop(key, None)
         if (appointed := self._later.pop(key, None)) is not None:
             appointed.cancel()
 
@@ -102,6 +116,9 @@ class WorkQueue(Generic[K]):
 
     def _due(self, key: K) -> None:
         self._later.pop(key, None)
+        loop = asyncio.get_running_loop()
+        if (last := self._last.pop(key, 0.0)) > loop.time():
+            self._later[key] = loop.call_at(last, self._due, key)
         self.add(key)
 
     def _offer(self, key: K, priority: Priority) -> None:

@@ -1,11 +1,13 @@
 """The operator on a real control plane with simulated nodes, under exactly the role that manifests/ gives it."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.cluster import Cluster
+from tests.faults.lab import Lab, open_lab
 from tests.support.audit import AuditTrail
 from tests.support.installation import ACCOUNT, NAMESPACE, USER, install_without_operator
 from tests.support.operator import OperatorProcess, running_operator
@@ -47,3 +49,12 @@ def audit(control_plane: Cluster, operator: OperatorProcess) -> AuditTrail:
     """The operator's requests from the start of the test."""
     assert operator.running
     return AuditTrail(control_plane, USER)
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def lab(
+    control_plane: Cluster, operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Lab]:
+    """The control plane under observation, for tests whose operators stand behind a fault proxy."""
+    async with open_lab(control_plane, operator_kubeconfig, tmp_path_factory.mktemp("lab")) as lab:
+        yield lab

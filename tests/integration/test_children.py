@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,10 @@ import yaml
 from tests.cluster import Cluster
 from tests.support.audit import AuditTrail
 from tests.support.installation import USER
-from tests.support.objects import AModelService, a_model_service
+from tests.support.objects import a_model_service, golden
 from tests.support.operator import OperatorProcess, running_operator
 from tests.support.world import World
 
-GOLDEN = Path(__file__).parents[1] / "golden"
 ROUTE, MONITOR = "httproutes.gateway.networking.k8s.io", "podmonitors.monitoring.coreos.com"
 
 
@@ -23,10 +23,6 @@ def operator(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
     log = tmp_path_factory.mktemp("operator") / "operator.log"
     with running_operator(operator_kubeconfig, log, "--discovery-seconds", "1") as operator:
         yield operator
-
-
-def golden(name: str) -> AModelService:
-    return a_model_service().named(name).having(**yaml.safe_load((GOLDEN / f"{name}.yaml").read_text())["spec"])
 
 
 def minimal_crd(plural: str, kind: str) -> str:
@@ -103,6 +99,21 @@ def test_each_child_is_corrected(world: World) -> None:
         right = world.get(kind, "each")["spec"][field]
         world.kubectl("patch", kind, "each", "--type=merge", "-p", yaml.safe_dump({"spec": {field: wrong}}))
         world.wait_field(kind, "each", field, right)
+
+
+def was_replaced(world: World, kind: str, name: str, uid: str) -> bool:
+    found = world.get(kind, name)
+    return found is not None and found["metadata"]["uid"] != uid
+
+
+def test_a_child_that_somebody_deletes_is_made_again(world: World) -> None:
+    world.apply(a_model_service().named("robbed"))
+    world.wait_ready("robbed")
+    for kind in ("service", "deployment"):
+        lost = world.get(kind, "robbed")["metadata"]["uid"]
+        world.kubectl("delete", kind, "robbed")
+        world.wait(partial(was_replaced, world, kind, "robbed", lost), f"new {kind}", name="robbed")
+    world.wait_ready("robbed")
 
 
 def test_headless_and_back_makes_the_service_anew(world: World) -> None:

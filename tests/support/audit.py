@@ -8,6 +8,8 @@ from tests.cluster import Cluster
 
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 
+_REFUSED = 400
+
 
 class AuditTrail:
     """Requests of one user from now on."""
@@ -43,6 +45,16 @@ class AuditTrail:
             f"{event['verb']} {_resource(event['objectRef'])}"
             for event in self.requests()
             if event["verb"] in WRITES and event["objectRef"].get("name") == name
+        )
+
+    def accepted_writes_of(self, name: str) -> Counter[str]:
+        """Count like `writes_of`, without writes that the API server refused: one may meet a newer version."""
+        return Counter(
+            f"{event['verb']} {_resource(event['objectRef'])}"
+            for event in self.requests()
+            if event["verb"] in WRITES
+            and event["objectRef"].get("name") == name
+            and event["responseStatus"]["code"] < _REFUSED
         )
 
     def refused(self) -> list[str]:

@@ -1,11 +1,15 @@
 """ModelServices for tests: start from the smallest one and change one thing by name."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Self
+
+import yaml
 
 from modelservice_operator.api.kinds import MODEL_SERVICE
 from modelservice_operator.api.v1alpha1 import ModelService
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 IMAGE = "modelservice.dev/examples/diabetes:0.1.0"
 
 
@@ -65,3 +69,9 @@ class AModelService:
 def a_model_service() -> AModelService:
     """The smallest useful one: an image."""
     return AModelService()
+
+
+def golden(name: str) -> AModelService:
+    """One that people have read, with its children, in tests/golden."""
+    spec = yaml.safe_load((GOLDEN / f"{name}.yaml").read_text())["spec"]
+    return a_model_service().named(name).having(**spec)

@@ -6,19 +6,20 @@ import pytest
 
 from modelservice_operator.api.kinds import DEPLOYMENT
 from modelservice_operator.connection import Connection, Credentials
-from modelservice_operator.informer import Informer, Informers
+from modelservice_operator.informer import Informer, Informers, Key, Object
 from modelservice_operator.settings import Settings
 
 
 def an_object(name: str = "iris", *, version: int, **fields: Any) -> dict[str, Any]:
-    return {"metadata": {"name": name, "namespace": "ml", "resourceVersion": str(version)}, **fields}
+    metadata = {"name": name, "namespace": "ml", "resourceVersion": str(version)}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, **fields}
 
 
 class Heard(list[str]):
     """Names of the objects that changed."""
 
-    def hear(self, body: dict[str, Any]) -> None:
-        self.append(body["metadata"]["name"])
+    def hear(self, key: Key) -> None:
+        self.append(key[1])
 
 
 @pytest.fixture
@@ -84,3 +85,44 @@ def test_several_namespaces_have_one_cache_each(heard: Heard) -> None:
     assert list(informers.keys(DEPLOYMENT)) == [KEY]
     informers.feed_deletion(DEPLOYMENT, an_object(version=2))
     assert informers.get(DEPLOYMENT, KEY) is None
+
+
+def test_a_new_version_in_which_nothing_is_new_is_taken_in_silence(informer: Informer, heard: Heard) -> None:
+    informer.feed(an_object(version=1, spec="same"))
+    informer.feed(an_object(version=2, spec="same"))
+    assert heard == ["iris"]
+    assert informer.get(KEY) == an_object(version=2, spec="same")
+
+
+def test_an_object_of_another_name_is_found_by_whom_it_concerns(heard: Heard) -> None:
+    settings = Settings()
+    connection = Connection(lambda: Credentials("http://127.0.0.1:9", None, None), settings)
+
+    def concerns(body: Object) -> tuple[Key, ...]:
+        return tuple(("ml", name) for name in body["of"])
+
+    pods = Informers({DEPLOYMENT: [Informer(DEPLOYMENT, connection, settings, concerns=concerns, changed=heard.hear)]})
+    pods.feed(DEPLOYMENT, an_object("pod-b", version=1, of=["iris"]))
+    pods.feed(DEPLOYMENT, an_object("pod-a", version=2, of=["iris", "wine"]))
+    assert [pod["metadata"]["name"] for pod in pods.concerning(DEPLOYMENT, KEY)] == ["pod-a", "pod-b"]
+    pods.feed(DEPLOYMENT, an_object("pod-a", version=3, of=["wine"]))
+    assert heard == ["iris", "iris", "wine", "iris", "wine"]
+    assert [pod["metadata"]["name"] for pod in pods.concerning(DEPLOYMENT, KEY)] == ["pod-b"]
+    pods.feed_deletion(DEPLOYMENT, an_object("pod-b", version=4))
+    assert heard[5:] == ["iris"]
+    assert pods.concerning(DEPLOYMENT, KEY) == ()
+
+
+def test_without_an_index_an_object_concerns_its_own_name(informer: Informer) -> None:
+    informer.feed(an_object(version=1))
+    assert [body["metadata"]["name"] for body in informer.concerning(KEY)] == ["iris"]
+    assert list(informer.concerning(("ml", "wine"))) == []
+
+
+def test_what_went_is_known_until_it_is_there_again(informer: Informer) -> None:
+    assert not informer.went(KEY)
+    informer.feed(an_object(version=1))
+    informer.feed_deletion(an_object(version=2))
+    assert informer.went(KEY)
+    informer.feed(an_object(version=3))
+    assert not informer.went(KEY)

@@ -151,3 +151,20 @@ async def test_no_key_is_ever_in_two_hands(queue: WorkQueue[str]) -> None:
     results = await asyncio.gather(*workers, return_exceptions=True)
     assert all(isinstance(result, asyncio.CancelledError) for result in results)
     assert all(looked[key] >= added[key] for key in added)
+
+
+async def test_a_later_appointment_is_kept_beside_an_earlier_one(queue: WorkQueue[str]) -> None:
+    queue.add_after("a", 0.2)
+    queue.add_after("a", 0.05)
+    for _ in range(2):
+        assert await asyncio.wait_for(queue.get(), 1) == "a"
+        queue.done("a")
+    assert len(queue) == 0
+
+
+async def test_what_is_only_to_be_told_waits_until_everything_is_done(queue: WorkQueue[str]) -> None:
+    queue.add("told", Priority.STATUS)
+    assert not queue.is_waiting(Priority.STATUS)
+    queue.add("new")
+    assert queue.is_waiting(Priority.STATUS)
+    assert [await queue.get(), await queue.get()] == ["new", "told"]

@@ -245,6 +245,11 @@ class Metadata(ApiModel):
     uid: str
     generation: int = 1
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name, which the children share."""
+        return self.namespace, self.name
+
 
 class ModelService(ApiModel):
     """A ModelService as the operator sees it: identity and spec, parsed once per generation."""

@@ -170,6 +170,9 @@ def _environment(service: ModelService) -> list[dict[str, Any]]:
 def _variable(variable: EnvVar) -> dict[str, Any]:
     if variable.value_from is not None:
         source = variable.value_from.model_dump(exclude_none=True, by_alias=True)
+        if "fieldRef" in source:
+            # The API server would add it, to a map that is compared whole.
+            source["fieldRef"]["apiVersion"] = "v1"
         return {"name": variable.name, "valueFrom": source}
     # The API server drops an empty value, which would look like a difference for ever.
     return {"name": variable.name} | ({"value": _literal(variable.value)} if variable.value else {})

@@ -1,5 +1,5 @@
 """Judgement: pure functions from what was observed to the status that a person reads. No I/O; the time comes in."""
 
-from modelservice_operator.status.judge import judge, judge_invalid
+from modelservice_operator.status.judge import is_merely_unseen, judge, judge_invalid
 
-__all__ = ["judge", "judge_invalid"]
+__all__ = ["is_merely_unseen", "judge", "judge_invalid"]

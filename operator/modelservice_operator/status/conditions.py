@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from modelservice_operator.status.policies import Verdict
 from modelservice_operator.status.reasons import ConditionType
+from modelservice_operator.status.verdict import Verdict
 
 Condition = dict[str, Any]
 

@@ -9,8 +9,9 @@ from modelservice_operator.observed import Observed, Rollout
 from modelservice_operator.resources.metadata import selector
 from modelservice_operator.resources.service import cluster_url, exposed_url, http_url
 from modelservice_operator.status.conditions import Condition, condition, merge
-from modelservice_operator.status.policies import READY, Verdict, first_violation, verdict_on
+from modelservice_operator.status.policies import READY, first_violation, verdict_on
 from modelservice_operator.status.reasons import ConditionType, Reason
+from modelservice_operator.status.verdict import Verdict
 
 Status = dict[str, Any]
 
@@ -41,6 +42,21 @@ def judge_invalid(error: InvalidSpec, *, generation: int, previous: Mapping[str,
     return {**previous, "observedGeneration": generation, "conditions": conditions}
 
 
+def is_merely_unseen(previous: Mapping[str, Any], status: Status) -> bool:
+    """Whether what was ready lacks only its Deployment controller's look at a newer generation.
+
+    A Deployment gets one for annotations too, not for its spec alone (apps/v1, deploymentStrategy.PrepareForUpdate).
+    """
+    same = previous.get("observedGeneration") == status["observedGeneration"]
+    return same and _ready(previous) == "True" and _ready(status, "reason") == Reason.DEPLOYMENT_PENDING
+
+
+def _ready(status: Mapping[str, Any], field: str = "status") -> str | None:
+    """Return a field of the condition Ready, None when there is none."""
+    conditions = status.get("conditions") or ()
+    return next((entry.get(field) for entry in conditions if entry["type"] == ConditionType.READY), None)
+
+
 def _conditions(observed: Observed) -> list[Condition]:
     generation = observed.service.metadata.generation
     violation = first_violation(READY, observed)
@@ -53,9 +69,24 @@ def _conditions(observed: Observed) -> list[Condition]:
         # The Deployment's own convention: True when done as well, False only when it gave up.
         (ConditionType.PROGRESSING, not stuck, verdict),
     ]
+    if (rivals := _rivals(observed)) is not None:
+        found.append((ConditionType.AUTOSCALER_READY, False, rivals))
     if violation is not None:
         found.append((ConditionType.STALLED if violation.stalled else ConditionType.RECONCILING, True, violation))
     return [condition(kind, status=status, verdict=why, generation=generation) for kind, status, why in found]
+
+
+def _rivals(observed: Observed) -> Verdict | None:
+    """Say who else scales the Deployment, where nobody else was asked to. It never keeps anything from being ready."""
+    autoscaling, names = observed.service.spec.autoscaling, observed.foreign_autoscalers
+    if not names or (autoscaling is not None and autoscaling.managed_by == "External"):
+        return None
+    who = "HorizontalPodAutoscaler " + ", ".join(names)
+    return Verdict(
+        Reason.FOREIGN_AUTOSCALER,
+        f"{who} scales the Deployment too, and does not belong to this ModelService: two that set one count undo each"
+        " other's work. Delete it, or leave the count to it with spec.autoscaling.managedBy: External.",
+    )
 
 
 def _success(observed: Observed) -> Verdict:

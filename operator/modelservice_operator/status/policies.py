@@ -1,7 +1,6 @@
 """Named checks of what was observed. In a chain the first violation speaks."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from modelservice_operator.errors import (
     DriftDetected,
@@ -13,7 +12,9 @@ from modelservice_operator.errors import (
     Rejected,
 )
 from modelservice_operator.observed import Observed, Rollout
+from modelservice_operator.status.pods import pods_verdict
 from modelservice_operator.status.reasons import Reason
+from modelservice_operator.status.verdict import Verdict
 
 _REASONS: Mapping[type[OperatorError], Reason] = {
     InvalidSpec: Reason.INVALID_SPEC,
@@ -25,16 +26,6 @@ _REASONS: Mapping[type[OperatorError], Reason] = {
 }
 _STALLED = frozenset({Reason.INVALID_SPEC, Reason.NAME_CONFLICT})
 """What no retry can heal (kstatus)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a policy found: one word for programs, a sentence for people."""
-
-    reason: Reason
-    message: str
-    stalled: bool = False
-    """No retry can heal it: a person has to act."""
 
 
 Policy = Callable[[Observed], Verdict | None]
@@ -72,7 +63,7 @@ def deadline_exceeded(observed: Observed) -> Verdict | None:
         return None
     return Verdict(
         Reason.PROGRESS_DEADLINE_EXCEEDED,
-        f"The rollout made no progress within its deadline: {_counts(rollout)}. Look at the pods' events and logs.",
+        f"The rollout made no progress within its deadline: {_counts(rollout)}. {_cause(observed)}",
         stalled=True,
     )
 
@@ -83,6 +74,11 @@ def pods_refused(observed: Observed) -> Verdict | None:
     if not failure or failure.get("status") != "True":
         return None
     return Verdict(Reason.REPLICA_FAILURE, f"Pods cannot be created: {failure.get('message', 'no reason given')}")
+
+
+def pods_failing(observed: Observed) -> Verdict | None:
+    """Pods of the newest revision say what keeps them from being ready."""
+    return pods_verdict(observed.pods)
 
 
 def rollout_in_progress(observed: Observed) -> Verdict | None:
@@ -97,6 +93,11 @@ def _reason(rollout: Rollout, kind: str) -> str | None:
     return rollout.conditions.get(kind, {}).get("reason")
 
 
+def _cause(observed: Observed) -> str:
+    cause = pods_verdict(observed.pods)
+    return "Look at the pods' events and logs." if cause is None else f"{cause.reason}: {cause.message}"
+
+
 def _counts(rollout: Rollout) -> str:
     text = f"{min(rollout.available, rollout.updated)} of {rollout.desired} replicas of this revision are available"
     old = rollout.replicas - rollout.updated
@@ -108,6 +109,7 @@ READY: tuple[Policy, ...] = (
     deployment_pending,
     deadline_exceeded,
     pods_refused,
+    pods_failing,
     rollout_in_progress,
 )
 """Everything that keeps a ModelService from being ready, most telling first."""

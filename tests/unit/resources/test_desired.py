@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from modelservice_operator.resources import Desired, build
 from modelservice_operator.resources.autoscaler import build_autoscaler
 from modelservice_operator.resources.deployment import build_deployment
+from modelservice_operator.resources.http_route import build_http_route
 from modelservice_operator.resources.metadata import HASH_ANNOTATION, SUSPENDED_ANNOTATION, selector
 from modelservice_operator.resources.quantity import amount
 from modelservice_operator.resources.service import build_service
@@ -63,6 +64,76 @@ def test_atomic_lists_are_compared_whole() -> None:
     live = live_copy(desired)
     live["spec"]["metrics"].append({"type": "Resource"})
     assert desired.difference(live) == ".spec.metrics"
+
+
+def test_what_is_added_to_an_atomic_map_is_a_difference() -> None:
+    """A selector with one more label selects nothing."""
+    desired = build_service(a_model_service().parsed())
+    live = live_copy(desired)
+    live["spec"]["selector"]["tier"] = "theirs"
+    assert desired.difference(live) == ".spec.selector.tier"
+
+
+def test_what_is_added_to_an_item_of_an_atomic_list_is_a_difference() -> None:
+    desired = build_autoscaler(a_model_service().autoscaled(high=3).parsed())
+    assert desired is not None
+    live = live_copy(desired)
+    live["spec"]["metrics"][0]["containerResource"]["target"]["averageValue"] = "1"
+    assert desired.difference(live) == ".spec.metrics[0].containerResource.target.averageValue"
+
+
+def test_defaults_of_kinds_that_others_define_are_no_difference() -> None:
+    route = {"httpRoute": {"parentRefs": [{"name": "edge"}]}}
+    desired = build_http_route(a_model_service().having(expose=route).parsed())
+    assert desired is not None
+    live = live_copy(desired)
+    live["spec"]["parentRefs"][0]["kind"] = "Gateway"
+    assert desired.difference(live) is None
+
+
+def test_a_list_with_several_keys_may_be_added_to() -> None:
+    spread = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
+    desired = build_deployment(a_model_service().having(topologySpreadConstraints=[spread]).parsed())
+    live = live_copy(desired)
+    constraints = live["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    constraints.insert(0, spread | {"whenUnsatisfiable": "DoNotSchedule"})
+    assert desired.difference(live) is None
+    constraints[1]["maxSkew"] = 2
+    where = ".spec.template.spec.topologySpreadConstraints[zone,ScheduleAnyway].maxSkew"
+    assert desired.difference(live) == where
+
+
+def test_nothing_is_in_the_way_of_what_only_differs() -> None:
+    desired = build_deployment(a_model_service().parsed())
+    live = live_copy(desired)
+    live["spec"]["template"]["spec"]["containers"][0]["image"] = "theirs"
+    live["spec"]["template"]["spec"]["containers"][0]["env"].pop()
+    assert desired.obstacles(live) == []
+
+
+def test_a_second_source_and_a_moved_port_are_in_the_way() -> None:
+    mount = {"name": "files", "mountPath": "/a", "configMap": {"name": "a"}}
+    desired = build_deployment(a_model_service().having(mounts=[mount]).parsed())
+    live = live_copy(desired)
+    pod = live["spec"]["template"]["spec"]
+    pod["volumes"][1] = {"name": "files", "emptyDir": {}}
+    pod["containers"].insert(0, {"name": "sidecar"})
+    pod["containers"][1]["ports"][0]["containerPort"] = 1
+    assert desired.obstacles(live) == [
+        (
+            "/spec/template/spec/containers/1/ports/0",
+            {"name": "http", "containerPort": 8080, "protocol": "TCP"},
+        ),
+        ("/spec/template/spec/volumes/1", {"name": "files", "configMap": {"name": "a"}}),
+    ]
+
+
+def test_a_service_s_port_keeps_the_node_port_that_it_got() -> None:
+    desired = build_service(a_model_service().parsed())
+    live = live_copy(desired)
+    live["spec"]["ports"][0] |= {"port": 81, "nodePort": 30123}
+    [(path, port)] = desired.obstacles(live)
+    assert (path, port["port"], port["nodePort"]) == ("/spec/ports/0", 80, 30123)
 
 
 def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -16,7 +16,7 @@ from modelservice_operator.errors import (
     Unreachable,
 )
 from modelservice_operator.observed import Observed, Rollout, load_balancer_address
-from modelservice_operator.status import judge, judge_invalid
+from modelservice_operator.status import is_merely_unseen, judge, judge_invalid
 from tests.support.objects import a_model_service
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -228,3 +228,45 @@ def test_judging_is_total_and_ready_means_complete(rollout: Rollout, failure: Op
     assert ({"Reconciling", "Stalled"} & conditions(found).keys() != set()) is not ready
     assert all(entry["reason"] and entry["observedGeneration"] == 3 for entry in found["conditions"])
     assert judge(Observed(service=SERVICE, rollout=rollout, failure=failure), previous=found, now=NOW) == found
+
+
+DONE = status(a_rollout())
+UNSEEN = status(a_rollout(observed=False))
+
+
+@pytest.mark.parametrize(
+    ("previous", "found", "expected"),
+    [
+        (DONE, UNSEEN, True),
+        (DONE, DONE, False),
+        (DONE, status(a_rollout(updated=1)), False),
+        (UNSEEN, UNSEEN, False),
+        (DONE | {"observedGeneration": 2}, UNSEEN, False),
+        ({}, UNSEEN, False),
+    ],
+    ids=["a moment", "done", "a rollout", "not ready before", "a new generation", "new"],
+)
+def test_merely_unseen(previous: dict[str, Any], found: dict[str, Any], *, expected: bool) -> None:
+    assert is_merely_unseen(previous, found) is expected
+
+
+def test_pods_say_why_a_rollout_stands_still() -> None:
+    reason = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes."}
+    pod = {"metadata": {"name": "p"}, "status": {"conditions": [reason]}}
+    waiting = status(a_rollout(available=0, ready=0), pods=(pod,))
+    assert conditions(waiting)["Ready"] == ("False", "Unschedulable")
+    assert conditions(waiting)["Reconciling"] == ("True", "Unschedulable")
+    given_up = {"Progressing": {"type": "Progressing", "reason": "ProgressDeadlineExceeded"}}
+    stuck = status(a_rollout(available=0, conditions=given_up), pods=(pod,))
+    assert conditions(stuck)["Stalled"] == ("True", "ProgressDeadlineExceeded")
+    assert message(stuck).endswith("Unschedulable: The only pod: no node can take it. 0/1 nodes.")
+
+
+def test_an_autoscaler_of_somebody_else_is_named_unless_it_was_asked_for() -> None:
+    found = status(a_rollout(), foreign_autoscalers=("by-hand",))
+    assert conditions(found)["AutoscalerReady"] == ("False", "ForeignAutoscaler")
+    assert conditions(found)["Ready"] == ("True", "RolloutComplete")
+    assert message(found, "AutoscalerReady").startswith("HorizontalPodAutoscaler by-hand scales the Deployment too")
+    external = a_model_service().having(autoscaling={"managedBy": "External"}).parsed()
+    observed = Observed(service=external, rollout=a_rollout(), foreign_autoscalers=("by-hand",))
+    assert "AutoscalerReady" not in conditions(judge(observed, previous={}, now=NOW))

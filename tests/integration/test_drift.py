@@ -1,0 +1,279 @@
+"""Every leaf that the operator applies: changed, removed, and with neighbours, by another manager of the same object.
+
+Leaves and neighbours are generated from what the builders make and from the API server's OpenAPI, so that a new field
+cannot go untested. What the API server itself refuses is counted and listed.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from statistics import median
+from typing import Any
+
+from modelservice_operator.api.kinds import BUILT_IN_CHILDREN, Kind
+from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.resources import build
+from tests.support.api import JSON_PATCH, Api, Object, RefusedError, Watched
+from tests.support.changes import neighbours, other_values
+from tests.support.objects import golden
+from tests.support.places import MissingError, Place, Route, Schema, Step, places_below, places_of, pointer, value_at
+from tests.support.world import World
+
+OBJECTS = 10
+"""Objects over which the leaves are spread: a field that is changed too often would be taken for a fight."""
+DEADLINE = 5.0
+SLACK = 3
+OWNERS = ("metadata", "ownerReferences")
+
+
+class Verb(StrEnum):
+    """What somebody does to a place."""
+
+    CHANGED = "changed"
+    REMOVED = "removed"
+    JOINED = "given a neighbour"
+
+
+class Fate(StrEnum):
+    """What came of it."""
+
+    BACK = "back"
+    """Ours is as it was, and what was put inside of it is gone."""
+    REFUSED = "refused"
+    """By the API server."""
+    DEFAULTED = "unchanged"
+    """The API server put it back itself."""
+    KEPT = "kept"
+    """The neighbour is there, also after corrections beside it."""
+    LOST = "LOST"
+    """What should be there is not."""
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What somebody did to a place, and what came of it."""
+
+    kind: Kind
+    place: Place
+    verb: Verb
+    fate: Fate
+    seconds: float = 0.0
+    sentence: str = ""
+    neighbour: Route = ()
+
+    def __str__(self) -> str:
+        return f"{self.kind.kind}{self.place} {self.verb}: {self.fate}. {self.sentence}"
+
+
+@dataclass(frozen=True)
+class Meddler:
+    """Somebody with the right to change one child, and eyes to see what becomes of it."""
+
+    api: Api
+    watched: Watched
+    namespace: str
+    kind: Kind
+    name: str
+
+    @property
+    def live(self) -> Object:
+        found = self.watched.get(self.kind, self.name)
+        assert found is not None
+        return found
+
+    async def change(self, place: Place) -> Deed:
+        """Give a leaf another value: the first that the API server takes."""
+        return await self._damage(place, Verb.CHANGED, [{"op": "replace", "value": it} for it in other_values(place)])
+
+    async def remove(self, place: Place) -> Deed:
+        return await self._damage(place, Verb.REMOVED, [{"op": "remove"}])
+
+    async def add(self, place: Place, mark: str, owner: Object) -> Deed:
+        """Put something below a place: the first that the API server takes and keeps."""
+        before = self.live
+        path, node = pointer(before, place.path)
+        sentence = "There is nothing to add."
+        for step, value in neighbours(place, node, mark):
+            where, item = ((("uid", owner["uid"]),), owner) if place.path == OWNERS else (step, value)
+            try:
+                damaged = await self._patch({"op": "add", "path": f"{path}/{_last(where)}", "value": item})
+            except RefusedError as error:
+                sentence = str(error)
+                continue
+            route = (*place.path, where)
+            # A field behind a feature gate is taken and dropped.
+            if where == "-" or value_at(damaged, route) is not MissingError:
+                return await self._joined(place, before, damaged, route)
+        return Deed(self.kind, place, Verb.JOINED, Fate.REFUSED, sentence=sentence)
+
+    async def _damage(self, place: Place, verb: Verb, tries: list[Object]) -> Deed:
+        before = self.live
+        fate, sentence = Fate.REFUSED, ""
+        for patch in tries:
+            try:
+                damaged = await self._patch(patch | {"path": pointer(before, place.path)[0]})
+            except RefusedError as error:
+                sentence = str(error)
+                continue
+            intact = whole(before, place)
+            if not intact(damaged):
+                return await self._until_back(place, verb, intact, damaged)
+            fate = Fate.DEFAULTED
+        return Deed(self.kind, place, verb, fate, sentence=sentence)
+
+    async def _joined(self, place: Place, before: Object, damaged: Object, route: Route) -> Deed:
+        root = place.root or (place.path if place.schema.atomic else None)
+        if root is None:
+            return Deed(self.kind, place, Verb.JOINED, Fate.KEPT, neighbour=route)
+        # All of it has one owner, and that is us: an addition is a change.
+        return await self._until_back(place, Verb.JOINED, whole(before, replace(place, root=root)), damaged)
+
+    async def _until_back(self, place: Place, verb: Verb, intact: Callable[[Object], bool], damaged: Object) -> Deed:
+        started, version = time.monotonic(), int(damaged["metadata"]["resourceVersion"])
+
+        def back(body: Object) -> bool:
+            return int(body["metadata"]["resourceVersion"]) > version and intact(body)
+
+        seen = await self.watched.wait(self.kind, self.name, back, within=DEADLINE * SLACK)
+        if seen is None:
+            sentence = f"It is {value_at(self.live, place.path)!r}."
+            return Deed(self.kind, place, verb, Fate.LOST, sentence=sentence)
+        return Deed(self.kind, place, verb, Fate.BACK, seconds=max(0.0, seen - started))
+
+    async def _patch(self, patch: Object) -> Object:
+        path = self.kind.path(namespace=self.namespace, name=self.name)
+        answer: Object = await self.api.request("PATCH", path, [patch], content=JSON_PATCH)
+        return answer
+
+
+def _last(step: Step) -> str:
+    return "-" if isinstance(step, tuple) else str(step).replace("~", "~0").replace("/", "~1")
+
+
+def whole(before: Object, place: Place) -> Callable[[Object], bool]:
+    """Tell whether a place is as before: exactly where one owner has all of it, else in every leaf that is ours."""
+    leaves = [node for node in (place, *places_below(place)) if node.is_leaf]
+    guarded = [place.root] if place.root is not None else [leaf.path for leaf in leaves]
+
+    def seen(body: Object) -> list[Any]:
+        values = [value_at(body, route) for route in guarded]
+        # What is inside of an empty map of ours is somebody else's.
+        return values if place.root is not None else [{} if isinstance(value, dict) else value for value in values]
+
+    expected = seen(before)
+    return lambda body: seen(body) == expected
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """All children of all objects."""
+
+    api: Api
+    watched: Watched
+    world: World
+    names: list[str]
+    owner: Object
+    """A neighbour for our owner reference: one that exists, since the garbage collector removes others."""
+
+    async def run(self, kind: Kind) -> list[Deed]:
+        """Meddle with every place of a kind of children, each in one of the objects."""
+        schema = await self._schema(kind)
+        deeds = await asyncio.gather(*(self._meddle(kind, schema, number) for number in range(len(self.names))))
+        return [deed for some in deeds for deed in some]
+
+    async def _schema(self, kind: Kind) -> Schema:
+        group = f"apis/{kind.api_version}" if kind.group else f"api/{kind.version}"
+        return Schema.of(await self.api.request("GET", f"/openapi/v3/{group}"), kind)
+
+    async def _meddle(self, kind: Kind, schema: Schema, number: int) -> list[Deed]:
+        """Neighbours come first, to outlive corrections beside them; what takes neighbours along comes last."""
+        name = self.names[number]
+        meddler = Meddler(self.api, self.watched, self.world.namespace, kind, name)
+        mine = places_of(self._applied(kind, name), schema)[number :: len(self.names)]
+        deeds = [await meddler.add(node, f"n{index}", self.owner) for index, node in enumerate(mine) if is_shared(node)]
+        mine = [place for place in mine if not is_exempt(place)]
+        for leaf in [place for place in mine if place.is_leaf and not takes_along(place)]:
+            deeds += [await meddler.change(leaf), await meddler.remove(leaf)]
+        deeds = [survived(deed, meddler.live) for deed in deeds]
+        for branch in [place for place in mine if takes_along(place)]:
+            deeds += [await meddler.change(branch)] if branch.is_leaf else []
+            deeds.append(await meddler.remove(branch))
+        return deeds
+
+    def _applied(self, kind: Kind, name: str) -> Any:
+        service = ModelService.parse(self.world.service(name))
+        [desired] = [child for child in build(service) if child.kind is kind]
+        return json.loads(json.dumps(desired.body))
+
+
+def survived(deed: Deed, live: Object) -> Deed:
+    gone = deed.neighbour and value_at(live, deed.neighbour) is MissingError
+    return replace(deed, fate=Fate.LOST, sentence="The neighbour is gone.") if gone else deed
+
+
+def is_shared(place: Place) -> bool:
+    """Whether others may put something below: the metadata's own fields are the API server's."""
+    return isinstance(place.want, dict | list) and place.path != ("metadata",)
+
+
+def is_exempt(place: Place) -> bool:
+    """Whether the place is no leaf like others: with another UID the reference names another controller."""
+    return place.path[:2] == OWNERS and place.path[-1] == "uid"
+
+
+def takes_along(place: Place) -> bool:
+    """Whether neighbours go with the place: a map or list, or the key of a list's item."""
+    parent = place.path[-2] if len(place.path) > 1 else ""
+    return isinstance(place.want, dict | list) or (isinstance(parent, tuple) and place.path[-1] in dict(parent))
+
+
+@asynccontextmanager
+async def sweeping(world: World) -> AsyncIterator[Sweep]:
+    """Make the objects, wait until all children are there, and watch them."""
+    names = [f"leaf-{number}" for number in range(OBJECTS)]
+    for name in names:
+        world.apply(golden("everything").named(name))
+    world.kubectl("create", "configmap", "witness")
+    uid = world.get("configmap", "witness")["metadata"]["uid"]
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "witness", "uid": uid}
+    async with (
+        Api(world.cluster.kubeconfig) as api,
+        Watched(api, world.namespace).following(BUILT_IN_CHILDREN) as watched,
+    ):
+        for kind, name in [(kind, name) for kind in BUILT_IN_CHILDREN for name in names]:
+            assert await watched.wait(kind, name, lambda _: True, within=30), f"There is no {kind.kind} {name}."
+        # Pods of so many revisions would only be in the way; under an autoscaler the count is not ours.
+        world.kubectl("scale", *(f"deployment/{name}" for name in names), "--replicas=0")
+        yield Sweep(api, watched, world, names, owner)
+
+
+def summary(deeds: list[Deed]) -> Iterable[str]:
+    """Say how many leaves and neighbours there were, what became of them, and what the API server itself guards."""
+    fates: dict[tuple[Kind, str], dict[Verb, Fate]] = {}
+    for deed in deeds:
+        fates.setdefault((deed.kind, str(deed.place)), {})[deed.verb] = deed.fate
+    leaves = {place: done for place, done in fates.items() if Verb.CHANGED in done}
+    times = [deed.seconds for deed in deeds if deed.fate is Fate.BACK]
+    right = [place for place, done in leaves.items() if Fate.LOST not in done.values()]
+    yield (
+        f"drift leaves {len(right)}/{len(leaves)} ({len(deeds)} deeds, {len(times)} corrections:"
+        f" median {median(times) * 1000:.0f} ms, longest {max(times) * 1000:.0f} ms)"
+    )
+    for verb in Verb:
+        counts = {fate: len([1 for deed in deeds if (deed.verb, deed.fate) == (verb, fate)]) for fate in Fate}
+        yield f"  {verb}: " + ", ".join(f"{fate} {count}" for fate, count in counts.items() if count)
+    for kind in BUILT_IN_CHILDREN:
+        fixed = [name for (of, name), done in leaves.items() if of is kind and set(done.values()) == {Fate.REFUSED}]
+        yield f"  {kind.kind}, neither to be changed nor removed says the API server: {len(fixed)}: {' '.join(fixed)}"
+
+
+async def test_every_leaf_comes_back(world: World, figure: Callable[[str], None]) -> None:
+    async with sweeping(world) as sweep:
+        deeds = [deed for some in await asyncio.gather(*map(sweep.run, BUILT_IN_CHILDREN)) for deed in some]
+    figure("\n".join(summary(deeds)))
+    lost = [str(deed) for deed in deeds if deed.fate is Fate.LOST]
+    assert not lost, "\n".join(lost)

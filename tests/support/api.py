@@ -1,0 +1,152 @@
+"""The API server as another manager sees it: single requests and watches, fast enough for thousands of them."""
+
+import asyncio
+import json
+import ssl
+import tempfile
+import time
+from base64 import b64decode
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import aclosing, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+import yaml
+
+from modelservice_operator.api.kinds import Kind
+
+Object = dict[str, Any]
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+SOMEBODY = "somebody"
+"""Field manager of these requests."""
+
+
+class RefusedError(Exception):
+    """The API server answered 4xx; the text is its sentence."""
+
+
+class Api:
+    """Requests with the credentials of a kubeconfig. Use as an async context manager."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        config = yaml.safe_load(kubeconfig.read_text())
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        self._server: str = cluster["server"]
+        self._tls = _tls(cluster, user)
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(limit=0, ssl=self._tls)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=60))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def request(self, method: str, path: str, body: object = None, *, content: str = "application/json") -> Any:
+        """Send a request as `SOMEBODY` and return the answer; RefusedError for 4xx."""
+        async with self._session.request(
+            method,
+            self._server + path,
+            params={} if method in {"GET", "DELETE"} else {"fieldManager": SOMEBODY},
+            data=None if body is None else json.dumps(body),
+            headers={"Content-Type": content, "Accept": "application/json"},
+        ) as response:
+            answer = await response.json()
+        if response.status >= 400:
+            raise RefusedError(answer.get("message", answer))
+        return answer
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Any:
+        return await self.request("GET", kind.path(namespace=namespace, name=name))
+
+    async def events(self, path: str, version: str) -> AsyncGenerator[tuple[str, Object]]:
+        """Yield (type, object) of a watch until the server ends it."""
+        params = {"watch": "true", "resourceVersion": version}
+        timeout = aiohttp.ClientTimeout(total=None)
+        async with self._session.get(self._server + path, params=params, timeout=timeout) as response:
+            rest = b""
+            try:
+                async for chunk in response.content.iter_any():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for event in map(json.loads, lines):
+                        yield event["type"], event["object"]
+            finally:
+                # A TLS connection that is closed politely may outlive the event loop.
+                if response.connection is not None and response.connection.transport is not None:
+                    response.connection.transport.abort()
+
+
+class Watched:
+    """Objects of some kinds in one namespace, as watches show them."""
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._objects: dict[tuple[str, str], Object] = {}
+        self._seen: dict[tuple[str, str], float] = {}
+        self._changed = asyncio.Condition()
+
+    def get(self, kind: Kind, name: str) -> Object | None:
+        return self._objects.get((kind.kind, name))
+
+    @asynccontextmanager
+    async def following(self, kinds: Iterable[Kind]) -> AsyncIterator[Self]:
+        """Watch for the length of a `with` block."""
+        tasks = [asyncio.create_task(self._follow(kind)) for kind in kinds]
+        try:
+            yield self
+        finally:
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    async def wait(self, kind: Kind, name: str, condition: Callable[[Object], bool], *, within: float) -> float | None:
+        """Return when an object was first seen so, by the monotonic clock; None when `within` seconds did not do."""
+
+        def holds() -> bool:
+            found = self.get(kind, name)
+            return found is not None and condition(found)
+
+        try:
+            async with asyncio.timeout(within), self._changed:
+                await self._changed.wait_for(holds)
+        except TimeoutError:
+            return None
+        return self._seen[kind.kind, name]
+
+    async def _follow(self, kind: Kind) -> None:
+        path = kind.path(namespace=self._namespace)
+        listed = await self._api.request("GET", path)
+        for body in listed["items"]:
+            # The items of a list lack what the list says of all of them.
+            await self._take(kind, "ADDED", {"apiVersion": kind.api_version, "kind": kind.kind} | body)
+        version = listed["metadata"]["resourceVersion"]
+        while True:
+            # A generator that is left behind would keep its connection.
+            async with aclosing(self._api.events(path, version)) as events:
+                async for event, body in events:
+                    await self._take(kind, event, body)
+                    version = body["metadata"]["resourceVersion"]
+
+    async def _take(self, kind: Kind, event: str, body: Object) -> None:
+        key = (kind.kind, body["metadata"]["name"])
+        async with self._changed:
+            if event == "DELETED":
+                self._objects.pop(key, None)
+            else:
+                self._objects[key] = body
+                self._seen[key] = time.monotonic()
+            self._changed.notify_all()
+
+
+def _tls(cluster: dict[str, str], user: dict[str, str]) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=b64decode(cluster["certificate-authority-data"]).decode())
+    # The standard library reads a client certificate from files alone.
+    with tempfile.NamedTemporaryFile(mode="wb", suffix=".pem") as pair:
+        pair.write(b64decode(user["client-certificate-data"]) + b"\n" + b64decode(user["client-key-data"]))
+        pair.flush()
+        context.load_cert_chain(pair.name)
+    return context
