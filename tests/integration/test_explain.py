@@ -6,16 +6,19 @@ from typing import Any
 import pytest
 
 from tests.cluster import Cluster
+from tests.cluster.waiting import wait_until
 from tests.support.dry_run import dry_run
 from tests.support.forms import ITEM, VALUE, fields
 
 
 @pytest.fixture(scope="module")
 def published(control_plane: Cluster, operator_kubeconfig: Path) -> Any:
-    """The schema that the API server tells kubectl."""
+    """The schema that the API server tells kubectl; it takes a moment after the CRD was installed."""
     assert operator_kubeconfig.exists()  # the CRD is installed
+    group = "/openapi/v3/apis/modelservice.dev/v1alpha1"
     with dry_run(control_plane.kubeconfig) as server:
-        schemas = server.get("/openapi/v3/apis/modelservice.dev/v1alpha1")["components"]["schemas"]
+        wait_until(lambda: server.http.get(group).is_success, seconds=30, what="the published schema")
+        schemas = server.get(group)["components"]["schemas"]
     return schemas["dev.modelservice.v1alpha1.ModelService"]["properties"]
 
 
