@@ -96,7 +96,7 @@ def test_a_deployment_is_read_as_its_controller_reports_it() -> None:
             "conditions": [condition],
         },
     }
-    counts = {"desired": 3, "replicas": 3, "updated": 2, "ready": 1, "available": 1}
+    counts: dict[str, Any] = {"desired": 3, "replicas": 3, "updated": 2, "ready": 1, "available": 1}
     assert Rollout.of(body) == Rollout(**counts, observed=True, conditions={"Progressing": condition})
     assert not Rollout.of({"metadata": {"generation": 1}, "spec": {}}).observed
 
