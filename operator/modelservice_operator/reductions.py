@@ -85,13 +85,13 @@ def _containers(statuses: Iterable[Body]) -> list[Reduced]:
 
 
 def _container(status: Body) -> Reduced:
-    ended = (status.get("lastState") or {}).get("terminated")
+    ended = _ended((status.get("lastState") or {}).get("terminated") or {})
     kept = {
         **_texts(status, "name"),
         "ready": bool(status.get("ready")),
         "started": bool(status.get("started")),
         "state": _state(status.get("state") or {}),
-        "lastState": {"terminated": _ended(ended)} if ended else {},
+        "lastState": _present({"terminated": ended}),
     }
     return _present(kept)
 

@@ -38,6 +38,33 @@ class ResourceReference(ApiModel):
 Observed = Annotated[int, Field(json_schema_extra=INT32)]
 
 
+class AutoscalingStatus(ApiModel):
+    """What the autoscaler does. Its utilisation is not here: it would be a write for each look that it takes."""
+
+    min_replicas: Observed | None = Field(default=None, description="Least number of replicas.")
+    max_replicas: Observed | None = Field(default=None, description="Greatest number of replicas.")
+    current_replicas: Observed | None = Field(default=None, description="Replicas that it saw last.")
+    desired_replicas: Observed | None = Field(default=None, description="Replicas that it asks for.")
+    last_scale_time: str | None = Field(
+        default=None, description="When it last changed the number.", json_schema_extra={"format": "date-time"}
+    )
+
+
+class Failure(ApiModel):
+    """How a container of the current revision failed."""
+
+    pod: str | None = Field(default=None, max_length=253, description="Pod in which it was first seen.")
+    container: str | None = Field(
+        default=None, max_length=63, description="Container that failed; absent when the pod failed as a whole."
+    )
+    reason: str | None = Field(default=None, max_length=1024, description="One word of the kubelet's.")
+    exit_code: Observed | None = Field(default=None, description="Exit code of the container.")
+    message: str | None = Field(default=None, max_length=1024, description="Its last words.")
+    time: str | None = Field(
+        default=None, description="When it first failed like this.", json_schema_extra={"format": "date-time"}
+    )
+
+
 class ModelServiceStatus(ApiModel):
     """What is running."""
 
@@ -53,7 +80,17 @@ class ModelServiceStatus(ApiModel):
     ready_replicas: Observed | None = Field(default=None, description="Pods that are ready.")
     updated_replicas: Observed | None = Field(default=None, description="Pods of the current revision.")
     desired_replicas: Observed | None = Field(default=None, description="Pods that should exist.")
+    autoscaling: AutoscalingStatus | None = Field(
+        default=None, description="What the autoscaler does; absent without one of ours."
+    )
+    last_failure: Failure | None = Field(
+        default=None,
+        description="Last failure of a container of the current revision. Stays when the replicas have recovered, and"
+        " goes when another revision is complete.",
+    )
     resources: list[ResourceReference] | None = Field(default=None, description="The children.")
     conditions: list[Condition] | None = Field(
-        default=None, description="Ready, Available and Progressing.", json_schema_extra=list_map("type")
+        default=None,
+        description="Ready, Available, Progressing, AutoscalerReady, and Reconciling or Stalled while they hold.",
+        json_schema_extra=list_map("type"),
     )

@@ -119,13 +119,6 @@ def test_a_rollout_that_gave_up_is_stalled() -> None:
     assert "Reconciling" not in found
 
 
-def test_refused_pods_are_told_in_the_server_s_words() -> None:
-    refused = {"ReplicaFailure": {"status": "True", "message": "exceeded quota: compute"}}
-    found = status(a_rollout(available=0, replicas=0, updated=0, conditions=refused))
-    assert conditions(found)["Ready"] == ("False", "ReplicaFailure")
-    assert message(found) == "Pods cannot be created: exceeded quota: compute"
-
-
 def test_no_replicas_wanted_is_as_asked_for_but_serves_nothing() -> None:
     found = conditions(status(a_rollout(desired=0, replicas=0, ready=0, updated=0, available=0)))
     assert found["Ready"] == ("True", "ScaledToZero")
