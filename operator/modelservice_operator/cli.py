@@ -15,7 +15,6 @@ from typing import Any, cast
 import yaml
 
 from modelservice_operator import __version__
-from modelservice_operator.api.crd import custom_resource_definition
 from modelservice_operator.api.kinds import MODEL_SERVICE
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.errors import InvalidSpec
@@ -34,8 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         case "render":
             return _render(options.file)
         case _:
-            _print_yaml([custom_resource_definition()])
-            return 0
+            return _print_crd()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -131,6 +129,13 @@ def _render(file: str) -> int:
         print(f"{file}: holds no {MODEL_SERVICE.kind} of {MODEL_SERVICE.api_version}.", file=sys.stderr)  # noqa: T201
         return 1
     _print_yaml([child.creation() for child in children])
+    return 0
+
+
+def _print_crd() -> int:
+    from modelservice_operator.api.crd import custom_resource_definition  # noqa: PLC0415 - memory of the operator
+
+    _print_yaml([custom_resource_definition()])
     return 0
 
 

@@ -3,7 +3,7 @@
 Every answer is fed back, so that no decision is made on a cache older than our own writes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from enum import StrEnum
 from typing import Any
@@ -12,9 +12,18 @@ from modelservice_operator.api.kinds import MODEL_SERVICE, Kind
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.connection import APPLY, JSON_PATCH, MERGE_PATCH, Connection
 from modelservice_operator.corrections import MOST, TRUCE, Corrections
-from modelservice_operator.errors import Absent, Conflict, DriftDetected, KindUnavailable, NameConflict, Rejected
+from modelservice_operator.errors import (
+    Absent,
+    Conflict,
+    DriftDetected,
+    KindUnavailable,
+    NameConflict,
+    Rejected,
+    ServiceEnding,
+)
 from modelservice_operator.informer import Informers, Key, Object, key_of
 from modelservice_operator.observed import POSTED
+from modelservice_operator.reductions import posted_by_us, reduce_child
 from modelservice_operator.refusals import Refusals
 from modelservice_operator.resources import Desired
 from modelservice_operator.resources.metadata import OWNER_ANNOTATION
@@ -104,10 +113,12 @@ class Cluster:
         if (replicas := desired.replicas_for(live)) is not None:
             with self._refusals.remembered(what):
                 live = await self._scale(desired.kind, key, live, replicas)
-        if (field := desired.difference(live)) is not None:
+        # Again where the answer differs still (a webhook that rewrites us), since such an answer may be no news to the
+        # cache; the end is DriftDetected.
+        while (field := desired.difference(live)) is not None:
             self._refuse_a_fight(desired, key, field)
             with self._refusals.remembered(what):
-                await self._apply(desired, key, live)
+                live = await self._apply(desired, key, live)
             self._corrections.count((desired.kind, key, desired.digest, field))
 
     def _refuse_a_fight(self, desired: Desired, key: Key, field: str) -> None:
@@ -119,6 +130,22 @@ class Cluster:
                 f" corrected. It was corrected {MOST} times and is left alone for {TRUCE / 60:.0f} minutes."
             )
 
+    async def look_before_remaking(self, children: Iterable[Desired], service: ModelService) -> None:
+        """Look at the live ModelService when a child of its name has gone; ServiceEnding when it has gone too.
+
+        Watches are not ordered among each other: the garbage collector may have deleted the children of a ModelService
+        whose own deletion we have not heard of, and what was then made would belong to nobody.
+        """
+        key = (service.metadata.namespace, service.metadata.name)
+        if not any(self._informers.went(child.kind, key) for child in children):
+            return
+        try:
+            live = await self._connection.request("GET", MODEL_SERVICE.path(namespace=key[0], name=key[1]))
+        except Absent as error:
+            raise ServiceEnding(f"ModelService {key[1]} has gone.") from error
+        if live["metadata"]["uid"] != service.metadata.uid or live["metadata"].get("deletionTimestamp"):
+            raise ServiceEnding(f"ModelService {key[1]} is being deleted, or was made anew.")
+
     async def prune(self, kind: Kind, service: ModelService) -> None:
         """Delete a child that is not wanted any more, if it is ours."""
         live = self._informers.get(kind, service.metadata.key)
@@ -129,13 +156,14 @@ class Cluster:
     async def put_status(self, live: Object, status: dict[str, Any]) -> None:
         """Write the whole status. The version makes the server refuse it when the object has changed meanwhile."""
         metadata = live["metadata"]
-        body = {
+        body: Object = {
             "apiVersion": MODEL_SERVICE.api_version,
             "kind": MODEL_SERVICE.kind,
             "metadata": {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion")},
-            "spec": live["spec"],
             "status": status,
         }
+        if "spec" in live:  # an object written past an older schema may have none
+            body["spec"] = live["spec"]
         path = MODEL_SERVICE.path(namespace=metadata["namespace"], name=metadata["name"], subresource="status")
         answer = await self._connection.request("PUT", path, body=body, params=_BY_US)
         self._informers.feed(MODEL_SERVICE, answer)
@@ -252,31 +280,12 @@ def handed_over(entries: list[Object]) -> list[Object]:
     return result
 
 
-def posted_by_us(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry of managedFields holds what our POST set."""
-    ours = entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Update"
-    return ours and not entry.get("subresource")
-
-
-def reduce_child(body: Object) -> Object:
-    """Keep of a child what is read: managedFields are most of its size, and one bit of them is enough."""
-    metadata = body["metadata"]
-    posted = body.get(POSTED) or any(posted_by_us(entry) for entry in metadata.get("managedFields") or ())
-    kept = {name: value for name, value in metadata.items() if name != "managedFields"}
-    return body | {"metadata": kept, POSTED: posted}
-
-
-def reduce_service(body: Object) -> Object:
-    """Keep of a ModelService what is read."""
-    kept = {name: value for name, value in body["metadata"].items() if name not in {"managedFields", "annotations"}}
-    return body | {"metadata": kept}
-
-
 def _refuse_others(kind: Kind, live: Object, service: ModelService) -> None:
     name = service.metadata.name
     match ownership(live, service):
         case Ownership.LEAVING:
-            raise Conflict(f"{kind.kind} {name} of an earlier ModelService is being deleted; waiting until it is gone.")
+            whose = "" if live["metadata"].get("deletionTimestamp") else "belongs to an earlier ModelService and "
+            raise Conflict(f"{kind.kind} {name} {whose}is being deleted; waiting until it is gone.")
         case Ownership.FOREIGN:
             raise NameConflict(
                 f"{kind.kind} {name} exists and does not belong to this ModelService, so it is left untouched."

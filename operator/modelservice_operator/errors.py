@@ -9,7 +9,9 @@ OperatorError
 │   └── Unauthorized       401: the token is read again
 ├── Absent             404: the caller decides what absence means
 ├── LeaseLost          another operator leads: this process ends and stands by again
-├── NamespaceEnding    403 in a namespace that is being deleted: nothing is to be done any more
+├── Ending             nothing is to be done any more
+│   ├── NamespaceEnding    403 in a namespace that is being deleted
+│   └── ServiceEnding      the ModelService is being deleted, or gone already
 └── Terminal           a person: reported in status, looked at again on change and slowly
     ├── InvalidSpec        the object does not say what it should (written past an older schema)
     ├── KindUnavailable    the cluster does not serve the kind of a child
@@ -65,7 +67,15 @@ class LeaseLost(OperatorError):  # noqa: N818
     """Another operator leads, or we cannot show that we do."""
 
 
-class NamespaceEnding(OperatorError):  # noqa: N818
+class Ending(OperatorError):  # noqa: N818
+    """Nothing is to be done for this object any more."""
+
+
+class ServiceEnding(Ending):
+    """The ModelService is being deleted, or gone already; its children follow it."""
+
+
+class NamespaceEnding(Ending):
     """Nothing can be created any more; the object itself is about to go."""
 
 

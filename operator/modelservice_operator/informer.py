@@ -18,7 +18,7 @@ import orjson
 
 from modelservice_operator.api.kinds import Kind
 from modelservice_operator.connection import Connection, refusal
-from modelservice_operator.errors import Absent, Forbidden, Gone, OperatorError
+from modelservice_operator.errors import Absent, Forbidden, Gone, OperatorError, Transient
 from modelservice_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -114,6 +114,8 @@ class Informer:
         self._tombstones: dict[Key, Tombstone] = {}
         self._version = ""
         """Version to watch from; empty when a list is due."""
+        self._opened = 0.0
+        """When the server accepted the last watch."""
 
     def __len__(self) -> int:
         return len(self._cache)
@@ -126,6 +128,10 @@ class Informer:
         """Copies of the objects that concern `key`."""
         keys = (key,) if self._index is None else sorted(self._index.get(key, ()))
         return (self._body(self._cache[found]) for found in keys if found in self._cache)
+
+    def went(self, key: Key) -> bool:
+        """Whether there was an object that has gone, lately and as far as we know."""
+        return key in self._tombstones and key not in self._cache
 
     def keys(self) -> Iterator[Key]:
         """Keys of all cached objects, from a copy."""
@@ -196,9 +202,16 @@ class Informer:
                     self._forget()
                     await asyncio.sleep(self._settings.discovery_interval)
                     continue
-                failures = 1 if time.monotonic() - started > _LONGEST_PAUSE else failures + 1
+                failures = 1 if self._had_a_life(started) else failures + 1
                 self._report(error, failures)
-                await asyncio.sleep(_pause(failures))
+                await asyncio.sleep(max(_pause(failures), _asked_for(error)))
+
+    def _had_a_life(self, started: float) -> bool:
+        """Whether a watch was open for a while since `started`: what breaks then is another matter, not a repetition.
+
+        Pauses would otherwise grow while a server breaks the watches now and then, and the cache age with them.
+        """
+        return self._opened >= started and time.monotonic() - self._opened > _SHORTEST_LIFE
 
     async def _list(self) -> None:
         """Read everything, page by page."""
@@ -247,6 +260,7 @@ class Informer:
             "timeoutSeconds": str(random.randint(*self._settings.watch_timeout)),  # noqa: S311 - spreads load
         }
         async with self._connection.watch(self._path, params) as events:
+            self._opened = time.monotonic()
             async for event in events:
                 self.last_contact = time.monotonic()
                 self._take(event["type"], event["object"])
@@ -290,6 +304,11 @@ def _pause(failures: int) -> float:
     return longest * (0.5 + random.random() / 2)  # noqa: S311 - spreads retries
 
 
+def _asked_for(error: OperatorError) -> float:
+    """Seconds that the server asked to wait (RFC 9110, Retry-After), within reason."""
+    return min(error.retry_after or 0.0, _LONGEST_PAUSE) if isinstance(error, Transient) else 0.0
+
+
 class Informers:
     """All the caches: one informer for each kind, or for each kind and served namespace."""
 
@@ -303,6 +322,10 @@ class Informers:
     def concerning(self, kind: Kind, key: Key) -> tuple[Object, ...]:
         """Copies of the cached objects of a kind that concern `key`, in the order of their names."""
         return tuple(chain.from_iterable(informer.concerning(key) for informer in self._informers[kind]))
+
+    def went(self, kind: Kind, key: Key) -> bool:
+        """Whether there was an object that has gone, lately and as far as we know."""
+        return any(informer.went(key) for informer in self._informers[kind])
 
     def keys(self, kind: Kind) -> Iterator[Key]:
         """Keys of all cached objects of a kind."""

@@ -1,16 +1,20 @@
 """What there is, as far as the caches know: frozen, read once per reconciliation, judged by `status`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from modelservice_operator.api.kinds import DEPLOYMENT, SERVICE, Kind
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.errors import OperatorError
-from modelservice_operator.reductions import POD_HASH_LABEL, REVISION_ANNOTATION
 
 POSTED = "modelservice.dev/posted"
 """Key in a cached child: its managedFields hold fields that our POST set (see `cluster.apply`)."""
+
+TEMPLATE_HASH = "pod-template-hash"
+"""Label by which a ReplicaSet and its pods know each other (apps/v1)."""
+REVISION = "deployment.kubernetes.io/revision"
+"""Annotation in which a Deployment and its ReplicaSets carry their revision (apps/v1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Rollout:
             observed=status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0),
             conditions={condition["type"]: condition for condition in status.get("conditions") or ()},
             uid=deployment["metadata"].get("uid", ""),
-            revision=(deployment["metadata"].get("annotations") or {}).get(REVISION_ANNOTATION, ""),
+            revision=(deployment["metadata"].get("annotations") or {}).get(REVISION, ""),
         )
 
     @property
@@ -88,16 +92,19 @@ class Observed:
 
     @property
     def current_pods(self) -> tuple[Mapping[str, Any], ...]:
-        """Pods of the newest revision that are there to stay, by name."""
+        """Pods of the newest revision that are there to stay, by name.
+
+        While no ReplicaSet is known at all, these are the pods that were chosen already (`of_newest_revision`).
+        """
         revision = _hash(self.current_replica_set)
-        found = (pod for pod in self.pods if revision and _hash(pod) == revision)
+        found = (pod for pod in self.pods if not self.replica_sets or (revision and _hash(pod) == revision))
         staying = (pod for pod in found if not pod["metadata"].get("deletionTimestamp"))
         return tuple(sorted(staying, key=lambda pod: str(pod["metadata"]["name"])))
 
 
 def _is_of(rollout: Rollout, metadata: Mapping[str, Any]) -> bool:
     owners = {owner["uid"] for owner in metadata.get("ownerReferences") or ()}
-    revision = (metadata.get("annotations") or {}).get(REVISION_ANNOTATION)
+    revision = (metadata.get("annotations") or {}).get(REVISION)
     return bool(revision == rollout.revision and (not rollout.uid or rollout.uid in owners))
 
 
@@ -107,7 +114,26 @@ def _age(body: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _hash(body: Mapping[str, Any] | None) -> str | None:
-    return None if body is None else (body["metadata"].get("labels") or {}).get(POD_HASH_LABEL)
+    return None if body is None else (body["metadata"].get("labels") or {}).get(TEMPLATE_HASH)
+
+
+def of_newest_revision(
+    pods: Iterable[Mapping[str, Any]], replica_sets: Iterable[Mapping[str, Any]]
+) -> tuple[Mapping[str, Any], ...]:
+    """Pods whose ReplicaSet is the newest, but those that are being deleted; all pods while no ReplicaSet is known."""
+    newest = max(replica_sets, key=_number, default=None)
+    wanted = None if newest is None else newest["metadata"].get("labels", {}).get(TEMPLATE_HASH)
+    return tuple(
+        pod
+        for pod in pods
+        if not pod["metadata"].get("deletionTimestamp")
+        and wanted in {None, pod["metadata"].get("labels", {}).get(TEMPLATE_HASH)}
+    )
+
+
+def _number(replica_set: Mapping[str, Any]) -> int:
+    number = replica_set["metadata"].get("annotations", {}).get(REVISION, "")
+    return int(number) if number.isdecimal() else 0
 
 
 def load_balancer_address(service: Mapping[str, Any] | None) -> str | None:

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from modelservice_operator.api.kinds import AUTOSCALER, CHILD_KINDS, DEPLOYMENT, MODEL_SERVICE, SERVICE
+from modelservice_operator.api.kinds import (
+    AUTOSCALER,
+    CHILD_KINDS,
+    DEPLOYMENT,
+    MODEL_SERVICE,
+    POD,
+    REPLICA_SET,
+    SERVICE,
+)
 from modelservice_operator.api.v1alpha1 import ModelService
-from modelservice_operator.cluster import Cluster
-from modelservice_operator.errors import InvalidSpec, NamespaceEnding, OperatorError, Terminal
+from modelservice_operator.cluster import Cluster, Ownership, ownership
+from modelservice_operator.errors import Ending, InvalidSpec, NameConflict, OperatorError, Terminal
 from modelservice_operator.informer import Informers, Key, Object
-from modelservice_operator.observed import Observed, Rollout, load_balancer_address
+from modelservice_operator.observed import Observed, Rollout, load_balancer_address, of_newest_revision
 from modelservice_operator.resources import Desired, build
 from modelservice_operator.settings import Settings
 from modelservice_operator.status import is_merely_unseen, judge, judge_invalid
@@ -63,7 +71,7 @@ class Reconciler:
         self._now = now
         self._plans: dict[Key, Plan] = {}
         self._ending: dict[Key, str] = {}
-        """UIDs of objects whose namespace is being deleted: there is no way back for them."""
+        """UIDs of objects that are going, with their namespace or alone: there is no way back for them."""
         self._written: dict[Key, float] = {}
         """When the status was last written, by the monotonic clock."""
         self._put_off: dict[Key, float] = {}
@@ -86,7 +94,7 @@ class Reconciler:
             await self._report_invalid(key, live, error)
             raise
         failure = await self._converge(plan)
-        if isinstance(failure, NamespaceEnding):
+        if isinstance(failure, Ending):
             self._ending[key] = metadata["uid"]
             return
         await self._report(key, plan, failure)
@@ -106,29 +114,61 @@ class Reconciler:
         """Prune, then create and correct, all of it even when a part fails; return the failure that says most."""
         cluster, service = self._cluster, plan.service
         wanted = {child.kind for child in plan.children}
+        try:
+            await self._cluster.look_before_remaking(plan.children, plan.service)
+        except OperatorError as error:
+            return error
         # First the autoscaler goes, then the count is set: the other way round it could set it once more.
         surplus = [kind for kind in CHILD_KINDS if kind not in wanted and cluster.is_surplus(kind, service)]
         pruned = await _all(cluster.prune(kind, service) for kind in surplus)
         if AUTOSCALER in surplus:
             self._queue.add_after(service.metadata.key, _SECOND_LOOK)
+        return _most_telling([*pruned, *await self._ensure(plan)])
+
+    async def _ensure(self, plan: Plan) -> list[BaseException]:
+        """Ensure every child. The autoscaler comes last: it would scale any Deployment of the name, also another's."""
+        cluster, service = self._cluster, plan.service
         wrong = [child for child in plan.children if not cluster.is_right(child, service)]
-        ensured = await _all(cluster.ensure(child, service) for child in wrong)
-        return _most_telling([*pruned, *ensured])
+        first = [child for child in wrong if child.kind is not AUTOSCALER]
+        results = await asyncio.gather(*(cluster.ensure(child, service) for child in first), return_exceptions=True)
+        failures = [result for result in results if result is not None]
+        ends = zip(first, results, strict=True)
+        if any(child.kind is DEPLOYMENT and isinstance(result, NameConflict) for child, result in ends):
+            return [*failures, *await _all([cluster.prune(AUTOSCALER, service)])]
+        return [*failures, *await _all(cluster.ensure(child, service) for child in wrong if child.kind is AUTOSCALER)]
 
     async def _report(self, key: Key, plan: Plan, failure: OperatorError | None) -> None:
         live = self._informers.get(MODEL_SERVICE, key)
         if live is None or not plan.fits(live["metadata"]):
             return  # changed meanwhile: the key is queued again, and a status of the old generation helps nobody
+        status = judge(self._observe(key, plan, failure), previous=live.get("status") or {}, now=self._now())
+        await self._publish(key, live, status, urgent=failure is not None)
+
+    def _observe(self, key: Key, plan: Plan, failure: OperatorError | None) -> Observed:
         deployment = self._informers.get(DEPLOYMENT, key)
-        observed = Observed(
+        rollout = None if deployment is None else Rollout.of(deployment)
+        return Observed(
             service=plan.service,
             wanted=tuple(child.kind for child in plan.children),
-            rollout=None if deployment is None else Rollout.of(deployment),
+            rollout=rollout,
             load_balancer=load_balancer_address(self._informers.get(SERVICE, key)),
             failure=failure,
+            # Pods are asked why something is not as it should be; when all is well they have nothing to say.
+            pods=() if rollout is None or rollout.complete else self._pods(key),
+            foreign_autoscalers=self._foreign_autoscalers(key, plan.service),
         )
-        status = judge(observed, previous=live.get("status") or {}, now=self._now())
-        await self._publish(key, live, status, urgent=failure is not None)
+
+    def _pods(self, key: Key) -> tuple[Object, ...]:
+        found = self._informers.concerning(POD, key), self._informers.concerning(REPLICA_SET, key)
+        return tuple(dict(pod) for pod in of_newest_revision(*found))
+
+    def _foreign_autoscalers(self, key: Key, service: ModelService) -> tuple[str, ...]:
+        return tuple(
+            autoscaler["metadata"]["name"]
+            for autoscaler in self._informers.concerning(AUTOSCALER, key)
+            if ownership(autoscaler, service) is Ownership.FOREIGN
+            and autoscaler["spec"].get("scaleTargetRef", {}).get("name") == key[1]
+        )
 
     async def _report_invalid(self, key: Key, live: Object, error: InvalidSpec) -> None:
         previous = live.get("status") or {}
@@ -191,7 +231,7 @@ def _most_telling(results: list[BaseException]) -> OperatorError | None:
         if not isinstance(result, OperatorError):
             raise result
     failures = [result for result in results if isinstance(result, OperatorError)]
-    for kind in (NamespaceEnding, Terminal, OperatorError):
+    for kind in (Ending, Terminal, OperatorError):
         for failure in failures:
             if isinstance(failure, kind):
                 return failure

@@ -1,29 +1,56 @@
-"""What is read of Pods and ReplicaSets, and nothing else: thousands of them are cached, and each change is looked at.
+"""What a cache keeps of each kind: only what is read. Pure; reducing what is reduced changes nothing.
 
-A reduced object has the shape of the whole one, as plain JSON. Reducing it once more changes nothing; two that differ
-in more than their resourceVersion differ in something that `status` reads.
+Two bodies that reduce to the same but for their versions are the same to the operator: nobody is woken.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-INSTANCE_LABEL = "app.kubernetes.io/instance"
-POD_HASH_LABEL = "pod-template-hash"
-"""Label by which a ReplicaSet and its pods are told from those of other revisions (apps/v1)."""
-REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
+from modelservice_operator.api.kinds import DEPLOYMENT, MODEL_SERVICE
+from modelservice_operator.observed import POSTED, REVISION, TEMPLATE_HASH
+from modelservice_operator.resources.metadata import INSTANCE_LABEL, MANAGED_BY_LABEL, OWNER_ANNOTATION
+from modelservice_operator.settings import FIELD_MANAGER
+
+Object = dict[str, Any]
+Key = tuple[str, str]
+
 LONGEST_TEXT = 1024
 """Characters that are kept of a message; a termination message may have 4096 bytes (core/v1, Container)."""
-
 _IDENTITY = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
-_LABELS = (INSTANCE_LABEL, POD_HASH_LABEL)
+_LABELS = (INSTANCE_LABEL, TEMPLATE_HASH)
 _POD_CONDITIONS = frozenset({"PodScheduled", "PodReadyToStartContainers"})
 """Conditions that say something only while they do not hold; besides them, Ready is always kept."""
 
-Body = Mapping[str, Any]
-Reduced = dict[str, Any]
+
+def posted_by_us(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of managedFields holds what our POST set."""
+    ours = entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Update"
+    return ours and not entry.get("subresource")
 
 
-def reduce_pod(body: Body) -> Reduced:
+def reduce_child(body: Object) -> Object:
+    """Keep of a child what is read: managedFields are most of its size, and one bit of them is enough."""
+    metadata = body["metadata"]
+    posted = body.get(POSTED) or any(posted_by_us(entry) for entry in metadata.get("managedFields") or ())
+    kept = {name: value for name, value in metadata.items() if name != "managedFields"}
+    return body | {"metadata": kept, POSTED: posted}
+
+
+def reduce_service(body: Object) -> Object:
+    """Keep of a ModelService what is read."""
+    kept = {name: value for name, value in body["metadata"].items() if name not in {"managedFields", "annotations"}}
+    return body | {"metadata": kept}
+
+
+def reduce_autoscaler(body: Object) -> Object:
+    """Keep one that may be ours as any child, and of somebody else's only what it scales."""
+    if _may_be_ours(body["metadata"]):
+        return reduce_child(body)
+    kept = _identity(body) | {"ownerReferences": body["metadata"].get("ownerReferences") or []}
+    return {"metadata": kept, "spec": {"scaleTargetRef": (body.get("spec") or {}).get("scaleTargetRef") or {}}}
+
+
+def reduce_pod(body: Object) -> Object:
     """A Pod: who it is, whose, and why it is not ready. A healthy one takes fewer than 500 bytes as JSON."""
     status = body.get("status") or {}
     kept = {
@@ -35,10 +62,10 @@ def reduce_pod(body: Body) -> Reduced:
     return {"metadata": _metadata(body), "status": _present(kept)}
 
 
-def reduce_replica_set(body: Body) -> Reduced:
+def reduce_replica_set(body: Object) -> Object:
     """A ReplicaSet: of which revision it is, and why it cannot create pods. The counts are the Deployment's."""
     metadata = body.get("metadata") or {}
-    annotations = _texts(metadata.get("annotations") or {}, REVISION_ANNOTATION)
+    annotations = _texts(metadata.get("annotations") or {}, REVISION)
     conditions = (body.get("status") or {}).get("conditions") or ()
     refused = [_condition(entry) for entry in conditions if _holds(entry, "ReplicaFailure")]
     return {
@@ -47,7 +74,32 @@ def reduce_replica_set(body: Body) -> Reduced:
     }
 
 
-def _metadata(body: Body) -> Reduced:
+def autoscaler_concerns(body: Object) -> tuple[Key, ...]:
+    """Say whom an autoscaler concerns: the ModelService of its name, and the one whose Deployment it scales."""
+    metadata, target = body["metadata"], (body.get("spec") or {}).get("scaleTargetRef") or {}
+    own = (metadata.get("namespace", ""), metadata["name"])
+    if target.get("kind") != DEPLOYMENT.kind or target.get("name") in {None, own[1]}:
+        return (own,)
+    return own, (own[0], target["name"])
+
+
+def instance_concerns(body: Object) -> tuple[Key, ...]:
+    """Say whom a pod or ReplicaSet concerns: the ModelService that its label names."""
+    metadata = body["metadata"]
+    return ((metadata.get("namespace", ""), (metadata.get("labels") or {}).get(INSTANCE_LABEL, "")),)
+
+
+def _may_be_ours(metadata: Object) -> bool:
+    controlled = any(ref.get("kind") == MODEL_SERVICE.kind for ref in metadata.get("ownerReferences") or ())
+    labelled = (metadata.get("labels") or {}).get(MANAGED_BY_LABEL) == FIELD_MANAGER
+    return controlled or labelled or OWNER_ANNOTATION in (metadata.get("annotations") or {})
+
+
+def _identity(body: Object) -> Object:
+    return _texts(body["metadata"], *_IDENTITY)
+
+
+def _metadata(body: Object) -> Object:
     metadata = body.get("metadata") or {}
     owners = metadata.get("ownerReferences") or ()
     kept = {
@@ -59,7 +111,7 @@ def _metadata(body: Body) -> Reduced:
     return _texts(metadata, *_IDENTITY) | _present(kept)
 
 
-def _pod_conditions(conditions: Iterable[Body]) -> list[Reduced]:
+def _pod_conditions(conditions: Iterable[Mapping[str, Any]]) -> list[Object]:
     kept = [
         entry
         for entry in conditions
@@ -68,23 +120,23 @@ def _pod_conditions(conditions: Iterable[Body]) -> list[Reduced]:
     return sorted((_condition(entry) for entry in kept), key=lambda entry: str(entry.get("type")))
 
 
-def _holds(condition: Body, *types: str) -> bool:
+def _holds(condition: Mapping[str, Any], *types: str) -> bool:
     return condition.get("status") == "True" and (not types or condition.get("type") in types)
 
 
-def _condition(condition: Body) -> Reduced:
+def _condition(condition: Mapping[str, Any]) -> Object:
     """Times are left out: nobody reads them, and a heartbeat is no change."""
     return _texts(condition, "type", "status", "reason", "message")
 
 
-def _containers(statuses: Iterable[Body]) -> list[Reduced]:
+def _containers(statuses: Iterable[Mapping[str, Any]]) -> list[Object]:
     """Those that are not as they should be, or were not: a container that is ready and never ended says nothing."""
     kept = [_container(status) for status in statuses]
     telling = [entry for entry in kept if not entry["ready"] or "lastState" in entry]
     return sorted(telling, key=lambda entry: str(entry.get("name")))
 
 
-def _container(status: Body) -> Reduced:
+def _container(status: Mapping[str, Any]) -> Object:
     ended = _ended((status.get("lastState") or {}).get("terminated") or {})
     kept = {
         **_texts(status, "name"),
@@ -96,7 +148,7 @@ def _container(status: Body) -> Reduced:
     return _present(kept)
 
 
-def _state(state: Body) -> Reduced:
+def _state(state: Mapping[str, Any]) -> Object:
     if state.get("terminated") is not None:
         return {"terminated": _ended(state["terminated"])}
     if state.get("waiting") is not None:
@@ -104,7 +156,7 @@ def _state(state: Body) -> Reduced:
     return {"running": {}} if state.get("running") is not None else {}
 
 
-def _ended(terminated: Body) -> Reduced:
+def _ended(terminated: Mapping[str, Any]) -> Object:
     """How a container ended. Its last words count, so of those the end is kept."""
     kept = _texts(terminated, "reason", "finishedAt")
     last_words = terminated.get("message")
@@ -113,11 +165,11 @@ def _ended(terminated: Body) -> Reduced:
     )
 
 
-def _texts(source: Body, *names: str) -> Reduced:
+def _texts(source: Mapping[str, Any], *names: str) -> Object:
     """The fields of these names that say something, each cut to what a person would read."""
     return {name: str(source[name])[:LONGEST_TEXT] for name in names if source.get(name)}
 
 
-def _present(fields: Reduced) -> Reduced:
+def _present(fields: Object) -> Object:
     """Without what is empty; False and 0 are values."""
     return {name: value for name, value in fields.items() if value not in (None, "", {}, [])}

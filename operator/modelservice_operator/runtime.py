@@ -6,17 +6,35 @@ import logging
 import platform
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-from modelservice_operator.api.kinds import CHILD_KINDS, MODEL_SERVICE, OPTIONAL_CHILDREN, Kind
-from modelservice_operator.cluster import Cluster, reduce_child, reduce_service
+from modelservice_operator.api.kinds import (
+    AUTOSCALER,
+    CHILD_KINDS,
+    MODEL_SERVICE,
+    OPTIONAL_CHILDREN,
+    POD,
+    REPLICA_SET,
+    WITNESSES,
+    Kind,
+)
+from modelservice_operator.cluster import Cluster
 from modelservice_operator.connection import Connection, Credentials
 from modelservice_operator.errors import OperatorError, Terminal, Transient
-from modelservice_operator.informer import Informer, Informers, Key
+from modelservice_operator.informer import Informer, Informers, Key, Object, own_key
 from modelservice_operator.lease import Lease
 from modelservice_operator.reconciler import Reconciler
+from modelservice_operator.reductions import (
+    autoscaler_concerns,
+    instance_concerns,
+    reduce_autoscaler,
+    reduce_child,
+    reduce_pod,
+    reduce_replica_set,
+    reduce_service,
+)
 from modelservice_operator.resources.metadata import MANAGED_SELECTOR
 from modelservice_operator.settings import LEASE_NAME, Settings
 from modelservice_operator.workqueue import Priority, WorkQueue
@@ -26,6 +44,19 @@ logger = logging.getLogger(__name__)
 _TERMINAL_PAUSE = 30.0
 """Objects that do not belong to us send no event when they go: what only a person can heal is looked at slowly."""
 _GC_THRESHOLD = (50_000, 50, 100)
+_UNLABELLED = frozenset({MODEL_SERVICE, AUTOSCALER})
+"""Kinds of which those of others are read too: somebody else's autoscaler may scale our Deployment."""
+_REDUCTIONS: Mapping[Kind, Callable[[Object], Object]] = {
+    MODEL_SERVICE: reduce_service,
+    AUTOSCALER: reduce_autoscaler,
+    POD: reduce_pod,
+    REPLICA_SET: reduce_replica_set,
+}
+_CONCERNS: Mapping[Kind, Callable[[Object], tuple[Key, ...]]] = {
+    AUTOSCALER: autoscaler_concerns,
+    POD: instance_concerns,
+    REPLICA_SET: instance_concerns,
+}
 
 
 class Runtime:
@@ -38,7 +69,7 @@ class Runtime:
         self._queue: WorkQueue[Key] = WorkQueue()
         self._turn = asyncio.Lock()
         self._connection = Connection(load_credentials, settings)
-        self._informers = Informers({kind: self._make(kind) for kind in (MODEL_SERVICE, *CHILD_KINDS)})
+        self._informers = Informers({kind: self._make(kind) for kind in (MODEL_SERVICE, *CHILD_KINDS, *WITNESSES)})
         self._lease = None
         if settings.lease_namespace is not None:
             identity = f"{platform.node()}_{uuid4().hex[:8]}"
@@ -86,15 +117,15 @@ class Runtime:
         return [self._informer(kind, namespace) for namespace in self._settings.namespaces or ("",)]
 
     def _informer(self, kind: Kind, namespace: str) -> Informer:
-        ours = kind is MODEL_SERVICE
         return Informer(
             kind,
             self._connection,
             self._settings,
             namespace=namespace,
-            selector="" if ours else MANAGED_SELECTOR,
+            selector="" if kind in _UNLABELLED else MANAGED_SELECTOR,
             optional=kind in OPTIONAL_CHILDREN,
-            reduce=reduce_service if ours else reduce_child,
+            reduce=_REDUCTIONS.get(kind, reduce_child),
+            concerns=_CONCERNS.get(kind, own_key),
             turn=self._turn,
             changed=self._changed,
         )

@@ -1,6 +1,7 @@
 """Requests of the operator as the API server counted them, read as the audit log grows."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -41,9 +42,15 @@ class AuditLog:
         self._mark = f'"username":{json.dumps(user)}'.encode()
         self._position = path.stat().st_size
         self._requests: list[AuditedRequest] = []
+        self._ids: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._read())
+
+    def holds(self, audit_ids: Iterable[str]) -> bool:
+        """Whether all these requests are in the log: its lines come after the answers."""
+        self._read()
+        return self._ids.issuperset(audit_ids)
 
     def of(self, namespace: str, name: str, *, start: int = 0) -> list[AuditedRequest]:
         """Return the requests about the objects of one name, from the `start`-th request of the user on."""
@@ -60,9 +67,11 @@ class AuditLog:
         whole = text[: text.rfind(b"\n") + 1]
         self._position += len(whole)
         events = (json.loads(line) for line in whole.splitlines() if self._mark in line)
-        self._requests += [
+        new = [
             AuditedRequest.parse(event)
             for event in events
             if event["user"]["username"] == self._user and event["stage"] == "ResponseComplete"
         ]
+        self._requests += new
+        self._ids.update(request.audit_id for request in new)
         return self._requests

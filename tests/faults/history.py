@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,6 +48,7 @@ class History:
         self._kinds = kinds
         self._versions: dict[tuple[Kind, str, str], list[Version]] = defaultdict(list)
         self._changed = asyncio.Event()
+        self._changes: Counter[str] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -69,6 +70,10 @@ class History:
     def versions(self, kind: Kind, namespace: str, name: str) -> Sequence[Version]:
         """All versions under one name, oldest first: possibly of several objects, one after the other."""
         return self._versions.get((kind, namespace, name), ())
+
+    def changes(self, namespace: str) -> int:
+        """How many changes a namespace has seen: what is dear to compute is computed only when there is one more."""
+        return self._changes[namespace]
 
     def live(self, kind: Kind, namespace: str, name: str) -> Object | None:
         """The object as it is now, None when there is none."""
@@ -120,6 +125,7 @@ class History:
         metadata = body["metadata"]
         key = (kind, metadata["namespace"], metadata["name"])
         self._versions[key].append(Version(body, deleted=event == _DELETED, seen=time.monotonic()))
+        self._changes[key[1]] += 1
         # Everybody who waits looks again; whoever comes later waits for the next change.
         self._changed.set()
         self._changed = asyncio.Event()

@@ -26,6 +26,7 @@ RESYNC = 1
 """Seconds between two full looks of an operator in a sweep."""
 TWO_RESYNCS = 2 * 1.1 * RESYNC
 """Seconds in which an operator that jitters its resync by a tenth has looked at everything twice."""
+_SECONDS_TO_ACCOUNT = 20.0
 _BUGS = ("was never awaited", "exception was never retrieved", "Task was destroyed")
 
 
@@ -58,6 +59,19 @@ class Lane:
         """Wait until the operator's process is gone."""
         if self.operator.process is not None:
             await asyncio.to_thread(self.operator.process.wait, 20)
+
+    async def accounted(self) -> None:
+        """Wait until each write has its answer in the proxy and its line in the audit log.
+
+        The history tells of a write before either of them.
+        """
+
+        def is_complete() -> bool:
+            ids = (exchange.audit_id for exchange in self.proxy.exchanges if exchange.call.is_write)
+            return not self.proxy.is_busy and self.lab.audit.holds(found for found in ids if found is not None)
+
+        if not await eventually(is_complete, seconds=_SECONDS_TO_ACCOUNT, pause=0.01):
+            raise ClusterError("The audit log does not hold every write that was answered.")
 
     def silent_for(self, name: str, *, since: float) -> float:
         """Return the seconds, from `since` on, in which the operator has asked nothing about the objects of a name."""

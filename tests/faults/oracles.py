@@ -17,7 +17,7 @@ from tests.faults.audit import AuditedRequest
 from tests.faults.history import Version
 from tests.faults.masking import differences
 from tests.faults.rules import Exchange
-from tests.faults.state import Place, condition_of, controller_of, milestones
+from tests.faults.state import KINDS, Place, condition_of, controller_of, milestones
 
 STATUS = "update modelservices/status"
 _SHOWN = 12
@@ -130,6 +130,19 @@ def paired(requests: Iterable[AuditedRequest], exchanges: Iterable[Exchange]) ->
     return known, [
         f"O4: {request.call} {request.call.name} reached the API server past the proxy" for request in unknown
     ]
+
+
+def trail(writes: Sequence[Write], place: Place) -> list[str]:
+    """Tell a failure's story: every write and every change of the ModelService and its children, in their order."""
+    events = [(version.seen, _told(kind, version)) for kind in KINDS for version in place.versions(kind)]
+    events += [(write.exchange.received, f"{write} was answered {write.request.status}") for write in writes]
+    return [f"{seen:.3f} {text}" for seen, text in sorted(events)]
+
+
+def _told(kind: Kind, version: Version) -> str:
+    owner = controller_of(version.body)
+    word = "deleted" if version.deleted else "stands"
+    return f"{kind.kind} {version.uid[:8]} of {str(owner)[:8]} {word} at version {version.number}"
 
 
 def lawful(writes: Sequence[Write], place: Place) -> list[str]:

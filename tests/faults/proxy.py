@@ -11,8 +11,8 @@ import ssl
 import struct
 import tempfile
 from base64 import b64decode
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -45,11 +45,15 @@ class FaultProxy:
         self.exchanges: list[Exchange] = []
         self.url = ""
         self.authority = pki.Authority.create("fault-proxy-authority")
+        self._tls = self._server_tls()
         self._upstream = upstream
         self._upstream_tls = upstream_tls
         self._under_way: set[asyncio.Task[Fate]] = set()
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.ServerRunner | None = None
+        self._server = web.Server(self._handle, handler_cancellation=True, access_log=None)
+        self._site: web.TCPSite | None = None
+        self._streams: set[asyncio.Transport] = set()
 
     @classmethod
     def before(cls, kubeconfig: Path) -> Self:
@@ -57,6 +61,11 @@ class FaultProxy:
         cluster = json.loads(kubeconfig.read_text(encoding="utf-8"))["clusters"][0]["cluster"]
         authority = b64decode(cluster["certificate-authority-data"]).decode()
         return cls(cluster["server"], ssl.create_default_context(cadata=authority))
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an answer of the API server is still on its way."""
+        return bool(self._under_way)
 
     def kubeconfig(self, original: Path, path: Path) -> Path:
         """Write a kubeconfig with the same user, that leads here."""
@@ -70,14 +79,37 @@ class FaultProxy:
         self._session = aiohttp.ClientSession(
             connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
         )
-        self._runner = web.ServerRunner(
-            web.Server(self._handle, handler_cancellation=True, access_log=None), shutdown_timeout=1
-        )
+        self._runner = web.ServerRunner(self._server, shutdown_timeout=1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, 0, ssl_context=self._server_tls())
-        await site.start()
+        self._site = await self._listen(0)
         self.url = f"https://{HOST}:{self._runner.addresses[0][1]}"
         return self
+
+    async def _listen(self, port: int) -> web.TCPSite:
+        if self._runner is None:
+            raise RuntimeError("The proxy is used outside of its context.")
+        site = web.TCPSite(self._runner, HOST, port, ssl_context=self._tls)
+        await site.start()
+        return site
+
+    @asynccontextmanager
+    async def down(self) -> AsyncIterator[None]:
+        """Refuse connections for the length of a `with` block, and break those that are open: nobody is there."""
+        if self._site is None:
+            raise RuntimeError("The proxy is used outside of its context.")
+        await self._site.stop()
+        for connection in self._server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+        try:
+            yield
+        finally:
+            self._site = await self._listen(int(self.url.rpartition(":")[2]))
+
+    def break_streams(self) -> None:
+        """Break every watch that is open."""
+        for transport in self._streams:
+            transport.abort()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -162,10 +194,22 @@ class FaultProxy:
                     return _cut(request, fate)
                 response = web.StreamResponse(status=upstream.status, headers=dict(exchange.answer.headers))
                 await response.prepare(request)
-                await _pass(filtered(_chunks(upstream), filters), response)
+                with self._breakable(request):
+                    await _pass(filtered(_chunks(upstream), filters), response)
         except aiohttp.ClientError:
             return _cut(request, Cut.CLOSE)
         return response
+
+    @contextmanager
+    def _breakable(self, request: web.BaseRequest) -> Iterator[None]:
+        transport = request.transport
+        if transport is None:
+            return
+        self._streams.add(transport)
+        try:
+            yield
+        finally:
+            self._streams.discard(transport)
 
     def _forward(self, exchange: Exchange) -> "aiohttp.client._RequestContextManager":
         if self._session is None:

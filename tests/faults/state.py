@@ -73,6 +73,17 @@ class Place:
         }
         return found | {"ReplicaSets": self._revisions(words)}
 
+    async def becomes(self, wanted: dict[str, Any], *, seconds: float) -> bool:
+        """Wait until everything here is as wanted."""
+        seen = -1
+
+        def is_it() -> bool:
+            nonlocal seen
+            before, seen = seen, self.history.changes(self.namespace)
+            return before != seen and self.state() == wanted
+
+        return await self.history.holds_within(is_it, seconds=seconds)
+
     def _revisions(self, words: dict[str, str]) -> list[dict[str, Any]]:
         """Every revision of the Deployment that is kept, oldest first: a revision more is a rollout more."""
         deployment = self.child(DEPLOYMENT)

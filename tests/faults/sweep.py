@@ -9,8 +9,9 @@ from bench.errors import BenchError
 
 from tests.cluster import ClusterError
 from tests.faults.actions import Kill
+from tests.faults.audit import AuditedRequest
 from tests.faults.lab import RESYNC, TWO_RESYNCS, Lab, Lane
-from tests.faults.oracles import Tally, inside, lawful, no_more_writes, paired, same_end, silence
+from tests.faults.oracles import Tally, inside, lawful, no_more_writes, paired, same_end, silence, trail
 from tests.faults.recording import Point, Recording
 from tests.faults.rules import Moment, Rule
 from tests.faults.scenarios import PATIENCE, Scenario, Stage
@@ -122,23 +123,32 @@ class _Worker:
         outcome.attempts += 1
         lane, recording = self._lane, case.recording
         stage = lane.stage(case.scenario.number)
-        place, history = stage.place, stage.place.history
+        place = stage.place
         await case.scenario.prepare(stage)
-        await history.holds_within(lambda: place.state() == recording.prepared, seconds=PATIENCE)
+        await place.becomes(recording.prepared, seconds=PATIENCE)
         outcome.violations += [f"before the fault: {text}" for text in same_end(recording.prepared, place.state())]
+        await lane.accounted()
         start, version = len(lane.lab.audit), place.version
         if happened := await self._hit(case, stage):
             await lane.ended()
             await lane.start()
-        await history.holds_within(lambda: place.state() == recording.final, seconds=PATIENCE)
+        await place.becomes(recording.final, seconds=PATIENCE)
         outcome.violations += same_end(recording.final, place.state())
+        await lane.accounted()
         requests = lane.lab.audit.of(place.namespace, place.name, start=start)
-        tally = Tally.of(requests, place.reports(after=version))
-        outcome.violations += no_more_writes(recording.tally, tally, faults=int(happened))
-        writes, past_the_proxy = paired(requests, lane.proxy.exchanges)
-        outcome.violations += [*past_the_proxy, *lawful(writes, place)]
+        outcome.violations += self._judged(recording, stage, requests, version=version, faults=int(happened))
         self._converged.append(_Converged(outcome, stage, len(lane.lab.audit)))
         return happened
+
+    def _judged(
+        self, recording: Recording, stage: Stage, requests: list[AuditedRequest], *, version: int, faults: int
+    ) -> list[str]:
+        """O2 and O4; what is wrong comes with the writes that led to it."""
+        place = stage.place
+        tally = Tally.of(requests, place.reports(after=version))
+        writes, past_the_proxy = paired(requests, self._lane.proxy.exchanges)
+        wrong = [*no_more_writes(recording.tally, tally, faults=faults), *past_the_proxy, *lawful(writes, place)]
+        return wrong + [f"  {line}" for line in trail(writes, place)] if wrong else []
 
     async def _hit(self, case: Case, stage: Stage) -> bool:
         """Have the person act and the operator killed; whether it was."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,21 @@ def test_each_child_is_corrected(world: World) -> None:
         right = world.get(kind, "each")["spec"][field]
         world.kubectl("patch", kind, "each", "--type=merge", "-p", yaml.safe_dump({"spec": {field: wrong}}))
         world.wait_field(kind, "each", field, right)
+
+
+def was_replaced(world: World, kind: str, name: str, uid: str) -> bool:
+    found = world.get(kind, name)
+    return found is not None and found["metadata"]["uid"] != uid
+
+
+def test_a_child_that_somebody_deletes_is_made_again(world: World) -> None:
+    world.apply(a_model_service().named("robbed"))
+    world.wait_ready("robbed")
+    for kind in ("service", "deployment"):
+        lost = world.get(kind, "robbed")["metadata"]["uid"]
+        world.kubectl("delete", kind, "robbed")
+        world.wait(partial(was_replaced, world, kind, "robbed", lost), f"new {kind}", name="robbed")
+    world.wait_ready("robbed")
 
 
 def test_headless_and_back_makes_the_service_anew(world: World) -> None:

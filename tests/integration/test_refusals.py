@@ -25,7 +25,7 @@ iris = a_model_service()
     [
         (iris.having(imagee="x"), 'unknown field "spec.imagee"'),
         (iris.without("image"), "spec.image: Required value"),
-        (iris.having(image="has space"), "spec.image in body should match"),
+        (iris.having(image="has space"), "must be an image reference without spaces"),
         (iris.having(replicas=-1), "spec.replicas in body should be greater than or equal to 0"),
         (iris.having(replicas=10_001), "spec.replicas in body should be less than or equal to 10000"),
         (iris.having(replicas="two"), "spec.replicas in body must be of type integer"),
@@ -78,10 +78,10 @@ iris = a_model_service()
         (iris.named("Upper"), "a lowercase RFC 1123 subdomain"),
         (iris.having(model={"uri": "s3://bucket/model"}), "only file:///absolute/path is supported by this version"),
         (iris.having(model={"uri": "file:///app/../etc/passwd"}), "must not contain '..'"),
-        (iris.having(model={"path": "relative"}), "spec.model.path in body should match '^/'"),
+        (iris.having(model={"path": "relative"}), "must be an absolute path without control characters: begin with"),
         (iris.having(env=[{"name": "PORT", "value": "1"}]), "are reserved: choose another name"),
         (iris.having(env=[{"name": "LD_PRELOAD", "value": "x"}]), "are reserved: choose another name"),
-        (iris.having(env=[{"name": "1A", "value": "x"}]), "spec.env[0].name in body should match"),
+        (iris.having(env=[{"name": "1A", "value": "x"}]), "must be the name of a variable: letters, digits"),
         (iris.having(env=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]), "Duplicate value"),
         (
             iris.having(env=[{"name": "A", "value": "1", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}]),

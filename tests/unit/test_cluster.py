@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from modelservice_operator.cluster import Ownership, handed_over, ownership, reduce_child, reduce_service
+from modelservice_operator.cluster import Ownership, handed_over, ownership
 from modelservice_operator.observed import POSTED
+from modelservice_operator.reductions import reduce_child, reduce_service
 from modelservice_operator.resources.metadata import OWNER_ANNOTATION
 from tests.support.objects import a_model_service
 

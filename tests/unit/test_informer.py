@@ -117,3 +117,12 @@ def test_without_an_index_an_object_concerns_its_own_name(informer: Informer) ->
     informer.feed(an_object(version=1))
     assert [body["metadata"]["name"] for body in informer.concerning(KEY)] == ["iris"]
     assert list(informer.concerning(("ml", "wine"))) == []
+
+
+def test_what_went_is_known_until_it_is_there_again(informer: Informer) -> None:
+    assert not informer.went(KEY)
+    informer.feed(an_object(version=1))
+    informer.feed_deletion(an_object(version=2))
+    assert informer.went(KEY)
+    informer.feed(an_object(version=3))
+    assert not informer.went(KEY)

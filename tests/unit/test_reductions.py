@@ -1,11 +1,21 @@
+"""What the caches keep: only what is read, and reducing twice is reducing once."""
+
 import json
 from typing import Any
 
 import pytest
 
-from modelservice_operator.reductions import LONGEST_TEXT, reduce_pod, reduce_replica_set
+from modelservice_operator.reductions import (
+    LONGEST_TEXT,
+    autoscaler_concerns,
+    instance_concerns,
+    reduce_autoscaler,
+    reduce_pod,
+    reduce_replica_set,
+)
 from tests.support.pods import CREATED, HASH, a_pod, a_replica_set
 
+Body = dict[str, Any]
 PODS = {
     "healthy": a_pod(),
     "unschedulable": a_pod().unschedulable("0/1 nodes are available: 1 Insufficient cpu."),
@@ -93,3 +103,44 @@ def test_a_replica_set_tells_its_revision_and_why_it_creates_no_pods() -> None:
     ]
     assert reduce_replica_set(reduced) == reduced
     assert reduce_replica_set(body | {"spec": {"replicas": 9}}) == reduced
+
+
+def an_autoscaler(target: Body, **metadata: Any) -> Body:
+    return {
+        "metadata": {"name": "hand-made", "namespace": "ml", "uid": "u", "resourceVersion": "1"} | metadata,
+        "spec": {"scaleTargetRef": target, "maxReplicas": 9},
+        "status": {"currentReplicas": 3},
+    }
+
+
+DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "iris"}
+
+
+def test_of_somebody_else_s_autoscaler_only_what_it_scales_is_kept() -> None:
+    reduced = reduce_autoscaler(an_autoscaler(DEPLOYMENT))
+    assert reduced["spec"] == {"scaleTargetRef": DEPLOYMENT}
+    assert "status" not in reduced
+    assert reduce_autoscaler(reduced) == reduced
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"labels": {"app.kubernetes.io/managed-by": "modelservice-operator"}},
+        {"annotations": {"modelservice.dev/owner-uid": "u"}},
+        {"ownerReferences": [{"kind": "ModelService", "uid": "u"}]},
+    ],
+)
+def test_an_autoscaler_that_may_be_ours_is_kept_whole(metadata: Body) -> None:
+    assert reduce_autoscaler(an_autoscaler(DEPLOYMENT, **metadata))["spec"]["maxReplicas"] == 9
+
+
+def test_an_autoscaler_concerns_its_namesake_and_whose_deployment_it_scales() -> None:
+    assert autoscaler_concerns(an_autoscaler(DEPLOYMENT)) == (("ml", "hand-made"), ("ml", "iris"))
+    assert autoscaler_concerns(an_autoscaler(DEPLOYMENT, name="iris")) == (("ml", "iris"),)
+    assert autoscaler_concerns(an_autoscaler({"kind": "StatefulSet", "name": "iris"})) == (("ml", "hand-made"),)
+
+
+def test_a_pod_concerns_the_service_that_its_label_names() -> None:
+    assert instance_concerns(reduce_pod(a_pod().body())) == (("ml", "iris"),)
+    assert instance_concerns({"metadata": {"name": "x"}}) == (("", ""),)

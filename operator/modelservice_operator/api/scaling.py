@@ -6,29 +6,23 @@ from pydantic import ConfigDict, Field
 
 from modelservice_operator.api.schema import (
     ATOMIC,
-    FREE_FORM,
     INT32,
     ApiModel,
     Count,
     IntOrPercent,
+    IntOrPortion,
     PositiveCount,
     PositiveSeconds,
     Rule,
     Seconds,
     cel,
+    passed_through,
 )
 
 Percentage = Annotated[int, Field(ge=1, le=1000, json_schema_extra=INT32)]
+Metric = Annotated[dict[str, Any], Field(json_schema_extra=passed_through("MetricSpec"))]
+Behavior = Annotated[dict[str, Any], Field(json_schema_extra=passed_through("Behavior"))]
 _METRIC_TYPES = "['External', 'Object']"
-
-
-class Metric(ApiModel):
-    """A MetricSpec of autoscaling/v2: the type is checked here, the rest by the API server when the child is made."""
-
-    model_config = ConfigDict(extra="allow", json_schema_extra=FREE_FORM)
-    type: Literal["Resource", "ContainerResource", "Pods", "Object", "External"] = Field(
-        description="Kind of the metric."
-    )
 
 
 class Autoscaling(ApiModel):
@@ -56,11 +50,12 @@ class Autoscaling(ApiModel):
     managed_by: Literal["Operator", "External"] | None = Field(
         default=None,
         description="External: no autoscaler is made and the replicas are never written, for KEDA or an autoscaler of"
-        " your own that targets the Deployment. Defaults to Operator.",
+        " your own that targets the Deployment. Absent: Operator.",
+        examples=["External"],
     )
     min_replicas: Count | None = Field(
         default=None,
-        description="Least number of replicas. Defaults to spec.replicas. 0 needs an External or Object metric.",
+        description="Least number of replicas. Absent: spec.replicas. 0 needs an External or Object metric.",
         examples=[2],
     )
     max_replicas: PositiveCount | None = Field(default=None, description="Greatest number of replicas.", examples=[5])
@@ -68,38 +63,74 @@ class Autoscaling(ApiModel):
         default=None,
         alias="targetCPUUtilizationPercentage",
         description="Average CPU use of the model container that the autoscaler aims at, in percent of its CPU"
-        " request. Defaults to 80 when no other metric is given.",
+        " request. Absent: 80 when no other metric is given.",
         examples=[80],
     )
     target_memory_utilization_percentage: Percentage | None = Field(
         default=None,
-        description="Average memory use that the autoscaler aims at, in percent of the memory request.",
+        description="Average memory use of the model container that the autoscaler aims at, in percent of its memory"
+        " request.",
         examples=[70],
     )
     metrics: list[Metric] | None = Field(
-        default=None, max_length=16, description="More metrics, as in autoscaling/v2.", json_schema_extra=ATOMIC
+        default=None,
+        max_length=16,
+        description="More metrics, as in autoscaling/v2; the one that wants most replicas wins.",
+        examples=[
+            [
+                {
+                    "type": "Pods",
+                    "pods": {
+                        "metric": {"name": "requests_per_second"},
+                        "target": {"type": "AverageValue", "averageValue": "10"},
+                    },
+                }
+            ]
+        ],
+        json_schema_extra=ATOMIC,
     )
-    behavior: dict[str, Any] | None = Field(
-        default=None, max_length=8, description="Speed of scaling, as in autoscaling/v2.", json_schema_extra=FREE_FORM
+    behavior: Behavior | None = Field(
+        default=None,
+        description="Speed of scaling, as in autoscaling/v2.",
+        examples=[{"scaleDown": {"stabilizationWindowSeconds": 60}}],
     )
 
 
 class Rollout(ApiModel):
     """How replicas are replaced by those of a new revision."""
 
-    max_surge: IntOrPercent | None = Field(default=None, description="Replicas above the wanted count. Defaults to 1.")
-    max_unavailable: IntOrPercent | None = Field(
-        default=None, description="Replicas that may be missing meanwhile. Defaults to 0."
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            Rule(
+                "!has(self.maxSurge) || !(string(self.maxSurge) in ['0', '0%', '00%', '000%'])"
+                " || (has(self.maxUnavailable) && !(string(self.maxUnavailable) in ['0', '0%', '00%', '000%']))",
+                "maxSurge 0 needs a maxUnavailable above 0: else no replica could be replaced",
+            ),
+            Rule(
+                "!has(self.progressDeadlineSeconds) || !has(self.minReadySeconds)"
+                " || self.progressDeadlineSeconds > self.minReadySeconds",
+                "progressDeadlineSeconds must be greater than minReadySeconds: raise it, or remove it",
+            ),
+        )
+    )
+    max_surge: IntOrPercent | None = Field(
+        default=None, description="Replicas above the wanted count, as a number or share. Absent: 1.", examples=["25%"]
+    )
+    max_unavailable: IntOrPortion | None = Field(
+        default=None, description="Replicas that may be missing meanwhile. Absent: 0.", examples=[1]
     )
     min_ready_seconds: Seconds | None = Field(
-        default=None, description="How long a replica must be ready before it counts."
+        default=None, description="How long a replica must be ready before it counts. Absent: 0.", examples=[10]
     )
     progress_deadline_seconds: PositiveSeconds | None = Field(
         default=None,
-        description="When a rollout without progress counts as failed. Defaults to a little more than the time that a"
-        " server may take to start.",
+        description="When a rollout without progress counts as failed. Absent: five minutes more than a server may"
+        " take to start.",
+        examples=[3600],
     )
-    revision_history_limit: Count | None = Field(default=None, description="Old revisions to keep. Defaults to 3.")
+    revision_history_limit: Count | None = Field(
+        default=None, description="Old revisions to keep. Absent: 3.", examples=[3]
+    )
 
 
 class DisruptionBudget(ApiModel):
@@ -113,5 +144,9 @@ class DisruptionBudget(ApiModel):
             )
         )
     )
-    min_available: IntOrPercent | None = Field(default=None, description="Replicas that must stay.")
-    max_unavailable: IntOrPercent | None = Field(default=None, description="Replicas that may go.")
+    min_available: IntOrPortion | None = Field(
+        default=None, description="Replicas that must stay, as a number or share.", examples=["50%"]
+    )
+    max_unavailable: IntOrPortion | None = Field(
+        default=None, description="Replicas that may go, as a number or share.", examples=[1]
+    )

@@ -5,22 +5,15 @@ Defaults here are schema defaults: the API server stores them, so that they show
 """
 
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from modelservice_operator.api.exposure import (
-    Annotations,
-    Expose,
-    Labels,
-    Monitoring,
-    NetworkPolicyOptions,
-    Selector,
-    ServiceOptions,
-)
+from modelservice_operator.api.cross_field import SPEC_RULES
+from modelservice_operator.api.exposure import Expose, Monitoring, NetworkPolicyOptions, ServiceOptions
+from modelservice_operator.api.model import ModelSource
 from modelservice_operator.api.pods import (
+    Affinity,
     EnvVar,
-    FreeForm,
     LocalReference,
     Mount,
     Probes,
@@ -35,9 +28,14 @@ from modelservice_operator.api.schema import (
     AbsolutePath,
     ApiModel,
     Count,
+    ImageReference,
     ObjectName,
+    OwnAnnotations,
+    OwnLabels,
     Port,
+    Rule,
     Seconds,
+    Selector,
     cel,
     list_map,
 )
@@ -46,175 +44,197 @@ from modelservice_operator.errors import InvalidSpec
 MAX_NAME_LENGTH = 63
 
 
-class ModelSource(ApiModel):
-    """The model that the server loads."""
-
-    uri: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=2048,
-        description="Where the model is. file:///path names a file that is already inside the image.",
-        examples=["file:///app/model.joblib"],
-        json_schema_extra=cel(
-            (
-                "self.startsWith('file:///')",
-                "only file:///absolute/path is supported by this version: put the model into the image",
-            ),
-            ("!self.split('/').exists(part, part == '..')", "must not contain '..'"),
-        ),
-    )
-    name: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=253,
-        description="Name under which the server offers the model, given to it as MODEL_NAME. Defaults to the name of"
-        " the ModelService.",
-        examples=["diabetes"],
-    )
-    path: AbsolutePath = Field(
-        default="/mnt/models",
-        description="Where the server finds the model, given to it as MODEL_PATH. With a file:// URI, MODEL_PATH is"
-        " the path of the URI.",
-    )
-
-    @property
-    def mount_path(self) -> str:
-        """Value of MODEL_PATH."""
-        return urlsplit(self.uri).path if self.uri and self.uri.startswith("file://") else self.path
-
-
-_SCALED = "has(self.autoscaling) && has(self.autoscaling.maxReplicas)"
-_FLOOR = (
-    f"!({_SCALED})"
-    " || (has(self.autoscaling.minReplicas) ? self.autoscaling.minReplicas : self.replicas)"
-    " <= self.autoscaling.maxReplicas"
-)
-_REQUESTED = (
-    "!has(self.autoscaling) || !has(self.autoscaling.{target}) || !has(self.resources)"
-    " || (has(self.resources.requests) && '{kind}' in self.resources.requests)"
-    " || (has(self.resources.limits) && '{kind}' in self.resources.limits)"
-)
-
-
 class ModelServiceSpec(ApiModel):
     """What should run."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                {
-                    "rule": _FLOOR,
-                    "message": "the floor (autoscaling.minReplicas, else replicas) must not be greater than"
-                    " autoscaling.maxReplicas: raise maxReplicas or lower the floor",
-                    "fieldPath": ".autoscaling.maxReplicas",
-                },
-                {
-                    "rule": f"!({_SCALED}) || self.replicas >= 1"
-                    " || (has(self.autoscaling.minReplicas) && self.autoscaling.minReplicas == 0)",
-                    "message": "replicas must be at least 1 under autoscaling: set suspend to true to run none",
-                    "fieldPath": ".replicas",
-                },
-                {
-                    "rule": _REQUESTED.format(kind="cpu", target="targetCPUUtilizationPercentage"),
-                    "message": "a CPU target needs a CPU request or limit: set resources.requests.cpu",
-                    "fieldPath": ".resources",
-                },
-                {
-                    "rule": _REQUESTED.format(kind="memory", target="targetMemoryUtilizationPercentage"),
-                    "message": "a memory target needs a memory request or limit: set resources.requests.memory",
-                    "fieldPath": ".resources",
-                },
-            ]
-        }
-    )
-    image: str = Field(
-        min_length=1,
-        max_length=1024,
-        pattern=r"^\S+$",
+    model_config = ConfigDict(json_schema_extra=cel(*SPEC_RULES))
+    image: ImageReference = Field(
         description="Image of the model server. Its own ENTRYPOINT is kept unless command is set.",
         examples=["registry.example.com/iris-server:1.4"],
     )
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
-        default=None, description="When the image is pulled. Default: Kubernetes' own rule."
+        default=None,
+        description="When the image is pulled. Absent: always for the tag latest, else when the node lacks it.",
+        examples=["IfNotPresent"],
     )
     image_pull_secrets: list[LocalReference] | None = Field(
         default=None,
         max_length=8,
         description="Secrets with the logins of private registries.",
+        examples=[[{"name": "registry-login"}]],
         json_schema_extra=list_map("name"),
     )
     command: list[Annotated[str, Field(max_length=32_768)]] | None = Field(
-        default=None, max_length=64, description="Replaces the image's ENTRYPOINT."
+        default=None,
+        max_length=64,
+        description="Replaces the image's ENTRYPOINT; no shell is involved. $(VAR) is expanded by Kubernetes.",
+        examples=[["/app/serve"]],
+        json_schema_extra=ATOMIC,
     )
     args: list[Annotated[str, Field(max_length=32_768)]] | None = Field(
-        default=None, max_length=256, description="Replaces the image's CMD."
+        default=None,
+        max_length=256,
+        description="Replaces the image's CMD. $(VAR) is expanded by Kubernetes.",
+        examples=[["--workers", "2"]],
+        json_schema_extra=ATOMIC,
     )
-    working_dir: AbsolutePath | None = Field(default=None, description="Folder in which the server starts.")
+    working_dir: AbsolutePath | None = Field(
+        default=None, description="Folder in which the server starts. Absent: the image's own.", examples=["/app"]
+    )
     env: list[EnvVar] | None = Field(
         default=None,
         max_length=256,
         description="Environment variables of the model server.",
+        examples=[[{"name": "LOG_LEVEL", "value": "info"}]],
         json_schema_extra=list_map("name"),
     )
     container_port: Port = Field(
-        default=8080, description="Port that the server listens on, given to it as PORT.", examples=[8080]
+        default=8080,
+        description="Port that the server listens on, given to it as PORT. Below 1024 works for any user.",
+        examples=[5000],
     )
     model: ModelSource | None = Field(
-        default=None, description="The model. Absent: the image needs to be told nothing."
+        default=None,
+        description="The model that the server loads. Absent: the server is told nothing but MODEL_NAME and PORT.",
+        examples=[{"uri": "file:///app/model.joblib"}],
     )
     replicas: Count = Field(
         default=1,
         description="Number of replicas; with autoscaling, the number to start from and the floor.",
         examples=[2],
     )
-    autoscaling: Autoscaling | None = Field(default=None, description="Let the number of replicas follow the load.")
+    autoscaling: Autoscaling | None = Field(
+        default=None,
+        description="Let the number of replicas follow the load. Absent: it stays at replicas.",
+        examples=[{"maxReplicas": 5, "targetCPUUtilizationPercentage": 80}],
+    )
     suspend: bool = Field(
         default=False,
         description="Run no replica, keep everything else. Resuming starts from the count that is asked for.",
+        examples=[True],
     )
     resources: Resources | None = Field(
         default=None,
         description="CPU and memory of the model container. Absent: requests of 500m CPU and 512Mi memory.",
+        examples=[{"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}],
     )
-    probes: Probes | None = Field(default=None, description="Health checks of the model container.")
-    service: ServiceOptions | None = Field(default=None, description="The Service in front of the replicas.")
-    expose: Expose | None = Field(default=None, description="How the model is reached from outside of the cluster.")
-    rollout: Rollout | None = Field(default=None, description="How replicas are replaced by those of a new revision.")
-    disruption_budget: DisruptionBudget | None = Field(
-        default=None, description="How many replicas a node drain may take away at once."
-    )
-    network_policy: NetworkPolicyOptions | None = Field(default=None, description="Who may reach the model.")
-    mounts: list[Mount] | None = Field(
+    probes: Probes | None = Field(
         default=None,
-        max_length=32,
+        description="Health checks of the model container. Absent: its port must accept connections.",
+        examples=[{"readiness": {"httpGet": {"path": "/isAlive"}}}],
+    )
+    service: ServiceOptions | None = Field(
+        default=None,
+        description="The Service in front of the replicas. Absent: ClusterIP on port 80.",
+        examples=[{"type": "LoadBalancer", "port": 8000}],
+    )
+    expose: Expose | None = Field(
+        default=None,
+        description="How the model is reached from outside of the cluster.",
+        examples=[{"ingress": {"host": "iris.example.com", "className": "nginx"}}],
+    )
+    rollout: Rollout | None = Field(
+        default=None,
+        description="How replicas are replaced by those of a new revision. Absent: one more is started before one is"
+        " stopped.",
+        examples=[{"maxSurge": "25%"}],
+    )
+    disruption_budget: DisruptionBudget | None = Field(
+        default=None,
+        description="How many replicas a node drain may take away at once.",
+        examples=[{"minAvailable": "50%"}],
+    )
+    network_policy: NetworkPolicyOptions | None = Field(
+        default=None,
+        description="Who may reach the model. Absent: everybody who may reach pods of the namespace.",
+        examples=[{"enabled": True, "from": [{"podLabels": {"app": "gateway"}}]}],
+    )
+    mounts: (
+        Annotated[
+            list[Mount],
+            Field(
+                max_length=32,
+                json_schema_extra=list_map("name")
+                | cel(
+                    Rule(
+                        "self.all(one, self.exists_one(other, other.mountPath == one.mountPath))",
+                        "each mountPath must be used once: choose another path",
+                    )
+                ),
+            ),
+        ]
+        | None
+    ) = Field(
+        default=None,
         description="More volumes of the model container.",
-        json_schema_extra=list_map("name"),
+        examples=[[{"name": "labels", "mountPath": "/etc/labels", "configMap": {"name": "labels"}}]],
     )
     service_account_name: ObjectName | None = Field(
-        default=None, description="ServiceAccount of the pods; its token is mounted. Absent: no token."
+        default=None,
+        description="ServiceAccount of the pods; its token is mounted. Absent: no token.",
+        examples=["iris"],
     )
-    run_as_user: UserId | None = Field(default=None, description="User of the container. Defaults to 10001.")
-    run_as_group: UserId | None = Field(default=None, description="Group of the container. Defaults to runAsUser.")
-    fs_group: UserId | None = Field(default=None, description="Group of the volumes. Defaults to runAsGroup.")
-    pod_labels: Labels | None = Field(default=None, description="More labels of the pods.")
-    pod_annotations: Annotations | None = Field(default=None, description="Annotations of the pods.")
-    node_selector: Selector | None = Field(default=None, description="Labels that a node must have.")
+    run_as_user: UserId | None = Field(
+        default=None, description="User of the container, never root. Absent: 10001.", examples=[1000]
+    )
+    run_as_group: UserId | None = Field(
+        default=None, description="Group of the container. Absent: runAsUser.", examples=[1000]
+    )
+    fs_group: UserId | None = Field(
+        default=None, description="Group of the volumes. Absent: runAsGroup.", examples=[1000]
+    )
+    pod_labels: OwnLabels | None = Field(
+        default=None,
+        description="More labels of the pods. Labels of the ModelService are not copied.",
+        examples=[{"team": "flowers"}],
+    )
+    pod_annotations: OwnAnnotations | None = Field(
+        default=None,
+        description="Annotations of the pods. Annotations of the ModelService are not copied.",
+        examples=[{"example.com/note": "petals"}],
+    )
+    node_selector: Selector | None = Field(
+        default=None, description="Labels that a node must have.", examples=[{"disk": "ssd"}]
+    )
     tolerations: list[Toleration] | None = Field(
-        default=None, max_length=32, description="Taints of nodes that are tolerated.", json_schema_extra=ATOMIC
+        default=None,
+        max_length=32,
+        description="Taints of nodes that are tolerated.",
+        examples=[[{"key": "nvidia.com/gpu", "operator": "Exists"}]],
+        json_schema_extra=ATOMIC,
     )
-    affinity: FreeForm | None = Field(default=None, description="Affinity of the pods, as in core/v1.")
+    affinity: Affinity | None = Field(
+        default=None,
+        description="Which nodes the pods go to and which neighbours they have, as in core/v1, within the namespace.",
+        examples=[
+            {
+                "podAntiAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "kubernetes.io/hostname"}]
+                }
+            }
+        ],
+    )
     topology_spread_constraints: list[TopologySpread] | None = Field(
         default=None,
         max_length=8,
         description="How evenly the pods are spread over nodes or zones.",
+        examples=[
+            [{"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}]
+        ],
         json_schema_extra=list_map("topologyKey", "whenUnsatisfiable"),
     )
-    priority_class_name: ObjectName | None = Field(default=None, description="PriorityClass of the pods.")
-    runtime_class_name: ObjectName | None = Field(default=None, description="RuntimeClass of the pods.")
-    termination_grace_period_seconds: Seconds | None = Field(
-        default=None, description="Time that a server gets to end. Defaults to 30."
+    priority_class_name: ObjectName | None = Field(
+        default=None, description="PriorityClass of the pods.", examples=["serving"]
     )
-    monitoring: Monitoring | None = Field(default=None, description="How the model server is measured.")
+    runtime_class_name: ObjectName | None = Field(
+        default=None, description="RuntimeClass of the pods.", examples=["gvisor"]
+    )
+    termination_grace_period_seconds: Seconds | None = Field(
+        default=None, description="Time that a server gets to end. Absent: 30.", examples=[60]
+    )
+    monitoring: Monitoring | None = Field(
+        default=None, description="How the model server is measured.", examples=[{"podMonitor": {"enabled": True}}]
+    )
 
 
 class Metadata(ApiModel):

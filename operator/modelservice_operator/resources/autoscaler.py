@@ -34,8 +34,7 @@ def build_autoscaler(service: ModelService) -> Desired | None:
 
 def _metrics(options: Autoscaling) -> list[dict[str, Any]]:
     cpu, memory = options.target_cpu_utilization_percentage, options.target_memory_utilization_percentage
-    plain = [metric.model_dump(by_alias=True, exclude_none=True) for metric in options.metrics or ()]
-    raw = [with_quantities(metric, _METRIC_QUANTITIES) for metric in plain]
+    raw = [with_quantities(metric, _METRIC_QUANTITIES) for metric in options.metrics or ()]
     if cpu is None and memory is None and not raw:
         cpu = DEFAULT_CPU_TARGET
     targets = {"cpu": cpu, "memory": memory}

@@ -7,6 +7,7 @@ from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.settings import FIELD_MANAGER
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+INSTANCE_LABEL = "app.kubernetes.io/instance"
 MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={FIELD_MANAGER}"
 HASH_ANNOTATION = "modelservice.dev/desired-hash"
 OWNER_ANNOTATION = "modelservice.dev/owner-uid"
@@ -20,7 +21,7 @@ PORT_NAME = "http"
 
 def selector(service: ModelService) -> dict[str, str]:
     """Labels by which the pods are found. A Deployment's selector is immutable, so only the name goes in."""
-    return {"app.kubernetes.io/name": "modelservice", "app.kubernetes.io/instance": service.metadata.name}
+    return {"app.kubernetes.io/name": "modelservice", INSTANCE_LABEL: service.metadata.name}
 
 
 def labels(service: ModelService) -> dict[str, str]:

@@ -71,8 +71,9 @@ def _foreign(observed: Observed) -> Verdict:
     names = ", ".join(sorted(set(observed.foreign_autoscalers)))
     return Verdict(
         Reason.FOREIGN_AUTOSCALER,
-        f"HorizontalPodAutoscaler {names} of somebody else targets the Deployment, so two decide its replicas."
-        " Delete it, or set autoscaling.managedBy to External to leave the replicas to it.",
+        f"HorizontalPodAutoscaler {names} scales the Deployment too, and does not belong to this ModelService: two that"
+        " set one count undo each other's work. Delete it, or set autoscaling.managedBy to External to leave the"
+        " replicas to it.",
     )
 
 

@@ -126,7 +126,8 @@ def diagnose(observed: Observed, *, refusal: Finding | None = None) -> Finding |
         return worst
     total = sum(pod.phase not in _ENDED_PHASES for pod in pods)
     count = sum(finding.reason is worst.reason for finding in found)
-    return Finding(worst.reason, f"{count} of {total} {'pod' if total == 1 else 'pods'}: {worst.text}")
+    who = "the only pod" if total == 1 else f"{count} of {total} pods"
+    return Finding(worst.reason, f"{who}: {worst.text}")
 
 
 def examine(pod: Pod, observed: Observed) -> Finding | None:
@@ -159,7 +160,7 @@ def _unscheduled(message: str, observed: Observed) -> Finding:
         what = advice(why, _CLAIM_ADVICE, otherwise="Look at the PersistentVolumeClaims of the namespace.")
         return Finding(Reason.VOLUME_PENDING, f"{why} {what}")
     what = advice(why, _SCHEDULING_ADVICE, otherwise="Change what the pod asks for, or add nodes.")
-    return Finding(Reason.UNSCHEDULABLE, f"{why} {what}")
+    return Finding(Reason.UNSCHEDULABLE, f"no node can take it. {why} {what}")
 
 
 def _containers_are_fine(pod: Pod, observed: Observed) -> Finding:

@@ -6,8 +6,7 @@ Each difference would be a status write, and a name with a random part tells a p
 import re
 from collections.abc import Iterable
 
-from modelservice_operator.observed import Observed
-from modelservice_operator.reductions import POD_HASH_LABEL
+from modelservice_operator.observed import TEMPLATE_HASH, Observed
 
 LONGEST_QUOTE = 300
 """Characters of somebody else's text in a sentence of ours."""
@@ -91,4 +90,4 @@ def _of_a_revision(observed: Observed) -> re.Pattern[str]:
 
 def _hashes(observed: Observed) -> list[str]:
     labels = ((one["metadata"].get("labels") or {}) for one in (*observed.pods, *observed.replica_sets))
-    return sorted({label[POD_HASH_LABEL] for label in labels if label.get(POD_HASH_LABEL)})
+    return sorted({label[TEMPLATE_HASH] for label in labels if label.get(TEMPLATE_HASH)})

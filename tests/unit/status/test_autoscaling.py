@@ -126,8 +126,9 @@ def test_an_autoscaler_of_somebody_else_is_named_with_two_ways_out(service: AMod
         "False",
         "ForeignAutoscaler",
         (
-            "HorizontalPodAutoscaler hers, theirs of somebody else targets the Deployment, so two decide its replicas."
-            " Delete it, or set autoscaling.managedBy to External to leave the replicas to it."
+            "HorizontalPodAutoscaler hers, theirs scales the Deployment too, and does not belong to this ModelService:"
+            " two that set one count undo each other's work. Delete it, or set autoscaling.managedBy to External to"
+            " leave the replicas to it."
         ),
     )
 

@@ -60,7 +60,7 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         IRIS,
         "Unschedulable",
         (
-            "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint {gpu: }."
+            "no node can take it. 0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint {gpu: }."
             " Lower resources.requests, or add nodes with more room."
         ),
     ),
@@ -68,13 +68,16 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         a_pod().unschedulable("Scheduling is blocked due to non-empty scheduling gates", "SchedulingGated"),
         IRIS,
         "Unschedulable",
-        "Scheduling is blocked due to non-empty scheduling gates. Whoever set the scheduling gate has to remove it.",
+        (
+            "no node can take it. Scheduling is blocked due to non-empty scheduling gates."
+            " Whoever set the scheduling gate has to remove it."
+        ),
     ),
     "no word of the scheduler": (
         a_pod().unschedulable("", ""),
         IRIS,
         "Unschedulable",
-        "no reason given. Change what the pod asks for, or add nodes.",
+        "no node can take it. no reason given. Change what the pod asks for, or add nodes.",
     ),
     "an unbound claim": (
         a_pod().unschedulable("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"),
@@ -368,14 +371,14 @@ def test_the_gallery(pod: APod, service: AModelService, reason: str, message: st
 
 def test_the_loader_works() -> None:
     pod = a_pod().container("model-loader", init=True, state={"running": {}}).waiting("PodInitializing")
-    assert ready(pod) == ("Starting", "1 of 1 pod: the model is being loaded.")
+    assert ready(pod) == ("Starting", "The only pod: the model is being loaded.")
 
 
 @pytest.mark.parametrize("reason", sorted(LOADER_REASONS))
 def test_the_loader_s_own_reason_is_the_reason(reason: str) -> None:
     report = {"reason": reason, "message": "s3://models/iris/v3?X-Amz-Signature=canary: no", "uri": "s3://models"}
     message = "the model cannot be loaded: s3://models/iris/v3: no. Check model.uri and model.credentials."
-    assert ready(loader(report)) == (str(reason), f"1 of 1 pod: {message}")
+    assert ready(loader(report)) == (str(reason), f"The only pod: {message}")
 
 
 def test_a_loader_that_nests_too_deep_is_quoted() -> None:
@@ -385,7 +388,7 @@ def test_a_loader_that_nests_too_deep_is_quoted() -> None:
 def test_an_ended_init_container_is_no_trouble() -> None:
     done = {"terminated": {"exitCode": 0, "reason": "Completed"}}
     pod = a_pod().container("model-loader", init=True, state=done).waiting("PodInitializing")
-    assert ready(pod) == ("Starting", "1 of 1 pod: container model-loader is being started.")
+    assert ready(pod) == ("Starting", "The only pod: container model-loader is being started.")
 
 
 REFUSALS = {
@@ -505,7 +508,7 @@ def test_without_an_event_the_probe_s_question_is_told(probe: dict[str, Any], ta
 def test_an_event_says_what_the_probe_found(note: str, words: str | None) -> None:
     message = f"container model runs, but its readiness probe fails: {words or note + '.'} {OTHER_PORT}"
     found = ready(a_pod().running(started=True), probe_note=note)
-    assert found == ("ProbeFailing", f"1 of 1 pod: {message}")
+    assert found == ("ProbeFailing", f"The only pod: {message}")
 
 
 def test_an_event_says_what_the_startup_probe_found() -> None:
@@ -519,7 +522,7 @@ def test_who_is_killed_by_its_probe_does_not_crash() -> None:
     note = "Liveness probe failed: HTTP probe failed with statuscode: 500"
     killed = a_pod().running(started=False, exitCode=137, reason="Error")
     message = "container model is ended again and again by its probe: Liveness probe failed: HTTP probe failed with"
-    assert ready(killed, probe_note=note) == ("ProbeFailing", f"1 of 1 pod: {message} statuscode: 500. {OTHER_PORT}")
+    assert ready(killed, probe_note=note) == ("ProbeFailing", f"The only pod: {message} statuscode: 500. {OTHER_PORT}")
     assert "exit code 137, killed from outside (SIGKILL)" in ready(killed)[1]
 
 
@@ -527,7 +530,7 @@ def test_an_event_says_which_volume_is_missing() -> None:
     note = 'MountVolume.SetUp failed for volume "config" : configmap "nope" not found'
     pod = a_pod().waiting("ContainerCreating").having("PodReadyToStartContainers", "False")
     hint = "Create what the volume names (Secret, ConfigMap, claim): the pods go on by themselves."
-    assert ready(pod, probe_note=note) == ("VolumePending", f"1 of 1 pod: {note}. {hint}")
+    assert ready(pod, probe_note=note) == ("VolumePending", f"The only pod: {note}. {hint}")
     # An event of an earlier moment: the volumes are there.
     assert ready(a_pod().waiting("ContainerCreating"), probe_note=note)[0] == "Starting"
 
@@ -540,7 +543,7 @@ def test_an_evicted_pod_is_told_while_another_one_takes_its_place() -> None:
     assert silent == "A pod was ended from outside: no reason given. Another one takes its place."
     # It is no pod to count with.
     crash = a_pod().named("bbbbb").crashed()
-    assert ready(evicted, crash)[1].startswith("1 of 1 pod: container model ends")
+    assert ready(evicted, crash)[1].startswith("The only pod: container model ends")
 
 
 def test_pods_that_go_or_of_another_revision_do_not_speak() -> None:

@@ -1,0 +1,35 @@
+"""The operator is killed at every one of its calls, and what it leaves is what a run without faults leaves."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.lab import RESYNC, Lab
+from tests.faults.recording import Recording, record
+from tests.faults.scenarios import S1, S2, S5, S6, S9, S10
+from tests.faults.sweep import cases_of, sweep
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SCENARIOS = (S1, S2, S5, S6, S9, S10)
+LANES = 4
+"""On two cores: more of them start operators at the same time, which then wait for each other."""
+
+
+async def recorded(lab: Lab) -> list[Recording]:
+    """Every scenario, played once without faults."""
+    async with lab.lane("crash-reference", "--resync-seconds", str(RESYNC)) as lane:
+        return await asyncio.gather(*(record(lane, scenario) for scenario in SCENARIOS))
+
+
+async def test_every_call_at_every_moment(lab: Lab, figure: Callable[[str], None]) -> None:
+    recordings = await recorded(lab)
+    assert [text for recording in recordings for text in recording.violations] == []
+    cases, started = cases_of(recordings), time.monotonic()
+    outcomes = await sweep(lab, cases, lanes=LANES)
+    failed = [outcome for outcome in outcomes if outcome.violations]
+    figure(f"crash points {len(cases) - len(failed)}/{len(cases)} ({time.monotonic() - started:.0f} s)")
+    assert not failed, "\n".join(map(str, failed))
+    assert len(outcomes) == len(cases)
