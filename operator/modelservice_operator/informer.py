@@ -207,11 +207,12 @@ class Informer:
                 await asyncio.sleep(max(_pause(failures), _asked_for(error)))
 
     def _had_a_life(self, started: float) -> bool:
-        """Whether a watch was open for a while since `started`: what breaks then is another matter, not a repetition.
+        """Whether a watch since `started` told something, or was open for a while: its end is no repetition then.
 
         Pauses would otherwise grow while a server breaks the watches now and then, and the cache age with them.
         """
-        return self._opened >= started and time.monotonic() - self._opened > _SHORTEST_LIFE
+        lived = self.last_contact > self._opened or time.monotonic() - self._opened > _SHORTEST_LIFE
+        return self._opened >= started and lived
 
     async def _list(self) -> None:
         """Read everything, page by page."""
@@ -262,8 +263,8 @@ class Informer:
         async with self._connection.watch(self._path, params) as events:
             self._opened = time.monotonic()
             async for event in events:
-                self.last_contact = time.monotonic()
                 self._take(event["type"], event["object"])
+                self.last_contact = time.monotonic()
 
     def _take(self, kind: str, body: Object) -> None:
         match kind:
