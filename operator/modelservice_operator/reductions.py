@@ -43,9 +43,11 @@ def reduce_service(body: Object) -> Object:
 
 
 def reduce_autoscaler(body: Object) -> Object:
-    """Keep one that may be ours as any child, and of somebody else's only what it scales."""
+    """Keep one that may be ours as any child but its metrics, and of somebody else's only what it scales."""
     if _may_be_ours(body["metadata"]):
-        return reduce_child(body)
+        # The figures change with each look of its controller, every 15 s, and nobody here reads them.
+        status = {name: value for name, value in (body.get("status") or {}).items() if name != "currentMetrics"}
+        return reduce_child(body) | ({"status": status} if status else {})
     kept = _identity(body) | {"ownerReferences": body["metadata"].get("ownerReferences") or []}
     return {"metadata": kept, "spec": {"scaleTargetRef": (body.get("spec") or {}).get("scaleTargetRef") or {}}}
 

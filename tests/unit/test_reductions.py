@@ -135,6 +135,16 @@ def test_an_autoscaler_that_may_be_ours_is_kept_whole(metadata: Body) -> None:
     assert reduce_autoscaler(an_autoscaler(DEPLOYMENT, **metadata))["spec"]["maxReplicas"] == 9
 
 
+def test_the_figures_of_an_autoscaler_of_ours_are_no_change() -> None:
+    metadata = {"ownerReferences": [{"kind": "ModelService", "uid": "u"}]}
+    body = an_autoscaler(DEPLOYMENT, **metadata)
+    busy = body | {"status": body["status"] | {"currentMetrics": [{"type": "ContainerResource"}]}}
+    assert reduce_autoscaler(busy) == reduce_autoscaler(body)
+    assert reduce_autoscaler(reduce_autoscaler(busy)) == reduce_autoscaler(busy)
+    new = {name: value for name, value in body.items() if name != "status"}
+    assert "status" not in reduce_autoscaler(new)
+
+
 def test_an_autoscaler_concerns_its_namesake_and_whose_deployment_it_scales() -> None:
     assert autoscaler_concerns(an_autoscaler(DEPLOYMENT)) == (("ml", "hand-made"), ("ml", "iris"))
     assert autoscaler_concerns(an_autoscaler(DEPLOYMENT, name="iris")) == (("ml", "iris"),)
