@@ -29,6 +29,9 @@ class Rollout:
     observed: bool
     """Whether the Deployment controller has seen the spec that these numbers are compared with."""
     conditions: Mapping[str, Mapping[str, Any]]
+    uid: str = ""
+    revision: str = ""
+    """Number of the newest revision, as its controller counts them; empty before the first."""
 
     @classmethod
     def of(cls, deployment: Mapping[str, Any]) -> "Rollout":
@@ -42,6 +45,8 @@ class Rollout:
             available=status.get("availableReplicas", 0),
             observed=status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0),
             conditions={condition["type"]: condition for condition in status.get("conditions") or ()},
+            uid=deployment["metadata"].get("uid", ""),
+            revision=(deployment["metadata"].get("annotations") or {}).get(REVISION, ""),
         )
 
     @property
@@ -63,16 +68,60 @@ class Observed:
     failure: OperatorError | None = None
     """Why the children are not as they should be."""
     pods: tuple[Mapping[str, Any], ...] = ()
-    """Pods of the newest revision, reduced (see `reductions`); none are looked at once the rollout is complete."""
+    """Its pods of all revisions, as `reductions.reduce_pod` leaves them."""
+    replica_sets: tuple[Mapping[str, Any], ...] = ()
+    """Its ReplicaSets of all revisions, as `reductions.reduce_replica_set` leaves them."""
+    autoscaler: Mapping[str, Any] | None = None
+    """The HorizontalPodAutoscaler that is its child."""
     foreign_autoscalers: tuple[str, ...] = ()
-    """Names of HorizontalPodAutoscalers of others that scale the Deployment too."""
+    """Names of those of others that target its Deployment."""
+    probe_note: str | None = None
+    """What the newest Unhealthy or FailedMount Event of a pod that stays unready says."""
+
+    @property
+    def current_replica_set(self) -> Mapping[str, Any] | None:
+        """The ReplicaSet of the Deployment's newest revision; None while it is not there, or not seen.
+
+        An older one never stands in for it: its pods would tell of what was replaced.
+        """
+        if self.rollout is None or not self.rollout.revision:
+            return None
+        found = [one for one in self.replica_sets if _is_of(self.rollout, one["metadata"])]
+        # Two of one revision are two views of a moment in which the number moved: the younger one is right.
+        return max(found, key=_age, default=None)
+
+    @property
+    def current_pods(self) -> tuple[Mapping[str, Any], ...]:
+        """Pods of the newest revision that are there to stay, by name.
+
+        While no ReplicaSet is known at all, these are the pods that were chosen already (`of_newest_revision`).
+        """
+        revision = _hash(self.current_replica_set)
+        found = (pod for pod in self.pods if not self.replica_sets or (revision and _hash(pod) == revision))
+        staying = (pod for pod in found if not pod["metadata"].get("deletionTimestamp"))
+        return tuple(sorted(staying, key=lambda pod: str(pod["metadata"]["name"])))
+
+
+def _is_of(rollout: Rollout, metadata: Mapping[str, Any]) -> bool:
+    owners = {owner["uid"] for owner in metadata.get("ownerReferences") or ()}
+    revision = (metadata.get("annotations") or {}).get(REVISION)
+    return bool(revision == rollout.revision and (not rollout.uid or rollout.uid in owners))
+
+
+def _age(body: Mapping[str, Any]) -> tuple[str, str]:
+    metadata = body["metadata"]
+    return str(metadata.get("creationTimestamp", "")), str(metadata["name"])
+
+
+def _hash(body: Mapping[str, Any] | None) -> str | None:
+    return None if body is None else (body["metadata"].get("labels") or {}).get(TEMPLATE_HASH)
 
 
 def of_newest_revision(
     pods: Iterable[Mapping[str, Any]], replica_sets: Iterable[Mapping[str, Any]]
 ) -> tuple[Mapping[str, Any], ...]:
     """Pods whose ReplicaSet is the newest, but those that are being deleted; all pods while no ReplicaSet is known."""
-    newest = max(replica_sets, key=_revision, default=None)
+    newest = max(replica_sets, key=_number, default=None)
     wanted = None if newest is None else newest["metadata"].get("labels", {}).get(TEMPLATE_HASH)
     return tuple(
         pod
@@ -82,7 +131,7 @@ def of_newest_revision(
     )
 
 
-def _revision(replica_set: Mapping[str, Any]) -> int:
+def _number(replica_set: Mapping[str, Any]) -> int:
     number = replica_set["metadata"].get("annotations", {}).get(REVISION, "")
     return int(number) if number.isdecimal() else 0
 

@@ -14,8 +14,12 @@ from modelservice_operator.settings import FIELD_MANAGER
 Object = dict[str, Any]
 Key = tuple[str, str]
 
-_LONGEST_WORDS = 1024
-_IDENTITY = ("name", "namespace", "uid", "resourceVersion", "deletionTimestamp")
+LONGEST_TEXT = 1024
+"""Characters that are kept of a message; a termination message may have 4096 bytes (core/v1, Container)."""
+_IDENTITY = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
+_LABELS = (INSTANCE_LABEL, TEMPLATE_HASH)
+_POD_CONDITIONS = frozenset({"PodScheduled", "PodReadyToStartContainers"})
+"""Conditions that say something only while they do not hold; besides them, Ready is always kept."""
 
 
 def posted_by_us(entry: Mapping[str, Any]) -> bool:
@@ -39,29 +43,37 @@ def reduce_service(body: Object) -> Object:
 
 
 def reduce_autoscaler(body: Object) -> Object:
-    """Keep one that may be ours as any child, and of somebody else's only what it scales."""
+    """Keep one that may be ours as any child but its metrics, and of somebody else's only what it scales."""
     if _may_be_ours(body["metadata"]):
-        return reduce_child(body)
+        # The figures change with each look of its controller, every 15 s, and nobody here reads them.
+        status = {name: value for name, value in (body.get("status") or {}).items() if name != "currentMetrics"}
+        return reduce_child(body) | ({"status": status} if status else {})
     kept = _identity(body) | {"ownerReferences": body["metadata"].get("ownerReferences") or []}
     return {"metadata": kept, "spec": {"scaleTargetRef": (body.get("spec") or {}).get("scaleTargetRef") or {}}}
 
 
 def reduce_pod(body: Object) -> Object:
-    """Keep the revision of a pod, whether it is ready, and of one that is not what may say why."""
+    """A Pod: who it is, whose, and why it is not ready. A healthy one takes fewer than 500 bytes as JSON."""
     status = body.get("status") or {}
     kept = {
-        "phase": status.get("phase"),
-        "conditions": [_condition(entry) for entry in status.get("conditions") or () if entry.get("type") in _TELLING],
-        **{name: [_container(entry) for entry in status[name]] for name in _CONTAINERS if status.get(name)},
+        **_texts(status, "phase", "reason", "message"),
+        "conditions": _pod_conditions(status.get("conditions") or ()),
+        "initContainerStatuses": _containers(status.get("initContainerStatuses") or ()),
+        "containerStatuses": _containers(status.get("containerStatuses") or ()),
     }
-    return {"metadata": _identity(body) | {"labels": _labels(body)}, "status": kept}
+    return {"metadata": _metadata(body), "status": _present(kept)}
 
 
 def reduce_replica_set(body: Object) -> Object:
-    """Keep which revision it is."""
-    annotations = body["metadata"].get("annotations") or {}
-    kept = {"labels": _labels(body), "annotations": {REVISION: annotations.get(REVISION, "")}}
-    return {"metadata": _identity(body) | kept}
+    """A ReplicaSet: of which revision it is, and why it cannot create pods. The counts are the Deployment's."""
+    metadata = body.get("metadata") or {}
+    annotations = _texts(metadata.get("annotations") or {}, REVISION)
+    conditions = (body.get("status") or {}).get("conditions") or ()
+    refused = [_condition(entry) for entry in conditions if _holds(entry, "ReplicaFailure")]
+    return {
+        "metadata": _metadata(body) | _present({"annotations": annotations}),
+        "status": _present({"conditions": refused}),
+    }
 
 
 def autoscaler_concerns(body: Object) -> tuple[Key, ...]:
@@ -79,10 +91,6 @@ def instance_concerns(body: Object) -> tuple[Key, ...]:
     return ((metadata.get("namespace", ""), (metadata.get("labels") or {}).get(INSTANCE_LABEL, "")),)
 
 
-_TELLING = frozenset({"PodScheduled", "Ready"})
-_CONTAINERS = ("initContainerStatuses", "containerStatuses")
-
-
 def _may_be_ours(metadata: Object) -> bool:
     controlled = any(ref.get("kind") == MODEL_SERVICE.kind for ref in metadata.get("ownerReferences") or ())
     labelled = (metadata.get("labels") or {}).get(MANAGED_BY_LABEL) == FIELD_MANAGER
@@ -90,38 +98,80 @@ def _may_be_ours(metadata: Object) -> bool:
 
 
 def _identity(body: Object) -> Object:
-    return _picked(body["metadata"], _IDENTITY)
+    return _texts(body["metadata"], *_IDENTITY)
 
 
-def _labels(body: Object) -> Object:
-    return _picked(body["metadata"].get("labels") or {}, (INSTANCE_LABEL, TEMPLATE_HASH))
+def _metadata(body: Object) -> Object:
+    metadata = body.get("metadata") or {}
+    owners = metadata.get("ownerReferences") or ()
+    kept = {
+        "labels": _texts(metadata.get("labels") or {}, *_LABELS),
+        "ownerReferences": [
+            {"controller": True, "uid": owner.get("uid")} for owner in owners if owner.get("controller")
+        ],
+    }
+    return _texts(metadata, *_IDENTITY) | _present(kept)
 
 
-def _condition(entry: Object) -> Object:
-    # Of a condition that is met only that is of interest: when and why it is met changes nothing.
-    return _picked(
-        entry, ("type", "status") if entry.get("status") == "True" else ("type", "status", "reason", "message")
+def _pod_conditions(conditions: Iterable[Mapping[str, Any]]) -> list[Object]:
+    kept = [
+        entry
+        for entry in conditions
+        if entry.get("type") == "Ready" or (entry.get("type") in _POD_CONDITIONS and not _holds(entry))
+    ]
+    return sorted((_condition(entry) for entry in kept), key=lambda entry: str(entry.get("type")))
+
+
+def _holds(condition: Mapping[str, Any], *types: str) -> bool:
+    return condition.get("status") == "True" and (not types or condition.get("type") in types)
+
+
+def _condition(condition: Mapping[str, Any]) -> Object:
+    """Times are left out: nobody reads them, and a heartbeat is no change."""
+    return _texts(condition, "type", "status", "reason", "message")
+
+
+def _containers(statuses: Iterable[Mapping[str, Any]]) -> list[Object]:
+    """Those that are not as they should be, or were not: a container that is ready and never ended says nothing."""
+    kept = [_container(status) for status in statuses]
+    telling = [entry for entry in kept if not entry["ready"] or "lastState" in entry]
+    return sorted(telling, key=lambda entry: str(entry.get("name")))
+
+
+def _container(status: Mapping[str, Any]) -> Object:
+    ended = _ended((status.get("lastState") or {}).get("terminated") or {})
+    kept = {
+        **_texts(status, "name"),
+        "ready": bool(status.get("ready")),
+        "started": bool(status.get("started")),
+        "state": _state(status.get("state") or {}),
+        "lastState": _present({"terminated": ended}),
+    }
+    return _present(kept)
+
+
+def _state(state: Mapping[str, Any]) -> Object:
+    if state.get("terminated") is not None:
+        return {"terminated": _ended(state["terminated"])}
+    if state.get("waiting") is not None:
+        return {"waiting": _texts(state["waiting"], "reason", "message")}
+    return {"running": {}} if state.get("running") is not None else {}
+
+
+def _ended(terminated: Mapping[str, Any]) -> Object:
+    """How a container ended. Its last words count, so of those the end is kept."""
+    kept = _texts(terminated, "reason", "finishedAt")
+    last_words = terminated.get("message")
+    return kept | _present(
+        {"exitCode": terminated.get("exitCode"), "message": str(last_words)[-LONGEST_TEXT:] if last_words else None}
     )
 
 
-def _container(entry: Object) -> Object:
-    kept = _picked(entry, ("name", "ready", "started"))
-    for state in ("state", "lastState"):
-        if stopped := {name: _stop(entry[state][name]) for name in _STOPPED if (entry.get(state) or {}).get(name)}:
-            kept[state] = stopped
-    return kept
+def _texts(source: Mapping[str, Any], *names: str) -> Object:
+    """The fields of these names that say something, each cut to what a person would read."""
+    return {name: str(source[name])[:LONGEST_TEXT] for name in names if source.get(name)}
 
 
-_STOPPED = ("waiting", "terminated")
-
-
-def _stop(state: Object) -> Object:
-    kept = _picked(state, ("reason", "message", "exitCode"))
-    if len(kept.get("message") or "") > _LONGEST_WORDS:
-        # The last words are the last: what a program says at its end tells why it ended.
-        kept["message"] = "…" + kept["message"][1 - _LONGEST_WORDS :]
-    return kept
-
-
-def _picked(values: Mapping[str, Any], names: Iterable[str]) -> Object:
-    return {name: values[name] for name in names if values.get(name) is not None}
+def _present(fields: Object) -> Object:
+    """Without what is empty; False and 0 are values."""
+    return {name: value for name, value in fields.items() if value not in (None, "", {}, [])}

@@ -1,5 +1,6 @@
 """Judgement: pure functions from what was observed to the status that a person reads. No I/O; the time comes in."""
 
+from modelservice_operator.status.autoscaling import next_look
 from modelservice_operator.status.judge import is_merely_unseen, judge, judge_invalid
 
-__all__ = ["is_merely_unseen", "judge", "judge_invalid"]
+__all__ = ["is_merely_unseen", "judge", "judge_invalid", "next_look"]

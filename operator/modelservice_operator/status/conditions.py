@@ -13,14 +13,17 @@ LONGEST_MESSAGE = 1024
 """A message is read in a terminal; the schema would allow more."""
 
 
-def condition(kind: ConditionType, *, status: bool, verdict: Verdict, generation: int) -> Condition:
-    """One condition, still without its transition time."""
+_STATUSES = {True: "True", False: "False", None: "Unknown"}
+
+
+def condition(kind: ConditionType, *, status: bool | None, verdict: Verdict, generation: int) -> Condition:
+    """One condition, still without its transition time. `status` None: that cannot be known yet."""
     message = verdict.message
     if len(message) > LONGEST_MESSAGE:
         message = message[: LONGEST_MESSAGE - 1] + "…"
     return {
         "type": str(kind),
-        "status": "True" if status else "False",
+        "status": _STATUSES[status],
         "observedGeneration": generation,
         "reason": str(verdict.reason),
         "message": message,

@@ -7,9 +7,12 @@ from typing import Any
 from modelservice_operator.errors import InvalidSpec
 from modelservice_operator.observed import Observed, Rollout
 from modelservice_operator.resources.metadata import selector
+from modelservice_operator.resources.scaling import Scaling, scaling
 from modelservice_operator.resources.service import cluster_url, exposed_url, http_url
+from modelservice_operator.status.autoscaling import ability, numbers
 from modelservice_operator.status.conditions import Condition, condition, merge
-from modelservice_operator.status.policies import READY, first_violation, verdict_on
+from modelservice_operator.status.last_failure import last_failure
+from modelservice_operator.status.policies import READY, STALLED, first_violation, verdict_on
 from modelservice_operator.status.reasons import ConditionType, Reason
 from modelservice_operator.status.verdict import Verdict
 
@@ -19,13 +22,16 @@ Status = dict[str, Any]
 def judge(observed: Observed, *, previous: Mapping[str, Any], now: datetime) -> Status:
     """The status of a ModelService. `previous` gives the transition times that stay; `now` is aware, UTC."""
     service = observed.service
-    current = _conditions(observed)
+    current = _conditions(observed, now)
+    ready = current[0]["status"] == "True"
     return {
         "observedGeneration": service.metadata.generation,
         "url": _url(observed),
         "address": {"url": cluster_url(service)},
         "selector": ",".join(f"{name}={value}" for name, value in selector(service).items()),
         **_numbers(observed.rollout),
+        **_present("autoscaling", numbers(observed)),
+        **_present("lastFailure", last_failure(observed, previous=previous, ready=ready)),
         "resources": [{"kind": kind.kind, "name": service.metadata.name} for kind in observed.wanted],
         "conditions": merge(previous=previous.get("conditions") or (), current=current, now=now),
     }
@@ -57,42 +63,35 @@ def _ready(status: Mapping[str, Any], field: str = "status") -> str | None:
     return next((entry.get(field) for entry in conditions if entry["type"] == ConditionType.READY), None)
 
 
-def _conditions(observed: Observed) -> list[Condition]:
-    generation = observed.service.metadata.generation
+def _conditions(observed: Observed, now: datetime) -> list[Condition]:
+    """Ready first."""
     violation = first_violation(READY, observed)
+    stalled = first_violation(STALLED, observed)
     verdict = violation or _success(observed)
-    ready = violation is None
-    stuck = violation is not None and violation.reason is Reason.PROGRESS_DEADLINE_EXCEEDED
-    found = [
-        (ConditionType.READY, ready, verdict),
+    stuck = stalled if stalled is not None and stalled.reason is Reason.PROGRESS_DEADLINE_EXCEEDED else None
+    found: list[tuple[ConditionType, bool | None, Verdict]] = [
+        (ConditionType.READY, violation is None, verdict),
         (ConditionType.AVAILABLE, *_availability(observed.rollout)),
         # The Deployment's own convention: True when done as well, False only when it gave up.
-        (ConditionType.PROGRESSING, not stuck, verdict),
+        (ConditionType.PROGRESSING, stuck is None, stuck or verdict),
     ]
-    if (rivals := _rivals(observed)) is not None:
-        found.append((ConditionType.AUTOSCALER_READY, False, rivals))
-    if violation is not None:
-        found.append((ConditionType.STALLED if violation.stalled else ConditionType.RECONCILING, True, violation))
+    if (able := ability(observed, now)) is not None:
+        found.append((ConditionType.AUTOSCALER_READY, *able))
+    if stalled is not None and stalled.stalled:
+        found.append((ConditionType.STALLED, True, stalled))
+    elif violation is not None:
+        found.append((ConditionType.RECONCILING, True, violation))
+    generation = observed.service.metadata.generation
     return [condition(kind, status=status, verdict=why, generation=generation) for kind, status, why in found]
-
-
-def _rivals(observed: Observed) -> Verdict | None:
-    """Say who else scales the Deployment, where nobody else was asked to. It never keeps anything from being ready."""
-    autoscaling, names = observed.service.spec.autoscaling, observed.foreign_autoscalers
-    if not names or (autoscaling is not None and autoscaling.managed_by == "External"):
-        return None
-    who = "HorizontalPodAutoscaler " + ", ".join(names)
-    return Verdict(
-        Reason.FOREIGN_AUTOSCALER,
-        f"{who} scales the Deployment too, and does not belong to this ModelService: two that set one count undo each"
-        " other's work. Delete it, or leave the count to it with spec.autoscaling.managedBy: External.",
-    )
 
 
 def _success(observed: Observed) -> Verdict:
     desired = observed.rollout.desired if observed.rollout else 0
     if desired == 0:
-        return Verdict(Reason.SCALED_TO_ZERO, "As asked for, no replica runs: nothing serves until replicas is raised.")
+        by_hand = scaling(observed.service) in {Scaling.AUTOSCALED, Scaling.EXTERNAL}
+        text = "Its Deployment was scaled to 0" if by_hand else "As asked for"
+        wake = "it is scaled up" if by_hand else "replicas is raised or suspend is removed"
+        return Verdict(Reason.SCALED_TO_ZERO, f"{text}, no replica runs: nothing serves until {wake}.")
     text = "The only replica is available." if desired == 1 else f"All {desired} replicas are available."
     return Verdict(Reason.ROLLOUT_COMPLETE, text)
 
@@ -114,6 +113,11 @@ def _numbers(rollout: Rollout | None) -> dict[str, int]:
         "updatedReplicas": rollout.updated,
         "desiredReplicas": rollout.desired,
     }
+
+
+def _present(name: str, value: dict[str, Any] | None) -> dict[str, Any]:
+    """A field, or no field."""
+    return {} if value is None else {name: value}
 
 
 def _url(observed: Observed) -> str:

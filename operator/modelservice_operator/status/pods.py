@@ -1,124 +1,99 @@
-"""Why pods are not ready, in the words of the pods: what keeps most from running comes first.
+"""Reduced Pods, typed: what each container does, and how it ended before."""
 
-Messages carry no names of pods, times or back-offs: they would change, and each change would be a status write.
-"""
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
-
-from modelservice_operator.status.reasons import Reason
-from modelservice_operator.status.verdict import Verdict
-
-Pod = Mapping[str, Any]
-Container = Mapping[str, Any]
-Cause = Callable[[Pod], str | None]
-
-_PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
-_CONFIG = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
-_OOM = "OOMKilled"
-_CRASH = "CrashLoopBackOff"
-# "Back-off pulling image" and "Back-off 20s restarting failed container=model pod=iris-5d8f_ml(3f2c…)" say nothing new.
-_BACK_OFF = re.compile(r"^[Bb]ack-off ")
+Body = Mapping[str, Any]
 
 
-def pods_verdict(pods: Sequence[Pod]) -> Verdict | None:
-    """Say what keeps pods from being ready, None when nothing is known; of several causes the first in the ranking."""
-    waiting = [pod for pod in pods if not _is_ready(pod)]
-    for reason, cause in _RANKING:
-        words = sorted(filter(None, map(cause, waiting)))
-        if words:
-            return Verdict(reason, f"{_count(len(words), len(pods))}: {words[0]}")
-    return None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a container ended (core/v1, ContainerStateTerminated)."""
+
+    reason: str
+    exit_code: int
+    message: str
+    time: str
+    """As the API server writes times; empty when it is not known."""
+
+    @classmethod
+    def of(cls, body: Body) -> Self:
+        """Read `terminated`."""
+        return cls(
+            reason=body.get("reason") or "",
+            exit_code=body.get("exitCode") or 0,
+            message=body.get("message") or "",
+            time=body.get("finishedAt") or "",
+        )
 
 
-def _unschedulable(pod: Pod) -> str | None:
-    scheduled = _condition(pod, "PodScheduled")
-    if scheduled.get("status") != "False" or scheduled.get("reason") != "Unschedulable":
-        return None
-    return f"no node can take it. {scheduled.get('message', '')}".rstrip()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """One container of a pod; init containers come first."""
+
+    name: str
+    init: bool
+    ready: bool
+    started: bool
+    running: bool
+    waiting: str
+    """Why it waits, in one word; empty when it does not."""
+    message: str
+    """The same in a sentence."""
+    ended: Ending | None
+    """How it ended, now or before it was started the last time."""
+
+    @classmethod
+    def of(cls, body: Body, *, init: bool) -> Self:
+        """Read a container status."""
+        state = body.get("state") or {}
+        waiting = state.get("waiting") or {}
+        ended = state.get("terminated") or (body.get("lastState") or {}).get("terminated")
+        return cls(
+            name=body.get("name") or "",
+            init=init,
+            ready=bool(body.get("ready")),
+            started=bool(body.get("started")),
+            running="running" in state,
+            waiting=waiting.get("reason") or "",
+            message=waiting.get("message") or "",
+            ended=Ending.of(ended) if ended else None,
+        )
 
 
-def _image_pull(pod: Pod) -> str | None:
-    for container in _containers(pod):
-        waiting = _state(container, "waiting")
-        if waiting.get("reason") in _PULL:
-            return f"the image of container {container['name']} cannot be pulled{_because(waiting)}"
-    return None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """One pod."""
 
+    name: str
+    phase: str
+    reason: str
+    message: str
+    conditions: Mapping[str, Body]
+    containers: tuple[Container, ...]
+    """Those that are not ready, or ended before."""
 
-def _container_config(pod: Pod) -> str | None:
-    for container in _containers(pod):
-        waiting = _state(container, "waiting")
-        if waiting.get("reason") in _CONFIG:
-            return f"container {container['name']} cannot be started{_because(waiting)}"
-    return None
+    @classmethod
+    def of(cls, body: Body) -> Self:
+        """Read a reduced Pod."""
+        status = body.get("status") or {}
+        inits = (Container.of(entry, init=True) for entry in status.get("initContainerStatuses") or ())
+        others = (Container.of(entry, init=False) for entry in status.get("containerStatuses") or ())
+        return cls(
+            name=body["metadata"]["name"],
+            phase=status.get("phase") or "",
+            reason=status.get("reason") or "",
+            message=status.get("message") or "",
+            conditions={entry.get("type", ""): entry for entry in status.get("conditions") or ()},
+            containers=(*inits, *others),
+        )
 
+    @property
+    def ready(self) -> bool:
+        """Whether it serves."""
+        return self.condition("Ready").get("status") == "True"
 
-def _oom_killed(pod: Pod) -> str | None:
-    for container in _containers(pod):
-        if any(ended.get("reason") == _OOM for ended in _ends(container)):
-            return (
-                f"container {container['name']} was killed because it used more memory than its limit. Raise"
-                " spec.resources.limits.memory."
-            )
-    return None
-
-
-def _crash_loop(pod: Pod) -> str | None:
-    for container in _containers(pod):
-        ended = next((ended for ended in _ends(container) if ended.get("exitCode")), None)
-        if ended is not None:
-            return f"container {container['name']} exited with code {ended['exitCode']}{_last_words(ended)}"
-        if _state(container, "waiting").get("reason") == _CRASH:
-            return f"container {container['name']} ends again and again."
-    return None
-
-
-_RANKING: tuple[tuple[Reason, Cause], ...] = (
-    (Reason.UNSCHEDULABLE, _unschedulable),
-    (Reason.IMAGE_PULL, _image_pull),
-    (Reason.CONTAINER_CONFIG, _container_config),
-    (Reason.OOM_KILLED, _oom_killed),
-    (Reason.CRASH_LOOP, _crash_loop),
-)
-
-
-def _count(some: int, total: int) -> str:
-    return "The only pod" if total == 1 else f"{some} of {total} pods"
-
-
-def _is_ready(pod: Pod) -> bool:
-    return _condition(pod, "Ready").get("status") == "True"
-
-
-def _condition(pod: Pod, kind: str) -> Mapping[str, Any]:
-    conditions = pod["status"].get("conditions") or ()
-    return next((entry for entry in conditions if entry.get("type") == kind), {})
-
-
-def _containers(pod: Pod) -> Iterator[Container]:
-    for name in ("initContainerStatuses", "containerStatuses"):
-        yield from pod["status"].get(name) or ()
-
-
-def _state(container: Container, kind: str) -> Mapping[str, Any]:
-    state: Mapping[str, Any] = container.get("state", {}).get(kind, {})
-    return state
-
-
-def _ends(container: Container) -> Iterator[Mapping[str, Any]]:
-    """How it ended, now and the time before."""
-    for state in ("state", "lastState"):
-        if ended := container.get(state, {}).get("terminated"):
-            yield ended
-
-
-def _because(waiting: Mapping[str, Any]) -> str:
-    message = str(waiting.get("message") or "").strip()
-    return "." if not message or _BACK_OFF.match(message) else f": {message}"
-
-
-def _last_words(ended: Mapping[str, Any]) -> str:
-    words = str(ended.get("message") or "").strip()
-    return f". Its last words: {words}" if words else " and said nothing on its way out. Look at its logs."
+    def condition(self, kind: str) -> Body:
+        """A condition; empty when it is not there, as those are that hold."""
+        return self.conditions.get(kind) or {}

@@ -12,7 +12,9 @@ from modelservice_operator.errors import (
     Rejected,
 )
 from modelservice_operator.observed import Observed, Rollout
-from modelservice_operator.status.pods import pods_verdict
+from modelservice_operator.status.autoscaling import is_refused_zero
+from modelservice_operator.status.denials import denial, pods_refused
+from modelservice_operator.status.diagnosis import diagnose
 from modelservice_operator.status.reasons import Reason
 from modelservice_operator.status.verdict import Verdict
 
@@ -38,12 +40,16 @@ def first_violation(policies: Iterable[Policy], observed: Observed) -> Verdict |
 
 def children_failed(observed: Observed) -> Verdict | None:
     """A child could not be brought to what it should be."""
-    return None if observed.failure is None else verdict_on(observed.failure)
+    if observed.failure is None or is_refused_zero(observed):
+        return None  # an autoscaler that cannot be is told by AutoscalerReady, and is no reason not to be ready
+    return verdict_on(observed.failure)
 
 
 def verdict_on(failure: OperatorError) -> Verdict:
     """How an error of the tree reads in status."""
     reason = next((reason for kind, reason in _REASONS.items() if isinstance(failure, kind)), Reason.RETRYING)
+    if isinstance(failure, Forbidden | Rejected):
+        reason = denial(str(failure)) or reason
     return Verdict(reason, str(failure), stalled=reason in _STALLED)
 
 
@@ -63,22 +69,18 @@ def deadline_exceeded(observed: Observed) -> Verdict | None:
         return None
     return Verdict(
         Reason.PROGRESS_DEADLINE_EXCEEDED,
-        f"The rollout made no progress within its deadline: {_counts(rollout)}. {_cause(observed)}",
+        f"The rollout made no progress within its deadline: {_counts(rollout)}. Ready says what is in the way.",
         stalled=True,
     )
 
 
-def pods_refused(observed: Observed) -> Verdict | None:
-    """The ReplicaSet cannot create its pods."""
-    failure = observed.rollout and observed.rollout.conditions.get("ReplicaFailure")
-    if not failure or failure.get("status") != "True":
+def pods_in_trouble(observed: Observed) -> Verdict | None:
+    """Something keeps pods of the current revision from being made, started or ready."""
+    rollout = observed.rollout
+    if rollout is None or rollout.complete:
         return None
-    return Verdict(Reason.REPLICA_FAILURE, f"Pods cannot be created: {failure.get('message', 'no reason given')}")
-
-
-def pods_failing(observed: Observed) -> Verdict | None:
-    """Pods of the newest revision say what keeps them from being ready."""
-    return pods_verdict(observed.pods)
+    found = diagnose(observed, refusal=pods_refused(observed))
+    return None if found is None else Verdict(found.reason, found.text[0].upper() + found.text[1:])
 
 
 def rollout_in_progress(observed: Observed) -> Verdict | None:
@@ -93,11 +95,6 @@ def _reason(rollout: Rollout, kind: str) -> str | None:
     return rollout.conditions.get(kind, {}).get("reason")
 
 
-def _cause(observed: Observed) -> str:
-    cause = pods_verdict(observed.pods)
-    return "Look at the pods' events and logs." if cause is None else f"{cause.reason}: {cause.message}"
-
-
 def _counts(rollout: Rollout) -> str:
     text = f"{min(rollout.available, rollout.updated)} of {rollout.desired} replicas of this revision are available"
     old = rollout.replicas - rollout.updated
@@ -107,9 +104,10 @@ def _counts(rollout: Rollout) -> str:
 READY: tuple[Policy, ...] = (
     children_failed,
     deployment_pending,
+    pods_in_trouble,
     deadline_exceeded,
-    pods_refused,
-    pods_failing,
     rollout_in_progress,
 )
 """Everything that keeps a ModelService from being ready, most telling first."""
+STALLED: tuple[Policy, ...] = (children_failed, deployment_pending, deadline_exceeded)
+"""What no retry heals, as far as no newer trouble is about to change it; only verdicts that say so count."""

@@ -1,4 +1,4 @@
-"""What judgement is made of."""
+"""What a judgement says: one word for programs, a sentence for people."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from modelservice_operator.status.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a policy found: one word for programs, a sentence for people."""
+    """Why a condition has its status."""
 
     reason: Reason
     message: str

@@ -96,7 +96,7 @@ def test_a_deployment_is_read_as_its_controller_reports_it() -> None:
             "conditions": [condition],
         },
     }
-    counts = {"desired": 3, "replicas": 3, "updated": 2, "ready": 1, "available": 1}
+    counts: dict[str, Any] = {"desired": 3, "replicas": 3, "updated": 2, "ready": 1, "available": 1}
     assert Rollout.of(body) == Rollout(**counts, observed=True, conditions={"Progressing": condition})
     assert not Rollout.of({"metadata": {"generation": 1}, "spec": {}}).observed
 
@@ -117,13 +117,6 @@ def test_a_rollout_that_gave_up_is_stalled() -> None:
     assert found["Stalled"] == ("True", "ProgressDeadlineExceeded")
     assert found["Progressing"][0] == "False"
     assert "Reconciling" not in found
-
-
-def test_refused_pods_are_told_in_the_server_s_words() -> None:
-    refused = {"ReplicaFailure": {"status": "True", "message": "exceeded quota: compute"}}
-    found = status(a_rollout(available=0, replicas=0, updated=0, conditions=refused))
-    assert conditions(found)["Ready"] == ("False", "ReplicaFailure")
-    assert message(found) == "Pods cannot be created: exceeded quota: compute"
 
 
 def test_no_replicas_wanted_is_as_asked_for_but_serves_nothing() -> None:
@@ -248,25 +241,3 @@ UNSEEN = status(a_rollout(observed=False))
 )
 def test_merely_unseen(previous: dict[str, Any], found: dict[str, Any], *, expected: bool) -> None:
     assert is_merely_unseen(previous, found) is expected
-
-
-def test_pods_say_why_a_rollout_stands_still() -> None:
-    reason = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes."}
-    pod = {"metadata": {"name": "p"}, "status": {"conditions": [reason]}}
-    waiting = status(a_rollout(available=0, ready=0), pods=(pod,))
-    assert conditions(waiting)["Ready"] == ("False", "Unschedulable")
-    assert conditions(waiting)["Reconciling"] == ("True", "Unschedulable")
-    given_up = {"Progressing": {"type": "Progressing", "reason": "ProgressDeadlineExceeded"}}
-    stuck = status(a_rollout(available=0, conditions=given_up), pods=(pod,))
-    assert conditions(stuck)["Stalled"] == ("True", "ProgressDeadlineExceeded")
-    assert message(stuck).endswith("Unschedulable: The only pod: no node can take it. 0/1 nodes.")
-
-
-def test_an_autoscaler_of_somebody_else_is_named_unless_it_was_asked_for() -> None:
-    found = status(a_rollout(), foreign_autoscalers=("by-hand",))
-    assert conditions(found)["AutoscalerReady"] == ("False", "ForeignAutoscaler")
-    assert conditions(found)["Ready"] == ("True", "RolloutComplete")
-    assert message(found, "AutoscalerReady").startswith("HorizontalPodAutoscaler by-hand scales the Deployment too")
-    external = a_model_service().having(autoscaling={"managedBy": "External"}).parsed()
-    observed = Observed(service=external, rollout=a_rollout(), foreign_autoscalers=("by-hand",))
-    assert "AutoscalerReady" not in conditions(judge(observed, previous={}, now=NOW))

@@ -1,0 +1,126 @@
+"""Can the autoscaler act? A condition of its own, which never makes a ModelService unready."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from modelservice_operator.api.kinds import AUTOSCALER
+from modelservice_operator.errors import OperatorError, Rejected
+from modelservice_operator.observed import Observed
+from modelservice_operator.resources.scaling import Scaling, floor, scaling
+from modelservice_operator.status.reasons import AUTOSCALER_REASONS, Reason
+from modelservice_operator.status.verdict import Verdict
+from modelservice_operator.status.wording import plain, quote, sentence
+
+GRACE = timedelta(seconds=60)
+"""What a new autoscaler gets: metrics-server needs two scrapes, 15 s apart, and the controller looks every 15 s."""
+
+_UNPROCESSABLE = 422
+_ABILITIES = ("AbleToScale", "ScalingActive")
+"""Conditions that must hold (autoscaling/v2). ScalingLimited only says that a bound of ours is reached."""
+
+
+class Ability(NamedTuple):
+    """Whether the autoscaler can act, None while that is not known, and why."""
+
+    status: bool | None
+    verdict: Verdict
+
+
+def ability(observed: Observed, now: datetime) -> Ability | None:
+    """The condition AutoscalerReady; None where it has nothing to say. `now` is aware, UTC."""
+    decides = scaling(observed.service)
+    if decides is Scaling.EXTERNAL:
+        return None
+    if observed.foreign_autoscalers:
+        return Ability(status=False, verdict=_foreign(observed))
+    if decides is not Scaling.AUTOSCALED:
+        return None
+    if is_refused_zero(observed):
+        return Ability(status=False, verdict=_no_zero(observed))
+    return _own(observed, now)
+
+
+def numbers(observed: Observed) -> dict[str, Any] | None:
+    """`status.autoscaling`. No utilisation: it would be a write for each look of the autoscaler."""
+    if observed.autoscaler is None or scaling(observed.service) is not Scaling.AUTOSCALED:
+        return None
+    spec, status = observed.autoscaler.get("spec") or {}, observed.autoscaler.get("status") or {}
+    bounds = {name: spec.get(name) for name in ("minReplicas", "maxReplicas")}
+    counts = {name: status.get(name) for name in ("currentReplicas", "desiredReplicas", "lastScaleTime")}
+    return {name: value for name, value in (bounds | counts).items() if value is not None}
+
+
+def next_look(observed: Observed, now: datetime) -> float | None:
+    """Seconds after which the clock alone changes the judgement; None when it never does."""
+    found = ability(observed, now)
+    age = _age(observed, now)
+    if found is None or found.verdict.reason is not Reason.AUTOSCALER_STARTING or age is None or age >= GRACE:
+        return None
+    return (GRACE - age).total_seconds()
+
+
+def is_refused_zero(observed: Observed) -> bool:
+    """Whether the API server refuses our autoscaler's floor of 0 (KEP-2021, gate HPAScaleToZero)."""
+    failure: OperatorError | None = observed.failure
+    refused = isinstance(failure, Rejected) and failure.status == _UNPROCESSABLE and AUTOSCALER.kind in str(failure)
+    return refused and scaling(observed.service) is Scaling.AUTOSCALED and floor(observed.service) == 0
+
+
+def _foreign(observed: Observed) -> Verdict:
+    names = ", ".join(sorted(set(observed.foreign_autoscalers)))
+    return Verdict(
+        Reason.FOREIGN_AUTOSCALER,
+        f"HorizontalPodAutoscaler {names} scales the Deployment too, and does not belong to this ModelService: two that"
+        " set one count undo each other's work. Delete it, or set autoscaling.managedBy to External to leave the"
+        " replicas to it.",
+    )
+
+
+def _no_zero(observed: Observed) -> Verdict:
+    return Verdict(
+        Reason.SCALE_TO_ZERO_UNSUPPORTED,
+        f"The cluster does not allow minReplicas 0 (feature gate HPAScaleToZero, off before Kubernetes 1.37), so"
+        f" {observed.service.metadata.name} has no autoscaler. Set autoscaling.minReplicas to 1.",
+    )
+
+
+def _own(observed: Observed, now: datetime) -> Ability:
+    conditions = _conditions(observed.autoscaler)
+    if all(conditions.get(kind, {}).get("status") == "True" for kind in _ABILITIES):
+        return Ability(status=True, verdict=Verdict(Reason.AUTOSCALER_ACTIVE, "The autoscaler follows its metrics."))
+    failed = next((conditions[kind] for kind in _ABILITIES if conditions.get(kind, {}).get("status") == "False"), None)
+    age = _age(observed, now)
+    if failed is None or (age is not None and age < GRACE):
+        text = "The autoscaler has just been made: its metrics take up to a minute."
+        return Ability(status=None, verdict=Verdict(Reason.AUTOSCALER_STARTING, text))
+    return Ability(status=False, verdict=_failed(failed, observed))
+
+
+def _failed(condition: Mapping[str, Any], observed: Observed) -> Verdict:
+    told = condition.get("reason")
+    reason = next((reason for reason in AUTOSCALER_REASONS if reason == told), Reason.AUTOSCALER_FAILED)
+    if reason is Reason.SCALING_DISABLED:
+        return Verdict(reason, _woken_by_hand(observed))
+    why = sentence(quote(plain(str(condition.get("message") or told or "no reason given"), observed)))
+    none_ready = observed.rollout is not None and observed.rollout.ready == 0
+    hint = " No replica is ready, and without one there are no metrics." if none_ready else ""
+    return Verdict(reason, f"The autoscaler cannot act: {why}{hint}")
+
+
+def _woken_by_hand(observed: Observed) -> str:
+    metadata = observed.service.metadata
+    return (
+        "The Deployment was set to 0 replicas by hand, and from 0 an autoscaler never wakes it. Wake it: kubectl scale"
+        f" -n {metadata.namespace} deployment/{metadata.name} --replicas=1. To have none on purpose, set suspend: true."
+    )
+
+
+def _conditions(autoscaler: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
+    status = (autoscaler or {}).get("status") or {}
+    return {entry.get("type", ""): entry for entry in status.get("conditions") or ()}
+
+
+def _age(observed: Observed, now: datetime) -> timedelta | None:
+    created = ((observed.autoscaler or {}).get("metadata") or {}).get("creationTimestamp")
+    return None if created is None else now - datetime.fromisoformat(created)

@@ -1,0 +1,340 @@
+"""Why pods are not ready: of each pod its most telling trouble, of all pods the most telling one, with a count."""
+
+import json
+import re
+from dataclasses import dataclass
+
+from modelservice_operator.api.pods import Probe, Probes
+from modelservice_operator.observed import Observed
+from modelservice_operator.resources.metadata import CONTAINER_NAME
+from modelservice_operator.status.pods import Container, Ending, Pod
+from modelservice_operator.status.reasons import LOADER_REASONS, Reason
+from modelservice_operator.status.wording import advice, last_words, plain, probe_words, quote, sentence
+
+LOADER_NAME = "model-loader"
+"""The init container that fetches the model."""
+
+_IMAGE_TROUBLE = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+    }
+)
+"""Waiting reasons of the kubelet (pkg/kubelet/images/types.go)."""
+_NO_START = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"})
+"""Waiting reasons of the kubelet, and reasons of an ending that containerd gives."""
+_KILLED = frozenset({137, 143})
+"""Exit codes after SIGKILL and SIGTERM."""
+_ENDED_PHASES = frozenset({"Failed", "Succeeded"})
+
+_SCHEDULING_ADVICE = (
+    (r"insufficient", "Lower resources.requests, or add nodes with more room."),
+    (r"taint", "Set tolerations for the taint, or add nodes without it."),
+    (r"affinity|selector", "Make nodeSelector and affinity fit the labels of a node."),
+    (r"spread", "Loosen topologySpreadConstraints, or add nodes."),
+    (r"gate", "Whoever set the scheduling gate has to remove it."),
+)
+_CLAIM_ADVICE = (
+    (r"not found", "Create the PersistentVolumeClaim, or correct the name of the claim."),
+    (r"unbound", "Give the claim a StorageClass that exists, or make a volume for it."),
+    (r"affinity", "The volume is bound to nodes that cannot take the pod: free one of them."),
+)
+_MOUNT_ADVICE = "Create what the volume names (Secret, ConfigMap, claim): the pods go on by themselves."
+_CONFIG_ADVICE = (
+    (r"find key", "Add the key, or correct its name in env: the pods go on by themselves."),
+    (r"secret .*not found", "Create the Secret: the pods go on by themselves."),
+    (r"configmap .*not found", "Create the ConfigMap: the pods go on by themselves."),
+    (r"non-?root", "Leave runAsUser at its default, or set the number of a user that the image knows."),
+)
+_START_ADVICE = (
+    (r"executable file not found|no such file", "Correct command, or use an image that has it."),
+    (r"permission denied", "The file that command names must be executable for runAsUser."),
+)
+_UNAUTHORISED = (
+    r"\b40[13]\b|unauthori[sz]ed|forbidden|authori[sz]ation|authentication|basic auth|access denied|pull access"
+)
+_PULL_ADVICE = (
+    (r"too ?many ?requests|\b429\b", "The registry limits pulls: wait, or pull with credentials (imagePullSecrets)."),
+    (r"no match for platform", "Build the image for the architecture of the nodes."),
+    (r"never", "imagePullPolicy is Never: bring the image to the node, or change the policy."),
+    (r"not found|manifest unknown|invalid", "Correct the name or the tag of the image."),
+    (
+        r"no such host|timeout|timed out|refused|x509|tls|unreachable|no route|EOF",
+        "The nodes do not reach the registry: look at its name, its certificate and the network.",
+    ),
+)
+_WRAPPINGS = re.compile(
+    r"^(?:ErrImagePull: |rpc error: code = \w+ desc = |failed to pull (?:and unpack )?image \"[^\"]*\": "
+    r"|failed to resolve (?:image|reference \"[^\"]*\"): |[Bb]ack-off pulling image \"[^\"]*\"(?:: |$))+"
+)
+_EXIT_HINTS = {
+    0: "although a server has to keep running",
+    126: "as its command cannot be executed",
+    127: "as its command does not exist",
+    137: "killed from outside (SIGKILL)",
+    139: "after a segmentation fault",
+    143: "ended from outside (SIGTERM)",
+}
+
+RANKING = (
+    Reason.UNSCHEDULABLE,
+    Reason.QUOTA_EXCEEDED,
+    Reason.ADMISSION_DENIED,
+    Reason.REPLICA_FAILURE,
+    Reason.IMAGE_PULL,
+    Reason.CREATE_CONTAINER_CONFIG_ERROR,
+    Reason.CONTAINER_START_ERROR,
+    *sorted(LOADER_REASONS),
+    Reason.LOADER_FAILED,
+    Reason.OOM_KILLED,
+    Reason.CRASH_LOOP,
+    Reason.PROBE_FAILING,
+    Reason.VOLUME_PENDING,
+    Reason.POD_NOT_READY,
+    Reason.POD_FAILED,
+    Reason.STARTING,
+)
+"""What pods can suffer from, most telling first: what keeps most of them from being made or started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one pod suffers from: what is, and what to do."""
+
+    reason: Reason
+    text: str
+    whole: bool = False
+    """It is about all pods, so that counts would say nothing."""
+
+    @property
+    def rank(self) -> tuple[int, str]:
+        """Order of telling: the reason first; the text makes the order of the pods irrelevant."""
+        return RANKING.index(self.reason), self.text
+
+
+def diagnose(observed: Observed, *, refusal: Finding | None = None) -> Finding | None:
+    """The most telling trouble, with its count; `refusal` is why further pods cannot be created."""
+    pods = [Pod.of(body) for body in observed.current_pods]
+    found = [finding for pod in pods if (finding := examine(pod, observed)) is not None]
+    worst = min([*found, *([refusal] if refusal else [])], key=lambda finding: finding.rank, default=None)
+    if worst is None or worst.whole:
+        return worst
+    total = sum(pod.phase not in _ENDED_PHASES for pod in pods)
+    count = sum(finding.reason is worst.reason for finding in found)
+    who = "the only pod" if total == 1 else f"{count} of {total} pods"
+    return Finding(worst.reason, f"{who}: {worst.text}")
+
+
+def examine(pod: Pod, observed: Observed) -> Finding | None:
+    """What this pod suffers from; None when it is ready."""
+    if pod.phase in _ENDED_PHASES:
+        return _failed(pod, observed)
+    if pod.ready:
+        return None
+    if (unscheduled := pod.condition("PodScheduled")).get("status") == "False":
+        return _unscheduled(unscheduled.get("message") or unscheduled.get("reason") or "", observed)
+    unready = [container for container in pod.containers if not container.ready]
+    found = [finding for one in unready if (finding := _trouble(one, pod, observed)) is not None]
+    if found:
+        # The first of equals: containers of the pod start only after its init containers.
+        return min(found, key=lambda finding: finding.rank[0])
+    return _containers_are_fine(pod, observed)
+
+
+def _failed(pod: Pod, observed: Observed) -> Finding:
+    why = plain(": ".join(part for part in (pod.reason, pod.message) if part), observed)
+    text = f"A pod was ended from outside: {sentence(quote(why or 'no reason given'))} Another one takes its place."
+    return Finding(Reason.POD_FAILED, text, whole=True)
+
+
+def _unscheduled(message: str, observed: Observed) -> Finding:
+    why = plain(message, observed)
+    # What follows is about evicting others, which is a consequence and no cause.
+    why = sentence(quote(why.partition(" preemption:")[0] or "no reason given"))
+    if "persistentvolumeclaim" in why.lower() or "volume node affinity" in why:
+        what = advice(why, _CLAIM_ADVICE, otherwise="Look at the PersistentVolumeClaims of the namespace.")
+        return Finding(Reason.VOLUME_PENDING, f"{why} {what}")
+    what = advice(why, _SCHEDULING_ADVICE, otherwise="Change what the pod asks for, or add nodes.")
+    return Finding(Reason.UNSCHEDULABLE, f"no node can take it. {why} {what}")
+
+
+def _containers_are_fine(pod: Pod, observed: Observed) -> Finding:
+    if pod.phase != "Running":
+        return _starting("the pod is being started", pod, observed)
+    ready = pod.condition("Ready")
+    if ready.get("reason") == "ReadinessGatesNotReady":
+        why = sentence(quote(plain(ready.get("message") or "a readiness gate is closed", observed)))
+        return Finding(Reason.POD_NOT_READY, f"{why} Whoever set the readiness gate has to open it.")
+    text = "the containers are ready, the pod is not: its node may be lost. Look at the nodes: kubectl get nodes."
+    return Finding(Reason.POD_NOT_READY, text)
+
+
+def _trouble(container: Container, pod: Pod, observed: Observed) -> Finding | None:
+    """What this container, which is not ready, suffers from."""
+    if container.waiting in _IMAGE_TROUBLE:
+        return _image(container, observed)
+    if container.waiting == "CreateContainerConfigError":
+        return _config(container, observed)
+    ended = container.ended
+    if container.waiting in _NO_START or (ended is not None and ended.reason in _NO_START):
+        return _no_start(container, observed)
+    if ended is not None and not (container.init and ended.exit_code == 0):
+        return _ended(container, ended, observed)
+    if container.running:
+        return _running(container, pod, observed)
+    return _starting(f"container {container.name} is being started", pod, observed)
+
+
+def _image(container: Container, observed: Observed) -> Finding:
+    cause = quote(_pull_cause(plain(container.message, observed)))
+    spec = observed.service.spec
+    what = f'image "{spec.image}"' if container.name == CONTAINER_NAME else f"the image of container {container.name}"
+    cause = cause or ("the name is invalid" if container.waiting == "InvalidImageName" else "the node names no cause")
+    secrets = ", ".join(secret.name for secret in spec.image_pull_secrets or ())
+    allowed = (
+        f"Check that Secret {secrets} holds credentials for this registry."
+        if secrets
+        else "Name a Secret with credentials for this registry in imagePullSecrets; also check the name of the image."
+    )
+    table = ((_UNAUTHORISED, allowed), *_PULL_ADVICE)
+    hint = advice(f"{container.waiting} {cause}", table, otherwise="Check image and imagePullSecrets.")
+    return Finding(Reason.IMAGE_PULL, f"{what} cannot be pulled: {sentence(cause)} {hint}")
+
+
+def _pull_cause(message: str) -> str:
+    """Without the wrappings of kubelet, CRI and containerd, which differ between a pull and its back-off."""
+    return _WRAPPINGS.sub("", message)
+
+
+def _config(container: Container, observed: Observed) -> Finding:
+    why = sentence(quote(plain(container.message or "no reason given", observed)))
+    hint = advice(why, _CONFIG_ADVICE, otherwise="Check env, mounts and runAsUser.")
+    text = f"container {container.name} cannot be created: {why} {hint}"
+    return Finding(Reason.CREATE_CONTAINER_CONFIG_ERROR, text)
+
+
+def _no_start(container: Container, observed: Observed) -> Finding:
+    told = container.message if container.waiting in _NO_START else ""
+    told = told or (container.ended.message if container.ended else "")
+    why = plain(told, observed)
+    # The runtime's own story comes first, what the kernel said last: from `exec:` on it is the same in each state.
+    why = sentence(quote(why[max(why.find("exec: "), 0) :] or "no reason given"))
+    hint = advice(why, _START_ADVICE, otherwise="Check command, args, workingDir and mounts.")
+    return Finding(Reason.CONTAINER_START_ERROR, f"container {container.name} cannot be started: {why} {hint}")
+
+
+def _ended(container: Container, ended: Ending, observed: Observed) -> Finding:
+    if ended.reason == "OOMKilled":
+        return _out_of_memory(container, observed)
+    if container.name == LOADER_NAME:
+        return _loader(ended, observed)
+    note = observed.probe_note or ""
+    if ended.exit_code in _KILLED and note.startswith(("Startup probe", "Liveness probe")):
+        text = f"container {container.name} is ended again and again by its probe: {_probe(note, observed)}"
+        return Finding(Reason.PROBE_FAILING, text)
+    return _crash(container, ended, observed)
+
+
+def _out_of_memory(container: Container, observed: Observed) -> Finding:
+    if container.name == LOADER_NAME:
+        hint = "Raise model.loader.resources.limits.memory."
+    elif limit := _memory_limit(observed) if container.name == CONTAINER_NAME else None:
+        hint = f"Its limit is {limit}: raise resources.limits.memory."
+    else:
+        hint = "Raise resources.limits.memory, or resources.requests.memory when it has no limit."
+    text = f"container {container.name} was killed because it used more memory than it may. {hint}"
+    return Finding(Reason.OOM_KILLED, text)
+
+
+def _memory_limit(observed: Observed) -> str | None:
+    resources = observed.service.spec.resources
+    return ((resources and resources.limits) or {}).get("memory")
+
+
+def _loader(ended: Ending, observed: Observed) -> Finding:
+    told, message = _loader_report(ended.message)
+    reason = next((reason for reason in LOADER_REASONS if reason == told), Reason.LOADER_FAILED)
+    why = last_words(message, observed) or f"it ended with exit code {ended.exit_code} and said nothing"
+    hint = "Check model.uri and model.credentials."
+    return Finding(reason, f"the model cannot be loaded: {sentence(why)} {hint}")
+
+
+def _loader_report(text: str) -> tuple[str, str]:
+    """Reason and message of a loader's JSON line; any other text is a message."""
+    last = text.strip().rpartition("\n")[2]
+    try:
+        report = json.loads(last)
+    except (ValueError, RecursionError):
+        return "", text
+    if not isinstance(report, dict):
+        return "", text
+    return str(report.get("reason") or ""), str(report.get("message") or "")
+
+
+def _crash(container: Container, ended: Ending, observed: Observed) -> Finding:
+    how = f"exit code {ended.exit_code}"
+    if (hint := _EXIT_HINTS.get(ended.exit_code)) is not None:
+        how += f", {hint}"
+    words = last_words(ended.message, observed)
+    said = f'. Its last words: "{words}"' if words else ". It said nothing"
+    metadata = observed.service.metadata
+    log = f"kubectl logs -n {metadata.namespace} deployment/{metadata.name} -c {container.name} --previous"
+    return Finding(Reason.CRASH_LOOP, f"container {container.name} ends with {how}{said}. Read its log: {log}.")
+
+
+def _running(container: Container, pod: Pod, observed: Observed) -> Finding:
+    note = observed.probe_note or ""
+    if container.name == LOADER_NAME:
+        return _starting("the model is being loaded", pod, observed)
+    if container.init:
+        return _starting(f"init container {container.name} runs", pod, observed)
+    if not container.started:
+        told = f": {probe_words(note, observed)}" if note.startswith("Startup probe") else ""
+        text = f"container {container.name} runs and has not passed its startup probe yet{told}"
+        hint = f"A server that listens elsewhere than on port {_port(observed)} needs another containerPort."
+        return _starting(text, pod, observed, hint=hint)
+    told = note if note.startswith("Readiness probe") else ""
+    text = f"container {container.name} runs, but its readiness probe fails: {_probe(told, observed)}"
+    return Finding(Reason.PROBE_FAILING, text)
+
+
+def _probe(note: str, observed: Observed) -> str:
+    """What a probe found, or what it asks, and what to do."""
+    found = probe_words(note, observed) or f"it asks for {_target(observed)}"
+    return f"{sentence(found)} Make the server answer, or change containerPort or probes."
+
+
+def _target(observed: Observed) -> str:
+    """What the readiness probe asks for."""
+    probe = (observed.service.spec.probes or Probes()).readiness or Probe()
+    if probe.exec is not None:
+        return "the success of a command in the container"
+    if probe.http_get is not None:
+        return f"HTTP {probe.http_get.path} on port {probe.http_get.port or _port(observed)}"
+    if probe.grpc is not None:
+        return f"gRPC health on port {probe.grpc.port or _port(observed)}"
+    port = probe.tcp_socket.port if probe.tcp_socket is not None else None
+    return f"a TCP connection to port {port or _port(observed)}"
+
+
+def _port(observed: Observed) -> int:
+    return observed.service.spec.container_port
+
+
+def _starting(what: str, pod: Pod, observed: Observed, *, hint: str = "") -> Finding:
+    note = observed.probe_note or ""
+    unmounted = pod.condition("PodReadyToStartContainers").get("status") == "False"
+    if unmounted and _is_about_volumes(note):
+        return Finding(Reason.VOLUME_PENDING, f"{sentence(quote(plain(note, observed)))} {_MOUNT_ADVICE}")
+    if unmounted and not hint:
+        hint = "It waits for its volumes and its network."
+    return Finding(Reason.STARTING, f"{sentence(what)} {hint}".strip())
+
+
+def _is_about_volumes(note: str) -> bool:
+    return any(word in note for word in ("MountVolume", "AttachVolume", "attach or mount volumes", "MapVolume"))

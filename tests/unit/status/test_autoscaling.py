@@ -1,0 +1,174 @@
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from modelservice_operator.errors import Rejected
+from modelservice_operator.status import next_look
+from modelservice_operator.status.reasons import AUTOSCALER_REASONS
+from tests.support.objects import AModelService
+from tests.support.pods import CREATED
+from tests.support.situations import IRIS, NOW, a_rollout, condition, judged, observed
+
+SCALED = IRIS.autoscaled(low=2, high=5)
+EXTERNAL_METRIC = {"type": "External", "external": {"metric": {"name": "queue"}}}
+TO_ZERO = IRIS.having(autoscaling={"minReplicas": 0, "maxReplicas": 5, "metrics": [EXTERNAL_METRIC]})
+NO_METRICS = {
+    "type": "ScalingActive",
+    "status": "False",
+    "lastTransitionTime": CREATED,
+    "reason": "FailedGetContainerResourceMetric",
+    "message": "the HPA was unable to compute the replica count: failed to get cpu container metric value: unable to"
+    " get metrics for resource cpu: no metrics returned from resource metrics API",
+}
+ABLE = {"type": "AbleToScale", "status": "True", "reason": "ReadyForNewScale", "message": "recommended size matches"}
+ACTIVE = {"type": "ScalingActive", "status": "True", "reason": "ValidMetricFound", "message": "the HPA was able to"}
+LIMITED = {"type": "ScalingLimited", "status": "True", "reason": "TooManyReplicas", "message": "the desired count is"}
+YOUNG = (NOW - timedelta(seconds=20)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def an_autoscaler(*conditions: dict[str, Any], created: str = CREATED, **status: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "iris", "namespace": "ml", "creationTimestamp": created},
+        "spec": {"minReplicas": 2, "maxReplicas": 5, "scaleTargetRef": {"kind": "Deployment", "name": "iris"}},
+        "status": {"currentReplicas": 2, "desiredReplicas": 3, "currentMetrics": None, **status}
+        | ({"conditions": list(conditions)} if conditions else {}),
+    }
+
+
+def told(service: AModelService = SCALED, **changes: Any) -> tuple[str, str, str] | None:
+    found = judged(observed(service=service, **({"rollout": a_rollout()} | changes)))
+    # Whatever the autoscaler says, the model serves.
+    assert condition(found) == condition(judged(observed(service=service, rollout=changes.get("rollout", a_rollout()))))
+    entry = condition(found, "AutoscalerReady")
+    return None if entry is None else (entry["status"], entry["reason"], entry["message"])
+
+
+def test_an_autoscaler_that_can_act() -> None:
+    active = ("True", "AutoscalerActive", "The autoscaler follows its metrics.")
+    assert told(autoscaler=an_autoscaler(ABLE, ACTIVE)) == active
+    # A bound that is reached is what was asked for.
+    assert told(autoscaler=an_autoscaler(ABLE, ACTIVE, LIMITED)) == active
+    assert told(autoscaler=an_autoscaler(ABLE, ACTIVE, created=YOUNG)) == active
+
+
+def test_a_new_autoscaler_gets_a_minute() -> None:
+    text = "The autoscaler has just been made: its metrics take up to a minute."
+    starting = ("Unknown", "AutoscalerStarting", text)
+    assert told() == starting
+    assert told(autoscaler=an_autoscaler()) == starting
+    assert told(autoscaler=an_autoscaler(ABLE, NO_METRICS, created=YOUNG)) == starting
+
+
+def test_the_clock_alone_ends_the_minute() -> None:
+    young = observed(service=SCALED, autoscaler=an_autoscaler(ABLE, NO_METRICS, created=YOUNG))
+    assert next_look(young, NOW) == 40.0
+    assert next_look(young, NOW + timedelta(seconds=40)) is None
+    assert next_look(observed(service=SCALED), NOW) is None
+    assert next_look(observed(service=SCALED, autoscaler=an_autoscaler()), NOW) is None
+    assert next_look(observed(), NOW) is None
+
+
+def test_afterwards_its_own_reason_is_told() -> None:
+    message = f"The autoscaler cannot act: {NO_METRICS['message']}."
+    hint = " No replica is ready, and without one there are no metrics."
+    autoscaler = an_autoscaler(ABLE, NO_METRICS)
+    assert told(autoscaler=autoscaler) == ("False", "FailedGetContainerResourceMetric", message)
+    found = told(autoscaler=autoscaler, rollout=a_rollout(ready=0, available=0))
+    assert found == ("False", "FailedGetContainerResourceMetric", message + hint)
+    assert told(autoscaler=autoscaler, rollout=None) == ("False", "FailedGetContainerResourceMetric", message)
+
+
+@pytest.mark.parametrize("reason", sorted(AUTOSCALER_REASONS))
+def test_known_reasons_are_copied(reason: str) -> None:
+    entry = {"type": "AbleToScale", "status": "False", "reason": str(reason), "message": "no"}
+    found = told(autoscaler=an_autoscaler(entry, ACTIVE))
+    assert found is not None
+    assert found[:2] == ("False", str(reason))
+
+
+def test_an_unknown_reason_is_quoted() -> None:
+    entry = {"type": "AbleToScale", "status": "False", "reason": "MoonPhase"}
+    assert told(autoscaler=an_autoscaler(entry)) == (
+        "False",
+        "AutoscalerFailed",
+        "The autoscaler cannot act: MoonPhase.",
+    )
+
+
+def test_a_count_of_zero_by_hand_is_not_woken() -> None:
+    message = "scaling is disabled since the replica count of the target is zero"
+    entry = {"type": "ScalingActive", "status": "False", "reason": "ScalingDisabled", "message": message}
+    none = a_rollout(desired=0, replicas=0, ready=0, updated=0, available=0)
+    found = observed(service=SCALED, autoscaler=an_autoscaler(ABLE, entry), rollout=none)
+    assert told(autoscaler=found.autoscaler, rollout=none) == (
+        "False",
+        "ScalingDisabled",
+        (
+            "The Deployment was set to 0 replicas by hand, and from 0 an autoscaler never wakes it."
+            " Wake it: kubectl scale"
+            " -n ml deployment/iris --replicas=1. To have none on purpose, set suspend: true."
+        ),
+    )
+    ready = condition(judged(found))
+    assert ready is not None
+    assert ready["message"] == (
+        "Its Deployment was scaled to 0, no replica runs: nothing serves until it is scaled up."
+    )
+
+
+@pytest.mark.parametrize("service", [IRIS, SCALED, IRIS.suspended()], ids=["fixed", "scaled", "suspended"])
+def test_an_autoscaler_of_somebody_else_is_named_with_two_ways_out(service: AModelService) -> None:
+    found = told(service, foreign_autoscalers=("theirs", "hers", "theirs"), autoscaler=an_autoscaler(ABLE, ACTIVE))
+    assert found == (
+        "False",
+        "ForeignAutoscaler",
+        (
+            "HorizontalPodAutoscaler hers, theirs scales the Deployment too, and does not belong to this ModelService:"
+            " two that set one count undo each other's work. Delete it, or set autoscaling.managedBy to External to"
+            " leave the replicas to it."
+        ),
+    )
+
+
+@pytest.mark.parametrize("service", [IRIS, IRIS.suspended(), IRIS.scaled_by_others()])
+def test_without_an_autoscaler_of_ours_there_is_nothing_to_say(service: AModelService) -> None:
+    foreign = ("theirs",) if service == IRIS.scaled_by_others() else ()
+    assert told(service, autoscaler=an_autoscaler(ABLE, ACTIVE), foreign_autoscalers=foreign) is None
+    assert "autoscaling" not in judged(observed(service=service, autoscaler=an_autoscaler()))
+
+
+def test_a_cluster_without_scale_to_zero_leaves_the_model_ready() -> None:
+    text = 'HorizontalPodAutoscaler.autoscaling "iris" is invalid: spec.minReplicas: Invalid value: 0'
+    found = told(TO_ZERO, failure=Rejected(text, status=422))
+    assert found == (
+        "False",
+        "ScaleToZeroUnsupported",
+        (
+            "The cluster does not allow minReplicas 0 (feature gate HPAScaleToZero, off before"
+            " Kubernetes 1.37), so iris"
+            " has no autoscaler. Set autoscaling.minReplicas to 1."
+        ),
+    )
+    for failure, service in (
+        (Rejected("Deployment no", status=422), TO_ZERO),
+        (Rejected(text, status=400), TO_ZERO),
+        (Rejected(text, status=422), SCALED),
+    ):
+        ready = condition(judged(observed(service=service, rollout=a_rollout(), failure=failure)))
+        assert ready is not None
+        assert ready["reason"] == "Rejected"
+
+
+def test_the_counts_of_the_autoscaler_are_in_status() -> None:
+    found = judged(observed(service=SCALED, autoscaler=an_autoscaler(ABLE, ACTIVE, lastScaleTime=CREATED)))
+    assert found["autoscaling"] == {
+        "minReplicas": 2,
+        "maxReplicas": 5,
+        "currentReplicas": 2,
+        "desiredReplicas": 3,
+        "lastScaleTime": CREATED,
+    }
+    assert judged(observed(service=SCALED, autoscaler={"metadata": {}}))["autoscaling"] == {}

@@ -1,0 +1,187 @@
+"""What holds whatever a cluster reports."""
+
+import re
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelservice_operator.api.status import ModelServiceStatus
+from modelservice_operator.errors import OperatorError, Rejected, Unreachable
+from modelservice_operator.observed import Observed
+from modelservice_operator.reductions import reduce_pod, reduce_replica_set
+from modelservice_operator.status import judge, next_look
+from modelservice_operator.status.reasons import ConditionType, Reason
+from tests.support.pods import HASH, OLD_HASH, a_replica_set
+from tests.support.situations import IRIS, NOW, a_rollout
+
+SERVICES = [
+    IRIS.parsed(),
+    IRIS.autoscaled(low=2, high=5).parsed(),
+    IRIS.scaled_by_others().parsed(),
+    IRIS.suspended().parsed(),
+    IRIS.having(imagePullSecrets=[{"name": "login"}], probes={"readiness": {"httpGet": {"path": "/"}}}).parsed(),
+]
+TIMES = st.sampled_from(["2026-01-02T03:00:00Z", "2026-01-02T03:03:50Z"])
+NAMES = st.sampled_from([f"iris-{revision}-{end}" for revision in (HASH, OLD_HASH) for end in ("aaaaa", "bbbbb", "c2")])
+NOISE = st.sampled_from(
+    [
+        "2026-01-02T03:04:05Z ",
+        f"iris-{HASH}-x2x7k ",
+        f'pods "iris-{HASH}-" is forbidden: ',
+        "back-off 5m0s ",
+        "request id: 4442587FB7D0A2F9, ",
+        '{"reason": "ModelNotFound", "message": "no"}',
+        '{"reason": [1], "message": {"a": null}}',
+        "[" * 3000,
+        'Back-off pulling image "x": ErrImagePull: ',
+        "exceeded quota: q",
+        "\n",
+        "exec: ",
+    ]
+)
+TEXTS = st.lists(st.one_of(NOISE, st.text(max_size=8)), max_size=4).map("".join)
+
+
+def odd(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Objects of which each field may be missing, or null."""
+    return st.fixed_dictionaries({}, optional={name: st.none() | values for name, values in fields.items()})
+
+
+WORDS = st.sampled_from(
+    [
+        *("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "RunContainerError"),
+        *("CrashLoopBackOff", "ContainerCreating", "PodInitializing", "OOMKilled", "Error", "StartError", "", "Odd"),
+    ]
+)
+ENDED = odd(reason=WORDS, message=TEXTS, exitCode=st.sampled_from([0, 1, 137, 143, -1]), finishedAt=TIMES)
+STATES = odd(waiting=odd(reason=WORDS, message=TEXTS), running=odd(startedAt=TIMES), terminated=ENDED)
+STATUSES = odd(
+    name=st.sampled_from(["model", "model-loader", "proxy"]),
+    ready=st.booleans(),
+    started=st.booleans(),
+    state=STATES,
+    lastState=odd(terminated=ENDED),
+)
+CONDITIONS = st.lists(
+    odd(
+        type=st.sampled_from(
+            ["Ready", "PodScheduled", "PodReadyToStartContainers", "AbleToScale", "ScalingActive", "ReplicaFailure"]
+        ),
+        status=st.sampled_from(["True", "False", "Unknown"]),
+        reason=WORDS | st.sampled_from(["ReadinessGatesNotReady", "ScalingDisabled", "FailedGetScale"]),
+        message=TEXTS,
+    ),
+    max_size=4,
+)
+PODS = st.builds(
+    lambda name, metadata, status: {"metadata": metadata | {"name": name}, "status": status},
+    NAMES,
+    odd(
+        labels=odd(**{"pod-template-hash": st.sampled_from([HASH, HASH, OLD_HASH])}),
+        deletionTimestamp=st.none() | TIMES,
+        ownerReferences=st.lists(odd(controller=st.booleans(), uid=st.just("u")), max_size=2),
+    ),
+    st.none()
+    | odd(
+        phase=st.sampled_from(["Pending", "Running", "Failed", "Succeeded", "Unknown"]),
+        reason=WORDS,
+        message=TEXTS,
+        conditions=CONDITIONS,
+        initContainerStatuses=st.lists(STATUSES, max_size=2),
+        containerStatuses=st.lists(STATUSES, max_size=2),
+    ),
+)
+REPLICA_SETS = st.builds(
+    lambda revision, number, text: a_replica_set(revision, number=number, refused=text),
+    st.sampled_from([HASH, OLD_HASH]),
+    st.integers(1, 3),
+    st.none() | TEXTS,
+)
+AUTOSCALERS = odd(
+    metadata=odd(creationTimestamp=TIMES),
+    spec=odd(minReplicas=st.integers(0, 3), maxReplicas=st.integers(1, 5)),
+    status=odd(conditions=CONDITIONS, currentReplicas=st.integers(0, 5), lastScaleTime=TIMES),
+)
+COUNTS = st.integers(0, 3)
+ROLLOUTS = st.builds(
+    a_rollout,
+    desired=COUNTS,
+    replicas=COUNTS,
+    ready=COUNTS,
+    updated=COUNTS,
+    available=COUNTS,
+    observed=st.booleans(),
+    revision=st.sampled_from(["", "2"]),
+    conditions=st.dictionaries(
+        st.sampled_from(["Progressing", "ReplicaFailure"]),
+        st.fixed_dictionaries(
+            {"status": st.sampled_from(["True", "False"]), "reason": st.just("ProgressDeadlineExceeded")},
+            optional={"message": TEXTS},
+        ),
+    ),
+)
+FAILURES: st.SearchStrategy[OperatorError | None] = st.sampled_from(
+    [None, None, None, Unreachable("no answer"), Rejected("HorizontalPodAutoscaler: no", status=422)]
+)
+OBSERVED = st.builds(
+    Observed,
+    service=st.sampled_from(SERVICES),
+    rollout=st.none() | ROLLOUTS,
+    failure=FAILURES,
+    pods=st.lists(PODS.map(reduce_pod), max_size=4).map(tuple),
+    replica_sets=st.lists(REPLICA_SETS.map(reduce_replica_set), max_size=2).map(tuple),
+    autoscaler=st.none() | AUTOSCALERS,
+    foreign_autoscalers=st.lists(st.sampled_from(["theirs", "hers"]), max_size=2).map(tuple),
+    probe_note=st.none()
+    | TEXTS
+    | st.sampled_from(["Readiness probe failed: no", "Startup probe failed: no", "MountVolume.SetUp failed"]),
+)
+MOMENT = re.compile(rf"\d\d:\d\d:\d\d|{HASH}|{OLD_HASH}|back-off \d|(?i:request id)")
+
+
+@settings(max_examples=200, deadline=None)
+@given(OBSERVED)
+def test_judging_never_fails_and_says_what_a_schema_allows(observed: Observed) -> None:
+    status = judge(observed, previous={}, now=NOW)
+    ModelServiceStatus.model_validate(status)
+    kinds = [entry["type"] for entry in status["conditions"]]
+    assert len(kinds) == len(set(kinds))
+    for entry in status["conditions"]:
+        assert ConditionType(entry["type"])
+        assert Reason(entry["reason"])
+        assert entry["status"] in {"True", "False", "Unknown"}
+        assert 0 < len(entry["message"]) <= 1024
+        assert not MOMENT.search(entry["message"]), entry["message"]
+    assert ("Stalled" in kinds) + ("Reconciling" in kinds) == (status["conditions"][0]["status"] != "True")
+    wait = next_look(observed, NOW)
+    assert wait is None or wait > 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(OBSERVED, st.randoms(use_true_random=False))
+def test_the_order_of_what_is_seen_changes_nothing(observed: Observed, random: Any) -> None:
+    pods, replica_sets = list(observed.pods), list(observed.replica_sets)
+    random.shuffle(pods)
+    random.shuffle(replica_sets)
+    fields = {name: getattr(observed, name) for name in Observed.__dataclass_fields__}
+    names = tuple(reversed(observed.foreign_autoscalers))
+    shuffled = Observed(
+        **(fields | {"pods": tuple(pods), "replica_sets": tuple(replica_sets), "foreign_autoscalers": names})
+    )
+    assert judge(shuffled, previous={}, now=NOW) == judge(observed, previous={}, now=NOW)
+
+
+@settings(max_examples=100, deadline=None)
+@given(OBSERVED)
+def test_ready_means_complete_and_a_second_look_changes_nothing(observed: Observed) -> None:
+    status = judge(observed, previous={}, now=NOW)
+    if status["conditions"][0]["status"] == "True":
+        assert observed.rollout is not None
+        assert observed.rollout.complete
+    assert judge(observed, previous=status, now=NOW) == status
+
+
+@given(PODS)
+def test_reducing_twice_changes_nothing(pod: dict[str, Any]) -> None:
+    assert reduce_pod(reduce_pod(pod)) == reduce_pod(pod)
