@@ -18,12 +18,14 @@ from modelservice_operator.errors import (
     DriftDetected,
     KindUnavailable,
     NameConflict,
+    OperatorError,
     Rejected,
     ServiceEnding,
 )
 from modelservice_operator.informer import Informers, Key, Object, key_of
-from modelservice_operator.observed import POSTED
-from modelservice_operator.reductions import posted_by_us, reduce_child
+from modelservice_operator.managed_fields import handed_over, manager_of
+from modelservice_operator.observed import POSTED, Drift
+from modelservice_operator.reductions import reduce_child
 from modelservice_operator.refusals import Refusals
 from modelservice_operator.resources import Desired
 from modelservice_operator.resources.metadata import OWNER_ANNOTATION
@@ -84,8 +86,8 @@ class Cluster:
         live = self._informers.get(kind, service.metadata.key)
         return live is not None and ownership(live, service) is Ownership.OURS
 
-    async def ensure(self, desired: Desired, service: ModelService) -> None:
-        """Create the child or correct what differs; no request when it is right.
+    async def ensure(self, desired: Desired, service: ModelService) -> list[Drift]:
+        """Create the child or correct what differs; no request when it is right. Return what others had changed.
 
         KindUnavailable: the cluster does not know its kind. NameConflict: the name is taken. Conflict: a predecessor
         is still going.
@@ -113,13 +115,26 @@ class Cluster:
         if (replicas := desired.replicas_for(live)) is not None:
             with self._refusals.remembered(what):
                 live = await self._scale(desired.kind, key, live, replicas)
+        drifts = []
         # Again where the answer differs still (a webhook that rewrites us), since such an answer may be no news to the
         # cache; the end is DriftDetected.
         while (field := desired.difference(live)) is not None:
             self._refuse_a_fight(desired, key, field)
+            # Of another desired state it is no drift: we want something else now.
+            drifted = desired.is_of_this_state(live)
+            manager = await self._changed_by(desired.kind, key, field) if drifted else None
             with self._refusals.remembered(what):
                 live = await self._apply(desired, key, live)
             self._corrections.count((desired.kind, key, desired.digest, field))
+            if drifted:
+                drifts.append(Drift(kind=desired.kind.kind, field=field.removeprefix("."), manager=manager))
+        return drifts
+
+    async def _changed_by(self, kind: Kind, key: Key, field: str) -> str | None:
+        """Say whose a field is before it becomes ours again. Caches hold no managedFields; a drift is worth a look."""
+        with suppress(OperatorError):  # nobody's work depends on it
+            return manager_of(field, (await self._read(kind, key))["metadata"].get("managedFields") or [])
+        return None
 
     def _refuse_a_fight(self, desired: Desired, key: Key, field: str) -> None:
         """DriftDetected when this field has been corrected, and reverted, too often."""
@@ -261,23 +276,6 @@ class Cluster:
         """Feed the answer to a write, and return it as a cache holds it."""
         self._informers.feed(kind, answer)
         return reduce_child(answer)
-
-
-def handed_over(entries: list[Object]) -> list[Object]:
-    """Return `managedFields` in which our `Update` entry has become an `Apply` entry without replicas.
-
-    Entries of others and of subresources stay as they are. Where an `Apply` entry of ours exists, the other one goes.
-    """
-    applied = any(entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" for entry in entries)
-    result = []
-    for entry in entries:
-        if not posted_by_us(entry):
-            result.append(entry)
-        elif not applied:
-            fields = entry["fieldsV1"]
-            spec = {name: value for name, value in fields.get("f:spec", {}).items() if name != "f:replicas"}
-            result.append(entry | {"operation": "Apply", "fieldsV1": fields | {"f:spec": spec}})
-    return result
 
 
 def _refuse_others(kind: Kind, live: Object, service: ModelService) -> None:

@@ -1,6 +1,6 @@
 """What there is, as far as the caches know: frozen, read once per reconciliation, judged by `status`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,17 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """A field of a child that somebody changed, and that was set back."""
+
+    kind: str
+    field: str
+    """Its path, as `spec.template.spec.containers[model].image`."""
+    manager: str | None
+    """Field manager that changed it (KEP-555); None when it left no trace, as one does that removes a field."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """A ModelService with what was found of it."""
 
@@ -75,8 +86,8 @@ class Observed:
     """The HorizontalPodAutoscaler that is its child."""
     foreign_autoscalers: tuple[str, ...] = ()
     """Names of those of others that target its Deployment."""
-    probe_note: str | None = None
-    """What the newest Unhealthy or FailedMount Event of a pod that stays unready says."""
+    notes: tuple[str, ...] = ()
+    """What the Events of a pod that stays unready say of its probes and volumes, newest first."""
 
     @property
     def current_replica_set(self) -> Mapping[str, Any] | None:
@@ -92,12 +103,9 @@ class Observed:
 
     @property
     def current_pods(self) -> tuple[Mapping[str, Any], ...]:
-        """Pods of the newest revision that are there to stay, by name.
-
-        While no ReplicaSet is known at all, these are the pods that were chosen already (`of_newest_revision`).
-        """
+        """Pods of the newest revision that are there to stay, by name."""
         revision = _hash(self.current_replica_set)
-        found = (pod for pod in self.pods if not self.replica_sets or (revision and _hash(pod) == revision))
+        found = (pod for pod in self.pods if revision and _hash(pod) == revision)
         staying = (pod for pod in found if not pod["metadata"].get("deletionTimestamp"))
         return tuple(sorted(staying, key=lambda pod: str(pod["metadata"]["name"])))
 
@@ -115,25 +123,6 @@ def _age(body: Mapping[str, Any]) -> tuple[str, str]:
 
 def _hash(body: Mapping[str, Any] | None) -> str | None:
     return None if body is None else (body["metadata"].get("labels") or {}).get(TEMPLATE_HASH)
-
-
-def of_newest_revision(
-    pods: Iterable[Mapping[str, Any]], replica_sets: Iterable[Mapping[str, Any]]
-) -> tuple[Mapping[str, Any], ...]:
-    """Pods whose ReplicaSet is the newest, but those that are being deleted; all pods while no ReplicaSet is known."""
-    newest = max(replica_sets, key=_number, default=None)
-    wanted = None if newest is None else newest["metadata"].get("labels", {}).get(TEMPLATE_HASH)
-    return tuple(
-        pod
-        for pod in pods
-        if not pod["metadata"].get("deletionTimestamp")
-        and wanted in {None, pod["metadata"].get("labels", {}).get(TEMPLATE_HASH)}
-    )
-
-
-def _number(replica_set: Mapping[str, Any]) -> int:
-    number = replica_set["metadata"].get("annotations", {}).get(REVISION, "")
-    return int(number) if number.isdecimal() else 0
 
 
 def load_balancer_address(service: Mapping[str, Any] | None) -> str | None:

@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from modelservice_operator.api.kinds import (
     AUTOSCALER,
@@ -20,11 +20,23 @@ from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.cluster import Cluster, Ownership, ownership
 from modelservice_operator.errors import Ending, InvalidSpec, NameConflict, OperatorError, Terminal
 from modelservice_operator.informer import Informers, Key, Object
-from modelservice_operator.observed import Observed, Rollout, load_balancer_address, of_newest_revision
+from modelservice_operator.notes import Notes
+from modelservice_operator.observed import Drift, Observed, Rollout, load_balancer_address
+from modelservice_operator.recorder import Recorder
 from modelservice_operator.resources import Desired, build
 from modelservice_operator.settings import Settings
-from modelservice_operator.status import is_merely_unseen, judge, judge_invalid
+from modelservice_operator.status import (
+    announcements,
+    corrected,
+    is_merely_unseen,
+    judge,
+    judge_invalid,
+    next_look,
+    untold,
+)
 from modelservice_operator.workqueue import Priority, WorkQueue
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +74,14 @@ class Reconciler:
         queue: WorkQueue[Key],
         settings: Settings,
         *,
+        notes: Notes,
+        recorder: Recorder,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._informers = informers
         self._cluster = cluster
+        self._notes = notes
+        self._recorder = recorder
         self._queue = queue
         self._settings = settings
         self._now = now
@@ -93,7 +109,8 @@ class Reconciler:
         except InvalidSpec as error:
             await self._report_invalid(key, live, error)
             raise
-        failure = await self._converge(plan)
+        failure, drifts = await self._converge(plan)
+        self._recorder.record(live, corrected(drifts))
         if isinstance(failure, Ending):
             self._ending[key] = metadata["uid"]
             return
@@ -110,57 +127,74 @@ class Reconciler:
             del self._plans[next(iter(self._plans))]
         return plan
 
-    async def _converge(self, plan: Plan) -> OperatorError | None:
-        """Prune, then create and correct, all of it even when a part fails; return the failure that says most."""
+    async def _converge(self, plan: Plan) -> tuple[OperatorError | None, list[Drift]]:
+        """Prune, then create and correct, all of it even when a part fails.
+
+        Return the failure that says most, and what others had changed.
+        """
         cluster, service = self._cluster, plan.service
         wanted = {child.kind for child in plan.children}
         try:
             await self._cluster.look_before_remaking(plan.children, plan.service)
         except OperatorError as error:
-            return error
+            return error, []
         # First the autoscaler goes, then the count is set: the other way round it could set it once more.
         surplus = [kind for kind in CHILD_KINDS if kind not in wanted and cluster.is_surplus(kind, service)]
         pruned = await _all(cluster.prune(kind, service) for kind in surplus)
         if AUTOSCALER in surplus:
             self._queue.add_after(service.metadata.key, _SECOND_LOOK)
-        return _most_telling([*pruned, *await self._ensure(plan)])
+        ensured = await self._ensure(plan)
+        failures = [result for result in (*pruned, *ensured) if isinstance(result, BaseException)]
+        drifts = [drift for result in ensured if isinstance(result, list) for drift in result]
+        return _most_telling(failures), drifts
 
-    async def _ensure(self, plan: Plan) -> list[BaseException]:
+    async def _ensure(self, plan: Plan) -> list[list[Drift] | BaseException]:
         """Ensure every child. The autoscaler comes last: it would scale any Deployment of the name, also another's."""
         cluster, service = self._cluster, plan.service
         wrong = [child for child in plan.children if not cluster.is_right(child, service)]
         first = [child for child in wrong if child.kind is not AUTOSCALER]
-        results = await asyncio.gather(*(cluster.ensure(child, service) for child in first), return_exceptions=True)
-        failures = [result for result in results if result is not None]
+        results = await _all(cluster.ensure(child, service) for child in first)
         ends = zip(first, results, strict=True)
         if any(child.kind is DEPLOYMENT and isinstance(result, NameConflict) for child, result in ends):
-            return [*failures, *await _all([cluster.prune(AUTOSCALER, service)])]
-        return [*failures, *await _all(cluster.ensure(child, service) for child in wrong if child.kind is AUTOSCALER)]
+            pruned = await _all([cluster.prune(AUTOSCALER, service)])
+            return [*results, *(result for result in pruned if result is not None)]
+        return [*results, *await _all(cluster.ensure(child, service) for child in wrong if child.kind is AUTOSCALER)]
 
     async def _report(self, key: Key, plan: Plan, failure: OperatorError | None) -> None:
+        observed = await self._annotated(key, self._observe(key, plan, failure))
         live = self._informers.get(MODEL_SERVICE, key)
         if live is None or not plan.fits(live["metadata"]):
             return  # changed meanwhile: the key is queued again, and a status of the old generation helps nobody
-        status = judge(self._observe(key, plan, failure), previous=live.get("status") or {}, now=self._now())
+        now = self._now()
+        if (seconds := next_look(observed, now)) is not None:
+            self._queue.add_after(key, seconds)
+        status = judge(observed, previous=live.get("status") or {}, now=now)
         await self._publish(key, live, status, urgent=failure is not None)
+
+    async def _annotated(self, key: Key, observed: Observed) -> Observed:
+        """Add what only Events tell of a pod that stays unready."""
+        notes, seconds = await self._notes.read(key, untold(observed))
+        if seconds is not None:
+            self._queue.add_after(key, seconds)
+        return replace(observed, notes=notes) if notes else observed
 
     def _observe(self, key: Key, plan: Plan, failure: OperatorError | None) -> Observed:
         deployment = self._informers.get(DEPLOYMENT, key)
-        rollout = None if deployment is None else Rollout.of(deployment)
         return Observed(
             service=plan.service,
             wanted=tuple(child.kind for child in plan.children),
-            rollout=rollout,
+            rollout=None if deployment is None else Rollout.of(deployment),
             load_balancer=load_balancer_address(self._informers.get(SERVICE, key)),
             failure=failure,
-            # Pods are asked why something is not as it should be; when all is well they have nothing to say.
-            pods=() if rollout is None or rollout.complete else self._pods(key),
+            pods=tuple(self._informers.concerning(POD, key)),
+            replica_sets=tuple(self._informers.concerning(REPLICA_SET, key)),
+            autoscaler=self._own_autoscaler(key, plan.service),
             foreign_autoscalers=self._foreign_autoscalers(key, plan.service),
         )
 
-    def _pods(self, key: Key) -> tuple[Object, ...]:
-        found = self._informers.concerning(POD, key), self._informers.concerning(REPLICA_SET, key)
-        return tuple(dict(pod) for pod in of_newest_revision(*found))
+    def _own_autoscaler(self, key: Key, service: ModelService) -> Object | None:
+        live = self._informers.get(AUTOSCALER, key)
+        return live if live is not None and ownership(live, service) is Ownership.OURS else None
 
     def _foreign_autoscalers(self, key: Key, service: ModelService) -> tuple[str, ...]:
         return tuple(
@@ -197,6 +231,7 @@ class Reconciler:
         self._put_off.pop(key, None)
         self._written[key] = now
         await self._cluster.put_status(live, status)
+        self._recorder.record(live, announcements(previous, status))
 
     def _lets_others_go_first(self, key: Key, now: float) -> bool:
         """Whether this status waits until everybody's children are right, which takes no longer than the interval.
@@ -216,13 +251,13 @@ class Reconciler:
         self._written.pop(key, None)
         self._put_off.pop(key, None)
         self._unseen.pop(key, None)
+        self._notes.forget(key)
         self._queue.forget(key)
 
 
-async def _all(steps: Iterable[Coroutine[Any, Any, None]]) -> list[BaseException]:
-    """Take all steps at once, to the end; return what went wrong."""
-    results = await asyncio.gather(*steps, return_exceptions=True)
-    return [result for result in results if result is not None]
+async def _all(steps: Iterable[Coroutine[Any, Any, T]]) -> list[T | BaseException]:
+    """Take all steps at once, to the end; return what they return or raise."""
+    return await asyncio.gather(*steps, return_exceptions=True)
 
 
 def _most_telling(results: list[BaseException]) -> OperatorError | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modelservice_operator.api.kinds import DEPLOYMENT, MODEL_SERVICE
+from modelservice_operator.managed_fields import posted_by_us
 from modelservice_operator.observed import POSTED, REVISION, TEMPLATE_HASH
 from modelservice_operator.resources.metadata import INSTANCE_LABEL, MANAGED_BY_LABEL, OWNER_ANNOTATION
 from modelservice_operator.settings import FIELD_MANAGER
@@ -20,12 +21,6 @@ _IDENTITY = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp",
 _LABELS = (INSTANCE_LABEL, TEMPLATE_HASH)
 _POD_CONDITIONS = frozenset({"PodScheduled", "PodReadyToStartContainers"})
 """Conditions that say something only while they do not hold; besides them, Ready is always kept."""
-
-
-def posted_by_us(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry of managedFields holds what our POST set."""
-    ours = entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Update"
-    return ours and not entry.get("subresource")
 
 
 def reduce_child(body: Object) -> Object:

@@ -25,7 +25,9 @@ from modelservice_operator.connection import Connection, Credentials
 from modelservice_operator.errors import OperatorError, Terminal, Transient
 from modelservice_operator.informer import Informer, Informers, Key, Object, own_key
 from modelservice_operator.lease import Lease
+from modelservice_operator.notes import Notes
 from modelservice_operator.reconciler import Reconciler
+from modelservice_operator.recorder import Recorder
 from modelservice_operator.reductions import (
     autoscaler_concerns,
     instance_concerns,
@@ -77,7 +79,15 @@ class Runtime:
                 self._connection, namespace=settings.lease_namespace, name=LEASE_NAME, identity=identity
             )
         cluster = Cluster(self._connection, self._informers)
-        self._reconciler = Reconciler(self._informers, cluster, self._queue, settings)
+        self._recorder = Recorder(self._connection, busy=lambda: len(self._queue) > 0)
+        self._reconciler = Reconciler(
+            self._informers,
+            cluster,
+            self._queue,
+            settings,
+            notes=Notes(self._connection),
+            recorder=self._recorder,
+        )
 
     async def run(self) -> None:
         """List, watch and reconcile for ever."""
@@ -97,6 +107,7 @@ class Runtime:
             for number in range(self._settings.workers):
                 tasks.create_task(self._work(), name=f"worker {number}")
             tasks.create_task(self._resync(), name="resync")
+            tasks.create_task(self._recorder.run(), name="events")
 
     @asynccontextmanager
     async def _released_lease(self) -> AsyncIterator[None]:

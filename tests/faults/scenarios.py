@@ -91,8 +91,11 @@ _IMAGE = "registry.example.com/iris:2"
 _URI = {"uri": "file:///app/model"}
 _SERVICE = a_model_service().having(model=_URI)
 _SCALED = _SERVICE.having(replicas=2).autoscaled(high=5)
-# Accepted by the CRD, in which affinity is free-form, and refused by the Deployment.
-_NO_TERMS: dict[str, Any] = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}
+# Accepted by the CRD, and refused by the Deployment: more than one number cannot be compared with.
+_TWO_BOUNDS = {"key": "example.com/cores", "operator": "Gt", "values": ["1", "2"]}
+_NO_NODES: dict[str, Any] = {
+    "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [_TWO_BOUNDS]}]}
+}
 
 
 def _applied(service: AModelService) -> Step:
@@ -135,7 +138,7 @@ async def _made_again(stage: Stage) -> None:
 
 
 async def _invalid_then_fixed(stage: Stage) -> None:
-    await stage.apply(_SERVICE.having(affinity={"nodeAffinity": _NO_TERMS}))
+    await stage.apply(_SERVICE.having(affinity={"nodeAffinity": _NO_NODES}))
     await stage.until(lambda: stage.place.condition().get("reason") == "Rejected", "a complaint")
     await stage.apply(_SERVICE)
 

@@ -18,6 +18,8 @@ RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"
 PROXY = {"name": "proxy", "image": "proxy:1", "resources": {"requests": {"cpu": "10m"}}, "securityContext": RESTRICTED}
 PREPARE = {"name": "prepare", "image": "prepare:1", "securityContext": RESTRICTED}
 RECOMMENDED = {"requests": {"cpu": "77m"}, "limits": {"cpu": "1"}}
+MEMORY = {"memory": "64Mi"}
+"""All that the ModelService asks for: what else is recommended is nobody's business."""
 TEMPLATE = {
     "metadata": {"annotations": {"injector.example.com/status": "done"}, "labels": {"injector.example.com/rev": "1"}},
     "spec": {
@@ -38,6 +40,10 @@ ADDITIONS: Mapping[str, Any] = {
 }
 
 
+def by_memory(*, high: int) -> Object:
+    return {"maxReplicas": high, "targetMemoryUtilizationPercentage": 80}
+
+
 def holds(live: Any, addition: Any) -> bool:
     """Tell whether everything of the addition is there; items of lists are told apart by their names."""
     if isinstance(addition, dict):
@@ -50,7 +56,7 @@ def holds(live: Any, addition: Any) -> bool:
 
 def test_what_others_add_outlives_corrections_and_new_generations(world: World, audit: AuditTrail) -> None:
     """A sidecar, a recommendation of resources, one more port: no write while they are added, none is lost later."""
-    service = a_model_service().named("added").having(resources={}).autoscaled(high=3)
+    service = a_model_service().named("added").having(resources={"requests": MEMORY}, autoscaling=by_memory(high=3))
     world.apply(service)
     world.wait_ready("added")
     for kind, addition in ADDITIONS.items():
@@ -61,7 +67,9 @@ def test_what_others_add_outlives_corrections_and_new_generations(world: World, 
     world.wait_ready("added", within=60)
     writes = audit.writes_of("added")
     assert [write for write in writes if not write.startswith("create ")] == ["update modelservices/status"]
-    world.apply(service.having(env=[{"name": "A", "value": "1"}], service={"port": 8000}).autoscaled(high=4))
+    world.apply(
+        service.having(env=[{"name": "A", "value": "1"}], service={"port": 8000}, autoscaling=by_memory(high=4))
+    )
     world.wait_field("hpa", "added", "maxReplicas", 4)
     world.wait_ready("added", within=60)
     ports = {port["name"]: port["port"] for port in world.get("service", "added")["spec"]["ports"]}

@@ -1,10 +1,10 @@
-"""Ownership and the hand-over of managedFields, which decide without a server."""
+"""Ownership and what caches keep, which decide without a server."""
 
 from typing import Any
 
 import pytest
 
-from modelservice_operator.cluster import Ownership, handed_over, ownership
+from modelservice_operator.cluster import Ownership, ownership
 from modelservice_operator.observed import POSTED
 from modelservice_operator.reductions import reduce_child, reduce_service
 from modelservice_operator.resources.metadata import OWNER_ANNOTATION
@@ -44,17 +44,6 @@ OURS = {
 }
 SCALED = OURS | {"subresource": "scale"}
 OTHER = {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
-
-
-def test_our_post_becomes_an_apply_without_replicas() -> None:
-    [first, second, third] = handed_over([OURS, SCALED, OTHER])
-    assert first == OURS | {"operation": "Apply", "fieldsV1": {"f:spec": {"f:template": {}}}}
-    assert [second, third] == [SCALED, OTHER]
-
-
-def test_an_apply_that_is_there_already_is_the_only_one() -> None:
-    applied = OURS | {"operation": "Apply"}
-    assert handed_over([applied, OURS]) == [applied]
 
 
 @pytest.mark.parametrize(("entries", "posted"), [([OURS], True), ([SCALED, OTHER], False), ([], False)])

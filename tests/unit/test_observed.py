@@ -1,6 +1,6 @@
 from typing import Any
 
-from modelservice_operator.observed import Observed, Rollout, of_newest_revision
+from modelservice_operator.observed import Observed, Rollout
 from modelservice_operator.reductions import reduce_pod, reduce_replica_set
 from tests.support.objects import a_model_service
 from tests.support.pods import DEPLOYMENT_UID, HASH, OLD_HASH, a_pod, a_replica_set
@@ -50,13 +50,3 @@ def test_a_replica_set_of_another_deployment_is_not_ours() -> None:
 def test_of_two_with_one_number_the_younger_one_is_current() -> None:
     found = observed(a_replica_set(creationTimestamp="2026-01-02T04:00:00Z"), a_replica_set(OLD_HASH))
     assert found.current_replica_set == reduce_replica_set(a_replica_set(creationTimestamp="2026-01-02T04:00:00Z"))
-
-
-def test_only_pods_of_the_newest_revision_that_stay_are_asked() -> None:
-    old, new, leaving = (
-        reduce_pod(pod.body()) for pod in (a_pod().of_revision(OLD_HASH), a_pod(), a_pod().being_deleted())
-    )
-    sets = [reduce_replica_set(body) for body in (a_replica_set(OLD_HASH, number=9), a_replica_set(number=10))]
-    nameless: dict[str, Any] = {"metadata": {}}
-    assert of_newest_revision([old, new, leaving], [*sets, nameless]) == (new,)
-    assert of_newest_revision([old, new, leaving], []) == (old, new)

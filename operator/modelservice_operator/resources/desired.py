@@ -102,6 +102,10 @@ class Desired:
         # The defaults of kinds that others define are not known, and they may be inside of what is atomic.
         return _difference(self.body, live, strict=self.kind not in OPTIONAL_CHILDREN)
 
+    def is_of_this_state(self, live: Mapping[str, Any]) -> bool:
+        """Whether `live` was once brought to this very state: then what differs was changed by somebody."""
+        return (live["metadata"].get("annotations") or {}).get(HASH_ANNOTATION) == self.digest
+
     def obstacles(self, live: Mapping[str, Any]) -> list[Obstacle]:
         """Nodes of `live` that must be replaced before an apply can succeed."""
         return list(_obstacles(self.body, live, ONE_OF.get(self.kind, frozenset())))

@@ -30,6 +30,8 @@ _NO_START = frozenset({"CreateContainerError", "RunContainerError", "StartError"
 """Waiting reasons of the kubelet, and reasons of an ending that containerd gives."""
 _KILLED = frozenset({137, 143})
 """Exit codes after SIGKILL and SIGTERM."""
+_ABOUT_VOLUMES = ("MountVolume", "AttachVolume", "MapVolume", "Unable to attach or mount volumes")
+"""How the kubelet and the attach-detach controller begin what they say of volumes."""
 _ENDED_PHASES = frozenset({"Failed", "Succeeded"})
 
 _SCHEDULING_ADVICE = (
@@ -100,6 +102,7 @@ RANKING = (
     Reason.STARTING,
 )
 """What pods can suffer from, most telling first: what keeps most of them from being made or started."""
+_TOLD_BY_EVENTS = frozenset({Reason.CRASH_LOOP, Reason.PROBE_FAILING, Reason.VOLUME_PENDING, Reason.STARTING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +122,35 @@ class Finding:
 
 def diagnose(observed: Observed, *, refusal: Finding | None = None) -> Finding | None:
     """The most telling trouble, with its count; `refusal` is why further pods cannot be created."""
-    pods = [Pod.of(body) for body in observed.current_pods]
-    found = [finding for pod in pods if (finding := examine(pod, observed)) is not None]
+    findings = _findings(observed)
+    found = [finding for _, finding in findings if finding is not None]
     worst = min([*found, *([refusal] if refusal else [])], key=lambda finding: finding.rank, default=None)
     if worst is None or worst.whole:
         return worst
-    total = sum(pod.phase not in _ENDED_PHASES for pod in pods)
+    total = sum(pod.phase not in _ENDED_PHASES for pod, _ in findings)
     count = sum(finding.reason is worst.reason for finding in found)
     who = "the only pod" if total == 1 else f"{count} of {total} pods"
     return Finding(worst.reason, f"{who}: {worst.text}")
+
+
+def untold(observed: Observed) -> str | None:
+    """UID of the pod of which only its Events can say more; None when none is in trouble, or pods say it themselves."""
+    found = [(finding, pod) for pod, finding in _findings(observed) if finding is not None]
+    if not found:
+        return None
+    finding, pod = min(found, key=lambda pair: (pair[0].rank, pair[1].name))
+    return pod.uid if finding.reason in _TOLD_BY_EVENTS and _events_tell(pod) else None
+
+
+def _events_tell(pod: Pod) -> bool:
+    """Whether it waits for volumes, or a probe may keep it from being ready: neither is in a pod's status."""
+    probed = any(one.running and not one.init and not one.ready for one in pod.containers)
+    killed = any(one.ended is not None and one.ended.exit_code in _KILLED for one in pod.containers)
+    return probed or killed or _waits_for_volumes(pod)
+
+
+def _findings(observed: Observed) -> list[tuple[Pod, Finding | None]]:
+    return [(pod, examine(pod, observed)) for pod in map(Pod.of, observed.current_pods)]
 
 
 def examine(pod: Pod, observed: Observed) -> Finding | None:
@@ -233,8 +256,8 @@ def _ended(container: Container, ended: Ending, observed: Observed) -> Finding:
         return _out_of_memory(container, observed)
     if container.name == LOADER_NAME:
         return _loader(ended, observed)
-    note = observed.probe_note or ""
-    if ended.exit_code in _KILLED and note.startswith(("Startup probe", "Liveness probe")):
+    note = _note(observed, "Startup probe", "Liveness probe")
+    if ended.exit_code in _KILLED and note:
         text = f"container {container.name} is ended again and again by its probe: {_probe(note, observed)}"
         return Finding(Reason.PROBE_FAILING, text)
     return _crash(container, ended, observed)
@@ -288,18 +311,18 @@ def _crash(container: Container, ended: Ending, observed: Observed) -> Finding:
 
 
 def _running(container: Container, pod: Pod, observed: Observed) -> Finding:
-    note = observed.probe_note or ""
     if container.name == LOADER_NAME:
         return _starting("the model is being loaded", pod, observed)
     if container.init:
         return _starting(f"init container {container.name} runs", pod, observed)
     if not container.started:
-        told = f": {probe_words(note, observed)}" if note.startswith("Startup probe") else ""
+        note = _note(observed, "Startup probe")
+        told = f": {probe_words(note, observed)}" if note else ""
         text = f"container {container.name} runs and has not passed its startup probe yet{told}"
         hint = f"A server that listens elsewhere than on port {_port(observed)} needs another containerPort."
         return _starting(text, pod, observed, hint=hint)
-    told = note if note.startswith("Readiness probe") else ""
-    text = f"container {container.name} runs, but its readiness probe fails: {_probe(told, observed)}"
+    told = _probe(_note(observed, "Readiness probe"), observed)
+    text = f"container {container.name} runs, but its readiness probe fails: {told}"
     return Finding(Reason.PROBE_FAILING, text)
 
 
@@ -327,14 +350,19 @@ def _port(observed: Observed) -> int:
 
 
 def _starting(what: str, pod: Pod, observed: Observed, *, hint: str = "") -> Finding:
-    note = observed.probe_note or ""
-    unmounted = pod.condition("PodReadyToStartContainers").get("status") == "False"
-    if unmounted and _is_about_volumes(note):
+    note = _note(observed, *_ABOUT_VOLUMES)
+    unmounted = _waits_for_volumes(pod)
+    if unmounted and note:
         return Finding(Reason.VOLUME_PENDING, f"{sentence(quote(plain(note, observed)))} {_MOUNT_ADVICE}")
     if unmounted and not hint:
         hint = "It waits for its volumes and its network."
     return Finding(Reason.STARTING, f"{sentence(what)} {hint}".strip())
 
 
-def _is_about_volumes(note: str) -> bool:
-    return any(word in note for word in ("MountVolume", "AttachVolume", "attach or mount volumes", "MapVolume"))
+def _waits_for_volumes(pod: Pod) -> bool:
+    return pod.condition("PodReadyToStartContainers").get("status") == "False"
+
+
+def _note(observed: Observed, *subjects: str) -> str:
+    """The newest note that is about one of the subjects; empty when there is none."""
+    return next((note for note in observed.notes if note.startswith(subjects)), "")

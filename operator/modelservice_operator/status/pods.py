@@ -67,6 +67,7 @@ class Pod:
     """One pod."""
 
     name: str
+    uid: str
     phase: str
     reason: str
     message: str
@@ -82,6 +83,7 @@ class Pod:
         others = (Container.of(entry, init=False) for entry in status.get("containerStatuses") or ())
         return cls(
             name=body["metadata"]["name"],
+            uid=body["metadata"].get("uid") or "",
             phase=status.get("phase") or "",
             reason=status.get("reason") or "",
             message=status.get("message") or "",

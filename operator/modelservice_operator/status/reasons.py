@@ -12,6 +12,8 @@ class ConditionType(StrEnum):
     READY = "Ready"
     AVAILABLE = "Available"
     PROGRESSING = "Progressing"
+    MODEL_LOADED = "ModelLoaded"
+    """Absent where no loader brings the model."""
     AUTOSCALER_READY = "AutoscalerReady"
     """Absent where there is no autoscaler to speak of."""
     RECONCILING = "Reconciling"

@@ -133,9 +133,10 @@ OBSERVED = st.builds(
     replica_sets=st.lists(REPLICA_SETS.map(reduce_replica_set), max_size=2).map(tuple),
     autoscaler=st.none() | AUTOSCALERS,
     foreign_autoscalers=st.lists(st.sampled_from(["theirs", "hers"]), max_size=2).map(tuple),
-    probe_note=st.none()
-    | TEXTS
-    | st.sampled_from(["Readiness probe failed: no", "Startup probe failed: no", "MountVolume.SetUp failed"]),
+    notes=st.lists(
+        TEXTS | st.sampled_from(["Readiness probe failed: no", "Startup probe failed: no", "MountVolume.SetUp failed"]),
+        max_size=3,
+    ).map(tuple),
 )
 MOMENT = re.compile(rf"\d\d:\d\d:\d\d|{HASH}|{OLD_HASH}|back-off \d|(?i:request id)")
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from modelservice_operator.errors import Forbidden
+from modelservice_operator.status import untold
 from modelservice_operator.status.diagnosis import RANKING
 from modelservice_operator.status.reasons import LOADER_REASONS
 from tests.support.objects import AModelService
@@ -507,13 +508,13 @@ def test_without_an_event_the_probe_s_question_is_told(probe: dict[str, Any], ta
 )
 def test_an_event_says_what_the_probe_found(note: str, words: str | None) -> None:
     message = f"container model runs, but its readiness probe fails: {words or note + '.'} {OTHER_PORT}"
-    found = ready(a_pod().running(started=True), probe_note=note)
+    found = ready(a_pod().running(started=True), notes=(note,))
     assert found == ("ProbeFailing", f"The only pod: {message}")
 
 
 def test_an_event_says_what_the_startup_probe_found() -> None:
     note = "Startup probe failed: dial tcp 198.18.0.9:8080: connect: connection refused"
-    reason, message = ready(a_pod().running(started=False), probe_note=note)
+    reason, message = ready(a_pod().running(started=False), notes=(note,))
     assert reason == "Starting"
     assert "has not passed its startup probe yet: Startup probe failed: nothing listens on port 8080." in message
 
@@ -522,7 +523,7 @@ def test_who_is_killed_by_its_probe_does_not_crash() -> None:
     note = "Liveness probe failed: HTTP probe failed with statuscode: 500"
     killed = a_pod().running(started=False, exitCode=137, reason="Error")
     message = "container model is ended again and again by its probe: Liveness probe failed: HTTP probe failed with"
-    assert ready(killed, probe_note=note) == ("ProbeFailing", f"The only pod: {message} statuscode: 500. {OTHER_PORT}")
+    assert ready(killed, notes=(note,)) == ("ProbeFailing", f"The only pod: {message} statuscode: 500. {OTHER_PORT}")
     assert "exit code 137, killed from outside (SIGKILL)" in ready(killed)[1]
 
 
@@ -530,9 +531,9 @@ def test_an_event_says_which_volume_is_missing() -> None:
     note = 'MountVolume.SetUp failed for volume "config" : configmap "nope" not found'
     pod = a_pod().waiting("ContainerCreating").having("PodReadyToStartContainers", "False")
     hint = "Create what the volume names (Secret, ConfigMap, claim): the pods go on by themselves."
-    assert ready(pod, probe_note=note) == ("VolumePending", f"The only pod: {note}. {hint}")
+    assert ready(pod, notes=(note,)) == ("VolumePending", f"The only pod: {note}. {hint}")
     # An event of an earlier moment: the volumes are there.
-    assert ready(a_pod().waiting("ContainerCreating"), probe_note=note)[0] == "Starting"
+    assert ready(a_pod().waiting("ContainerCreating"), notes=(note,))[0] == "Starting"
 
 
 def test_an_evicted_pod_is_told_while_another_one_takes_its_place() -> None:
@@ -600,3 +601,27 @@ def test_a_rollout_that_gave_up_is_stalled_and_ready_names_the_cause() -> None:
         assert entry is not None
         assert entry[:2] == (status, "ProgressDeadlineExceeded")
     assert told(found, "Reconciling") is None
+
+
+@pytest.mark.parametrize(
+    ("pod", "asked"),
+    [
+        (a_pod().running(started=True), True),
+        (a_pod().running(started=False), True),
+        (a_pod().running(started=False, exitCode=137, reason="Error"), True),
+        (a_pod().waiting("ContainerCreating").having("PodReadyToStartContainers", "False"), True),
+        (a_pod().waiting("ContainerCreating"), False),
+        (a_pod().running(started=False, exitCode=1, reason="Error"), True),
+        (a_pod().crashed(exitCode=1, message="no"), False),
+        (a_pod().unschedulable(NO_NODE), False),
+        (pulling("ErrImagePull", "not found"), False),
+        (a_pod(), False),
+    ],
+)
+def test_events_are_asked_only_about_what_no_pod_says(pod: APod, *, asked: bool) -> None:
+    found = observed(pod.named("bbbbb"))
+    assert untold(found) == (found.pods[0]["metadata"]["uid"] if asked else None)
+
+
+def test_events_are_not_asked_while_something_worse_is_known() -> None:
+    assert untold(observed(a_pod().running(started=True), a_pod().named("bbbbb").unschedulable(NO_NODE))) is None
