@@ -8,6 +8,7 @@ list; an event older than what is cached, also than our own last write, changes 
 import asyncio
 import logging
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,9 +52,9 @@ class Tombstone:
 
 
 def key_of(body: Object) -> Key:
-    """Namespace and name of an object."""
+    """Namespace and name of an object. Interned: each stands in the cache of each kind."""
     metadata = body["metadata"]
-    return metadata.get("namespace", ""), metadata["name"]
+    return sys.intern(metadata.get("namespace", "")), sys.intern(metadata["name"])
 
 
 def version_of(body: Object) -> int:
@@ -81,11 +82,13 @@ class Informer:
         reduce: Callable[[Object], Object] = lambda body: body,
         concerns: Callable[[Object], tuple[Key, ...]] = own_key,
         turn: asyncio.Lock | None = None,
+        linger: float = 0.0,
         changed: Callable[[Key], None] = lambda _: None,
     ) -> None:
         """`reduce` keeps what is read of an object, which must be JSON; `concerns` tells from that whom it is about.
 
         `turn`: taken for each page of a list; where informers share it, only one page at a time is in memory.
+        `linger`: pause in seconds between two reads of a watch (see `Connection.watch`).
         `changed` hears each key that a change concerns: that something came or went, or what is read of it changed.
 
         `optional`: the cluster may not serve the kind (no CRD, no right to read it), and may do so later.
@@ -106,6 +109,7 @@ class Informer:
         self._params = {"labelSelector": selector} if selector else {}
         self._reduce = reduce
         self._concerns = concerns
+        self._linger = linger
         self._turn = turn or asyncio.Lock()
         self._changed = changed
         self._cache: dict[Key, Cached] = {}
@@ -137,8 +141,11 @@ class Informer:
         """Keys of all cached objects, from a copy."""
         return iter(tuple(self._cache))
 
-    def feed(self, body: Object) -> None:
-        """Take in an object of a list, of an event, or of the answer to a write of our own."""
+    def feed(self, body: Object, *, own: bool = False) -> None:
+        """Take in an object of a list, of an event, or of the answer to a write of our `own`: of that nobody is told.
+
+        Whoever wrote goes on with the answer, so there is nothing left to be looked at.
+        """
         key, version = key_of(body), version_of(body)
         known, tombstone = self._cache.get(key), self._tombstones.get(key)
         if (known is not None and known.version >= version) or (tombstone and tombstone.version >= version):
@@ -147,7 +154,10 @@ class Informer:
         self._cache[key] = cached = Cached(version, _text(reduced))
         if known is None or known.text != cached.text:
             before = () if known is None or self._index is None else self._concerns(self._body(known))
-            self._tell(key, before, self._concerns(reduced))
+            after = self._concerns(reduced)
+            self._keep_index(key, before, after)
+            if not own:
+                self._tell(before, after)
 
     def feed_deletion(self, body: Object) -> None:
         """Take in that an object went: its last state, with the version of the deletion."""
@@ -157,23 +167,29 @@ class Informer:
             return
         self._bury(key, version)
         if known is None:
-            self._tell(key, (), self._concerns(self._reduce(body)))
+            self._tell((), self._concerns(self._reduce(body)))
         else:
             self._drop(key)
 
     def _drop(self, key: Key) -> None:
-        self._tell(key, self._concerns(self._body(self._cache.pop(key))), ())
+        before = self._concerns(self._body(self._cache.pop(key)))
+        self._keep_index(key, before, ())
+        self._tell(before, ())
 
-    def _tell(self, key: Key, before: tuple[Key, ...], after: tuple[Key, ...]) -> None:
-        """Keep the index, and tell of a change to all whom the object concerned or concerns."""
-        if self._index is not None and key in self._cache:
-            for one in after:
-                self._index.setdefault(one, set()).add(key)
+    def _keep_index(self, key: Key, before: tuple[Key, ...], after: tuple[Key, ...]) -> None:
+        """Have the object found by those whom it concerns, and by no others."""
+        if self._index is None:
+            return
+        for one in after:
+            self._index.setdefault(one, set()).add(key)
         for one in before:
-            if one not in after and self._index is not None:
+            if one not in after:
                 self._index[one].discard(key)
                 if not self._index[one]:
                     del self._index[one]
+
+    def _tell(self, before: tuple[Key, ...], after: tuple[Key, ...]) -> None:
+        """Tell of a change to all whom the object concerned or concerns."""
         for one in dict.fromkeys((*before, *after)):
             self._changed(one)
 
@@ -260,7 +276,7 @@ class Informer:
             "resourceVersion": self._version,
             "timeoutSeconds": str(random.randint(*self._settings.watch_timeout)),  # noqa: S311 - spreads load
         }
-        async with self._connection.watch(self._path, params) as events:
+        async with self._connection.watch(self._path, params, linger=self._linger) as events:
             self._opened = time.monotonic()
             async for event in events:
                 self._take(event["type"], event["object"])
@@ -297,7 +313,8 @@ class Informer:
 def _text(body: Object) -> bytes:
     metadata = {name: value for name, value in body["metadata"].items() if name != "resourceVersion"}
     kept = {name: value for name, value in body.items() if name not in {"apiVersion", "kind"}}
-    return orjson.dumps(kept | {"metadata": metadata})
+    # A copy: what orjson returns keeps the buffer that it was written into, 8 KiB for any of these (orjson 3.13).
+    return memoryview(orjson.dumps(kept | {"metadata": metadata})).tobytes()
 
 
 def _pause(failures: int) -> float:
@@ -334,7 +351,7 @@ class Informers:
 
     def feed(self, kind: Kind, body: Object) -> None:
         """Take in the answer to a write of our own."""
-        self._of(kind, body).feed(body)
+        self._of(kind, body).feed(body, own=True)
 
     def feed_deletion(self, kind: Kind, body: Object) -> None:
         """Take in a deletion of our own."""

@@ -59,7 +59,7 @@ class Plan:
 
 
 _MOST_PLANS = 64
-"""Plans that are kept: enough for what is under way, while a plan for each of thousands at rest would fill memory."""
+"""Plans that are kept of what is under way."""
 _SECOND_LOOK = 5.0
 """Seconds after which a count is looked at once more: a late write of the autoscaler's controller is possible."""
 
@@ -221,6 +221,7 @@ class Reconciler:
             self._unseen.pop(key, None)
         if status == previous:
             self._put_off.pop(key, None)
+            self._plans.pop(key, None)  # at rest it is not needed, and thousands would fill the memory
             return
         wait = since + self._settings.status_interval - now
         if wait > 0 and previous.get("observedGeneration") == status["observedGeneration"]:

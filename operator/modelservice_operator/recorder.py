@@ -26,7 +26,7 @@ _MOST_WAITING = 1000
 """Events that wait; the oldest go first when there are more."""
 _PAUSE = 0.1
 """Seconds between two Events of this operator."""
-_MOST_PAUSES = 50
+_MOST_PAUSES = 20
 """Pauses for which an Event waits for a moment in which no object does."""
 _REPORTER = f"modelservice.dev/{FIELD_MANAGER}"
 _LONGEST_NAME = 128

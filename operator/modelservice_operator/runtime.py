@@ -79,7 +79,7 @@ class Runtime:
                 self._connection, namespace=settings.lease_namespace, name=LEASE_NAME, identity=identity
             )
         cluster = Cluster(self._connection, self._informers)
-        self._recorder = Recorder(self._connection, busy=lambda: len(self._queue) > 0)
+        self._recorder = Recorder(self._connection, busy=self._queue.is_busy)
         self._reconciler = Reconciler(
             self._informers,
             cluster,
@@ -138,11 +138,20 @@ class Runtime:
             reduce=_REDUCTIONS.get(kind, reduce_child),
             concerns=_CONCERNS.get(kind, own_key),
             turn=self._turn,
-            changed=self._changed,
+            linger=0.0 if kind is MODEL_SERVICE else self._settings.linger,
+            changed=self._asked if kind is MODEL_SERVICE else self._changed,
         )
 
-    def _changed(self, key: Key) -> None:
+    def _asked(self, key: Key) -> None:
+        """Somebody changed a ModelService: that is looked at at once."""
         self._queue.add(key, Priority.LIVE if self._complete else Priority.RESYNC)
+
+    def _changed(self, key: Key) -> None:
+        """Something changed that belongs to one: mostly more will, as in a rollout."""
+        if self._complete:
+            self._queue.add_soon(key, self._settings.linger)
+        else:
+            self._queue.add(key, Priority.RESYNC)
 
     async def _work(self) -> None:
         while True:

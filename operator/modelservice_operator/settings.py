@@ -27,6 +27,8 @@ class Settings:
     connect_timeout: float = 10.0
     watch_silence: float = 75.0
     """A watch that says nothing for so long is dead: the API server sends a bookmark about every minute."""
+    linger: float = 0.1
+    """Longest delay of an event of anything but a ModelService: what comes in a burst is read, and looked at, once."""
     watch_timeout: tuple[int, int] = (290, 590)
     """Range from which the length of a watch is drawn, so that many watches do not end together."""
     page_size: int = 50

@@ -39,6 +39,7 @@ class WorkQueue(Generic[K]):
         self._busy: set[K] = set()
         self._failures: dict[K, int] = {}
         self._later: dict[K, asyncio.TimerHandle] = {}
+        self._soon: dict[K, asyncio.TimerHandle] = {}
         self._last: dict[K, float] = {}
         """Time of the last appointment, where there are several: those between the next and the last are left out."""
         self._wake = asyncio.Event()
@@ -47,6 +48,10 @@ class WorkQueue(Generic[K]):
     def __len__(self) -> int:
         """Keys that wait for a worker now."""
         return len(self._dirty)
+
+    def is_busy(self) -> bool:
+        """Whether a key waits, or is about to."""
+        return bool(self._dirty or self._soon)
 
     def is_waiting(self, priority: Priority) -> bool:
         """Whether a key waits that would be taken before those of `priority`."""
@@ -60,6 +65,15 @@ class WorkQueue(Generic[K]):
         self._dirty[key] = priority
         if key not in self._busy:
             self._offer(key, priority)
+
+    def add_soon(self, key: K, seconds: float) -> None:
+        """Have `key` looked at within `seconds`, once for all that is added meanwhile."""
+        if key not in self._soon and self._dirty.get(key) is not Priority.LIVE:
+            self._soon[key] = asyncio.get_running_loop().call_later(seconds, self._is_soon, key)
+
+    def _is_soon(self, key: K) -> None:
+        del self._soon[key]
+        self.add(key)
 
     def add_after(self, key: K, seconds: float) -> None:
         """Have `key` looked at in `seconds`, and not only before: an earlier appointment does not stand for it."""
@@ -106,8 +120,9 @@ class WorkQueue(Generic[K]):
         """Drop the appointment and the failures of a key that is gone for good."""
         self._failures.pop(key, None)
         self._last.pop(key, None)
-        if (appointed := self._later.pop(key, None)) is not None:
-            appointed.cancel()
+        for appointments in (self._later, self._soon):
+            if (appointed := appointments.pop(key, None)) is not None:
+                appointed.cancel()
 
     def _take(self, key: K) -> K:
         del self._dirty[key]

@@ -66,12 +66,22 @@ def _metadata(metadata: Object) -> dict[str, Any]:
     return kept | ({"ours": sorted(ours, key=json.dumps)} if ours else {})
 
 
+def without_autoscaler(status: Object) -> dict[str, Any]:
+    """Return a ModelService's status without what an autoscaler's controller makes it say, in its own time."""
+    conditions = [
+        {"type": entry["type"]} if entry["type"] == "AutoscalerReady" else entry
+        for entry in status.get("conditions") or ()
+    ]
+    kept = {name: value for name, value in status.items() if name != "autoscaling"}
+    return kept | ({"conditions": conditions} if conditions else {})
+
+
 def _status(body: Object) -> Any:
-    """Return the whole status of a ModelService, of a Deployment its counts, of anything else nothing."""
+    """Return the status of a ModelService, of a Deployment its counts, of anything else nothing."""
     status = body.get("status") or {}
     match body.get("kind"):
         case "ModelService":
-            return status
+            return without_autoscaler(status)
         case "Deployment":
             return {name: status.get(name, 0) for name in _COUNTS}
         case _:

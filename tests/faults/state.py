@@ -5,11 +5,13 @@ from typing import Any
 
 from modelservice_operator.api.kinds import BUILT_IN_CHILDREN, DEPLOYMENT, MODEL_SERVICE, Kind
 from tests.faults.history import History, Version
-from tests.faults.masking import masked, masked_replica_set
+from tests.faults.masking import masked, masked_replica_set, without_autoscaler
 
 REPLICA_SET = Kind(group="apps", version="v1", kind="ReplicaSet", plural="replicasets")
 KINDS = (MODEL_SERVICE, *BUILT_IN_CHILDREN, REPLICA_SET)
-_ON_THE_WAY = frozenset({"DeploymentPending", "RolloutInProgress", "Retrying"})
+NEWS = "the autoscaler's news"
+"""A report of nothing but what its controller says, when it says it."""
+_ON_THE_WAY = frozenset({"DeploymentPending", "RolloutInProgress", "Starting", "Retrying"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,8 @@ class Place:
     def reports(self, *, after: int) -> list[str]:
         """Return what the status said after a version: a word for each change of it."""
         versions = self.versions()
-        changes = [
-            new.body
+        return [
+            _word(old.body, new.body)
             for old, new in zip([None, *versions], versions, strict=False)
             if new.number > after
             and not new.deleted
@@ -110,17 +112,21 @@ class Place:
             and new.uid == old.uid
             and new.body.get("status") != old.body.get("status")
         ]
-        return [str(condition_of(body).get("reason")) for body in changes]
 
 
 def milestones(reports: list[str]) -> list[str]:
     """Reports with what lies between two ends as one: how often a rollout is reported on depends on its speed."""
     merged: list[str] = []
-    for reason in reports:
+    for reason in (report for report in reports if report != NEWS):
         word = "on the way" if reason in _ON_THE_WAY else reason
         if word != "on the way" or merged[-1:] != [word]:
             merged.append(word)
     return merged
+
+
+def _word(old: dict[str, Any], new: dict[str, Any]) -> str:
+    before, after = (without_autoscaler(body.get("status") or {}) for body in (old, new))
+    return NEWS if before == after else str(condition_of(new).get("reason"))
 
 
 def condition_of(service: dict[str, Any], kind: str = "Ready") -> dict[str, Any]:

@@ -57,6 +57,8 @@ class _Converged:
     stage: Stage
     start: int
     """Requests of the operator's user before."""
+    version: int
+    """Newest version of its objects then."""
 
 
 def cases_of(recordings: Sequence[Recording]) -> list[Case]:
@@ -114,7 +116,8 @@ class _Worker:
         for converged in self._converged:
             place, recording = converged.stage.place, converged.outcome.case.recording
             requests = lane.lab.audit.of(place.namespace, place.name, start=converged.start)
-            converged.outcome.violations += silence(requests, seconds=TWO_RESYNCS)
+            reports = place.reports(after=converged.version)
+            converged.outcome.violations += silence(requests, reports, seconds=TWO_RESYNCS)
             converged.outcome.violations += same_end(recording.final, place.state())
         self.outcomes[-1].violations += [*inside(lane.proxy.exchanges, lane.namespace), *lane.bugs()]
 
@@ -137,7 +140,7 @@ class _Worker:
         await lane.accounted()
         requests = lane.lab.audit.of(place.namespace, place.name, start=start)
         outcome.violations += self._judged(recording, stage, requests, version=version, faults=int(happened))
-        self._converged.append(_Converged(outcome, stage, len(lane.lab.audit)))
+        self._converged.append(_Converged(outcome, stage, len(lane.lab.audit), place.version))
         return happened
 
     def _judged(

@@ -32,12 +32,19 @@ class AuditTrail:
         return (event for event in events if event["user"]["username"] == self._user)
 
     def writes(self, namespace: str | None = None) -> Counter[str]:
-        """Count writes as "verb resource[/subresource]", in one namespace or everywhere."""
+        """Count writes as "verb resource[/subresource]", in one namespace or everywhere; Events are counted apart."""
         return Counter(
             f"{event['verb']} {_resource(event['objectRef'])}"
             for event in self.requests()
-            if event["verb"] in WRITES and namespace in {None, event["objectRef"].get("namespace")}
+            if event["verb"] in WRITES
+            and namespace in {None, event["objectRef"].get("namespace")}
+            and event["objectRef"]["resource"] != "events"
         )
+
+    def events(self, namespace: str) -> int:
+        """Count Events that were posted in a namespace."""
+        found = (event["objectRef"] for event in self.requests() if event["verb"] == "create")
+        return sum(ref["resource"] == "events" and ref.get("namespace") == namespace for ref in found)
 
     def writes_of(self, name: str) -> Counter[str]:
         """Count writes to the objects of one name: a ModelService and its children share it."""

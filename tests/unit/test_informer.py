@@ -101,16 +101,28 @@ def test_an_object_of_another_name_is_found_by_whom_it_concerns(heard: Heard) ->
     def concerns(body: Object) -> tuple[Key, ...]:
         return tuple(("ml", name) for name in body["of"])
 
-    pods = Informers({DEPLOYMENT: [Informer(DEPLOYMENT, connection, settings, concerns=concerns, changed=heard.hear)]})
-    pods.feed(DEPLOYMENT, an_object("pod-b", version=1, of=["iris"]))
-    pods.feed(DEPLOYMENT, an_object("pod-a", version=2, of=["iris", "wine"]))
+    cache = Informer(DEPLOYMENT, connection, settings, concerns=concerns, changed=heard.hear)
+    pods = Informers({DEPLOYMENT: [cache]})
+    cache.feed(an_object("pod-b", version=1, of=["iris"]))
+    cache.feed(an_object("pod-a", version=2, of=["iris", "wine"]))
     assert [pod["metadata"]["name"] for pod in pods.concerning(DEPLOYMENT, KEY)] == ["pod-a", "pod-b"]
-    pods.feed(DEPLOYMENT, an_object("pod-a", version=3, of=["wine"]))
+    cache.feed(an_object("pod-a", version=3, of=["wine"]))
     assert heard == ["iris", "iris", "wine", "iris", "wine"]
     assert [pod["metadata"]["name"] for pod in pods.concerning(DEPLOYMENT, KEY)] == ["pod-b"]
     pods.feed_deletion(DEPLOYMENT, an_object("pod-b", version=4))
     assert heard[5:] == ["iris"]
     assert pods.concerning(DEPLOYMENT, KEY) == ()
+
+
+def test_nobody_is_told_of_what_we_wrote_ourselves(heard: Heard) -> None:
+    connection = Connection(lambda: Credentials("http://127.0.0.1:9", None, None), Settings())
+    cache = Informer(DEPLOYMENT, connection, Settings(), changed=heard.hear)
+    Informers({DEPLOYMENT: [cache]}).feed(DEPLOYMENT, an_object(version=2, spec="ours"))
+    cache.feed(an_object(version=2, spec="ours"))
+    assert heard == []
+    assert cache.get(KEY) == an_object(version=2, spec="ours")
+    cache.feed(an_object(version=3, spec="theirs"))
+    assert heard == ["iris"]
 
 
 def test_without_an_index_an_object_concerns_its_own_name(informer: Informer) -> None:

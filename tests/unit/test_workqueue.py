@@ -105,6 +105,28 @@ async def test_the_earlier_appointment_stands(queue: WorkQueue[str]) -> None:
     assert await taken(queue) == "b"
 
 
+async def test_what_comes_soon_comes_once(queue: WorkQueue[str]) -> None:
+    queue.add_soon("a", 0.02)
+    queue.add_soon("a", 0.03)
+    assert queue.is_busy()
+    assert len(queue) == 0
+    assert await taken(queue) == "a"
+    queue.done("a")
+    await asyncio.sleep(0.05)  # nothing is left that could come
+    assert not queue.is_busy()
+
+
+async def test_what_waits_already_need_not_come_soon(queue: WorkQueue[str]) -> None:
+    queue.add("a")
+    queue.add_soon("a", 0.01)
+    assert await taken(queue) == "a"
+    queue.done("a")
+    assert not queue.is_busy()
+    queue.add_soon("a", 60)
+    queue.forget("a")
+    assert not queue.is_busy()
+
+
 async def test_a_forgotten_key_does_not_come_back(queue: WorkQueue[str]) -> None:
     queue.add_after("a", 0.01)
     queue.forget("a")

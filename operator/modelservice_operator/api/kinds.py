@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kind:
-    """One resource of the Kubernetes API."""
+    """One resource of the Kubernetes API. There is one object for each, so it is compared, and hashed, by identity."""
 
     group: str
     version: str

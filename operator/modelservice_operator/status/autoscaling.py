@@ -42,13 +42,22 @@ def ability(observed: Observed, now: datetime) -> Ability | None:
 
 
 def numbers(observed: Observed) -> dict[str, Any] | None:
-    """`status.autoscaling`. No utilisation: it would be a write for each look of the autoscaler."""
+    """`status.autoscaling`. No utilisation: it would be a write for each look of the autoscaler.
+
+    Until the autoscaler has an opinion (its counts are 0 then), the counts are those that it will find.
+    """
     if observed.autoscaler is None or scaling(observed.service) is not Scaling.AUTOSCALED:
         return None
     spec, status = observed.autoscaler.get("spec") or {}, observed.autoscaler.get("status") or {}
-    bounds = {name: spec.get(name) for name in ("minReplicas", "maxReplicas")}
-    counts = {name: status.get(name) for name in ("currentReplicas", "desiredReplicas", "lastScaleTime")}
-    return {name: value for name, value in (bounds | counts).items() if value is not None}
+    rollout = observed.rollout
+    found = {
+        "minReplicas": spec.get("minReplicas"),
+        "maxReplicas": spec.get("maxReplicas"),
+        "currentReplicas": status.get("currentReplicas") or (rollout.replicas if rollout else None),
+        "desiredReplicas": status.get("desiredReplicas") or (rollout.desired if rollout else None),
+        "lastScaleTime": status.get("lastScaleTime"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def next_look(observed: Observed, now: datetime) -> float | None:

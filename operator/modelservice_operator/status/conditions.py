@@ -33,10 +33,10 @@ def condition(kind: ConditionType, *, status: bool | None, verdict: Verdict, gen
 def merge(*, previous: Iterable[Mapping[str, Any]], current: Iterable[Condition], now: datetime) -> list[Condition]:
     """`current` with transition times: the previous one while the status is the same, `now` (UTC) otherwise."""
     before = {old["type"]: old for old in previous}
-    return [entry | {"lastTransitionTime": _since(before.get(entry["type"]), entry, now)} for entry in current]
+    moment = f"{now.replace(microsecond=0, tzinfo=None).isoformat()}Z"
+    return [entry | {"lastTransitionTime": _since(before.get(entry["type"]), entry) or moment} for entry in current]
 
 
-def _since(old: Mapping[str, Any] | None, new: Condition, now: datetime) -> str:
-    if old is not None and old.get("status") == new["status"] and old.get("lastTransitionTime"):
-        return str(old["lastTransitionTime"])
-    return now.strftime("%Y-%m-%dT%H:%M:%SZ")
+def _since(old: Mapping[str, Any] | None, new: Condition) -> str | None:
+    """When the condition got the status that it has; None when it gets it now."""
+    return old.get("lastTransitionTime") if old is not None and old.get("status") == new["status"] else None

@@ -84,7 +84,7 @@ def _names(observed: Observed) -> list[str]:
 def _of_a_revision(observed: Observed) -> re.Pattern[str]:
     """What a ReplicaSet's name has more than its Deployment's, with what its pods' names have more than that."""
     known = "".join(f"|-{re.escape(one)}" for one in _hashes(observed))
-    unknown = rf"(?<=\b{re.escape(observed.service.metadata.name)})-{_RANDOM}{{8,10}}(?![a-z0-9])"
+    unknown = rf"(?<={re.escape(observed.service.metadata.name)})-{_RANDOM}{{8,10}}(?![a-z0-9])"
     return re.compile(rf"(?:{unknown}{known})(?:-{_RANDOM}{{5}}(?![a-z0-9]))?-?")
 
 

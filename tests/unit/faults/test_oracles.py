@@ -5,7 +5,7 @@ from collections import Counter
 from tests.faults.audit import AuditedRequest
 from tests.faults.calls import Call
 from tests.faults.oracles import STATUS, Tally, no_more_writes, same_end, silence
-from tests.faults.state import milestones
+from tests.faults.state import NEWS, milestones
 
 CREATE = "create deployments"
 
@@ -53,8 +53,15 @@ def test_refusals_are_counted() -> None:
 
 def test_reads_do_not_break_the_silence() -> None:
     read, write = (AuditedRequest("1", Call(verb, "deployments", "ml", "iris"), 200) for verb in ("get", "patch"))
-    assert silence([read], seconds=2) == []
-    assert silence([read, write], seconds=2) == ["O3: patch deployments (200) within 2 s of having converged"]
+    assert silence([read], [], seconds=2) == []
+    assert silence([read, write], [], seconds=2) == ["O3: patch deployments within 2 s of having converged"]
+
+
+def test_an_autoscaler_s_news_do_not_break_the_silence() -> None:
+    write = AuditedRequest("1", Call("update", "modelservices/status", "ml", "iris"), 200)
+    assert silence([write], [NEWS], seconds=2) == []
+    assert silence([write, write], [NEWS, "Starting"], seconds=2) == [f"O3: {STATUS} within 2 s of having converged"]
+    assert milestones([NEWS, "RolloutComplete", NEWS]) == ["RolloutComplete"]
 
 
 def test_many_differences_are_told_in_short() -> None:

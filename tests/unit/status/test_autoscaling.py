@@ -171,4 +171,10 @@ def test_the_counts_of_the_autoscaler_are_in_status() -> None:
         "desiredReplicas": 3,
         "lastScaleTime": CREATED,
     }
-    assert judged(observed(service=SCALED, autoscaler={"metadata": {}}))["autoscaling"] == {}
+    assert judged(observed(service=SCALED, autoscaler={"metadata": {}}, rollout=None))["autoscaling"] == {}
+
+
+def test_before_it_has_looked_the_counts_are_those_that_it_will_find() -> None:
+    new = {"metadata": {}, "spec": {"minReplicas": 2, "maxReplicas": 5}, "status": {"desiredReplicas": 0}}
+    counts = {"currentReplicas": 2, "desiredReplicas": 2}
+    assert judged(observed(service=SCALED, autoscaler=new))["autoscaling"] == new["spec"] | counts

@@ -1,0 +1,57 @@
+"""Events of our own: one for each transition, none at rest, as `kubectl describe` shows them."""
+
+import json
+from typing import Any
+
+from tests.support.audit import AuditTrail
+from tests.support.objects import a_model_service
+from tests.support.world import World
+
+
+def told(world: World, name: str) -> list[tuple[str, str]]:
+    """Reason and note of the Events about a ModelService, oldest first."""
+    found = world.kubectl("get", "events", "--field-selector", f"involvedObject.name={name}", "-o", "json")
+    ours = [event for event in json.loads(found)["items"] if event["involvedObject"]["kind"] == "ModelService"]
+    return [(event["reason"], event["message"]) for event in sorted(ours, key=lambda event: str(event["eventTime"]))]
+
+
+def reasons(world: World, name: str) -> list[str]:
+    return [reason for reason, _ in told(world, name)]
+
+
+def wait_reasons(world: World, name: str, expected: list[str]) -> None:
+    world.wait(lambda: reasons(world, name) == expected, f"Events {expected}", name=name)
+
+
+def test_a_life_in_events(world: World, audit: AuditTrail) -> None:
+    life = ["Created", "RolloutComplete"]
+    service = a_model_service().named("lively")
+    world.apply(service)
+    wait_reasons(world, "lively", life)
+    assert told(world, "lively")[0][1] == "Made Deployment and Service."
+    world.apply(service)
+    world.apply(service.having(image="registry.example.com/iris:2"))
+    wait_reasons(world, "lively", life := [*life, "RolloutStarted", "RolloutComplete"])
+    world.apply(service.having(nodeSelector={"example.com/disk": "none-has-it"}))
+    wait_reasons(world, "lively", life := [*life, "RolloutStarted", "Failed"])
+    assert told(world, "lively")[-1][1].startswith("Unschedulable: ")
+    world.apply(service)
+    wait_reasons(world, "lively", [*life, "RolloutStarted", "RolloutComplete"])
+    assert audit.events(world.namespace) == len(told(world, "lively"))
+
+
+def test_a_correction_names_the_field_and_who_had_changed_it(world: World) -> None:
+    world.apply(a_model_service().named("drifting"))
+    world.wait_ready("drifting")
+    patch: dict[str, Any] = {"spec": {"sessionAffinity": "ClientIP"}}
+    world.kubectl("patch", "service", "drifting", "--field-manager=somebody-else", "-p", json.dumps(patch))
+    wait_reasons(world, "drifting", ["Created", "RolloutComplete", "DriftCorrected"])
+    note = told(world, "drifting")[-1][1]
+    assert note == "Service: spec.sessionAffinity was changed by somebody-else and is set back."
+
+
+def test_a_name_that_is_taken_is_an_event(world: World) -> None:
+    world.kubectl("create", "service", "clusterip", "taken", "--tcp=80")
+    world.apply(a_model_service().named("taken"))
+    wait_reasons(world, "taken", ["NameConflict"])
+    assert "Service taken exists and does not belong to this ModelService" in told(world, "taken")[0][1]
