@@ -43,11 +43,11 @@ def test_a_life_in_events(world: World, audit: AuditTrail) -> None:
 def test_a_correction_names_the_field_and_who_had_changed_it(world: World) -> None:
     world.apply(a_model_service().named("drifting"))
     world.wait_ready("drifting")
-    patch: dict[str, Any] = {"spec": {"sessionAffinity": "ClientIP"}}
+    patch: dict[str, Any] = {"spec": {"type": "NodePort"}}
     world.kubectl("patch", "service", "drifting", "--field-manager=somebody-else", "-p", json.dumps(patch))
     wait_reasons(world, "drifting", ["Created", "RolloutComplete", "DriftCorrected"])
     note = told(world, "drifting")[-1][1]
-    assert note == "Service: spec.sessionAffinity was changed by somebody-else and is set back."
+    assert note == "Service: spec.type was changed by somebody-else and is set back."
 
 
 def test_a_name_that_is_taken_is_an_event(world: World) -> None:

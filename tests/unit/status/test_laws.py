@@ -40,7 +40,7 @@ NOISE = st.sampled_from(
         "exec: ",
     ]
 )
-TEXTS = st.lists(st.one_of(NOISE, st.text(max_size=8)), max_size=4).map("".join)
+TEXTS = st.lists(st.one_of(NOISE, st.text(max_size=8)), max_size=4).map(" ".join)  # tokens are words of their own
 
 
 def odd(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -138,7 +138,7 @@ OBSERVED = st.builds(
         max_size=3,
     ).map(tuple),
 )
-MOMENT = re.compile(rf"\d\d:\d\d:\d\d|{HASH}|{OLD_HASH}|back-off \d|(?i:request id)")
+MOMENT = re.compile(rf"\d\d:\d\d:\d\d|{HASH}|{OLD_HASH}|back-off \d+[hms]|(?i:request id)")
 
 
 @settings(max_examples=200, deadline=None)
