@@ -284,6 +284,8 @@ def kubelet_configuration(state: State) -> dict[str, Any]:
         "failSwapOn": False,
         # No registry brings an image back.
         "imageGCHighThresholdPercent": 100,
+        # An image that is pulled with a password may be the one that was brought here without (KEP-2535).
+        "imagePullCredentialsVerificationPolicy": "NeverVerify",
         "nodeStatusUpdateFrequency": "5s",
         "registerNode": True,
         # No name service: resolvers of the host would be out of reach and slow to fail.

@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,6 +73,30 @@ def install_to_build() -> None:
     _install(missing)
 
 
+def unpacked(package: str, program: str) -> Path:
+    """Return a program of a Debian package that is not installed: installing would start it as a service, too."""
+    folder = cache_folder() / "debian" / package
+    found = folder / program.lstrip("/")
+    if found.exists():
+        return found
+    if _lacks("apt-get") or _lacks("dpkg-deb"):
+        raise ClusterError(f"The tests need {program} of Debian's package {package}, and this is no Debian.")
+    say(f"Fetching Debian's {package}.")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as place, (cache_folder() / "apt.log").open("wb") as log:
+        download = partial(_succeeds, log.fileno(), "apt-get", "download", package, folder=Path(place))
+        if not (download() or (_update(log.fileno()) and download())):
+            raise ClusterError(f"apt-get could not download {package}; its output is in {log.name}.")
+        [archive] = Path(place).glob("*.deb")
+        extracted = Path(place) / "files"
+        if not _succeeds(log.fileno(), "dpkg-deb", "--extract", str(archive), str(extracted)):
+            raise ClusterError(f"{archive.name} cannot be unpacked.")
+        # What an interrupted run leaves is never taken for the whole.
+        found.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(extracted / program.lstrip("/"), found)
+    return found
+
+
 def _install(packages: Iterable[str]) -> None:
     names = sorted(packages)
     if not names:
@@ -96,10 +122,16 @@ def _update(output: int) -> bool:
     return _succeeds(output, "apt-get", "update")
 
 
-def _succeeds(output: int, *command: str) -> bool:
+def _succeeds(output: int, *command: str, folder: Path | None = None) -> bool:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     result = subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False
+        command,
+        env=environment,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        check=False,
     )
     return result.returncode == 0
 

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from modelservice_operator.api.kinds import BUILT_IN_CHILDREN, DEPLOYMENT, MODEL_SERVICE, Kind
+from modelservice_operator.api.kinds import BUILT_IN_CHILDREN, DEPLOYMENT, MODEL_SERVICE, REPLICA_SET, Kind
 from tests.faults.history import History, Version
 from tests.faults.masking import masked, masked_replica_set, without_autoscaler
 
-REPLICA_SET = Kind(group="apps", version="v1", kind="ReplicaSet", plural="replicasets")
 KINDS = (MODEL_SERVICE, *BUILT_IN_CHILDREN, REPLICA_SET)
 NEWS = "the autoscaler's news"
 """A report of nothing but what its controller says, when it says it."""

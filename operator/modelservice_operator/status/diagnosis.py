@@ -42,8 +42,8 @@ _SCHEDULING_ADVICE = (
     (r"gate", "Whoever set the scheduling gate has to remove it."),
 )
 _CLAIM_ADVICE = (
-    (r"not found", "Create the PersistentVolumeClaim, or correct the name of the claim."),
     (r"unbound", "Give the claim a StorageClass that exists, or make a volume for it."),
+    (r"not found", "Create the PersistentVolumeClaim, or correct the name of the claim."),
     (r"affinity", "The volume is bound to nodes that cannot take the pod: free one of them."),
 )
 _MOUNT_ADVICE = "Create what the volume names (Secret, ConfigMap, claim): the pods go on by themselves."

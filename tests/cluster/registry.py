@@ -1,0 +1,108 @@
+"""A container registry inside a node of ours: TLS, and a password without which nothing can be read."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tests.cluster.building import programs
+from tests.cluster.errors import ClusterError
+from tests.cluster.model import Tier
+from tests.cluster.namespaces import existing
+from tests.cluster.pki import Authority
+from tests.cluster.process import Processes
+from tests.cluster.programs import Program
+from tests.cluster.state import State
+from tests.cluster.system import unpacked
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cluster.model import Cluster
+    from tests.cluster.namespaces import Namespaces
+
+PORT = 5000
+USER, PASSWORD = "puller", "not-a-secret"
+_BCRYPT = "$2b$05$EN1JdbR6WRWIMVuWv6vXB.Rik769L9H.atpvNRV5G5CgrizRqwsfS"
+"""The password as the registry wants it; the real one is no secret either."""
+_HOSTS = "/run/containerd/certs.d"
+"""Where the node's containerd looks for what it should know of a registry (containerd.toml)."""
+_SECONDS_TO_START = 20.0
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A running registry; it ends with its node."""
+
+    address: str
+    """Host and port, as images name it."""
+    _node: Namespaces
+    _ctr: Path
+
+    def push(self, image: str, name: str) -> str:
+        """Push an image that the node holds; return its name in the registry. The node keeps no image of that name."""
+        reference = f"{self.address}/{name}"
+        images = (self._ctr, "--namespace=k8s.io", "images")
+        self._node.run(*images, "push", "--user", f"{USER}:{PASSWORD}", "--hosts-dir", _HOSTS, reference, image)
+        return reference
+
+    def login(self, name: str) -> dict[str, Any]:
+        """Return the Secret for imagePullSecrets, without a namespace."""
+        auth = b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        config = json.dumps({"auths": {self.address: {"auth": auth}}})
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name},
+            "type": "kubernetes.io/dockerconfigjson",
+            "stringData": {".dockerconfigjson": config},
+        }
+
+
+def start(cluster: Cluster) -> Registry:
+    """Start a registry that the cluster's node reaches; return when it answers."""
+    if cluster.tier is not Tier.NODE or cluster.state is None:
+        raise ClusterError("A registry with a password is started inside a node of ours: unset CLUSTER.")
+    state = State(cluster.state)
+    node = existing(state)
+    if node is None:
+        raise ClusterError("The node does not run any more.")
+    program = unpacked("docker-registry", "/usr/bin/docker-registry")
+    host = urlsplit(cluster.server).hostname or ""
+    address = f"{host}:{PORT}"
+    folder = state.folder / "registry"
+    folder.mkdir()
+    _write_configuration(folder, node, host=host, address=address)
+    processes = Processes(state.processes, state.logs, dies_with_us=True).entering(node.enter)
+    processes.start("registry", [program, "serve", folder / "config.json"])
+    ctr = programs([Program.CTR])[Program.CTR]
+    processes.wait(lambda: _listens(node), name="registry", seconds=_SECONDS_TO_START)
+    return Registry(address, node, ctr)
+
+
+def _write_configuration(folder: Path, node: Namespaces, *, host: str, address: str) -> None:
+    authority = Authority.create("registry of the tests")
+    authority.issue("registry", names=(host,)).write(folder, "server")
+    node.run("mkdir", "-p", f"{_HOSTS}/{address}")
+    node.path(f"{_HOSTS}/{address}/ca.crt").write_bytes(authority.pair.certificate)
+    (folder / "htpasswd").write_text(f"{USER}:{_BCRYPT}\n")
+    configuration = {
+        "version": "0.1",
+        "log": {"level": "warn"},
+        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+        "http": {
+            "addr": address,
+            "tls": {"certificate": str(folder / "server.crt"), "key": str(folder / "server.key")},
+        },
+        "auth": {"htpasswd": {"realm": "tests", "path": str(folder / "htpasswd")}},
+    }
+    # JSON is YAML too.
+    (folder / "config.json").write_text(json.dumps(configuration))
+
+
+def _listens(node: Namespaces) -> bool:
+    """Tell whether something listens on the port, as the kernel lists it: in hexadecimal digits, 0A is LISTEN."""
+    return f":{PORT:04X} 00000000:0000 0A" in node.run("cat", "/proc/net/tcp")

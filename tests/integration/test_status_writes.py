@@ -1,0 +1,90 @@
+"""How often the status is written while much happens, and that each of its versions is right."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import pytest_asyncio
+from bench.api_client import ApiClient
+
+from modelservice_operator.api.kinds import DEPLOYMENT, MODEL_SERVICE, POD
+from tests.faults.history import History
+from tests.faults.oracles import lawful
+from tests.faults.state import KINDS, Place
+from tests.support.audit import AuditTrail
+from tests.support.installation import USER
+from tests.support.objects import a_model_service
+from tests.support.world import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+STATUS = "update modelservices/status"
+MERGE = "application/strategic-merge-patch+json"
+FLAPS = 100
+FLAPS_A_SECOND = 20
+NEW_IMAGE = "registry.example.com/iris:2"
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def client(world: World) -> AsyncIterator[ApiClient]:
+    async with ApiClient(world.cluster.kubeconfig) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def history(client: ApiClient) -> AsyncIterator[History]:
+    async with History(client, (*KINDS, POD)) as history:
+        yield history
+
+
+async def ready(world: World, name: str) -> None:
+    await asyncio.to_thread(world.wait_ready, name, within=60)
+
+
+async def test_a_rollout_of_five_replicas_costs_at_most_four(
+    world: World, history: History, figure: Callable[[str], None]
+) -> None:
+    service = a_model_service().named("five").having(replicas=5)
+    await asyncio.to_thread(world.apply, service)
+    await ready(world, "five")
+    audit = AuditTrail(world.cluster, USER)
+    await asyncio.to_thread(world.apply, service.having(image=NEW_IMAGE))
+    # The old generation is ready still: whoever waits now must wait for the new one.
+    await asyncio.to_thread(world.kubectl, "wait", "--for=condition=Ready", "modelservice/five", "--timeout=60s")
+    deployment = world.get("deployment", "five")
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == NEW_IMAGE
+    assert deployment["status"]["updatedReplicas"] == deployment["status"]["availableReplicas"] == 5
+    writes = audit.accepted_writes_of("five")[STATUS]
+    figure(f"status writes of a rollout of 5 replicas: {writes}")
+    assert writes <= 4
+    # Never Ready before the rollout of what was applied last is complete, in any version.
+    assert lawful([], Place(history, world.namespace, "five")) == []
+
+
+async def test_pods_that_flap_cost_one_a_second(
+    world: World, client: ApiClient, history: History, figure: Callable[[str], None]
+) -> None:
+    await asyncio.to_thread(world.apply, a_model_service().named("flapping").having(replicas=2))
+    await ready(world, "flapping")
+    pods = [name for name in history.names(POD, world.namespace) if name.startswith("flapping-")]
+    audit, loop = AuditTrail(world.cluster, USER), asyncio.get_running_loop()
+    started = loop.time()
+    for number in range(FLAPS):
+        await flap(client, world.namespace, pods[number % 2], up=bool(number // 2 % 2))
+        await asyncio.sleep(max(0.0, started + number / FLAPS_A_SECOND - loop.time()))
+    seconds = loop.time() - started
+    for pod in pods:
+        await flap(client, world.namespace, pod, up=True)
+    await ready(world, "flapping")
+    writes = audit.accepted_writes_of("flapping")[STATUS]
+    changes = [len(history.versions(kind, world.namespace, "flapping")) for kind in (MODEL_SERVICE, DEPLOYMENT)]
+    figure(f"status writes while pods flap {FLAPS / seconds:.0f} times a second: {writes} in {seconds:.1f} s")
+    assert 1 <= writes <= seconds + 2, changes
+
+
+async def flap(client: ApiClient, namespace: str, pod: str, *, up: bool) -> None:
+    """Say of a pod that it is, or is not, ready: as a kubelet would."""
+    status = "True" if up else "False"
+    conditions = [{"type": kind, "status": status} for kind in ("Ready", "ContainersReady")]
+    path = POD.path(namespace=namespace, name=pod, subresource="status")
+    await client.request("PATCH", path, {"status": {"conditions": conditions}}, content_type=MERGE)
