@@ -10,6 +10,7 @@ UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
 RUN := $(UV) run --frozen --no-sync
 CRD := crds/modelservices.modelservice.dev.yaml
 REFERENCE := docs/reference.md
+RUNBOOK := docs/runbook.md
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH := .
 
@@ -41,16 +42,19 @@ lint: setup ## ruff and the layer contracts
 types: setup ## mypy, strict
 	$(RUN) mypy
 
-generate: setup ## write the generated files: the CRD, the reference
+generate: setup ## write the generated files: the CRD, the reference, the runbook
 	@{ echo "# Generated from operator/modelservice_operator/api/v1alpha1.py by make generate; do not edit."; \
 	   $(RUN) python -m modelservice_operator crd; } > $(CRD)
 	@$(RUN) python -m modelservice_operator reference > $(REFERENCE)
+	@$(RUN) python -m tests.runbook > $(RUNBOOK)
 
 verify: setup ## fail when a generated file is stale
 	@diff -u $(CRD) <(echo "# Generated from operator/modelservice_operator/api/v1alpha1.py by make generate; do not edit."; \
 	   $(RUN) python -m modelservice_operator crd) || { echo "The CRD is stale: run make generate and commit the result." >&2; exit 1; }
 	@diff -u $(REFERENCE) <($(RUN) python -m modelservice_operator reference) || { \
 	   echo "The reference is stale: run make generate and commit the result." >&2; exit 1; }
+	@diff -u $(RUNBOOK) <($(RUN) python -m tests.runbook) || { \
+	   echo "The runbook is stale: run make generate and commit the result." >&2; exit 1; }
 	@$(UV) lock --check --quiet || { echo "uv.lock is stale: run uv lock and commit the result." >&2; exit 1; }
 
 golden: setup ## rewrite the golden files from what the builders make now; read the diff

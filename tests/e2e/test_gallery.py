@@ -20,6 +20,7 @@ from tests.cluster import Cluster, registry
 from tests.cluster.fixtures import create_namespace
 from tests.e2e.gallery import CASES, LOGIN, Case, Object
 from tests.faults.history import History, Version
+from tests.runbook import Said, compare
 from tests.support.objects import IMAGE, AModelService
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -174,7 +175,10 @@ async def test_it_is_told_and_heals(name: str, outcomes: Mapping[str, Outcome], 
     assert outcome.caused > 0
     assert outcome.delay < PROMPT
     figure(f"gallery {name}: told {outcome.delay:.1f} s after its first sign, healed in {outcome.healed:.1f} s")
-    figure(f"  {outcome.case.reason}: {outcome.message()}")
+    case = outcome.case
+    said = Said.of(case.name, case.title, case.kind, str(case.reason), outcome.message())
+    assert said == compare(said)  # docs/runbook.md shows it
+    figure(f"  {case.reason}: {outcome.message()}")
 
 
 async def test_a_slow_start_is_never_a_failure(outcomes: Mapping[str, Outcome]) -> None:

@@ -1,6 +1,6 @@
 """The closed vocabulary of condition types and reasons (KEP-1623: a reason is one CamelCase word for programs).
 
-docs/status.md says of each reason what it means and what to do.
+docs/runbook.md says of each reason what it means and what to do.
 """
 
 from enum import StrEnum

@@ -3,6 +3,10 @@ from pathlib import Path
 
 from modelservice_operator.status.diagnosis import RANKING
 from modelservice_operator.status.reasons import LOADER_REASONS, ConditionType, Reason
+from tests.e2e.gallery import CASES
+from tests.runbook import page, recorded
+from tests.runbook.said import REGISTRY
+from tests.runbook.words import WORDS
 
 DOCS = (Path(__file__).parents[3] / "docs" / "status.md").read_text()
 
@@ -11,12 +15,19 @@ def section(title: str) -> str:
     return DOCS.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
-def test_every_reason_is_told_once_and_no_other() -> None:
-    parts = section("Reasons").split("\n### ")[1:]
-    told = {part.partition("\n")[0]: part.partition("\n")[2].strip() for part in parts}
-    assert len(told) == len(parts)
-    assert set(told) == {str(reason) for reason in Reason}
-    assert all(told.values())
+def test_every_reason_has_its_words() -> None:
+    assert set(WORDS) == set(Reason)
+    assert all(text.endswith(".") for text in WORDS.values())
+
+
+def test_the_runbook_has_what_every_case_of_the_gallery_said() -> None:
+    said = recorded()
+    assert set(said) == {case.name for case in CASES}
+    for case in CASES:
+        entry = said[case.name]
+        assert (entry.reason, entry.title, entry.condition) == (case.reason, case.title, case.kind)
+        assert case.at(REGISTRY).pattern.fullmatch(entry.message)
+        assert entry.message in " ".join(page().replace("\n> ", " ").split())
 
 
 def test_every_condition_is_told() -> None:

@@ -1,0 +1,44 @@
+"""What the gallery said, as it is recorded: without what differs from run to run."""
+
+import json
+import os
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+FILE = Path(__file__).parent / "said.json"
+REGISTRY = "registry.example.com"
+NAMESPACE = "ml"
+_MODE = "GALLERY"
+
+
+@dataclass(frozen=True)
+class Said:
+    """One case of the gallery: `condition` had `reason` and `message`."""
+
+    case: str
+    title: str
+    condition: str
+    reason: str
+    message: str
+
+    @classmethod
+    def of(cls, case: str, title: str, condition: str, reason: str, message: str) -> "Said":
+        """Mask the names of registry and namespace."""
+        message = re.sub(r"\b\d+\.\d+\.\d+\.\d+:5000\b", REGISTRY, message)
+        return cls(
+            case, title, condition, reason, re.sub(r"kubectl logs -n \S+", f"kubectl logs -n {NAMESPACE}", message)
+        )
+
+
+def recorded() -> dict[str, Said]:
+    """What is committed, by case."""
+    return {entry["case"]: Said(**entry) for entry in json.loads(FILE.read_text())}
+
+
+def compare(said: Said) -> Said:
+    """Return what is recorded of the same case; record `said` first when that is asked for."""
+    if os.environ.get(_MODE) == "write":
+        everything = {**(recorded() if FILE.exists() else {}), said.case: said}
+        FILE.write_text(json.dumps([asdict(everything[case]) for case in sorted(everything)], indent=2) + "\n")
+    return recorded()[said.case]
