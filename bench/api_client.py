@@ -23,6 +23,7 @@ MERGE_PATCH = "application/merge-patch+json"
 CONNECTIONS = 8
 _FIRST_ERROR = 400
 _SILENCE = 120
+_SECONDS_TO_CLOSE = 0.05
 
 
 class ApiClient:
@@ -47,6 +48,8 @@ class ApiClient:
         for session in (self._session, self._watches):
             if session is not None:
                 await session.close()
+        # A TLS connection is gone only some turns of the loop later, and the loop may end with us.
+        await asyncio.sleep(_SECONDS_TO_CLOSE)
 
     async def request(self, method: str, path: str, body: object = None, *, content_type: str = JSON) -> dict[str, Any]:
         """Return the answer; BenchError for any refusal."""

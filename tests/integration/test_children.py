@@ -148,6 +148,22 @@ def test_a_kind_that_appears_later_is_used_without_a_restart(world: World, contr
     control_plane.run_kubectl("delete", "crd", ROUTE, MONITOR)
 
 
+def test_the_events_of_a_pod_that_stays_unready_are_read(control_plane: Cluster, world: World) -> None:
+    world.apply(a_model_service().named("silent"))
+    world.wait_ready("silent")
+    pod = world.kubectl("get", "pods", "-l", "app.kubernetes.io/instance=silent", "-o", "name").strip()
+    container = {"name": "model", "image": "x", "imageID": "x", "restartCount": 0, "ready": False, "started": True}
+    status = {
+        "conditions": [{"type": kind, "status": "False"} for kind in ("Ready", "ContainersReady")],
+        "containerStatuses": [container | {"state": {"running": {}}}],
+    }
+    arguments = ("--subresource=status", "--type=strategic", "-p", json.dumps({"status": status}))
+    world.kubectl("patch", pod, *arguments)
+    world.wait(lambda: world.condition("silent")["reason"] == "ProbeFailing", "word of its probe", name="silent")
+    trail = AuditTrail(control_plane, USER, start=0)
+    world.wait(lambda: ("list", "events") in trail.used(), "a look at its Events", name="silent")
+
+
 def test_the_role_is_exactly_what_is_needed(control_plane: Cluster, world: World) -> None:
     """Runs last in this module, which uses everything: nothing was refused, and each verb that is granted was used."""
     rules = json.loads(control_plane.run_kubectl("get", "clusterrole", "modelservice-operator", "-o", "json"))["rules"]

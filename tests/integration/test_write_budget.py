@@ -27,7 +27,8 @@ CONVERTED = {"get deployments": 1, "patch deployments": 2}
 SCALED = {"patch deployments/scale": 1}
 
 EVENT = "create events"
-ROLLED_OUT = ["on the way", "RolloutComplete"]
+ON_THE_WAY = "on the way"
+ROLLED_OUT = [ON_THE_WAY, "RolloutComplete"]
 
 
 @dataclass(frozen=True)
@@ -134,10 +135,15 @@ async def test_requests(budget: Budget, recordings: Mapping[str, Recording], fig
     figure(f"write budget {budget.scenario}: {', '.join((*words, f'{len(recording.tally.reports)} status'))}")
 
 
+def is_told(said: list[str], expected: list[str]) -> bool:
+    """Tell whether a status said what it must. That it is on the way it need not say of what is quickly done."""
+    return said == expected or said == [word for word in expected if word != ON_THE_WAY]
+
+
 @pytest.mark.parametrize("budget", TABLE, ids=str)
 async def test_status_writes(budget: Budget, recordings: Mapping[str, Recording]) -> None:
     recording = recordings[budget.scenario.number]
-    assert recording.milestones() == budget.says
+    assert is_told(recording.milestones(), budget.says)
     own = recording.tally.accepted[STATUS] - recording.tally.reports.count(NEWS)
     assert own <= budget.status + int(recording.rollout_seconds)
 

@@ -1,0 +1,1 @@
+"""ModelServices as GitOps tools see them: Argo CD's health script, kstatus, Flux's expressions, kustomize."""

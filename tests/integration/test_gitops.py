@@ -1,0 +1,230 @@
+"""What GitOps tools see: health in every moment of a life, no difference after a sync, kustomize that knows us."""
+
+import asyncio
+import json
+import shutil
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import yaml
+from bench.api_client import ApiClient
+
+from modelservice_operator.api.kinds import MODEL_SERVICE
+from tests.faults.history import History
+from tests.gitops import openapi
+from tests.gitops.judges import ROOT, Verdicts, verdicts
+from tests.support.audit import AuditTrail
+from tests.support.installation import USER
+from tests.support.objects import AModelService, a_model_service
+from tests.support.pods import a_pod
+from tests.support.situations import IRIS, a_rollout, judged, observed
+from tests.support.world import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+GITOPS = ROOT / "manifests" / "gitops"
+SYNCS = 12
+SECONDS_BETWEEN_SYNCS = 10.0
+QUICK = {"startup": {"periodSeconds": 1, "failureThreshold": 1}}
+NOWHERE = {"example.com/disk": "none-has-it"}
+
+
+async def apply(world: World, service: AModelService) -> None:
+    await asyncio.to_thread(world.apply, service)
+
+
+async def until(world: World, name: str, reason: str) -> None:
+    what = f"{reason} of {name}"
+    await asyncio.to_thread(
+        world.wait, lambda: world.condition(name).get("reason") == reason, what, within=60, name=name
+    )
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def history(world: World) -> AsyncIterator[History]:
+    async with ApiClient(world.cluster.kubeconfig) as client, History(client, [MODEL_SERVICE]) as history:
+        yield history
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module", autouse=True)
+async def syncs(world: World) -> AsyncIterator["asyncio.Task[list[str]]"]:
+    """A GitOps tool that goes on while the other tests run."""
+    task = asyncio.create_task(synchronised(world))
+    yield task
+    if not task.done():
+        task.cancel()
+
+
+async def synchronised(world: World) -> list[str]:
+    """Apply the same on the server again and again; return what was different, or written by the operator."""
+    service = a_model_service().named("synced", namespace=world.namespace).autoscaled(high=3)
+    manifest = yaml.safe_dump(service.manifest())
+
+    def kubectl(verb: str) -> str:
+        flags = ("--server-side", "--field-manager=gitops", "-f", "-")
+        return world.kubectl(verb, *flags, stdin=manifest)
+
+    await asyncio.to_thread(kubectl, "apply")
+    await asyncio.to_thread(world.wait_ready, "synced")
+    settled = asyncio.get_running_loop().time()
+    audit, wrong = AuditTrail(world.cluster, USER), []
+    for number in range(1, SYNCS + 1):
+        await asyncio.sleep(max(0.0, settled + number * SECONDS_BETWEEN_SYNCS - asyncio.get_running_loop().time()))
+        before = await asyncio.to_thread(spec_owners, world, "synced")
+        wrong += (await asyncio.to_thread(kubectl, "diff")).splitlines()
+        await asyncio.to_thread(kubectl, "apply")
+        after = await asyncio.to_thread(spec_owners, world, "synced")
+        wrong += [] if before == after else ["the fields changed hands"]
+    # An autoscaler without metrics is reported once, a minute after it was made.
+    told = Counter({"update modelservices/status": 1})
+    return wrong + list((audit.writes_of("synced") - told).elements())
+
+
+def spec_owners(world: World, name: str) -> list[Any]:
+    text = world.kubectl("get", "modelservice", name, "--show-managed-fields", "-o", "json")
+    entries = json.loads(text)["metadata"]["managedFields"]
+    return [(entry["manager"], entry["fieldsV1"]) for entry in entries if not entry.get("subresource")]
+
+
+async def test_all_tools_agree_in_every_moment_of_a_life(
+    world: World, history: History, figure: Callable[[str], None]
+) -> None:
+    """Made, changed, scaled, failed, mended, put to sleep, stuck for good, deleted: each version of the status."""
+    lively = a_model_service().named("lively").having(replicas=2)
+    await apply(world, lively)
+    await until(world, "lively", "RolloutComplete")
+    await apply(world, lively.having(image="registry.example.com/iris:2"))
+    await apply(world, lively.having(nodeSelector=NOWHERE))
+    await until(world, "lively", "Unschedulable")
+    await apply(world, lively.having(replicas=3))
+    await until(world, "lively", "RolloutComplete")
+    await apply(world, lively.suspended())
+    await until(world, "lively", "ScaledToZero")
+    stuck = a_model_service().named("stuck").having(probes=QUICK, nodeSelector=NOWHERE)
+    await apply(world, stuck.having(rollout={"progressDeadlineSeconds": 12}))
+    await asyncio.to_thread(world.kubectl, "create", "service", "clusterip", "taken", "--tcp=80")
+    await apply(world, a_model_service().named("taken"))
+    await until(world, "taken", "NameConflict")
+    await asyncio.to_thread(
+        world.wait, lambda: world.condition("stuck", "Stalled"), "deadline", within=60, name="stuck"
+    )
+    await asyncio.to_thread(world.kubectl, "delete", "modelservice", "lively", "--cascade=foreground")
+    bodies = [
+        version.body
+        for name in ("lively", "stuck", "taken")
+        for version in history.versions(MODEL_SERVICE, world.namespace, name)
+    ]
+    found = verdicts(bodies)
+    assert disagreements(bodies, found) == []
+    said = Counter(verdict.argo for verdict in found)
+    figure(f"GitOps: Argo CD, kstatus, Flux and Ready agree on {len(bodies)} statuses of three lives: {dict(said)}")
+    assert set(said) == {"Healthy", "Suspended", "Progressing", "Degraded"}
+
+
+async def test_all_tools_agree_on_every_trouble() -> None:
+    troubles = [
+        observed(),
+        observed(rollout=a_rollout()),
+        observed(rollout=None),
+        observed(a_pod().crashed(message="no model")),
+        observed(a_pod().unschedulable("0/1 nodes are available")),
+        observed(a_pod().waiting("ImagePullBackOff", "not found")),
+        observed(a_pod().running(started=True)),
+        observed(rollout=a_rollout(available=0, conditions={"Progressing": {"reason": "ProgressDeadlineExceeded"}})),
+    ]
+    bodies = [IRIS.body() | {"status": judged(trouble)} for trouble in troubles]
+    older = [body | {"metadata": body["metadata"] | {"generation": 4}} for body in bodies]
+    new = IRIS.body() | {"status": {"observedGeneration": -1}}  # the schema's default: no object is without
+    found = verdicts([*bodies, *older, new])
+    assert [verdict for verdict in found if not verdict.agree] == []
+    assert {verdict.kstatus for verdict in found[len(bodies) :]} == {"InProgress"}
+
+
+def disagreements(bodies: list[dict[str, Any]], found: list[Verdicts]) -> list[str]:
+    pairs = zip(bodies, found, strict=True)
+    return [f"{verdict} on {json.dumps(body.get('status'))}" for body, verdict in pairs if not verdict.agree]
+
+
+async def test_argo_cd_gets_the_script_from_a_component(world: World, tmp_path: Path) -> None:
+    shutil.copytree(GITOPS / "argocd", tmp_path / "component")
+    install = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm"}, "data": {"url": "kept"}}
+    (tmp_path / "cm.json").write_text(json.dumps(install))
+    (tmp_path / "kustomization.yaml").write_text("resources: [cm.json]\ncomponents: [component]\n")
+    [built] = yaml.safe_load_all(world.cluster.run_kubectl("kustomize", str(tmp_path)))
+    script = (GITOPS / "argocd" / "health.lua").read_text()
+    assert built["data"] == {"url": "kept", "resource.customizations.health.modelservice.dev_ModelService": script}
+
+
+BASE = {
+    "model.json": a_model_service()
+    .having(
+        image="registry.example.com/iris",
+        env=[
+            {"name": "LEVEL", "value": "info"},
+            {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "token", "key": "v"}}},
+        ],
+        mounts=[{"name": "settings", "mountPath": "/settings", "configMap": {"name": "settings"}}],
+    )
+    .manifest(),
+    "deployment.json": {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web"},
+        "spec": {"template": {"spec": {"containers": [{"name": "a", "image": "a"}, {"name": "b", "image": "b"}]}}},
+    },
+}
+OVERLAY = """
+resources: [model.json, deployment.json]
+configurations: [modelservice.yaml]
+openapi: {path: openapi.json}
+images: [{name: registry.example.com/iris, newTag: "7"}]
+replicas: [{name: iris, count: 4}]
+secretGenerator: [{name: token, namespace: ml, literals: [v=1]}]
+configMapGenerator: [{name: settings, namespace: ml, literals: [a=1]}]
+patches:
+- patch: |-
+    apiVersion: modelservice.dev/v1alpha1
+    kind: ModelService
+    metadata: {name: iris, namespace: ml}
+    spec:
+      env: [{name: LEVEL, value: debug}, {name: MORE, value: "1"}]
+- patch: |-
+    apiVersion: apps/v1
+    kind: Deployment
+    metadata: {name: web}
+    spec: {template: {spec: {containers: [{name: b, image: c}]}}}
+"""
+
+
+async def test_kustomize_sets_image_replicas_names_and_env(world: World, tmp_path: Path) -> None:
+    """W8: what `sed` did. The patch of env is merged by name, and other kinds are merged as ever."""
+    for name in ("modelservice.yaml", "openapi.json"):
+        shutil.copy(GITOPS / "kustomize" / name, tmp_path)
+    for name, body in BASE.items():
+        (tmp_path / name).write_text(json.dumps(body))
+    (tmp_path / "kustomization.yaml").write_text(OVERLAY)
+    built = {body["kind"]: body for body in yaml.safe_load_all(world.cluster.run_kubectl("kustomize", str(tmp_path)))}
+    spec = built["ModelService"]["spec"]
+    assert (spec["image"], spec["replicas"]) == ("registry.example.com/iris:7", 4)
+    env = {entry["name"]: entry for entry in spec["env"]}
+    assert (env["LEVEL"]["value"], env["MORE"]["value"]) == ("debug", "1")
+    assert env["TOKEN"]["valueFrom"]["secretKeyRef"]["name"] == built["Secret"]["metadata"]["name"] != "token"
+    assert spec["mounts"][0]["configMap"]["name"] == built["ConfigMap"]["metadata"]["name"] != "settings"
+    containers = built["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert {entry["name"]: entry["image"] for entry in containers} == {"a": "a", "b": "c"}
+
+
+async def test_the_openapi_for_kustomize_is_that_of_the_crd() -> None:
+    assert (GITOPS / "kustomize" / "openapi.json").read_text() == openapi.text()
+
+
+async def test_a_sync_every_ten_seconds_changes_nothing(
+    syncs: "asyncio.Task[list[str]]", figure: Callable[[str], None]
+) -> None:
+    """Comes last: two minutes pass while the other tests run."""
+    assert await syncs == []
+    figure(f"GitOps: {SYNCS} server-side applies in {SYNCS * SECONDS_BETWEEN_SYNCS:.0f} s: no difference, no write")
