@@ -180,11 +180,20 @@ BASE = {
 OVERLAY = """
 resources: [model.json, deployment.json]
 configurations: [modelservice.yaml]
-openapi: {path: openapi.json}
 images: [{name: registry.example.com/iris, newTag: "7"}]
 replicas: [{name: iris, count: 4}]
 secretGenerator: [{name: token, namespace: ml, literals: [v=1]}]
 configMapGenerator: [{name: settings, namespace: ml, literals: [a=1]}]
+patches:
+- patch: |-
+    apiVersion: apps/v1
+    kind: Deployment
+    metadata: {name: web}
+    spec: {template: {spec: {containers: [{name: b, image: c}]}}}
+"""
+MERGED = """
+resources: [model.json]
+openapi: {path: openapi.json}
 patches:
 - patch: |-
     apiVersion: modelservice.dev/v1alpha1
@@ -192,30 +201,52 @@ patches:
     metadata: {name: iris, namespace: ml}
     spec:
       env: [{name: LEVEL, value: debug}, {name: MORE, value: "1"}]
-- patch: |-
-    apiVersion: apps/v1
-    kind: Deployment
-    metadata: {name: web}
-    spec: {template: {spec: {containers: [{name: b, image: c}]}}}
 """
 
 
-async def test_kustomize_sets_image_replicas_names_and_env(world: World, tmp_path: Path) -> None:
-    """W8: what `sed` did. The patch of env is merged by name, and other kinds are merged as ever."""
+def kustomized(world: World, folder: Path, kustomization: str) -> dict[str, Any]:
+    """Build with the files that we ship; return the objects by kind."""
     for name in ("modelservice.yaml", "openapi.json"):
-        shutil.copy(GITOPS / "kustomize" / name, tmp_path)
+        shutil.copy(GITOPS / "kustomize" / name, folder)
     for name, body in BASE.items():
-        (tmp_path / name).write_text(json.dumps(body))
-    (tmp_path / "kustomization.yaml").write_text(OVERLAY)
-    built = {body["kind"]: body for body in yaml.safe_load_all(world.cluster.run_kubectl("kustomize", str(tmp_path)))}
+        (folder / name).write_text(json.dumps(body))
+    (folder / "kustomization.yaml").write_text(kustomization)
+    return {body["kind"]: body for body in yaml.safe_load_all(world.cluster.run_kubectl("kustomize", str(folder)))}
+
+
+async def test_kustomize_sets_image_replicas_and_names(world: World, tmp_path: Path) -> None:
+    """W8: what `sed` did. Other kinds are merged as ever."""
+    built = kustomized(world, tmp_path, OVERLAY)
     spec = built["ModelService"]["spec"]
     assert (spec["image"], spec["replicas"]) == ("registry.example.com/iris:7", 4)
-    env = {entry["name"]: entry for entry in spec["env"]}
-    assert (env["LEVEL"]["value"], env["MORE"]["value"]) == ("debug", "1")
-    assert env["TOKEN"]["valueFrom"]["secretKeyRef"]["name"] == built["Secret"]["metadata"]["name"] != "token"
+    token = spec["env"][1]["valueFrom"]["secretKeyRef"]["name"]
+    assert token == built["Secret"]["metadata"]["name"] != "token"
     assert spec["mounts"][0]["configMap"]["name"] == built["ConfigMap"]["metadata"]["name"] != "settings"
     containers = built["Deployment"]["spec"]["template"]["spec"]["containers"]
     assert {entry["name"]: entry["image"] for entry in containers} == {"a": "a", "b": "c"}
+
+
+async def test_kustomize_merges_env_by_name(world: World, tmp_path: Path) -> None:
+    """In a kustomization of its own: an openapi takes the place of what kustomize knows of other kinds."""
+    env = kustomized(world, tmp_path, MERGED)["ModelService"]["spec"]["env"]
+    assert {entry["name"]: entry.get("value") for entry in env} == {"LEVEL": "debug", "MORE": "1", "TOKEN": None}
+
+
+async def test_what_kustomize_builds_is_applied_once(world: World, audit: AuditTrail, tmp_path: Path) -> None:
+    """W8: the second apply changes nothing, and the operator writes nothing."""
+    (tmp_path / "model.json").write_text(
+        json.dumps(a_model_service().named("built", namespace=world.namespace).manifest())
+    )
+    shutil.copy(GITOPS / "kustomize" / "modelservice.yaml", tmp_path)
+    (tmp_path / "kustomization.yaml").write_text(
+        "resources: [model.json]\nconfigurations: [modelservice.yaml]\nreplicas: [{name: built, count: 2}]\n"
+    )
+    await asyncio.to_thread(world.kubectl, "apply", "-k", str(tmp_path))
+    await asyncio.to_thread(world.wait_ready, "built")
+    assert world.get("deployment", "built")["spec"]["replicas"] == 2
+    before = audit.writes_of("built")
+    assert "unchanged" in await asyncio.to_thread(world.kubectl, "apply", "-k", str(tmp_path))
+    assert audit.writes_of("built") == before
 
 
 async def test_the_openapi_for_kustomize_is_that_of_the_crd() -> None:
