@@ -219,8 +219,9 @@ async def test_kustomize_sets_image_replicas_and_names(world: World, tmp_path: P
     built = kustomized(world, tmp_path, OVERLAY)
     spec = built["ModelService"]["spec"]
     assert (spec["image"], spec["replicas"]) == ("registry.example.com/iris:7", 4)
-    token = spec["env"][1]["valueFrom"]["secretKeyRef"]["name"]
-    assert token == built["Secret"]["metadata"]["name"] != "token"
+    named = spec["env"][1]["valueFrom"]["secretKeyRef"]["name"]
+    assert named == built["Secret"]["metadata"]["name"]
+    assert named.startswith("token-")
     assert spec["mounts"][0]["configMap"]["name"] == built["ConfigMap"]["metadata"]["name"] != "settings"
     containers = built["Deployment"]["spec"]["template"]["spec"]["containers"]
     assert {entry["name"]: entry["image"] for entry in containers} == {"a": "a", "b": "c"}
