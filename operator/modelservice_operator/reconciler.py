@@ -161,6 +161,8 @@ class Reconciler:
         return [*results, *await _all(cluster.ensure(child, service) for child in wrong if child.kind is AUTOSCALER)]
 
     async def _report(self, key: Key, plan: Plan, failure: OperatorError | None) -> None:
+        if failure is None and self._is_new(key, plan) and self._lets_others_go_first(key, time.monotonic()):
+            return  # by then there is more to judge, too
         observed = await self._annotated(key, self._observe(key, plan, failure))
         live = self._informers.get(MODEL_SERVICE, key)
         if live is None or not plan.fits(live["metadata"]):
@@ -170,6 +172,11 @@ class Reconciler:
             self._queue.add_after(key, seconds)
         status = judge(observed, previous=live.get("status") or {}, now=now)
         await self._publish(key, live, status, urgent=failure is not None)
+
+    def _is_new(self, key: Key, plan: Plan) -> bool:
+        """Whether no status tells of this generation yet."""
+        live = self._informers.get(MODEL_SERVICE, key) or {}
+        return bool((live.get("status") or {}).get("observedGeneration") != plan.service.metadata.generation)
 
     async def _annotated(self, key: Key, observed: Observed) -> Observed:
         """Add what only Events tell of a pod that stays unready."""
@@ -235,14 +242,13 @@ class Reconciler:
         self._recorder.record(live, announcements(previous, status))
 
     def _lets_others_go_first(self, key: Key, now: float) -> bool:
-        """Whether this status waits until everybody's children are right, which takes no longer than the interval.
+        """Whether this status waits while others' children are to be made, which takes no longer than the interval.
 
         Meanwhile many a status becomes outdated, and is never written.
         """
         wait = self._put_off.setdefault(key, now) + self._settings.status_interval - now
-        if wait <= 0 or not self._queue.is_waiting(Priority.STATUS):
+        if wait <= 0 or not self._queue.is_waiting(Priority.RESYNC):
             return False
-        self._queue.add(key, Priority.STATUS)
         self._queue.add_after(key, wait)
         return True
 

@@ -24,9 +24,7 @@ class Priority(IntEnum):
 
     LIVE = 0
     """Something happened to it."""
-    STATUS = 1
-    """What was to be done is done; it is left to be told."""
-    RESYNC = 2
+    RESYNC = 1
     """It is merely looked at again."""
 
 

@@ -184,9 +184,9 @@ async def test_a_later_appointment_is_kept_beside_an_earlier_one(queue: WorkQueu
     assert len(queue) == 0
 
 
-async def test_what_is_only_to_be_told_waits_until_everything_is_done(queue: WorkQueue[str]) -> None:
-    queue.add("told", Priority.STATUS)
-    assert not queue.is_waiting(Priority.STATUS)
+async def test_whether_something_goes_first_can_be_asked(queue: WorkQueue[str]) -> None:
+    queue.add("again", Priority.RESYNC)
+    assert not queue.is_waiting(Priority.RESYNC)
     queue.add("new")
-    assert queue.is_waiting(Priority.STATUS)
-    assert [await queue.get(), await queue.get()] == ["new", "told"]
+    assert queue.is_waiting(Priority.RESYNC)
+    assert [await queue.get(), await queue.get()] == ["new", "again"]

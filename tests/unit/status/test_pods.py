@@ -86,7 +86,7 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         "VolumePending",
         (
             "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found."
-            " Create the PersistentVolumeClaim, or correct the name of the claim."
+            " Give the claim a StorageClass that exists, or make a volume for it."
         ),
     ),
     "a claim of another zone": (
