@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "manifests" / "gitops" / "argocd" / "health.lua"
 FLUX = ROOT / "manifests" / "gitops" / "flux" / "kustomization.yaml"
 SOURCE = Path(__file__).parent / "health"
-AGREED = {"Healthy": "Current", "Suspended": "Current", "Progressing": "InProgress", "Degraded": "Failed"}
+AGREED = {"Healthy": "Current", "Progressing": "InProgress", "Degraded": "Failed"}
 """Argo CD's words and those of kstatus."""
 
 Object = dict[str, Any]
@@ -36,8 +36,7 @@ class Verdicts:
     @property
     def agree(self) -> bool:
         """Whether all say the same, in their words. What is being deleted has a word of its own in kstatus alone."""
-        said = {self.ours, AGREED[self.argo], self.kstatus.replace("Terminating", "InProgress")}
-        return len(said) == 1 and self.flux in {*said, "Terminating"}
+        return len({self.ours, AGREED[self.argo], self.kstatus.replace("Terminating", "InProgress"), self.flux}) == 1
 
 
 def verdicts(objects: Sequence[Object]) -> list[Verdicts]:
@@ -67,6 +66,8 @@ def ours(body: Object) -> str:
         return "InProgress"
     if conditions.get("Stalled", {}).get("status") == "True":
         return "Failed"
+    if conditions.get("Reconciling", {}).get("status") == "True":
+        return "InProgress"
     return "Current" if conditions.get("Ready", {}).get("status") == "True" else "InProgress"
 
 

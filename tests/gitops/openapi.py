@@ -38,8 +38,8 @@ def reduced(schema: dict[str, Any]) -> dict[str, Any]:
         if isinstance(schema.get(name), dict):
             kept[name] = reduced(schema[name])
     if keys := schema.get(KEYS):
-        # It merges by one field alone.
-        kept |= {"x-kubernetes-patch-merge-key": keys[0], "x-kubernetes-patch-strategy": "merge"}
+        # kustomize reads all keys of a list here (kyaml, PatchStrategyAndKeyList); its older name is for one alone.
+        kept |= {KEYS: keys, "x-kubernetes-patch-merge-key": keys[0], "x-kubernetes-patch-strategy": "merge"}
     return kept
 
 

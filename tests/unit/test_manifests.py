@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from modelservice_operator.api.cross_field import MAX_REFERENCES
@@ -71,3 +72,20 @@ def test_no_user_role_may_write_status() -> None:
     for role in yaml.safe_load_all(Path("manifests/cluster/user-roles.yaml").read_text()):
         resources = {resource for rule in role["rules"] for resource in rule["resources"]}
         assert resources <= {"modelservices", "modelservices/scale"}
+
+
+def kustomize_paths() -> list[str]:
+    """Paths into ModelServices in what is shipped for kustomize, which silently ignores one that does not exist."""
+    shipped = yaml.safe_load(Path("manifests/gitops/kustomize/modelservice.yaml").read_text())
+    references = [spec for reference in shipped["nameReference"] for spec in reference["fieldSpecs"]]
+    every = (*shipped["images"], *shipped["replicas"], *references)
+    return [spec["path"] for spec in every if spec["kind"] == "ModelService"]
+
+
+@pytest.mark.parametrize("path", kustomize_paths())
+def test_kustomize_looks_at_fields_that_exist(path: str) -> None:
+    crd = yaml.safe_load(Path("crds/modelservices.modelservice.dev.yaml").read_text())
+    node = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    for step in path.split("/"):
+        node = node.get("items", node)["properties"][step]
+    assert node["type"] in {"string", "integer"}

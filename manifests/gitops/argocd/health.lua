@@ -1,5 +1,6 @@
 -- Health of a ModelService for Argo CD. It agrees with kstatus: what heals by itself is Progressing, what does not is
--- Degraded, and nothing that was said of an older generation counts.
+-- Degraded, and nothing that was said of an older generation counts. What is suspended on purpose is Healthy: a sync with
+-- waves would wait for ever for anything else.
 local function condition(kind)
   for _, entry in ipairs((obj.status or {}).conditions or {}) do
     if entry.type == kind then
@@ -23,9 +24,6 @@ if stalled.status == "True" then
   return { status = "Degraded", message = ready.message or stalled.message }
 end
 if ready.status == "True" and ready.observedGeneration == generation then
-  if obj.spec.suspend then
-    return { status = "Suspended", message = ready.message }
-  end
   return { status = "Healthy", message = ready.message }
 end
 return { status = "Progressing", message = ready.message or "The operator has not said anything yet." }

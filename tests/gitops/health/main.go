@@ -1,5 +1,5 @@
-// Package main judges Kubernetes objects as GitOps tools do, with their own libraries: kstatus, which Flux, Argo CD's
-// hooks and many CLIs wait with, and Flux's healthCheckExprs. It reads one request a line and answers one line each.
+// Package main judges Kubernetes objects as GitOps tools do, with their own libraries: kstatus, which Flux and many
+// command lines wait with (here the upstream library, of which Flux has a fork), and Flux's healthCheckExprs. It reads one request a line and answers one line each.
 package main
 
 import (
