@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from modelservice_operator.api.kinds import MODEL_SERVICE
 from modelservice_operator.connection import Connection
-from modelservice_operator.errors import Forbidden, OperatorError
+from modelservice_operator.errors import Ending, Forbidden, OperatorError
 from modelservice_operator.settings import FIELD_MANAGER
 from modelservice_operator.status import Announcement
 
@@ -89,6 +89,8 @@ class Recorder:
             if not self._forbidden:
                 logger.warning("Events cannot be posted: %s", error)
             self._forbidden = True
+        except Ending:
+            pass  # the namespace goes, and its Events with it
         except OperatorError as error:
             logger.info("An Event was not posted: %s", error)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from modelservice_operator.connection import Connection
-from modelservice_operator.errors import Forbidden, OperatorError, Unreachable
+from modelservice_operator.errors import Forbidden, NamespaceEnding, OperatorError, Unreachable
 from modelservice_operator.recorder import BURST, REFILL, Recorder, event
 from modelservice_operator.status import Announcement
 from modelservice_operator.status.announcements import Topic
@@ -78,13 +78,20 @@ def test_an_event_has_what_the_api_asks_for() -> None:
     }
 
 
-@pytest.mark.parametrize("failure", [Forbidden("No."), Unreachable("No answer.")])
-async def test_a_failure_to_post_is_nobody_s(failure: OperatorError) -> None:
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [(Forbidden("No."), True), (Unreachable("No answer."), True), (NamespaceEnding("It goes."), False)],
+)
+async def test_a_failure_to_post_is_nobody_s(
+    failure: OperatorError, caplog: pytest.LogCaptureFixture, *, told: bool
+) -> None:
+    caplog.set_level("INFO")
     server = Server(failure)
     recorder = Recorder(server, busy=lambda: False)
     recorder.record(ABOUT, [TOLD, TOLD])
     first, second = await posted(recorder, server, 2)
     assert first["to"] == second["to"] == "POST /apis/events.k8s.io/v1/namespaces/ml/events"
+    assert bool(caplog.records) is told
 
 
 async def test_an_object_has_a_budget_that_fills_again() -> None:
