@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Hashable
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Generic, TypeVar
 
@@ -28,6 +29,14 @@ class Priority(IntEnum):
     """It is merely looked at again."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Appointment:
+    """When a key is to be looked at. The handle need not know: uvloop's has no time when it is due at once."""
+
+    when: float
+    handle: asyncio.Handle
+
+
 class WorkQueue(Generic[K]):
     """`add` from anywhere, `get` and `done` (or `retry`) in each worker."""
 
@@ -36,8 +45,8 @@ class WorkQueue(Generic[K]):
         self._dirty: dict[K, Priority] = {}
         self._busy: set[K] = set()
         self._failures: dict[K, int] = {}
-        self._later: dict[K, asyncio.TimerHandle] = {}
-        self._soon: dict[K, asyncio.TimerHandle] = {}
+        self._later: dict[K, _Appointment] = {}
+        self._soon: dict[K, asyncio.Handle] = {}
         self._last: dict[K, float] = {}
         """Time of the last appointment, where there are several: those between the next and the last are left out."""
         self._wake = asyncio.Event()
@@ -78,13 +87,17 @@ class WorkQueue(Generic[K]):
         loop = asyncio.get_running_loop()
         when, appointed = loop.time() + seconds, self._later.get(key)
         if appointed is not None:
-            if abs(appointed.when() - when) < _SAME_TIME:
+            if abs(appointed.when - when) < _SAME_TIME:
                 return
-            self._last[key] = max(self._last.get(key, 0.0), when, appointed.when())
-            if appointed.when() <= when:
+            self._last[key] = max(self._last.get(key, 0.0), when, appointed.when)
+            if appointed.when <= when:
                 return
-            appointed.cancel()
-        self._later[key] = loop.call_at(when, self._due, key)
+            appointed.handle.cancel()
+        self._appoint(key, when)
+
+    def _appoint(self, key: K, when: float) -> None:
+        handle = asyncio.get_running_loop().call_at(when, self._due, key)
+        self._later[key] = _Appointment(when, handle)
 
     async def get(self) -> K:
         """Wait for a key and take it; `done` or `retry` gives it back."""
@@ -118,9 +131,10 @@ class WorkQueue(Generic[K]):
         """Drop the appointment and the failures of a key that is gone for good."""
         self._failures.pop(key, None)
         self._last.pop(key, None)
-        for appointments in (self._later, self._soon):
-            if (appointed := appointments.pop(key, None)) is not None:
-                appointed.cancel()
+        if (appointed := self._later.pop(key, None)) is not None:
+            appointed.handle.cancel()
+        if (soon := self._soon.pop(key, None)) is not None:
+            soon.cancel()
 
     def _take(self, key: K) -> K:
         del self._dirty[key]
@@ -129,9 +143,8 @@ class WorkQueue(Generic[K]):
 
     def _due(self, key: K) -> None:
         self._later.pop(key, None)
-        loop = asyncio.get_running_loop()
-        if (last := self._last.pop(key, 0.0)) > loop.time():
-            self._later[key] = loop.call_at(last, self._due, key)
+        if (last := self._last.pop(key, 0.0)) > asyncio.get_running_loop().time():
+            self._appoint(key, last)
         self.add(key)
 
     def _offer(self, key: K, priority: Priority) -> None:

@@ -2,6 +2,7 @@ import asyncio
 import random
 
 import pytest
+import uvloop
 
 from modelservice_operator.workqueue import LONGEST_PAUSE, Priority, WorkQueue
 
@@ -190,3 +191,18 @@ async def test_whether_something_goes_first_can_be_asked(queue: WorkQueue[str]) 
     queue.add("new")
     assert queue.is_waiting(Priority.RESYNC)
     assert [await queue.get(), await queue.get()] == ["new", "again"]
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 0.0001])
+def test_what_is_due_at_once_is_an_appointment_like_any_other(seconds: float) -> None:
+    """The loop that is used has another kind of handle for it."""
+
+    async def appointed() -> str:
+        queue: WorkQueue[str] = WorkQueue()
+        queue.add_after("a", seconds)
+        queue.add_after("a", 0.05)
+        queue.add_after("a", seconds)
+        return await taken(queue)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(appointed()) == "a"
