@@ -34,13 +34,33 @@ COPY operator ./operator
 RUN /opt/uv/bin/uv build --offline --wheel --out-dir /wheel . && python3 -m zipfile -e /wheel/*.whl /app/site \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /app/site
 
+# Stores' clients, and nothing of the operator's.
+FROM uv AS loader-dependencies
+ARG SSL_CERT_FILE
+ENV UV_PYTHON=python3 UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=/app/venv UV_LINK_MODE=copy UV_NO_CACHE=1 \
+    UV_COMPILE_BYTECODE=1 PYC_INVALIDATION_MODE=UNCHECKED_HASH
+WORKDIR /src
+COPY pyproject.toml uv.lock ./
+RUN /opt/uv/bin/uv sync --frozen --only-group loader --no-install-project && rm -f /app/venv/.lock \
+    && echo /app/site > "$(echo /app/venv/lib/python3*/site-packages)/loader.pth"
+
+FROM ${BASE_IMAGE} AS loader
+LABEL org.opencontainers.image.title="ModelService loader" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="https://modelservice.dev"
+COPY --from=loader-dependencies /app/venv /app/venv
+COPY --from=project /app/site/model_loader /app/site/model_loader
+USER 10001:10001
+# Isolated: the environment holds what a Secret says, and none of it is to change how Python works.
+ENTRYPOINT ["/app/venv/bin/python3", "-IBu", "-m", "model_loader"]
+
 FROM ${BASE_IMAGE} AS operator
 LABEL org.opencontainers.image.title="ModelService operator" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.source="https://modelservice.dev"
 ENV PATH=/app/venv/bin:$PATH PYTHONPATH=/app/site PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY --from=dependencies /app/venv /app/venv
-COPY --from=project /app/site /app/site
+COPY --from=project /app/site/modelservice_operator /app/site/modelservice_operator
 USER 10001:10001
 ENTRYPOINT ["/app/venv/bin/python3", "-m", "modelservice_operator"]
 CMD ["run"]

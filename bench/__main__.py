@@ -1,4 +1,4 @@
-"""Command line: `python -m bench run|scale`."""
+"""Command line: `python -m bench run|scale|loader`."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.errors import BenchError
+from bench.loader import ROUNDS, measure_loader
 from bench.measures import COMPARED, PeerName, Sizes
 from bench.scale import OBJECTS, measure_scale
 from bench.side_by_side import compare, is_complete, publish, spoken
@@ -17,7 +18,13 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command; return the exit code."""
     chosen = _parser().parse_args(arguments)
     try:
-        text = measure_scale(chosen.objects) if chosen.command == "scale" else _run(chosen)
+        match chosen.command:
+            case "scale":
+                text = measure_scale(chosen.objects)
+            case "loader":
+                text = measure_loader(chosen.rounds)
+            case _:
+                text = _run(chosen)
     except (BenchError, ClusterError) as error:
         say(f"error: {error}")
         return 1
@@ -48,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--quick", action="store_true", help="small numbers, to see that all parts work")
     scale = commands.add_parser("scale", help="a cold restart of this operator among many objects")
     scale.add_argument("--objects", type=_positive, default=OBJECTS, help=f"default: {OBJECTS}")
+    loader = commands.add_parser("loader", help="the loader beside other programs that fetch from S3")
+    loader.add_argument("--rounds", type=_positive, default=ROUNDS, help=f"fewer than {ROUNDS} write nothing")
     return parser
 
 

@@ -88,7 +88,7 @@ def table(results: Results) -> str:
         cells = [_cell(results.summary[peer].get(measure)) for peer in peers]
         if any(cells):
             rows.append([title, *cells])
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def targets_table(summary: Summary) -> str:
@@ -99,7 +99,7 @@ def targets_table(summary: Summary) -> str:
         word = "not measured" if reached is None else "met" if reached <= target.limit + 1e-9 else "MISSED"
         goal = "" if target.goal is None else f"{target.goal:g}"
         rows.append([target.text, f"{target.limit:g}", goal, "" if reached is None else _number(reached), word])
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def requests_table(requests: Mapping[PeerName, Mapping[str, float]]) -> str:
@@ -108,7 +108,7 @@ def requests_table(requests: Mapping[PeerName, Mapping[str, float]]) -> str:
     peers = [peer for peer in PeerName if peer in requests]
     rows = [["", *peers]]
     rows += [[name, *(f"{requests[peer].get(name, 0):.2f}" for peer in peers)] for name in names]
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def document(results: Results) -> str:
@@ -153,7 +153,8 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= _MANY else f"{value:.2f}"
 
 
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first row is its head, aligned for those who read the text."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     pad: Callable[[Sequence[str]], str] = lambda row: "| " + " | ".join(map(str.ljust, row, widths)) + " |"  # noqa: E731
     head, *body = rows

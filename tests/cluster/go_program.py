@@ -18,8 +18,8 @@ from tests.cluster.toolchain import go_command
 FLAGS = ("-trimpath", "-buildvcs=false", "-ldflags=-s -w")
 
 
-def go_program(source: Path, name: str) -> Path:
-    """Return the program of a folder with a Go module, building it where the cache has none of this source."""
+def go_program(source: Path, name: str, *, package: str = ".") -> Path:
+    """Return a program of a folder with a Go module, building it where the cache has none of this source."""
     parent = cache_folder() / "bin" / name
     parent.mkdir(parents=True, exist_ok=True)
     program = parent / _key(source) / name
@@ -27,15 +27,15 @@ def go_program(source: Path, name: str) -> Path:
         if not program.exists():
             with showing(f"Building {name}", lambda: ""), TemporaryDirectory(dir=parent) as temporary:
                 draft = Path(temporary) / name
-                _build(source, draft)
+                _build(source, draft, package)
                 program.parent.mkdir(exist_ok=True)
                 draft.rename(program)
     return program
 
 
-def _build(source: Path, draft: Path) -> None:
+def _build(source: Path, draft: Path, package: str) -> None:
     result = subprocess.run(
-        [go_command(), "build", "-o", draft, *FLAGS, "."],
+        [go_command(), "build", "-o", draft, *FLAGS, package],
         cwd=source,
         # Only go.mod decides what is built.
         env=os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off"},

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PORT = 5000
 USER, PASSWORD = "puller", "not-a-secret"
-_BCRYPT = "$2b$05$EN1JdbR6WRWIMVuWv6vXB.Rik769L9H.atpvNRV5G5CgrizRqwsfS"
+BCRYPT = "$2b$05$EN1JdbR6WRWIMVuWv6vXB.Rik769L9H.atpvNRV5G5CgrizRqwsfS"
 """The password as the registry wants it; the real one is no secret either."""
 _HOSTS = "/run/containerd/certs.d"
 """Where the node's containerd looks for what it should know of a registry (containerd.toml)."""
@@ -88,7 +88,7 @@ def _write_configuration(folder: Path, node: Namespaces, *, host: str, address: 
     authority.issue("registry", names=(host,)).write(folder, "server")
     node.run("mkdir", "-p", f"{_HOSTS}/{address}")
     node.path(f"{_HOSTS}/{address}/ca.crt").write_bytes(authority.pair.certificate)
-    (folder / "htpasswd").write_text(f"{USER}:{_BCRYPT}\n")
+    (folder / "htpasswd").write_text(f"{USER}:{BCRYPT}\n")
     configuration = {
         "version": "0.1",
         "log": {"level": "warn"},

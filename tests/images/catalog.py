@@ -14,6 +14,7 @@ class ImageName(StrEnum):
     """The short names that the command line and the API take."""
 
     OPERATOR = "operator"
+    LOADER = "loader"
     DIABETES = "diabetes"
 
 
@@ -28,5 +29,6 @@ class Recipe:
 
 RECIPES: Final = {
     ImageName.OPERATOR: Recipe("modelservice.dev/operator:dev", REPOSITORY, target="operator"),
+    ImageName.LOADER: Recipe("modelservice.dev/loader:dev", REPOSITORY, target="loader"),
     ImageName.DIABETES: Recipe("modelservice.dev/examples/diabetes:0.1.0", REPOSITORY / "examples" / "diabetes"),
 }

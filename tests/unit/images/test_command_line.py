@@ -11,6 +11,7 @@ def test_list_names_every_image(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines] == [
         ["operator", "modelservice.dev/operator:dev"],
+        ["loader", "modelservice.dev/loader:dev"],
         ["diabetes", "modelservice.dev/examples/diabetes:0.1.0"],
     ]
 

@@ -1,0 +1,149 @@
+"""The loader beside other programs that fetch from S3: one run, interleaved, over loopback.
+
+All fetch from the same server (versitygw, in front of a folder) into an empty folder of the same disk. This loader
+compares SHA-256 digests and syncs what it wrote to the disk; the others do neither.
+"""
+
+import os
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.errors import BenchError
+from bench.report import markdown
+from tests.cluster.folders import cache_folder
+from tests.cluster.progress import say
+from tests.stores import s3
+from tests.stores.installing import python_tool
+from tests.stores.serving import Store, here
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "bench" / "LOADER.md"
+ROUNDS = 5
+MIB = 1 << 20
+CASES: Mapping[str, tuple[int, int]] = {
+    "one object of 1 GiB": (1, 1024 * MIB),
+    "16 objects of 16 MiB": (16, 16 * MIB),
+    "300 objects of 2 KiB": (300, 2048),
+}
+"""How many objects of how many bytes."""
+_BOTO = """
+import boto3, os, pathlib, sys
+from concurrent.futures import ThreadPoolExecutor
+prefix, target = sys.argv[1] + "/", pathlib.Path(sys.argv[2])
+client = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+pages = client.get_paginator("list_objects_v2").paginate(Bucket="models", Prefix=prefix)
+keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
+with ThreadPoolExecutor(8) as pool:
+    list(pool.map(lambda key: client.download_file("models", key, str(target / key[len(prefix):])), keys))
+"""
+_FSSPEC = """
+import os, sys
+import s3fs
+files = s3fs.S3FileSystem(endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+files.get("models/" + sys.argv[1] + "/", sys.argv[2] + "/", recursive=True)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One run of one program."""
+
+    seconds: float
+    cpu: float
+    mib: float
+    """Largest resident memory."""
+
+
+def measure_loader(rounds: int = ROUNDS) -> str:
+    """Measure, write bench/LOADER.md when the rounds are whole, and return the tables."""
+    with here() as place, TemporaryDirectory(dir=cache_folder(), prefix="bench-loader-") as name:
+        store, bucket = s3.start(place)
+        work = Path(name)
+        for case, (count, size) in CASES.items():
+            _fill(bucket / _prefix(case), count, size)
+        results: dict[tuple[str, str], list[Measured]] = {}
+        peers = _peers()
+        for number in range(rounds):
+            order = list(peers)[number % len(peers) :] + list(peers)[: number % len(peers)]
+            for case in CASES:
+                for peer in order:
+                    target = work / "target"
+                    measured = _run(peers[peer](_prefix(case), target), target, store)
+                    results.setdefault((peer, case), []).append(measured)
+                    say(f"round {number + 1}/{rounds}, {case}, {peer}: {measured.seconds:.2f} s")
+    text = _document(results, rounds)
+    if rounds >= ROUNDS:
+        RESULTS.write_text(text)
+    return text
+
+
+def _peers() -> dict[str, Callable[[str, Path], list[str]]]:
+    tools = python_tool("clients")
+    python = str(tools / "python")
+    loader = [sys.executable, "-m", "model_loader", "--allow-cidr", "127.0.0.0/8"]
+    return {
+        "this loader": lambda prefix, target: [*loader, "--uri", f"s3://models/{prefix}", "--to", f"{target}/model"],
+        "s5cmd": lambda prefix, target: [str(tools / "s5cmd"), "cp", f"s3://models/{prefix}/*", f"{target}/"],
+        "boto3": lambda prefix, target: [python, "-c", _BOTO, prefix, str(target)],
+        "s3fs (fsspec)": lambda prefix, target: [python, "-c", _FSSPEC, prefix, str(target)],
+    }
+
+
+def _run(command: list[str], target: Path, store: Store) -> Measured:
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    os.sync()
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "operator"), "HOME": str(target)}
+    environment |= dict(store.environment) | {"S3_ENDPOINT_URL": store.url}
+    started = time.perf_counter()
+    with Path(os.devnull).open("r+b") as nothing:
+        actions = [(os.POSIX_SPAWN_DUP2, nothing.fileno(), descriptor) for descriptor in (0, 1)]
+        pid = os.posix_spawn(command[0], command, environment, file_actions=actions)
+        _, status, usage = os.wait4(pid, 0)
+    if status:
+        raise BenchError(f"{command[:3]} ended with {os.waitstatus_to_exitcode(status)}.")
+    return Measured(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def _fill(folder: Path, count: int, size: int) -> None:
+    folder.mkdir(parents=True)
+    for number in range(count):
+        with (folder / f"{number:03}.bin").open("wb") as file:
+            for start in range(0, size, 16 * MIB):
+                file.write(os.urandom(min(16 * MIB, size - start)))
+
+
+def _prefix(case: str) -> str:
+    return case.replace(" ", "-")
+
+
+def _document(results: Mapping[tuple[str, str], list[Measured]], rounds: int) -> str:
+    peers = list(dict.fromkeys(peer for peer, _ in results))
+    parts = [
+        "# Loader benchmark\n",
+        f"Written by `make bench-loader`: medians of {rounds} rounds in which the programs took turns, the order",
+        "rotated, over loopback, on one machine with the store. This loader compares digests (SHA-256) and syncs to",
+        "the disk; the others do neither.\n",
+    ]
+    for case, (count, size) in CASES.items():
+        mib = count * size / MIB
+        fastest = _median(results["s5cmd", case], "seconds")
+        rows = [["", "MiB/s", "seconds (least-most)", "of s5cmd", "CPU s", "peak memory, MiB"]]
+        for peer in peers:
+            runs = results[peer, case]
+            seconds = _median(runs, "seconds")
+            spread = f"{seconds:.2f} ({min(run.seconds for run in runs):.2f}-{max(run.seconds for run in runs):.2f})"
+            figures = [f"{mib / seconds:.0f}", spread, f"{fastest / seconds:.2f}x"]
+            rows.append([peer, *figures, f"{_median(runs, 'cpu'):.2f}", f"{_median(runs, 'mib'):.0f}"])
+        parts += [f"## {case[0].upper()}{case[1:]}\n", markdown(rows), ""]
+    return "\n".join(parts)
+
+
+def _median(runs: list[Measured], what: str) -> float:
+    return float(statistics.median(getattr(run, what) for run in runs))

@@ -1,0 +1,266 @@
+"""Unpacking one archive, of a stranger, into a tree (rules I5 and I6).
+
+Only regular files and folders are taken, each written through `paths`; links, devices and everything else are refused.
+The limits hold while it is being unpacked, since what an archive says of itself may be a lie. Archives inside of it
+stay as they are.
+"""
+
+import bz2
+import gzip
+import hashlib
+import lzma
+import os
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from model_loader.errors import LoaderError, Reason
+from model_loader.manifest import File
+from model_loader.paths import checked, open_beneath
+from model_loader.request import Limits
+from model_loader.workspace import full
+
+_READ = 1 << 20
+_SMALL = 16 << 20
+"""Bytes that a tree may have whatever its archive's size is: a few zeros compress a thousandfold."""
+_LARGEST_HEADER = 1 << 20
+"""Bytes of one extended header of a tar archive: names and attributes, nobody needs more."""
+_EXTENDED = frozenset(
+    {
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+    }
+)
+_ZIP_TAIL = 65_557
+"""Bytes at the end of a zip archive in which its end record begins: 22, and a comment (APPNOTE.TXT, 4.3.16)."""
+_ZIP64 = 0xFFFFFFFF
+"""Size that says that another record has the real one (APPNOTE.TXT, 4.4.1.4)."""
+_ZIP_ENTRY = 46 + 512
+"""Bytes that an entry of the directory takes, with a long name (APPNOTE.TXT, 4.3.12)."""
+
+Member = tuple[str, Callable[[], IO[bytes]]]
+"""Name of a regular file, and how to open it."""
+
+
+def unpack(archive: Path, root: Path, *, wants: Callable[[str], bool], limits: Limits) -> tuple[File, ...]:
+    """Write the wanted regular files of a tar (plain, gzip, bzip2, xz) or zip archive below `root`."""
+    budget = _Budget(limits, compressed=archive.stat().st_size)
+    root.mkdir(parents=True, exist_ok=True)
+    files: dict[str, File] = {}
+    with _translated():
+        for name, opened in _members(archive, budget):
+            path = _plain(name)
+            if path in files:
+                raise LoaderError(Reason.UNSUPPORTED_KEY, f"The archive holds the file {path!r} twice.")
+            if wants(path):
+                files[path] = _write(opened, root, path, budget)
+    if not files:
+        message = "The archive holds no file that model.loader.allowPatterns and ignorePatterns choose."
+        raise LoaderError(Reason.MODEL_NOT_FOUND, message)
+    return tuple(files.values())
+
+
+class _Budget:
+    """What unpacking may still take; asked before each step, not believed afterwards."""
+
+    def __init__(self, limits: Limits, *, compressed: int) -> None:
+        self._limits = limits
+        self._most = min(limits.bytes, max(compressed * limits.archive_ratio, _SMALL))
+        self._by_ratio = self._most < limits.bytes
+        self._members = 0
+        self._bytes = 0
+
+    def take_member(self) -> None:
+        self._members += 1
+        if self._members > self._limits.files:
+            raise LoaderError(Reason.TOO_LARGE, f"The archive holds more than {self._limits.files} files.")
+
+    def check_directory(self, size: int) -> None:
+        """Refuse a directory that is too large, as it is read into memory as a whole."""
+        if size > self._limits.files * _ZIP_ENTRY:
+            raise LoaderError(Reason.TOO_LARGE, f"The archive lists more than {self._limits.files} files.")
+
+    def take(self, count: int) -> None:
+        self._bytes += count
+        if self._bytes <= self._most:
+            return
+        if self._by_ratio:
+            why = f"more than {self._limits.archive_ratio} times its own size, as only a bomb does"
+        else:
+            why = f"more than {self._most} bytes. Raise model.cache.emptyDir.sizeLimit"
+        raise LoaderError(Reason.TOO_LARGE, f"The archive unpacks to {why}.")
+
+
+class _Header(tarfile.TarInfo):
+    """A header block; an extended one is read into memory as a whole, so its size is looked at first."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
+        info = super().frombuf(buf, encoding, errors)
+        if info.type in _EXTENDED and info.size > _LARGEST_HEADER:
+            raise tarfile.ReadError("a header of more than 1 MiB")
+        return info
+
+
+class _Metered:
+    """A stream of a tar archive, decompressed: what is skipped or is a header counts like what is written."""
+
+    def __init__(self, stream: IO[bytes], budget: _Budget) -> None:
+        self._stream = stream
+        self._budget = budget
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(min(size, _LARGEST_HEADER) if size >= 0 else _LARGEST_HEADER)
+        self._budget.take(len(data))
+        return data
+
+
+def _members(archive: Path, budget: _Budget) -> Iterator[Member]:
+    if _start_of(archive).startswith((b"PK\3\4", b"PK\5\6")):
+        yield from _zip_members(archive, budget)
+    else:
+        yield from _tar_members(archive, budget)
+
+
+def _zip_members(archive: Path, budget: _Budget) -> Iterator[Member]:
+    budget.check_directory(_zip_directory(archive))
+    with zipfile.ZipFile(archive) as source:
+        for info in source.infolist():
+            budget.take_member()
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            if info.is_dir():
+                _check_folder(info.filename)
+            elif kind not in {0, stat.S_IFREG}:
+                raise _special(info.filename)
+            elif info.flag_bits & 1:
+                raise LoaderError(Reason.UNSUPPORTED_KEY, f"The archive's file {info.filename!r} is encrypted.")
+            else:
+                yield info.filename, partial(source.open, info)
+
+
+def _zip_directory(archive: Path) -> int:
+    """Bytes of a zip archive's directory, as its end record says (APPNOTE.TXT, 4.3.14 and 4.3.16)."""
+    with archive.open("rb") as file:
+        file.seek(max(archive.stat().st_size - _ZIP_TAIL - 76, 0))
+        tail = file.read()
+    end, large = tail.rfind(b"PK\5\6"), tail.rfind(b"PK\6\6")
+    if end < 0:
+        return 0  # whoever reads it says what is wrong
+    size = int.from_bytes(tail[end + 12 : end + 16], "little")
+    return int.from_bytes(tail[large + 40 : large + 48], "little") if size == _ZIP64 and large >= 0 else size
+
+
+def _tar_members(archive: Path, budget: _Budget) -> Iterator[Member]:
+    with _decompressed(archive) as stream:
+        metered = _Metered(stream, budget)
+        # As a stream, from the beginning to the end: nothing is looked up by places that the archive names.
+        with tarfile.open(fileobj=metered, mode="r|", tarinfo=_Header) as source:  # type: ignore[call-overload]
+            for info in source:
+                budget.take_member()
+                if info.isdir():
+                    _check_folder(info.name)
+                elif not info.isreg() or info.issparse():
+                    raise _special(info.name)
+                else:
+                    yield info.name, partial(_content, source, info)
+                source.members.clear()  # it would remember them all
+
+
+def _content(source: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    content = source.extractfile(info)
+    if content is None:
+        raise _special(info.name)
+    return content
+
+
+def _start_of(archive: Path) -> bytes:
+    """The first bytes, by which the formats are known; what is at the end may be another archive inside."""
+    with archive.open("rb") as file:
+        return file.read(6)
+
+
+@contextmanager
+def _decompressed(archive: Path) -> Iterator[IO[bytes]]:
+    with archive.open("rb") as raw:
+        start = _start_of(archive)
+        if start.startswith(b"\x1f\x8b"):
+            with gzip.open(raw) as stream:
+                yield stream  # type: ignore[misc] # reads bytes, which is all that is asked of it
+        elif start.startswith(b"BZh"):
+            with bz2.open(raw) as stream:
+                yield stream
+        elif start.startswith(b"\xfd7zXZ\0"):
+            with lzma.open(raw) as stream:
+                yield stream
+        else:
+            yield raw
+
+
+def _write(opened: Callable[[], IO[bytes]], root: Path, path: str, budget: _Budget) -> File:
+    digest, size = hashlib.sha256(), 0
+    descriptor = open_beneath(root, path, flags=os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    with opened() as source, os.fdopen(descriptor, "wb") as target:
+        while chunk := source.read(_READ):
+            # Twice for tar, once as a part of the stream: the limit is one on bombs, not on honest models.
+            if isinstance(source, zipfile.ZipExtFile):
+                budget.take(len(chunk))
+            digest.update(chunk)
+            size += len(chunk)
+            target.write(chunk)
+        target.flush()
+        os.fsync(target.fileno())
+    return File(path=path, size=size, sha256=digest.hexdigest())
+
+
+def _plain(name: str) -> str:
+    """`./a/b` is what many programs write for `a/b`; everything else must be a plain relative path."""
+    return checked(name.removeprefix("./"))
+
+
+def _check_folder(name: str) -> None:
+    plain = name.removeprefix("./").rstrip("/")
+    if plain not in {"", "."}:
+        checked(plain)
+
+
+def _special(name: str) -> LoaderError:
+    message = f"The archive's entry {name[:200]!r} is a link or a special file: only regular files are unpacked."
+    return LoaderError(Reason.UNSUPPORTED_KEY, message)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what the readers of archives raise into our own errors."""
+    try:
+        yield
+    except OSError as error:
+        known = full(error)
+        if known is None and error.errno is None:
+            raise _unreadable(error) from None
+        raise known or error from None
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        EOFError,
+        ValueError,
+        NotImplementedError,
+        RecursionError,
+        lzma.LZMAError,
+        zlib.error,
+    ) as error:
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: Exception) -> LoaderError:
+    why = str(error) or type(error).__name__
+    message = f"The archive cannot be read ({why}): only whole tar (plain, gzip, bzip2, xz) and zip archives can."
+    return LoaderError(Reason.UNSUPPORTED_KEY, message)

@@ -1,0 +1,57 @@
+"""What the loader says at its end: one line of JSON, in the termination message and on standard output.
+
+`{reason, message, uri, resolvedURI, resolution, digest, bytes, files, seconds}`; reason is Loaded, Cached or Resolved,
+or one of `errors.Reason`. Kubernetes keeps 4096 bytes of a termination message (core/v1, Container).
+"""
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from model_loader.errors import LoaderError
+
+TERMINATION_LOG = Path("/dev/termination-log")
+_LONGEST_TEXT = 1200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The end of a run."""
+
+    reason: str
+    message: str
+    uri: str
+    resolved_uri: str = ""
+    resolution: str = ""
+    digest: str = ""
+    bytes: int = 0
+    files: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, error: LoaderError, *, uri: str, seconds: float) -> "Report":
+        """The report of a failure."""
+        return cls(reason=str(error.reason), message=error.message, uri=uri, seconds=seconds)
+
+    def line(self, clean: Callable[[str], str]) -> str:
+        """One line of JSON without credentials."""
+        texts = {
+            "reason": self.reason,
+            "message": self.message,
+            "uri": self.uri,
+            "resolvedURI": self.resolved_uri,
+            "resolution": self.resolution,
+            "digest": f"sha256:{self.digest}" if self.digest else "",
+        }
+        kept = {name: clean(text)[:_LONGEST_TEXT] for name, text in texts.items() if text}
+        numbers = {"bytes": self.bytes, "files": self.files, "seconds": round(self.seconds, 2)}
+        return json.dumps(kept | numbers, ensure_ascii=False)
+
+
+def leave(line: str, file: Path = TERMINATION_LOG) -> None:
+    """Put the report where the kubelet looks for it; outside of a pod there is no such place."""
+    with suppress(OSError):
+        if file.exists():
+            file.write_text(line + "\n")

@@ -1,0 +1,31 @@
+"""The stores: one module for each way to speak to them, all behind `fetching.Source`."""
+
+from model_loader.fetching import Source
+from model_loader.request import Request, bad_uri
+
+
+def source_of(request: Request) -> Source:
+    """The store that a URI names. A store's client is imported only where it is needed: that is its memory."""
+    match request.scheme:
+        case "s3" | "gs" | "az" | "abfs" | "abfss":
+            from model_loader.sources.objects import ObjectStore  # noqa: PLC0415
+
+            return ObjectStore(request)
+        case "https" | "http":
+            from model_loader.sources.web import Web  # noqa: PLC0415
+
+            return Web(request)
+        case "hf":
+            from model_loader.sources.hub import Hub  # noqa: PLC0415
+
+            return Hub(request)
+        case "models":
+            from model_loader.sources.mlflow import source_of_version  # noqa: PLC0415
+
+            return source_of_version(request)
+        case "oci+artifact":
+            from model_loader.sources.artifact import Artifact  # noqa: PLC0415
+
+            return Artifact(request)
+        case _:
+            raise bad_uri(request.uri, "its scheme is not one that is fetched")

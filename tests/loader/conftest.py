@@ -1,0 +1,137 @@
+"""The loader against real stores on this machine: as a program, the way that a pod runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.stores import mlflow, s3
+from tests.stores.hub import Hub
+from tests.stores.serving import Place, Store, here
+from tests.stores.web import Web, serving
+
+LOOPBACK = "127.0.0.0/8"
+OPERATOR = Path(__file__).parents[2] / "operator"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended, and what there is then."""
+
+    code: int
+    report: dict[str, Any]
+    log: str
+    to: Path
+
+    @property
+    def reason(self) -> str:
+        return str(self.report["reason"])
+
+    @property
+    def message(self) -> str:
+        return str(self.report["message"])
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What is published."""
+        found = (path for path in self.to.rglob("*") if path.is_file())
+        return {path.relative_to(self.to).as_posix(): path.read_bytes() for path in found}
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Runs the loader as an init container does: everything by the environment."""
+
+    folder: Path
+
+    def __call__(self, uri: str, store: Mapping[str, str] | None = None, *, key: str = "model", **more: str) -> Outcome:
+        """Run it to its end. `more` are further variables: sha256 is MODEL_SHA256."""
+        process = self.start(uri, store, key=key, **more)
+        output, errors = process.communicate(timeout=120)
+        assert "Traceback" not in errors, errors
+        return Outcome(process.returncode, json.loads(output.splitlines()[-1]), output + errors, self.folder / key)
+
+    def start(
+        self, uri: str, store: Mapping[str, str] | None = None, *, key: str = "model", **more: str
+    ) -> subprocess.Popen[str]:
+        """Start it."""
+        given = {f"MODEL_{name.upper()}": value for name, value in more.items()}
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(OPERATOR),
+            "PYTHONSAFEPATH": "1",
+            "MODEL_URI": uri,
+            "MODEL_PATH": str(self.folder / key),
+            "MODEL_ALLOWED_CIDRS": LOOPBACK,
+            **(store or {}),
+            **given,
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "model_loader"],
+            env=environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def left_overs(self) -> list[str]:
+        """What lies beside the published folders, but for locks and markers."""
+        return [path.name for path in self.folder.iterdir() if ".partial" in path.name]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Loader:
+    """The loader, with a volume of its own."""
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    return Loader(volume)
+
+
+@pytest.fixture(scope="session")
+def place() -> Iterator[Place]:
+    """Where this session's stores run."""
+    with here() as place:
+        yield place
+
+
+@pytest.fixture(scope="session")
+def s3_store(place: Place) -> tuple[Store, Path]:
+    """S3, and the folder of its bucket."""
+    return s3.start(place)
+
+
+@pytest.fixture(scope="session")
+def tracking(place: Place) -> mlflow.Tracking:
+    """MLflow's tracking server."""
+    return mlflow.start(place)
+
+
+@pytest.fixture(scope="session")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """An https server."""
+    with serving(tmp_path_factory.mktemp("web")) as web:
+        yield web
+
+
+@pytest.fixture(scope="session")
+def plain_web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """The same without TLS."""
+    with serving(tmp_path_factory.mktemp("plain"), tls=False) as web:
+        yield web
+
+
+@pytest.fixture(scope="session")
+def hub(web: Web) -> Hub:
+    """A model hub."""
+    return Hub(web)
+
+
+Load = Callable[..., Outcome]

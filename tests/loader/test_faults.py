@@ -1,0 +1,222 @@
+"""I8: whatever happens, there is the complete, verified tree or nothing; and the next loader goes on from there."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.loader.conftest import OPERATOR, Loader
+from tests.stores.serving import Store, write
+from tests.stores.web import Handler, Web, whole
+
+FILES = {f"part-{number}.bin": os.urandom(3 << 20) for number in range(6)} | {"large.bin": os.urandom(30 << 20)}
+
+
+@pytest.fixture(scope="module")
+def store(s3_store: tuple[Store, Path]) -> Store:
+    write(s3_store[1], {f"faults/{name}": content for name, content in FILES.items()})
+    return s3_store[0]
+
+
+KILLERS = {
+    "before the marker": ("Workspace", "_write_marker"),
+    "between fsync and rename": ("Workspace", "_rename"),
+    "after the rename": ("sync", None),
+}
+
+
+@pytest.mark.parametrize(("owner", "method"), KILLERS.values(), ids=KILLERS)
+def test_killed_while_it_publishes(load: Loader, store: Store, owner: str, method: str | None) -> None:
+    """SIGKILL at the moments that matter; then another loader starts."""
+    name = f"{owner}.{method}" if method else owner
+    kill = (
+        "import os, signal, sys; import model_loader.workspace as workspace; from model_loader.cli import main\n"
+        f"workspace.{name} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "sys.exit(main([]))"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", kill], env=environment(load, store), capture_output=True, check=False, timeout=60
+    )
+    assert process.returncode == -signal.SIGKILL
+    seen = {path.name: path.read_bytes() for path in (load.folder / "model").glob("*")}
+    assert seen in ({}, FILES)
+    outcome = load("s3://models/faults", store.environment)
+    assert (outcome.code, outcome.files) == (0, FILES)
+    assert load.left_overs() == [] or outcome.reason == "Cached"
+
+
+@pytest.mark.parametrize("seconds", [0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.8])
+def test_killed_at_any_time(load: Loader, store: Store, seconds: float) -> None:
+    process = load.start("s3://models/faults", store.environment)
+    time.sleep(seconds)
+    process.kill()
+    process.communicate()
+    seen = {path.name: path.read_bytes() for path in (load.folder / "model").glob("*")}
+    assert seen in ({}, FILES)
+    assert load("s3://models/faults", store.environment).files == FILES
+
+
+def test_what_a_killed_loader_has_fetched_is_not_fetched_again(load: Loader, web: Web) -> None:
+    content = os.urandom(4 << 20)
+    stuck = threading.Event()
+    good = whole(content)
+
+    def slow(handler: Handler) -> None:
+        if stuck.is_set():
+            good(handler)
+            return
+        handler.begin(200, length=10)
+        time.sleep(5)
+
+    web.file("/resume/a.bin", content)
+    web.page("/resume/b.bin", slow)
+    listing = json.dumps({"id": "o/r", "sha": "a" * 40, "siblings": []}).encode()
+    assert listing
+    from tests.stores.hub import Hub  # noqa: PLC0415 - a store with several files, each at a URL of its own
+
+    sha = Hub(web).commit("org/resumed", {"a.bin": content, "b.bin": b"0123456789"})
+    web.page(f"/org/resumed/resolve/{sha}/b.bin", slow)
+    hub = {**web.environment, "HF_ENDPOINT": web.url}
+    process = load.start("hf://org/resumed", hub)
+    journal = load.folder / ".model.partial" / "journal"
+    deadline = time.monotonic() + 20
+    while not (journal.exists() and journal.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    web.page(f"/org/resumed/resolve/{sha}/b.bin", whole(b"0123456789"))
+    before = len(web.asked)
+    outcome = load("hf://org/resumed", hub)
+    assert outcome.files == {"a.bin": content, "b.bin": b"0123456789"}
+    fetched = [path.rpartition("/")[2] for path, _ in web.asked[before:] if "/resolve/" in path]
+    assert fetched == ["b.bin"]
+
+
+def test_what_was_damaged_meanwhile_is_fetched_again(load: Loader, store: Store) -> None:
+    """A journal says that a file is there: its content must say so too."""
+    process = load.start("s3://models/faults", store.environment)
+    journal = load.folder / ".model.partial" / "journal"
+    while process.poll() is None and not (journal.exists() and journal.read_text()):
+        time.sleep(0.005)
+    process.kill()
+    process.communicate()
+    for path in (load.folder / ".model.partial" / "tree").glob("*"):
+        content = bytearray(path.read_bytes())
+        content[: len(content) // 2] = bytes(len(content) // 2)
+        path.write_bytes(content)
+    assert load("s3://models/faults", store.environment).files == FILES
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A volume of 16 MiB."""
+    if os.geteuid() != 0:
+        pytest.fail("A small disk is mounted: run the tests as root, or use make test-unprivileged.", pytrace=False)
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_model_that_the_disk_cannot_hold_is_refused_before_the_first_byte(small_disk: Path, store: Store) -> None:
+    outcome = Loader(small_disk)("s3://models/faults", store.environment)
+    assert (outcome.reason, outcome.files) == ("TooLarge", {})
+    assert "the volume has room for" in outcome.message
+
+
+def test_a_disk_that_fills_up_meanwhile_is_told_and_heals(small_disk: Path, web: Web) -> None:
+    load = Loader(small_disk)
+    content = os.urandom(20 << 20)
+
+    def unannounced(handler: Handler) -> None:
+        handler.begin(200)
+        handler.wfile.write(content)
+
+    url = web.page("/filling", unannounced)
+    outcome = load(url, web.environment)
+    assert (outcome.code, outcome.reason, outcome.files) == (1, "TooLarge", {})
+    assert "The volume is full" in outcome.message
+    subprocess.run(["mount", "-o", "remount,size=64m", small_disk], check=True)
+    assert load(url, web.environment).files == {"filling": content}
+
+
+def damage_size(published: Path) -> None:
+    (published / "part-0.bin").write_bytes(b"short")
+
+
+def damage_missing(published: Path) -> None:
+    (published / "part-0.bin").unlink()
+
+
+def damage_added(published: Path) -> None:
+    (published / "more").write_bytes(b"more")
+
+
+@pytest.mark.parametrize("damage", [damage_size, damage_missing, damage_added])
+def test_a_damaged_cache_is_fetched_again(load: Loader, store: Store, damage: Callable[[Path], None]) -> None:
+    load("s3://models/faults", store.environment)
+    damage(load.folder / "model")
+    outcome = load("s3://models/faults", store.environment)
+    assert (outcome.reason, outcome.files) == ("Loaded", FILES)
+    assert load.left_overs() == []
+
+
+def test_what_somebody_else_put_there_is_left_alone(load: Loader, store: Store) -> None:
+    (load.folder / "model").mkdir()
+    (load.folder / "model" / "theirs").write_text("theirs")
+    outcome = load("s3://models/faults", store.environment)
+    assert (outcome.code, outcome.files) == (1, {"theirs": b"theirs"})
+    assert "was not published by this loader" in outcome.message
+
+
+def test_a_folder_that_cannot_be_written_is_told(load: Loader, store: Store) -> None:
+    (load.folder / "file").write_text("no folder")
+    outcome = load("s3://models/faults", store.environment, key="file/below")
+    assert (outcome.code, outcome.reason) == (1, "LoaderFailed")
+    assert "cannot be written" in outcome.message
+
+
+def test_four_loaders_at_once_end_with_one_tree(load: Loader, store: Store) -> None:
+    loaders = [load.start("s3://models/faults", store.environment) for _ in range(4)]
+    said = [json.loads(loader.communicate(timeout=60)[0].splitlines()[-1])["reason"] for loader in loaders]
+    assert sorted(said) == ["Cached", "Cached", "Cached", "Loaded"]
+    assert load("s3://models/faults", store.environment).files == FILES
+
+
+def test_loaders_without_locks_do_not_corrupt_each_other(load: Loader, store: Store) -> None:
+    """File systems without flock exist: then the rename decides."""
+    unlocked = (
+        "import errno, fcntl, sys\n"
+        "def flock(*_): raise OSError(errno.ENOTSUP, 'no locks here')\n"
+        "fcntl.flock = flock\n"
+        "from model_loader.cli import main\n"
+        "sys.exit(main([]))"
+    )
+    command = [sys.executable, "-c", unlocked]
+    loaders = [
+        subprocess.Popen(command, env=environment(load, store), stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    for loader in loaders:
+        output, _ = loader.communicate(timeout=60)
+        assert loader.returncode == 0, output
+    assert load("s3://models/faults", store.environment).files == FILES
+    assert load.left_overs() == []
+
+
+def environment(load: Loader, store: Store) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PYTHONPATH": str(OPERATOR),
+        "MODEL_URI": "s3://models/faults",
+        "MODEL_PATH": str(load.folder / "model"),
+        "MODEL_ALLOWED_CIDRS": "127.0.0.0/8",
+        **store.environment,
+    }

@@ -1,0 +1,5 @@
+"""`python -m tests.stores`: install every server that the tests start."""
+
+from tests.stores.installing import prepare
+
+prepare()

