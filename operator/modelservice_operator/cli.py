@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from modelservice_operator.api.kinds import MODEL_SERVICE
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.errors import InvalidSpec
 from modelservice_operator.resources import build
-from modelservice_operator.settings import FIELD_MANAGER, Settings
+from modelservice_operator.settings import DEFAULT_LOADER, FIELD_MANAGER, LoaderSettings, Settings
 
 _LOG_FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 
@@ -60,6 +61,23 @@ def _parser() -> argparse.ArgumentParser:
         default=int(Settings().discovery_interval),
         help="time between two looks for kinds that the cluster does not serve yet",
     )
+    loader = DEFAULT_LOADER
+    run.add_argument("--loader-image", default=loader.image, metavar="IMAGE", help="image that fetches models")
+    run.add_argument("--loader-seconds", type=_positive, default=loader.timeout, help="time that loading may take")
+    run.add_argument(
+        "--refresh-seconds",
+        type=_positive,
+        default=loader.refresh_interval,
+        help="time between two looks at a model that is to be followed (updatePolicy Auto)",
+    )
+    run.add_argument(
+        "--allow-cidr",
+        action="append",
+        default=[],
+        type=_network,
+        metavar="CIDR",
+        help="private range in which loaders may connect to stores, also without TLS; repeatable",
+    )
     run.add_argument("--probe-port", type=int, default=Settings().probe_port, help="port of /healthz; 0 for none")
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     render = commands.add_parser("render", help="print the objects that a ModelService stands for")
@@ -73,6 +91,13 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return int(text)
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -91,6 +116,12 @@ def _run(options: argparse.Namespace) -> int:
         resync_interval=options.resync_seconds,
         discovery_interval=options.discovery_seconds,
         probe_port=options.probe_port,
+        loader=LoaderSettings(
+            image=options.loader_image,
+            timeout=options.loader_seconds,
+            refresh_interval=options.refresh_seconds,
+            allowed_cidrs=tuple(dict.fromkeys(options.allow_cidr)),
+        ),
     )
 
     try:

@@ -24,7 +24,8 @@ from modelservice_operator.notes import Notes
 from modelservice_operator.observed import Drift, Observed, Rollout, load_balancer_address
 from modelservice_operator.recorder import Recorder
 from modelservice_operator.resources import Desired, build
-from modelservice_operator.settings import Settings
+from modelservice_operator.resources.refresh import is_followed
+from modelservice_operator.settings import LoaderSettings, Settings
 from modelservice_operator.status import (
     announcements,
     corrected,
@@ -32,6 +33,7 @@ from modelservice_operator.status import (
     judge,
     judge_invalid,
     next_look,
+    resolution,
     untold,
 )
 from modelservice_operator.workqueue import Priority, WorkQueue
@@ -45,12 +47,21 @@ class Plan:
 
     service: ModelService
     children: tuple[Desired, ...]
+    resolution: str | None = None
+    """What the model's URI stands for, where that is followed."""
 
     @classmethod
-    def of(cls, body: Object) -> "Plan":
+    def of(cls, body: Object, loader: LoaderSettings) -> "Plan":
         """Parse and build; InvalidSpec for what cannot be understood."""
         service = ModelService.parse(body)
-        return cls(service, build(service))
+        return cls(service, build(service, loader=loader))
+
+    def following(self, resolution: str | None, loader: LoaderSettings) -> "Plan":
+        """The plan for a model that stands for this."""
+        if resolution == self.resolution:
+            return self
+        children = build(self.service, loader=loader, resolution=resolution)
+        return replace(self, children=children, resolution=resolution)
 
     def fits(self, metadata: dict[str, Any]) -> bool:
         """Whether it was made from this very generation of this very object."""
@@ -121,7 +132,11 @@ class Reconciler:
     def _plan(self, key: Key, live: Object) -> Plan:
         plan = self._plans.pop(key, None)
         if plan is None or not plan.fits(live["metadata"]):
-            plan = Plan.of(live)
+            plan = Plan.of(live, self._settings.loader)
+        if is_followed(plan.service):
+            deployment = self._informers.get(DEPLOYMENT, key)
+            stands_for = resolution(plan.service, deployment, self._observe(key, plan, None))
+            plan = plan.following(stands_for, self._settings.loader)
         self._plans[key] = plan  # the last one in a dict is the one used last
         if len(self._plans) > _MOST_PLANS:
             del self._plans[next(iter(self._plans))]

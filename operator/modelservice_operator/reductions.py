@@ -9,16 +9,25 @@ from typing import Any
 from modelservice_operator.api.kinds import DEPLOYMENT, MODEL_SERVICE
 from modelservice_operator.managed_fields import posted_by_us
 from modelservice_operator.observed import POSTED, REVISION, TEMPLATE_HASH
-from modelservice_operator.resources.metadata import INSTANCE_LABEL, MANAGED_BY_LABEL, OWNER_ANNOTATION
+from modelservice_operator.resources.metadata import (
+    INSTANCE_LABEL,
+    LOADER_NAME,
+    MANAGED_BY_LABEL,
+    MODEL_KEY_LABEL,
+    OWNER_ANNOTATION,
+    RESOLVER_NAME,
+)
 from modelservice_operator.settings import FIELD_MANAGER
 
 Object = dict[str, Any]
 Key = tuple[str, str]
 
 LONGEST_TEXT = 1024
-"""Characters that are kept of a message; a termination message may have 4096 bytes (core/v1, Container)."""
+"""Characters that are kept of a message."""
+LONGEST_REPORT = 4096
+"""The same of a loader's report, which is one line of JSON: a termination message has so many (core/v1, Container)."""
 _IDENTITY = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
-_LABELS = (INSTANCE_LABEL, TEMPLATE_HASH)
+_LABELS = (INSTANCE_LABEL, TEMPLATE_HASH, MODEL_KEY_LABEL)
 _POD_CONDITIONS = frozenset({"PodScheduled", "PodReadyToStartContainers"})
 """Conditions that say something only while they do not hold; besides them, Ready is always kept."""
 
@@ -129,36 +138,41 @@ def _condition(condition: Mapping[str, Any]) -> Object:
 def _containers(statuses: Iterable[Mapping[str, Any]]) -> list[Object]:
     """Those that are not as they should be, or were not: a container that is ready and never ended says nothing."""
     kept = [_container(status) for status in statuses]
-    telling = [entry for entry in kept if not entry["ready"] or "lastState" in entry]
-    return sorted(telling, key=lambda entry: str(entry.get("name")))
+    return sorted(filter(_is_telling, kept), key=lambda entry: str(entry.get("name")))
+
+
+def _is_telling(entry: Object) -> bool:
+    """A loader that succeeded says what it loaded."""
+    return not entry["ready"] or "lastState" in entry or entry.get("name") == LOADER_NAME
 
 
 def _container(status: Mapping[str, Any]) -> Object:
-    ended = _ended((status.get("lastState") or {}).get("terminated") or {})
+    longest = LONGEST_REPORT if status.get("name") in {LOADER_NAME, RESOLVER_NAME} else LONGEST_TEXT
+    ended = _ended((status.get("lastState") or {}).get("terminated") or {}, longest)
     kept = {
         **_texts(status, "name"),
         "ready": bool(status.get("ready")),
         "started": bool(status.get("started")),
-        "state": _state(status.get("state") or {}),
+        "state": _state(status.get("state") or {}, longest),
         "lastState": _present({"terminated": ended}),
     }
     return _present(kept)
 
 
-def _state(state: Mapping[str, Any]) -> Object:
+def _state(state: Mapping[str, Any], longest: int) -> Object:
     if state.get("terminated") is not None:
-        return {"terminated": _ended(state["terminated"])}
+        return {"terminated": _ended(state["terminated"], longest)}
     if state.get("waiting") is not None:
         return {"waiting": _texts(state["waiting"], "reason", "message")}
     return {"running": {}} if state.get("running") is not None else {}
 
 
-def _ended(terminated: Mapping[str, Any]) -> Object:
+def _ended(terminated: Mapping[str, Any], longest: int) -> Object:
     """How a container ended. Its last words count, so of those the end is kept."""
     kept = _texts(terminated, "reason", "finishedAt")
     last_words = terminated.get("message")
     return kept | _present(
-        {"exitCode": terminated.get("exitCode"), "message": str(last_words)[-LONGEST_TEXT:] if last_words else None}
+        {"exitCode": terminated.get("exitCode"), "message": str(last_words)[-longest:] if last_words else None}
     )
 
 

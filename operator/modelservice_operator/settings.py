@@ -8,6 +8,23 @@ FIELD_MANAGER = "modelservice-operator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoaderSettings:
+    """What an administrator decides about the loading of models. Times are seconds."""
+
+    image: str = "modelservice.dev/loader:dev"
+    """Image of the loader where the spec names none."""
+    timeout: int = 3600
+    """Time that loading may take where the spec says nothing."""
+    refresh_interval: int = 3600
+    """Time between two looks of updatePolicy Auto where the spec says nothing."""
+    allowed_cidrs: tuple[str, ...] = ()
+    """Private ranges in which a loader may connect to stores; nothing admits link-local and metadata addresses."""
+
+
+DEFAULT_LOADER = LoaderSettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Run-time settings of one operator process. Times are seconds."""
 
@@ -36,3 +53,4 @@ class Settings:
     probe_host: str = "0.0.0.0"  # noqa: S104 - the kubelet asks from outside the pod
     probe_port: int = 8080
     """Port of /healthz; 0 serves no health endpoint."""
+    loader: LoaderSettings = DEFAULT_LOADER

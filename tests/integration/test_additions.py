@@ -123,10 +123,10 @@ def spec_of(body: Any) -> Any:
 
 VOLATILE = frozenset(
     {"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "ownerReferences", "status"}
-    | {"clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort"}
+    | {"clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort", "schedule"}
     | {"modelservice.dev/owner-uid", "modelservice.dev/desired-hash", "deployment.kubernetes.io/revision"}
 )
-CHILDREN = ("deployment", "service", "hpa", "poddisruptionbudget", "networkpolicy", "ingress")
+CHILDREN = ("deployment", "service", "hpa", "poddisruptionbudget", "networkpolicy", "ingress", "cronjob")
 UNSCHEDULABLE = ("serviceAccountName", "priorityClassName", "runtimeClassName", "nodeSelector", "affinity", "mounts")
 """What asks for other objects."""
 FIELDS = sorted(golden("everything").spec.keys() - {"image"})

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from modelservice_operator.api.kinds import BUILT_IN_CHILDREN
 from tests.cluster import Cluster
 from tests.support.audit import AuditTrail
 from tests.support.installation import USER
@@ -58,8 +59,7 @@ def test_every_field_is_right_at_the_first_go(
     """Nothing that the API server defaults or writes in another way is taken for a difference, also by a restart."""
     world.apply(golden("everything"))
     world.wait(lambda: observed(world, "everything"), "status", name="everything")
-    expected = {"Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy", "Ingress"}
-    assert kinds_of(world, "everything") == expected
+    assert kinds_of(world, "everything") == {kind.kind for kind in BUILT_IN_CHILDREN}
     operator.stop()
     operator.start()
     marker = a_model_service().named("marker")
@@ -73,12 +73,27 @@ def test_every_field_is_right_at_the_first_go(
     assert control_plane.audit_log is not None
 
 
+@pytest.mark.parametrize("name", ["fetched", "mounted"])
+def test_a_model_s_volume_and_loader_are_right_at_the_first_go(world: World, audit: AuditTrail, name: str) -> None:
+    world.apply(golden(name))
+    world.wait(lambda: observed(world, name), "status", name=name)
+    assert "unchanged" in world.apply(golden(name))
+    marker = a_model_service().named(f"after-{name}")
+    world.apply(marker)
+    world.wait_ready(f"after-{name}")
+    writes = audit.writes_of(name)
+    assert writes.pop("update modelservices/status") <= 3
+    assert writes == {"create deployments": 1, "create services": 1}
+
+
 def test_what_is_not_wanted_any_more_goes(world: World) -> None:
     service = golden("everything")
     world.apply(service)
     world.wait(lambda: world.get("ingress", "everything"), "ingress", name="everything")
-    world.apply(service.without("expose", "networkPolicy", "disruptionBudget", "autoscaling").having(replicas=3))
-    for kind in ("ingress", "networkpolicy", "poddisruptionbudget", "hpa"):
+    world.apply(
+        service.without("expose", "networkPolicy", "disruptionBudget", "autoscaling", "model").having(replicas=3)
+    )
+    for kind in ("ingress", "networkpolicy", "poddisruptionbudget", "hpa", "cronjob"):
         world.wait_gone(kind, "everything")
     assert kinds_of(world, "everything") == {"Deployment", "Service"}
     world.wait_field("deployment", "everything", "replicas", 3)
@@ -94,6 +109,7 @@ def test_each_child_is_corrected(world: World) -> None:
         "hpa": ("maxReplicas", 9),
         "service": ("sessionAffinity", "None"),
         "deployment": ("minReadySeconds", 7),
+        "cronjob": ("concurrencyPolicy", "Replace"),
     }
     for kind, (field, wrong) in patches.items():
         right = world.get(kind, "each")["spec"][field]
@@ -159,7 +175,7 @@ def test_the_events_of_a_pod_that_stays_unready_are_read(control_plane: Cluster,
     }
     arguments = ("--subresource=status", "--type=strategic", "-p", json.dumps({"status": status}))
     world.kubectl("patch", pod, *arguments)
-    world.wait(lambda: world.condition("silent")["reason"] == "ProbeFailing", "word of its probe", name="silent")
+    world.wait(lambda: "its probe asks for" in world.condition("silent")["message"], "word of its probe", name="silent")
     trail = AuditTrail(control_plane, USER, start=0)
     world.wait(lambda: ("list", "events") in trail.used(), "a look at its Events", name="silent")
 

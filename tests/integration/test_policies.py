@@ -99,6 +99,12 @@ def test_only_what_the_author_may_use_can_be_named(users: Users, field: str) -> 
     assert users.admin.create(service).accepted
 
 
+def test_a_claim_in_a_uri_is_named_too(users: Users) -> None:
+    service = users.placed(IRIS.having(model={"uri": f"pvc://{OWN}/models"}))
+    assert f"you may not get persistentvolumeclaims/{OWN} in namespace" in users.author.create(service).sentence
+    assert users.owner.create(service).accepted
+
+
 def test_who_names_nothing_needs_no_right(users: Users) -> None:
     assert users.author.create(users.placed(IRIS.having(env=[{"name": "A", "value": "1"}]))).accepted
 

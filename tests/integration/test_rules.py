@@ -18,7 +18,6 @@ from tests.support.forms import FormField, fields, with_field
 from tests.support.objects import AModelService
 from tests.support.sentences import SENTENCES
 
-NOT_YET = "only file:///absolute/path is supported by this version: put the model into the image"
 SPEC = FormField((), root_schema()["properties"]["spec"])
 RULED = [(field, rule) for field in (SPEC, *fields()) for rule in field.schema.get(RULES, ())]
 Cases = list[tuple[FormField, Any]]
@@ -169,6 +168,5 @@ def sentences(causes: Any) -> set[tuple[str, str]]:
 
 
 def objections(answer: Answer) -> list[tuple[str, str]]:
-    """Why an object was refused, but for the loader that does not exist yet."""
-    said = [cause for cause in answer.causes if NOT_YET not in cause[1]]
-    return said or ([] if answer.accepted or answer.causes else [("", answer.sentence)])
+    """Why an object was refused."""
+    return answer.causes or ([] if answer.accepted or answer.causes else [("", answer.sentence)])

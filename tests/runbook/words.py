@@ -89,6 +89,15 @@ WORDS: Mapping[Reason, str] = {
     Reason.TOO_LARGE: "The model exceeds the loader's limits or the size of its volume. Raise `model.cache`.",
     Reason.BAD_URI: "The loader cannot read `model.uri`. Correct it.",
     Reason.UNREACHABLE: "The store does not answer. Look at its address, its certificate and the network.",
+    Reason.MODEL_LOADED: "On ModelLoaded: the model of this revision is in a pod. `status.model` says which it is.",
+    Reason.MODEL_LOADING: (
+        "On ModelLoaded: a loader is at work. Its log says how far it is: `kubectl logs POD -c model-loader`."
+    ),
+    Reason.MODEL_PENDING: "On ModelLoaded: no pod has come so far. Ready says what is in the way.",
+    Reason.IMAGE_VOLUMES_UNSUPPORTED: (
+        "On ModelLoaded: the cluster cannot mount an image as a volume (`oci://`). Have the feature ImageVolume "
+        "switched on, or keep the model in a store."
+    ),
     Reason.LOADER_FAILED: "The loader ended in another way; the message holds its last words.",
     Reason.OOM_KILLED: (
         "A container used more memory than it may. Raise `resources.limits.memory` (for the loader: "

@@ -11,6 +11,7 @@ from tests.images import Image, ImageName
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "modelservice-system"
 ACCOUNT = "modelservice-operator"
+STORES = "198.18.0.0/15"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 
 
@@ -34,6 +35,8 @@ def install(cluster: Cluster, *, images: Mapping[ImageName, Image]) -> None:
     image = images[ImageName.OPERATOR]
     if container["image"] != image.reference:
         raise ClusterError(f"manifests/ name {container['image']}, the image that was built is {image.reference}.")
+    # Stores of the tests are in the node's own network.
+    container["args"] += ["--allow-cidr", STORES]
     template["metadata"]["annotations"] = {"modelservice.dev/image-digest": image.digest}
     cluster.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(bodies))
     _wait_for_crd(cluster)

@@ -73,5 +73,5 @@ def a_model_service() -> AModelService:
 
 def golden(name: str) -> AModelService:
     """One that people have read, with its children, in tests/golden."""
-    spec = yaml.safe_load((GOLDEN / f"{name}.yaml").read_text())["spec"]
+    spec = next(yaml.safe_load_all((GOLDEN / f"{name}.yaml").read_text()))["spec"]
     return a_model_service().named(name).having(**spec)

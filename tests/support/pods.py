@@ -43,6 +43,10 @@ class APod:
     def of_revision(self, revision: str) -> Self:
         return replace(self, revision=revision)
 
+    def labelled(self, labels: dict[str, str]) -> Self:
+        """A pod with other labels, as one of a Job has."""
+        return replace(self, metadata=self.metadata | {"labels": labels})
+
     def being_deleted(self) -> Self:
         return replace(self, metadata={"deletionTimestamp": "2026-01-02T03:05:00Z"})
 

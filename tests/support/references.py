@@ -26,5 +26,13 @@ REFERENCES: dict[str, tuple[str, dict[str, Any]]] = {
         "get secrets",
         {"expose": {"ingress": {"host": "a.example.com", "className": "nginx", "tlsSecretName": OWN}}},
     ),
+    "model.credentials.secretRef.name": (
+        "get secrets",
+        {"model": {"uri": "s3://a/b", "credentials": {"secretRef": {"name": OWN}}}},
+    ),
+    "model.cache.persistentVolumeClaim.claimName": (
+        "get persistentvolumeclaims",
+        {"model": {"uri": "s3://a/b", "cache": {"persistentVolumeClaim": {"claimName": OWN}}}},
+    ),
     "serviceAccountName": ("impersonate serviceaccounts", {"serviceAccountName": OWN}),
 }

@@ -37,7 +37,7 @@ _FROM_SECRET = {"secretKeyRef": _KEY_REFERENCE}
 _INGRESS = {"host": "a.example.com", "className": "nginx"}
 _ROUTE = {"parentRefs": [{"name": "edge"}]}
 _METRIC = {"metric": {"name": "a"}, "target": {"type": "Value", "value": 1}}
-_FETCHED = "is for a model that is fetched: remove it, since a file:// URI or none names nothing to fetch"
+_FETCHED = "is for a model that is fetched: remove it, since file://, pvc:// and oci:// name nothing to fetch"
 _S3 = {"uri": "s3://models/iris"}
 _LONG = "a" * 64
 _TMP = "/tmp"  # noqa: S108 - a path inside the container
@@ -204,9 +204,29 @@ SENTENCES: dict[str, Sides] = {
     " followed by ':', such as file:///app/model.joblib": Sides(
         ("ftp://a/b", "/app/model", "S3://a", "javascript:alert(1)"), ("file:///a",)
     ),
-    "only file:///absolute/path is supported by this version: put the model into the image": Sides(
-        ("s3://a/b", "hf://a/b@main", "models:/a@b", "oci+artifact://a/b:1", "pvc://a/b", "file://host/a", "file:a"),
-        ("file:///a",),
+    "a file in the image is named by its absolute path: write file:///PATH": Sides(
+        ("file://host/a", "file:a", "file:///"), ("file:///a",)
+    ),
+    "must name a bucket, and a folder or object in it: write s3://BUCKET/PATH, and gs, az, abfs likewise": Sides(
+        ("s3://a", "s3://a/", "s3:///a", "gs://a//b", "az://a/b?c", "abfs:a/b", "s3://a/b#c"),
+        ("s3://a/b", "gs://a/b/", "az://a/b", "abfss://box@account.dfs.core.windows.net/a"),
+    ),
+    "must name a host and a file on it: write https://HOST/PATH": Sides(
+        ("https://a", "https:///a", "http://a/", "https://a/b#c"), ("https://a/b?c=d", "http://10.0.0.1:8080/a")
+    ),
+    "must name a repository of a model hub: write hf://ORGANISATION/REPOSITORY, with @REVISION if need be": Sides(
+        ("hf://a", "hf:a/b", "hf://a/b/c", "hf://a/b@", "hf://-a/b"),
+        ("hf://a/b", "hf://a/b.c@main", "hf://a/b@refs/pr/1"),
+    ),
+    "must name a version or an alias of a registered model: write models:/NAME/VERSION or models:/NAME@ALIAS": Sides(
+        ("models:/a", "models:/a/latest", "models:/a@", "models://a/1", "models:/a/1/b"), ("models:/a/3", "models:/a@b")
+    ),
+    "must name a registry and what to pull from it: write oci://REGISTRY/NAME:TAG, and oci+artifact likewise": Sides(
+        ("oci://a", "oci:///a", "oci+artifact://a/", "oci://a/b?c"),
+        ("oci://a/b:1", "oci+artifact://a:5000/b/c@sha256:0"),
+    ),
+    "must name a claim, and a folder in it: write pvc://CLAIM/PATH": Sides(
+        ("pvc://", "pvc://A/b", "pvc:a/b", "pvc://a/b?c"), ("pvc://a", "pvc://a/b/c")
     ),
     "must not contain '..': write the path that is meant": Sides(("file:///a/../b", "file:///.."), ("file:///a..b",)),
     "must not carry a user name or password: put them into a Secret and name it in model.credentials": Sides(

@@ -42,6 +42,7 @@ _REFERENCES = (
     " + (self.?expose.?ingress.?tlsSecretName.hasValue() ? 1 : 0)"
     " + (self.?model.?credentials.hasValue() ? 1 : 0)"
     " + (self.?model.?cache.?persistentVolumeClaim.hasValue() ? 1 : 0)"
+    " + (self.?model.?uri.orValue('').startsWith('pvc:') ? 1 : 0)"
     " + (has(self.serviceAccountName) ? 1 : 0)"
 )
 SPEC_RULES = (

@@ -38,12 +38,14 @@ INGRESS = Kind(group="networking.k8s.io", version="v1", kind="Ingress", plural="
 HTTP_ROUTE = Kind(group="gateway.networking.k8s.io", version="v1", kind="HTTPRoute", plural="httproutes")
 POD_MONITOR = Kind(group="monitoring.coreos.com", version="v1", kind="PodMonitor", plural="podmonitors")
 
+CRON_JOB = Kind(group="batch", version="v1", kind="CronJob", plural="cronjobs")
+
 POD = Kind(group="", version="v1", kind="Pod", plural="pods")
 REPLICA_SET = Kind(group="apps", version="v1", kind="ReplicaSet", plural="replicasets")
 
 LEASE = Kind(group="coordination.k8s.io", version="v1", kind="Lease", plural="leases")
 
-BUILT_IN_CHILDREN = (DEPLOYMENT, SERVICE, AUTOSCALER, DISRUPTION_BUDGET, NETWORK_POLICY, INGRESS)
+BUILT_IN_CHILDREN = (DEPLOYMENT, SERVICE, AUTOSCALER, DISRUPTION_BUDGET, NETWORK_POLICY, INGRESS, CRON_JOB)
 OPTIONAL_CHILDREN = (HTTP_ROUTE, POD_MONITOR)
 """Kinds whose CRD a cluster may lack, and may get later."""
 CHILD_KINDS = BUILT_IN_CHILDREN + OPTIONAL_CHILDREN

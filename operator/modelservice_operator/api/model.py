@@ -20,6 +20,32 @@ from modelservice_operator.api.schema import (
 
 _SCHEMES = "file|s3|gs|az|abfss?|https?|hf|models|oci|oci[+]artifact|pvc"
 _FILE = "file://"
+_FORMS = (
+    ("file", "^file:///.", "a file in the image is named by its absolute path: write file:///PATH"),
+    (
+        "(s3|gs|az|abfss?)",
+        "^[a-z0-9]+://[^/?#]+/[^/?#][^?#]*$",
+        "must name a bucket, and a folder or object in it: write s3://BUCKET/PATH, and gs, az, abfs likewise",
+    ),
+    ("https?", "^https?://[^/?#]+/[^#]+$", "must name a host and a file on it: write https://HOST/PATH"),
+    (
+        "hf",
+        "^hf://[A-Za-z0-9][-A-Za-z0-9._]*/[A-Za-z0-9][-A-Za-z0-9._]*(@[^@]+)?$",
+        "must name a repository of a model hub: write hf://ORGANISATION/REPOSITORY, with @REVISION if need be",
+    ),
+    (
+        "models",
+        "^models:/[^/@]+(/[0-9]+|@[^/@]+)$",
+        "must name a version or an alias of a registered model: write models:/NAME/VERSION or models:/NAME@ALIAS",
+    ),
+    (
+        "oci([+]artifact)?",
+        "^oci([+]artifact)?://[^/?#@]+/[^?#]+$",
+        "must name a registry and what to pull from it: write oci://REGISTRY/NAME:TAG, and oci+artifact likewise",
+    ),
+    ("pvc", "^pvc://[a-z0-9][-a-z0-9.]*(/[^?#]*)?$", "must name a claim, and a folder in it: write pvc://CLAIM/PATH"),
+)
+"""Scheme, form and sentence. They say what is missing; what is there is the loader's to find out."""
 Uri = Annotated[
     str,
     matching(
@@ -32,10 +58,7 @@ Uri = Annotated[
                 "must begin with one of file, s3, gs, az, abfs, abfss, https, http, hf, models, oci, oci+artifact and"
                 " pvc, followed by ':', such as file:///app/model.joblib",
             ),
-            Rule(
-                f"!self.matches('^({_SCHEMES}):') || self.startsWith('file:///')",
-                "only file:///absolute/path is supported by this version: put the model into the image",
-            ),
+            *(Rule(f"!self.matches('^{scheme}:') || self.matches('{form}')", said) for scheme, form, said in _FORMS),
             ("!self.split('/').exists(part, part == '..')", "must not contain '..': write the path that is meant"),
             Rule(
                 "!self.matches('^[a-z0-9+]+://([^/?#]*:)?[^/?#]*@') || self.matches('^abfss?://[^/?#:@]*@')",
@@ -117,8 +140,8 @@ class Cache(ApiModel):
     )
 
 
-_LOADED = "(has(self.uri) && !self.uri.startsWith('file:'))"
-_NOTHING_LOADED = "is for a model that is fetched: remove it, since a file:// URI or none names nothing to fetch"
+_LOADED = "(has(self.uri) && !self.uri.matches('^(file|pvc|oci):'))"
+_NOTHING_LOADED = "is for a model that is fetched: remove it, since file://, pvc:// and oci:// name nothing to fetch"
 
 
 class ModelSource(ApiModel):
@@ -139,9 +162,10 @@ class ModelSource(ApiModel):
     )
     uri: Uri | None = Field(
         default=None,
-        description="Where the model is. file:///path names a file that is already inside the image; %XX is not"
-        " decoded in it.",
-        examples=["file:///app/model.joblib"],
+        description="Where the model is. s3, gs, az, abfs, https, hf (Hugging Face), models (MLflow) and oci+artifact"
+        " are fetched before the server starts; oci (an image) and pvc (a claim) are mounted; file:///path names a"
+        " file that is already inside the image; %XX is not decoded in it.",
+        examples=["s3://models/iris/v3"],
     )
     name: str | None = Field(
         default=None,

@@ -11,14 +11,16 @@ from modelservice_operator.resources.desired import Desired
 from modelservice_operator.resources.disruption_budget import build_disruption_budget
 from modelservice_operator.resources.http_route import build_http_route
 from modelservice_operator.resources.ingress import build_ingress
+from modelservice_operator.resources.loader import build_loading
 from modelservice_operator.resources.network_policy import build_network_policy
 from modelservice_operator.resources.pod_monitor import build_pod_monitor
+from modelservice_operator.resources.refresh import build_refresh
 from modelservice_operator.resources.service import build_service
+from modelservice_operator.settings import DEFAULT_LOADER, LoaderSettings
 
 __all__ = ["Desired", "build"]
 
 BUILDERS = (
-    build_deployment,
     build_service,
     build_autoscaler,
     build_disruption_budget,
@@ -29,6 +31,10 @@ BUILDERS = (
 )
 
 
-def build(service: ModelService) -> tuple[Desired, ...]:
-    """Every child of `service`."""
-    return tuple(child for builder in BUILDERS if (child := builder(service)) is not None)
+def build(
+    service: ModelService, *, loader: LoaderSettings = DEFAULT_LOADER, resolution: str | None = None
+) -> tuple[Desired, ...]:
+    """Every child of `service`. `resolution` is what its model's URI stands for, where that is followed."""
+    deployment = build_deployment(service, build_loading(service, loader, resolution))
+    others = (builder(service) for builder in BUILDERS)
+    return deployment, *(child for child in (*others, build_refresh(service, loader)) if child is not None)

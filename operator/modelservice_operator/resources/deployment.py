@@ -6,8 +6,9 @@ from modelservice_operator.api.kinds import DEPLOYMENT
 from modelservice_operator.api.pods import EnvVar, Probes, Resources
 from modelservice_operator.api.scaling import Rollout
 from modelservice_operator.api.schema import ApiModel
-from modelservice_operator.api.v1alpha1 import ModelService, ModelServiceSpec
+from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.resources.desired import Desired
+from modelservice_operator.resources.loader import NOTHING_TO_LOAD, Loading
 from modelservice_operator.resources.metadata import (
     CONTAINER_NAME,
     PORT_NAME,
@@ -21,18 +22,15 @@ from modelservice_operator.resources.metadata import (
 from modelservice_operator.resources.probes import build_probes, startup_budget
 from modelservice_operator.resources.quantity import Quantity
 from modelservice_operator.resources.scaling import Scaling, scaling, starting_replicas
+from modelservice_operator.resources.security import CONTAINER_SECURITY, pod_security
 from modelservice_operator.resources.volumes import build_volume, build_volume_mount
 
-UNPRIVILEGED_USER = 10001
-"""User of the pods. Tutorial images run as root or as a named user, which runAsNonRoot refuses."""
-
-FIRST_UNPRIVILEGED_PORT = 1024
 _DEFAULT_REQUESTS = {"cpu": "500m", "memory": "512Mi"}
 _DEADLINE_MARGIN = 300
 _REVISIONS = 3
 
 
-def build_deployment(service: ModelService) -> Desired:
+def build_deployment(service: ModelService, loading: Loading = NOTHING_TO_LOAD) -> Desired:
     """The Deployment. `replicas` is what it is created with; what is applied later never names a count."""
     start, decides = starting_replicas(service), scaling(service)
     asleep = start == 0 and decides is not Scaling.EXTERNAL
@@ -41,16 +39,16 @@ def build_deployment(service: ModelService) -> Desired:
         "metadata": child_metadata(service, annotations={SUSPENDED_ANNOTATION: "true"} if asleep else None),
         "spec": {
             "selector": {"matchLabels": selector(service)},
-            **_rollout(service),
-            "template": {"metadata": _pod_metadata(service), "spec": _pod(service)},
+            **_rollout(service, loading),
+            "template": {"metadata": _pod_metadata(service), "spec": _pod(service, loading)},
         },
     }
     return Desired.of(DEPLOYMENT, body, replicas=start, fixed_replicas=decides in {Scaling.FIXED, Scaling.SUSPENDED})
 
 
-def _rollout(service: ModelService) -> dict[str, Any]:
+def _rollout(service: ModelService, loading: Loading) -> dict[str, Any]:
     options = service.spec.rollout or Rollout()
-    least = startup_budget(service.spec.probes or Probes()) + (options.min_ready_seconds or 0)
+    least = loading.seconds + startup_budget(service.spec.probes or Probes()) + (options.min_ready_seconds or 0)
     history = options.revision_history_limit
     spec = {
         "strategy": {
@@ -72,15 +70,21 @@ def _pod_metadata(service: ModelService) -> dict[str, Any]:
     return metadata | ({"annotations": service.spec.pod_annotations} if service.spec.pod_annotations else {})
 
 
-def _pod(service: ModelService) -> dict[str, Any]:
+def _pod(service: ModelService, loading: Loading) -> dict[str, Any]:
     spec = service.spec
     pod = {
         "automountServiceAccountToken": spec.service_account_name is not None,
         "enableServiceLinks": False,
-        "securityContext": _pod_security(spec),
-        "containers": [_container(service)],
-        "volumes": [{"name": "tmp", "emptyDir": {}}, *(build_volume(mount) for mount in spec.mounts or ())],
+        "securityContext": pod_security(spec),
+        "containers": [_container(service, loading)],
+        "volumes": [
+            {"name": "tmp", "emptyDir": {}},
+            *loading.volumes,
+            *(build_volume(mount) for mount in spec.mounts or ()),
+        ],
     }
+    if loading.init_containers:
+        pod["initContainers"] = list(loading.init_containers)
     if spec.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": secret.name} for secret in spec.image_pull_secrets]
     return pod | _placement(service)
@@ -110,24 +114,7 @@ def _plain(model: ApiModel) -> dict[str, Any]:
     return model.model_dump(by_alias=True, exclude_none=True)
 
 
-def _pod_security(spec: ModelServiceSpec) -> dict[str, Any]:
-    user = spec.run_as_user or UNPRIVILEGED_USER
-    group = spec.run_as_group or user
-    context: dict[str, Any] = {
-        "runAsNonRoot": True,
-        "runAsUser": user,
-        "runAsGroup": group,
-        "fsGroup": spec.fs_group or group,
-        "fsGroupChangePolicy": "OnRootMismatch",
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-    if spec.container_port < FIRST_UNPRIVILEGED_PORT:
-        # One of the sysctls that "restricted" allows; without it a server of an unprivileged user cannot bind.
-        context["sysctls"] = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": str(spec.container_port)}]
-    return context
-
-
-def _container(service: ModelService) -> dict[str, Any]:
+def _container(service: ModelService, loading: Loading) -> dict[str, Any]:
     spec = service.spec
     optional = {
         "imagePullPolicy": spec.image_pull_policy,
@@ -144,13 +131,10 @@ def _container(service: ModelService) -> dict[str, Any]:
         "resources": _resources(spec.resources),
         **build_probes(spec.probes or Probes(), container_port=spec.container_port),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-        },
+        "securityContext": CONTAINER_SECURITY,
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a path inside the container
+            *loading.mounts,
             *(build_volume_mount(mount) for mount in spec.mounts or ()),
         ],
     }

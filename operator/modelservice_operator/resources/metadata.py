@@ -15,7 +15,13 @@ SUSPENDED_ANNOTATION = "modelservice.dev/suspended"
 """Marks a Deployment that we scaled to zero: no autoscaler ever wakes a count of 0, so whoever resumes must."""
 NO_ADDRESS = "None"
 """clusterIP of a headless Service (core/v1, ServiceSpec)."""
+MODEL_KEY_LABEL = "modelservice.dev/model-key"
+"""On pods that look at a model: for which of the spec's settings they did."""
 CONTAINER_NAME = "model"
+LOADER_NAME = "model-loader"
+"""The init container that fetches the model."""
+RESOLVER_NAME = "model-resolver"
+"""The container that says what the model's URI stands for."""
 PORT_NAME = "http"
 
 

@@ -4,6 +4,7 @@ from modelservice_operator.status.announcements import Announcement, announcemen
 from modelservice_operator.status.autoscaling import next_look
 from modelservice_operator.status.diagnosis import untold
 from modelservice_operator.status.judge import is_merely_unseen, judge, judge_invalid
+from modelservice_operator.status.resolution import resolution
 
 __all__ = [
     "Announcement",
@@ -13,5 +14,6 @@ __all__ = [
     "judge",
     "judge_invalid",
     "next_look",
+    "resolution",
     "untold",
 ]

@@ -1,18 +1,15 @@
 """Why pods are not ready: of each pod its most telling trouble, of all pods the most telling one, with a count."""
 
-import json
 import re
 from dataclasses import dataclass
 
 from modelservice_operator.api.pods import Probe, Probes
 from modelservice_operator.observed import Observed
-from modelservice_operator.resources.metadata import CONTAINER_NAME
+from modelservice_operator.resources.metadata import CONTAINER_NAME, LOADER_NAME
+from modelservice_operator.status.loader_report import Report
 from modelservice_operator.status.pods import Container, Ending, Pod
 from modelservice_operator.status.reasons import LOADER_REASONS, Reason
 from modelservice_operator.status.wording import advice, last_words, plain, probe_words, quote, sentence
-
-LOADER_NAME = "model-loader"
-"""The init container that fetches the model."""
 
 _IMAGE_TROUBLE = frozenset(
     {
@@ -255,7 +252,7 @@ def _ended(container: Container, ended: Ending, observed: Observed) -> Finding:
     if ended.reason == "OOMKilled":
         return _out_of_memory(container, observed)
     if container.name == LOADER_NAME:
-        return _loader(ended, observed)
+        return loader_finding(ended, observed)
     note = _note(observed, "Startup probe", "Liveness probe")
     if ended.exit_code in _KILLED and note:
         text = f"container {container.name} is ended again and again by its probe: {_probe(note, observed)}"
@@ -279,24 +276,13 @@ def _memory_limit(observed: Observed) -> str | None:
     return ((resources and resources.limits) or {}).get("memory")
 
 
-def _loader(ended: Ending, observed: Observed) -> Finding:
-    told, message = _loader_report(ended.message)
-    reason = next((reason for reason in LOADER_REASONS if reason == told), Reason.LOADER_FAILED)
-    why = last_words(message, observed) or f"it ended with exit code {ended.exit_code} and said nothing"
-    hint = "Check model.uri and model.credentials."
-    return Finding(reason, f"the model cannot be loaded: {sentence(why)} {hint}")
-
-
-def _loader_report(text: str) -> tuple[str, str]:
-    """Reason and message of a loader's JSON line; any other text is a message."""
-    last = text.strip().rpartition("\n")[2]
-    try:
-        report = json.loads(last)
-    except (ValueError, RecursionError):
-        return "", text
-    if not isinstance(report, dict):
-        return "", text
-    return str(report.get("reason") or ""), str(report.get("message") or "")
+def loader_finding(ended: Ending, observed: Observed) -> Finding:
+    """Why a loader failed, in its own words, which say what to do; another's loader may have no such words."""
+    report = Report.of(ended)
+    reason = next((reason for reason in LOADER_REASONS if reason == report.reason), Reason.LOADER_FAILED)
+    why = last_words(report.message, observed) or f"it ended with exit code {ended.exit_code} and said nothing"
+    hint = "" if report.reason else " Check model.uri and model.credentials."
+    return Finding(reason, f"the model cannot be loaded: {sentence(why)}{hint}")
 
 
 def _crash(container: Container, ended: Ending, observed: Observed) -> Finding:
@@ -321,8 +307,11 @@ def _running(container: Container, pod: Pod, observed: Observed) -> Finding:
         text = f"container {container.name} runs and has not passed its startup probe yet{told}"
         hint = f"A server that listens elsewhere than on port {_port(observed)} needs another containerPort."
         return _starting(text, pod, observed, hint=hint)
-    told = _probe(_note(observed, "Readiness probe"), observed)
-    text = f"container {container.name} runs, but its readiness probe fails: {told}"
+    if not (note := _note(observed, "Readiness probe")):
+        # Nobody has said that it fails: a server that has just started has not been asked yet.
+        text = f"container {container.name} runs and is not ready yet: its probe asks for {_target(observed)}"
+        return _starting(text, pod, observed)
+    text = f"container {container.name} runs, but its readiness probe fails: {_probe(note, observed)}"
     return Finding(Reason.PROBE_FAILING, text)
 
 

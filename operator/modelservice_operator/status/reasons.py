@@ -92,6 +92,15 @@ class Reason(StrEnum):
     LOADER_FAILED = "LoaderFailed"
     """Loader: anything else."""
 
+    MODEL_LOADED = "ModelLoaded"
+    """The model of this revision is there."""
+    MODEL_LOADING = "ModelLoading"
+    """A loader is at work."""
+    MODEL_PENDING = "ModelPending"
+    """No loader has begun, or no pod has mounted the model."""
+    IMAGE_VOLUMES_UNSUPPORTED = "ImageVolumesUnsupported"
+    """The cluster cannot mount an image as a volume."""
+
     OOM_KILLED = "OOMKilled"
     """A container used more memory than it may."""
     CRASH_LOOP = "CrashLoop"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from kubernetes.client import (
+    V1CronJob,
     V1Deployment,
     V1Ingress,
     V1NetworkPolicy,
@@ -30,6 +31,7 @@ MODELS: dict[str, Any] = {
     "PodDisruptionBudget": V1PodDisruptionBudget,
     "NetworkPolicy": V1NetworkPolicy,
     "Ingress": V1Ingress,
+    "CronJob": V1CronJob,
 }
 CUSTOM_RESOURCES = {"HTTPRoute", "PodMonitor"}
 

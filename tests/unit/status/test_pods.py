@@ -302,8 +302,8 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
     "never ready": (
         a_pod().running(started=True),
         IRIS,
-        "ProbeFailing",
-        f"container model runs, but its readiness probe fails: it asks for a TCP connection to port 8080. {OTHER_PORT}",
+        "Starting",
+        "container model runs and is not ready yet: its probe asks for a TCP connection to port 8080.",
     ),
     "an injected init container works": (
         a_pod().container("mesh", init=True, state={"running": {}}).waiting("PodInitializing"),
@@ -378,7 +378,7 @@ def test_the_loader_works() -> None:
 @pytest.mark.parametrize("reason", sorted(LOADER_REASONS))
 def test_the_loader_s_own_reason_is_the_reason(reason: str) -> None:
     report = {"reason": reason, "message": "s3://models/iris/v3?X-Amz-Signature=canary: no", "uri": "s3://models"}
-    message = "the model cannot be loaded: s3://models/iris/v3: no. Check model.uri and model.credentials."
+    message = "the model cannot be loaded: s3://models/iris/v3: no."
     assert ready(loader(report)) == (str(reason), f"The only pod: {message}")
 
 
@@ -482,9 +482,8 @@ def test_a_refused_child_says_who_refused(text: str, reason: str) -> None:
 )
 def test_without_an_event_the_probe_s_question_is_told(probe: dict[str, Any], target: str) -> None:
     service = IRIS.having(containerPort=5000, probes={"readiness": probe})
-    assert (
-        f"its readiness probe fails: it asks for {target}." in ready(a_pod().running(started=True), service=service)[1]
-    )
+    message = f"The only pod: container model runs and is not ready yet: its probe asks for {target}."
+    assert ready(a_pod().running(started=True), service=service) == ("Starting", message)
 
 
 @pytest.mark.parametrize(
@@ -503,7 +502,6 @@ def test_without_an_event_the_probe_s_question_is_told(probe: dict[str, Any], ta
             "Readiness probe failed: nothing listens on port 5000.",
         ),
         ("Readiness probe failed: HTTP probe failed with statuscode: 503", None),
-        ("Startup probe failed: of an earlier time", "it asks for a TCP connection to port 8080."),
     ],
 )
 def test_an_event_says_what_the_probe_found(note: str, words: str | None) -> None:
@@ -554,9 +552,20 @@ def test_pods_that_go_or_of_another_revision_do_not_speak() -> None:
     assert ready(a_pod())[0] == "RolloutInProgress"
 
 
+def test_a_failing_probe_says_more_than_a_start_and_less_than_a_crash() -> None:
+    starting, unready, crashed = a_pod().running(started=False), a_pod().running(started=True), a_pod().crashed()
+    note = ("Readiness probe failed: HTTP probe failed with statuscode: 503",)
+    assert ready(starting.named("aaaaa"), unready.named("bbbbb"), notes=note)[0] == "ProbeFailing"
+    assert ready(crashed.named("aaaaa"), unready.named("bbbbb"), notes=note)[0] == "CrashLoop"
+
+
+def test_a_note_of_an_earlier_time_says_nothing_of_now() -> None:
+    found = ready(a_pod().running(started=True), notes=("Startup probe failed: of an earlier time",))
+    assert found[0] == "Starting"
+
+
 def test_the_most_telling_trouble_speaks() -> None:
     troubled = [
-        a_pod().running(started=False),
         a_pod().running(started=True),
         a_pod().crashed(),
         a_pod().crashed(reason="OOMKilled", exitCode=137),
@@ -569,7 +578,6 @@ def test_the_most_telling_trouble_speaks() -> None:
     reasons = [ready(*pods[: count + 1])[0] for count in range(len(pods))]
     assert reasons == [
         "Starting",
-        "ProbeFailing",
         "CrashLoop",
         "OOMKilled",
         "LoaderFailed",
