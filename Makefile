@@ -11,10 +11,12 @@ RUN := $(UV) run --frozen --no-sync
 CRD := crds/modelservices.modelservice.dev.yaml
 REFERENCE := docs/reference.md
 RUNBOOK := docs/runbook.md
+# The tests wait more than they work: the node and the control plane do so beside each other (tests/conftest.py).
+WORKERS := --numprocesses 2 --dist loadscope
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH := .
 
-.PHONY: help setup fmt lint types test test-unprivileged unit golden generate verify images bench bench-scale demo demo-down clean
+.PHONY: help setup fmt lint types test test-unprivileged unit golden generate verify images bench bench-scale bench-loader demo demo-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,11 +68,13 @@ unit: setup ## the tests that need no cluster
 test: lint types verify ## everything: lint, types, generated files, unit, integration and end-to-end tests
 	@$(RUN) python -m tests.cluster build --tier node
 	@$(RUN) python -m tests.images build
-	$(RUN) pytest
+	@$(RUN) python -m tests.stores
+	$(RUN) pytest $(WORKERS)
 
 test-unprivileged: lint types verify ## all but the node tier: needs neither root nor Docker
 	@$(RUN) python -m tests.cluster build --tier control-plane
-	$(RUN) pytest -m "not node"
+	@$(RUN) python -m tests.stores
+	$(RUN) pytest $(WORKERS) -m "not node"
 
 images: setup ## build the container images as OCI archives, without a registry or a Docker daemon
 	$(RUN) python -m tests.images build
@@ -80,6 +84,9 @@ bench: setup ## this operator beside others on the control-plane tier; writes be
 
 bench-scale: setup ## 10,000 objects: create, cold restart
 	@$(RUN) python -m bench scale
+
+bench-loader: setup ## the loader beside s5cmd, boto3 and fsspec; writes bench/LOADER.md
+	@$(RUN) python -m bench loader
 
 demo: setup ## a predicting model on a real cluster, from nothing
 	@$(RUN) python -m tests.demo up

@@ -118,7 +118,7 @@ def test_what_was_damaged_meanwhile_is_fetched_again(load: Loader, store: Store)
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A volume of 16 MiB."""
     if os.geteuid() != 0:
-        pytest.fail("A small disk is mounted: run the tests as root, or use make test-unprivileged.", pytrace=False)
+        pytest.fail("A small disk has to be mounted: run the tests as root, or make test-unprivileged.", pytrace=False)
     folder = tmp_path / "disk"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder], check=True)
@@ -126,12 +126,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
+@pytest.mark.node  # mounting takes root
 def test_a_model_that_the_disk_cannot_hold_is_refused_before_the_first_byte(small_disk: Path, store: Store) -> None:
     outcome = Loader(small_disk)("s3://models/faults", store.environment)
     assert (outcome.reason, outcome.files) == ("TooLarge", {})
     assert "the volume has room for" in outcome.message
 
 
+@pytest.mark.node
 def test_a_disk_that_fills_up_meanwhile_is_told_and_heals(small_disk: Path, web: Web) -> None:
     load = Loader(small_disk)
     content = os.urandom(20 << 20)
