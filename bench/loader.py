@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "LOADER.md"
 ROUNDS = 5
 MIB = 1 << 20
+_BETWEEN_LOOKS = 0.005
 CASES: Mapping[str, tuple[int, int]] = {
     "one object of 1 GiB": (1, 1024 * MIB),
     "16 objects of 16 MiB": (16, 16 * MIB),
@@ -85,13 +86,13 @@ def measure_loader(rounds: int = ROUNDS) -> str:
 
 def _peers() -> dict[str, Callable[[str, Path], list[str]]]:
     tools = python_tool("clients")
-    python = str(tools / "python")
+    python, fsspec = str(tools / "python"), str(python_tool("fsspec") / "python")
     loader = [sys.executable, "-m", "model_loader", "--allow-cidr", "127.0.0.0/8"]
     return {
         "this loader": lambda prefix, target: [*loader, "--uri", f"s3://models/{prefix}", "--to", f"{target}/model"],
         "s5cmd": lambda prefix, target: [str(tools / "s5cmd"), "cp", f"s3://models/{prefix}/*", f"{target}/"],
         "boto3": lambda prefix, target: [python, "-c", _BOTO, prefix, str(target)],
-        "s3fs (fsspec)": lambda prefix, target: [python, "-c", _FSSPEC, prefix, str(target)],
+        "s3fs (fsspec)": lambda prefix, target: [fsspec, "-c", _FSSPEC, prefix, str(target)],
     }
 
 
@@ -103,12 +104,27 @@ def _run(command: list[str], target: Path, store: Store) -> Measured:
     environment |= dict(store.environment) | {"S3_ENDPOINT_URL": store.url}
     started = time.perf_counter()
     with Path(os.devnull).open("r+b") as nothing:
-        actions = [(os.POSIX_SPAWN_DUP2, nothing.fileno(), descriptor) for descriptor in (0, 1)]
+        actions = [(os.POSIX_SPAWN_DUP2, nothing.fileno(), descriptor) for descriptor in (0, 1, 2)]
         pid = os.posix_spawn(command[0], command, environment, file_actions=actions)
-        _, status, usage = os.wait4(pid, 0)
+        memory, ended = 0.0, 0
+        while not ended:
+            # Not ru_maxrss, which begins with the memory of who started the program.
+            memory = max(memory, _peak_memory(pid))
+            ended, status, usage = os.wait4(pid, os.WNOHANG)
+            time.sleep(_BETWEEN_LOOKS)
     if status:
         raise BenchError(f"{command[:3]} ended with {os.waitstatus_to_exitcode(status)}.")
-    return Measured(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return Measured(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, memory)
+
+
+def _peak_memory(pid: int) -> float:
+    """Largest resident memory of a process so far, in MiB (proc(5), VmHWM); 0 for one that has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(found[0]) / 1024 if found else 0.0
 
 
 def _fill(folder: Path, count: int, size: int) -> None:
