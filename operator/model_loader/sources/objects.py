@@ -30,6 +30,7 @@ from model_loader.fetching import PART
 from model_loader.manifest import Entry, Listing
 from model_loader.redaction import without_credentials as shown
 from model_loader.request import Request, bad_uri
+from model_loader.sources import AZURE_HOSTS
 from model_loader.sources.parts import between, changed
 
 _CHUNK = 64 << 10
@@ -44,7 +45,6 @@ _MODIFIED = "modified "
 """Begins the version of an object whose store has no ETags."""
 _NO_RANGES = "non-partial response"
 """How obstore says that a store ignores ranges."""
-_AZURE_HOSTS = (".blob.core.windows.net", ".dfs.core.windows.net")
 
 
 class ObjectStore:
@@ -256,7 +256,7 @@ def _account_url(config: Mapping[str, Any]) -> str | None:
 
 def _azure_account(uri: str) -> str | None:
     host = urlsplit(uri).netloc.rpartition("@")[2]
-    return host.partition(".")[0] if host.endswith(_AZURE_HOSTS) else None
+    return host.partition(".")[0] if host.endswith(AZURE_HOSTS) else None
 
 
 def _bucket_and_prefix(uri: str) -> tuple[str, str]:
@@ -266,6 +266,9 @@ def _bucket_and_prefix(uri: str) -> tuple[str, str]:
     # abfs://container@account.dfs.core.windows.net/path names the container as a user.
     bucket = parts.netloc.partition("@")[0]
     prefix = parts.path.removeprefix("/")
+    if parts.scheme == "https":
+        # https://account.blob.core.windows.net/container/path
+        bucket, _, prefix = prefix.partition("/")
     if not bucket or "." in prefix.split("/") or "//" in prefix:
         raise bad_uri(uri, f"write it as {parts.scheme}://BUCKET/PATH")
     if not prefix:
