@@ -30,8 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _end)  # a container's first process gets no default handler
     run = _Run(redactor.clean, uri=options.uri or environment.get("MODEL_URI", ""), person=options.uri is not None)
     try:
-        run.request = _request(options, environment)
-        report = run.perform(resolving=options.resolve)
+        report = run.perform(_request(options, environment), resolving=options.resolve)
     except LoaderError as error:
         return run.fail(error)
     except OSError as error:
@@ -52,19 +51,18 @@ class _Run:
     """One run: how it is shown, and how it ends."""
 
     def __init__(self, clean: Callable[[str], str], *, uri: str, person: bool) -> None:
-        self.request: Request | None = None
         self._clean = clean
         self._uri = uri
         self._person = person
         self._log = Log(sys.stderr if person else sys.stdout, clean)
         self._progress: Progress | None = None
+        self._to: Path | None = None
 
-    def perform(self, *, resolving: bool) -> Report:
-        request = self.request
-        if request is None:
-            raise LoaderError(Reason.BAD_URI, "Nothing is asked for.")
-        show = show_bar() if self._person and sys.stderr.isatty() else show_lines(self._log)
-        every = 0.2 if self._person and sys.stderr.isatty() else 5.0
+    def perform(self, request: Request, *, resolving: bool) -> Report:
+        self._to = request.to
+        watched = self._person and sys.stderr.isatty()
+        show = show_bar() if watched else show_lines(self._log)
+        every = 0.2 if watched else 5.0
         with Progress(show, self._give_up, seconds=request.limits.seconds, every=every) as self._progress:
             return resolve(request, self._progress) if resolving else load(request, self._progress, self._log)
 
@@ -76,9 +74,9 @@ class _Run:
         line = report.line(self._clean)
         leave(line)
         if self._person:
-            where = f"\n{report.digest and 'sha256:' + report.digest} {self.request.to if self.request else ''}"
-            text = report.message if code else f"{report.message}{where if report.digest else ''}"
-            print(self._clean(text if not code else f"{report.reason}: {text}"), file=sys.stderr)  # noqa: T201
+            text = f"{report.reason}: {report.message}" if code else report.message
+            where = f"\nsha256:{report.digest} {self._to}" if report.digest else ""
+            print(self._clean(text + where), file=sys.stderr)  # noqa: T201
         print(line, flush=True)  # noqa: T201 - the contract
         return code
 

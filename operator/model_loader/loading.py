@@ -99,8 +99,7 @@ def _fetch(request: Request, listing: Listing, source: Source, workspace: Worksp
     else:
         files = fetching.run(listing.entries)
     manifest = Manifest(uri=request.uri, resolved_uri=listing.resolved_uri, resolution=listing.resolution, files=files)
-    if not request.extract:
-        _check_digest(manifest, request)
+    _check_digest(manifest, request)
     return manifest
 
 
@@ -128,6 +127,7 @@ def _is_wanted(published: Manifest, request: Request) -> bool:
 
 
 def _check_digest(manifest: Manifest, request: Request) -> None:
+    """Compare the tree; a digest that is an archive's was compared with the archive."""
     if request.sha256 is not None and not request.extract and manifest.digest != request.sha256:
         raise mismatch("The model", expected=request.sha256, found=manifest.digest)
 

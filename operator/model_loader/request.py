@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from model_loader.errors import LoaderError, Reason
+from model_loader.redaction import without_credentials
 
 Network = IPv4Network | IPv6Network
 
@@ -100,8 +101,6 @@ def networks(texts: list[str]) -> tuple[Network, ...]:
 
 def bad_uri(uri: str, why: str) -> LoaderError:
     """The URI is wrong in itself."""
-    from model_loader.redaction import without_credentials  # noqa: PLC0415 - of no use to a good URI
-
     shown = without_credentials(uri) if "//" in uri else uri
     return LoaderError(Reason.BAD_URI, f"model.uri {shown!r} cannot be read: {why}.")
 

@@ -51,17 +51,9 @@ class Plan:
     """What the model's URI stands for, where that is followed."""
 
     @classmethod
-    def of(cls, body: Object, loader: LoaderSettings) -> "Plan":
-        """Parse and build; InvalidSpec for what cannot be understood."""
-        service = ModelService.parse(body)
-        return cls(service, build(service, loader=loader))
-
-    def following(self, resolution: str | None, loader: LoaderSettings) -> "Plan":
-        """The plan for a model that stands for this."""
-        if resolution == self.resolution:
-            return self
-        children = build(self.service, loader=loader, resolution=resolution)
-        return replace(self, children=children, resolution=resolution)
+    def of(cls, service: ModelService, loader: LoaderSettings, resolution: str | None) -> "Plan":
+        """Build the children."""
+        return cls(service, build(service, loader=loader, resolution=resolution), resolution)
 
     def fits(self, metadata: dict[str, Any]) -> bool:
         """Whether it was made from this very generation of this very object."""
@@ -130,17 +122,23 @@ class Reconciler:
             raise failure
 
     def _plan(self, key: Key, live: Object) -> Plan:
+        """Parse and build what the last plan does not fit any more; InvalidSpec for what cannot be understood."""
         plan = self._plans.pop(key, None)
-        if plan is None or not plan.fits(live["metadata"]):
-            plan = Plan.of(live, self._settings.loader)
-        if is_followed(plan.service):
-            deployment = self._informers.get(DEPLOYMENT, key)
-            stands_for = resolution(plan.service, deployment, self._observe(key, plan, None))
-            plan = plan.following(stands_for, self._settings.loader)
+        known = plan is not None and plan.fits(live["metadata"])
+        service = plan.service if plan is not None and known else ModelService.parse(live)
+        stands_for = self._resolution(key, service)
+        if plan is None or not known or plan.resolution != stands_for:
+            plan = Plan.of(service, self._settings.loader, stands_for)
         self._plans[key] = plan  # the last one in a dict is the one used last
         if len(self._plans) > _MOST_PLANS:
             del self._plans[next(iter(self._plans))]
         return plan
+
+    def _resolution(self, key: Key, service: ModelService) -> str | None:
+        """What the model's URI stands for, where that is followed."""
+        if not is_followed(service):
+            return None
+        return resolution(service, self._informers.get(DEPLOYMENT, key), self._observe(key, service))
 
     async def _converge(self, plan: Plan) -> tuple[OperatorError | None, list[Drift]]:
         """Prune, then create and correct, all of it even when a part fails.
@@ -178,7 +176,7 @@ class Reconciler:
     async def _report(self, key: Key, plan: Plan, failure: OperatorError | None) -> None:
         if failure is None and self._is_new(key, plan) and self._lets_others_go_first(key, time.monotonic()):
             return  # by then there is more to judge, too
-        observed = await self._annotated(key, self._observe(key, plan, failure))
+        observed = await self._annotated(key, self._observe(key, plan.service, plan.children, failure))
         live = self._informers.get(MODEL_SERVICE, key)
         if live is None or not plan.fits(live["metadata"]):
             return  # changed meanwhile: the key is queued again, and a status of the old generation helps nobody
@@ -200,18 +198,24 @@ class Reconciler:
             self._queue.add_after(key, seconds)
         return replace(observed, notes=notes) if notes else observed
 
-    def _observe(self, key: Key, plan: Plan, failure: OperatorError | None) -> Observed:
+    def _observe(
+        self,
+        key: Key,
+        service: ModelService,
+        children: tuple[Desired, ...] = (),
+        failure: OperatorError | None = None,
+    ) -> Observed:
         deployment = self._informers.get(DEPLOYMENT, key)
         return Observed(
-            service=plan.service,
-            wanted=tuple(child.kind for child in plan.children),
+            service=service,
+            wanted=tuple(child.kind for child in children),
             rollout=None if deployment is None else Rollout.of(deployment),
             load_balancer=load_balancer_address(self._informers.get(SERVICE, key)),
             failure=failure,
             pods=tuple(self._informers.concerning(POD, key)),
             replica_sets=tuple(self._informers.concerning(REPLICA_SET, key)),
-            autoscaler=self._own_autoscaler(key, plan.service),
-            foreign_autoscalers=self._foreign_autoscalers(key, plan.service),
+            autoscaler=self._own_autoscaler(key, service),
+            foreign_autoscalers=self._foreign_autoscalers(key, service),
         )
 
     def _own_autoscaler(self, key: Key, service: ModelService) -> Object | None:

@@ -1,5 +1,6 @@
 """OCI artifacts, by the distribution API (OCI distribution specification 1.1): each layer is a file with a digest."""
 
+import hashlib
 import json
 import re
 from base64 import b64decode, b64encode
@@ -51,8 +52,6 @@ class Artifact:
 
     def listing(self) -> Listing:
         """The layers that have file names."""
-        import hashlib  # noqa: PLC0415
-
         what = f"oci+artifact://{self._host}/{self._name} ({self._reference})"
         body = self._manifest(what)
         digest = f"sha256:{hashlib.sha256(body).hexdigest()}"

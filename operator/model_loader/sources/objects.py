@@ -114,7 +114,7 @@ class ObjectStore:
         return True
 
     def _single(self) -> tuple[Entry, ...]:
-        if not self._prefix or self._prefix.endswith("/"):
+        if self._prefix.endswith("/"):
             return ()
         options = {"head": True} | ({"version": self._versioned} if self._versioned else {})
         try:
@@ -133,9 +133,9 @@ class ObjectStore:
     def _below(self) -> tuple[Entry, ...]:
         if self._versioned:
             raise bad_uri(self._uri, "model.revision is the version of one object, and this is a prefix: remove it")
-        prefix = f"{self._prefix.rstrip('/')}/" if self._prefix else ""
+        prefix = f"{self._prefix.rstrip('/')}/"
         entries: list[Entry] = []
-        for chunk in obstore.list(self._store, prefix or None, chunk_size=1000):
+        for chunk in obstore.list(self._store, prefix, chunk_size=1000):
             for found in chunk:
                 path = found["path"].removeprefix(prefix)
                 # Consoles make an empty object of the prefix's own name, and of each folder's, to show folders.

@@ -12,7 +12,7 @@ from modelservice_operator.resources.service import cluster_url, exposed_url, ht
 from modelservice_operator.status.autoscaling import ability, numbers
 from modelservice_operator.status.conditions import Condition, condition, merge
 from modelservice_operator.status.last_failure import last_failure
-from modelservice_operator.status.model import model_loaded, model_status
+from modelservice_operator.status.model import ModelVerdict, judge_model
 from modelservice_operator.status.policies import READY, STALLED, first_violation, verdict_on
 from modelservice_operator.status.reasons import ConditionType, Reason
 from modelservice_operator.status.verdict import Verdict
@@ -23,7 +23,8 @@ Status = dict[str, Any]
 def judge(observed: Observed, *, previous: Mapping[str, Any], now: datetime) -> Status:
     """The status of a ModelService. `previous` gives the transition times that stay; `now` is aware, UTC."""
     service = observed.service
-    current = _conditions(observed, previous, now)
+    model = judge_model(observed, previous)
+    current = _conditions(observed, model, now)
     ready = current[0]["status"] == "True"
     return {
         "observedGeneration": service.metadata.generation,
@@ -32,7 +33,7 @@ def judge(observed: Observed, *, previous: Mapping[str, Any], now: datetime) -> 
         "selector": ",".join(f"{name}={value}" for name, value in selector(service).items()),
         **_numbers(observed.rollout),
         **_present("autoscaling", numbers(observed)),
-        **_present("model", model_status(observed, previous)),
+        **_present("model", model.status if model is not None else None),
         **_present("lastFailure", last_failure(observed, previous=previous, ready=ready)),
         "resources": [{"kind": kind.kind, "name": service.metadata.name} for kind in observed.wanted],
         "conditions": merge(previous=previous.get("conditions") or (), current=current, now=now),
@@ -65,7 +66,7 @@ def _ready(status: Mapping[str, Any], field: str = "status") -> str | None:
     return next((entry.get(field) for entry in conditions if entry["type"] == ConditionType.READY), None)
 
 
-def _conditions(observed: Observed, previous: Mapping[str, Any], now: datetime) -> list[Condition]:
+def _conditions(observed: Observed, model: ModelVerdict | None, now: datetime) -> list[Condition]:
     """Ready first."""
     violation = first_violation(READY, observed)
     stalled = first_violation(STALLED, observed)
@@ -77,8 +78,8 @@ def _conditions(observed: Observed, previous: Mapping[str, Any], now: datetime) 
         # The Deployment's own convention: True when done as well, False only when it gave up.
         (ConditionType.PROGRESSING, stuck is None, stuck or verdict),
     ]
-    if (loaded := model_loaded(observed, previous)) is not None:
-        found.append((ConditionType.MODEL_LOADED, *loaded))
+    if model is not None:
+        found.append((ConditionType.MODEL_LOADED, model.loaded, model.verdict))
     if (able := ability(observed, now)) is not None:
         found.append((ConditionType.AUTOSCALER_READY, *able))
     if stalled is not None and stalled.stalled:

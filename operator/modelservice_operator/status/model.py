@@ -28,40 +28,37 @@ class _Model:
     report: Report | None = None
 
 
-def model_status(observed: Observed, previous: Mapping[str, Any]) -> dict[str, Any] | None:
-    """`status.model`; None where the model is no matter of ours. `previous` stays while no pod can tell."""
+@dataclass(frozen=True, slots=True)
+class ModelVerdict:
+    """What the status says of a model: `status.model`, and the condition ModelLoaded with its reason."""
+
+    status: dict[str, Any]
+    loaded: bool
+    verdict: Verdict
+
+
+def judge_model(observed: Observed, previous: Mapping[str, Any]) -> ModelVerdict | None:
+    """Judge the model; None where it is no matter of ours. `previous`, the last status, stays while no pod can tell."""
     model = _judge(observed)
     if model is None:
         return None
     uri = (observed.service.spec.model and observed.service.spec.model.uri) or ""
+    told = {} if model.report is None else {"resolvedURI": model.report.resolved_uri, "digest": model.report.digest}
+    status = {"uri": uri, **{name: text for name, text in told.items() if text}, "state": model.state}
+    loaded, verdict = model.state == "Loaded", model.verdict
     before: dict[str, Any] = previous.get("model") or {}
     if _nobody_tells(observed) and before.get("uri") == uri:
-        return before
-    told = {} if model.report is None else {"resolvedURI": model.report.resolved_uri, "digest": model.report.digest}
-    return {"uri": uri, **{name: text for name, text in told.items() if text}, "state": model.state}
-
-
-def model_loaded(observed: Observed, previous: Mapping[str, Any]) -> tuple[bool, Verdict] | None:
-    """Whether the model is there, and why not; None where that is no question."""
-    model = _judge(observed)
-    if model is None:
-        return None
-    conditions = previous.get("conditions") or ()
-    before = next((entry for entry in conditions if entry["type"] == ConditionType.MODEL_LOADED), None)
-    if before is not None and _nobody_tells(observed) and _is_of(previous, observed):
-        return before["status"] == "True", Verdict(Reason(before["reason"]), before["message"])
-    return model.state == "Loaded", model.verdict
+        status = before
+        conditions = previous.get("conditions") or ()
+        if (known := next((one for one in conditions if one["type"] == ConditionType.MODEL_LOADED), None)) is not None:
+            loaded, verdict = known["status"] == "True", Verdict(Reason(known["reason"]), known["message"])
+    return ModelVerdict(status, loaded, verdict)
 
 
 def _nobody_tells(observed: Observed) -> bool:
     """Whether there is no pod to look at although that is as it should be: scaled to zero."""
     rollout = observed.rollout
     return observed.failure is None and rollout is not None and rollout.complete and not observed.current_pods
-
-
-def _is_of(previous: Mapping[str, Any], observed: Observed) -> bool:
-    model = observed.service.spec.model
-    return model is not None and (previous.get("model") or {}).get("uri") == model.uri
 
 
 def _judge(observed: Observed) -> _Model | None:

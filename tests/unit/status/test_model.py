@@ -5,12 +5,26 @@ from typing import Any
 
 import pytest
 
+from model_loader.errors import Reason as LoaderReason
 from modelservice_operator.errors import Rejected
-from modelservice_operator.status.model import model_loaded, model_status
-from modelservice_operator.status.reasons import Reason
+from modelservice_operator.observed import Observed
+from modelservice_operator.status.model import judge_model
+from modelservice_operator.status.reasons import LOADER_REASONS, Reason
+from modelservice_operator.status.verdict import Verdict
 from tests.support.objects import a_model_service
 from tests.support.pods import APod, a_pod
 from tests.support.situations import a_rollout, observed
+
+
+def model_loaded(found: Observed, previous: dict[str, Any]) -> tuple[bool, Verdict] | None:
+    model = judge_model(found, previous)
+    return None if model is None else (model.loaded, model.verdict)
+
+
+def model_status(found: Observed, previous: dict[str, Any]) -> dict[str, Any] | None:
+    model = judge_model(found, previous)
+    return None if model is None else model.status
+
 
 S3 = "s3://models/iris/v3"
 DIGEST = f"sha256:{'ab' * 32}"
@@ -111,3 +125,10 @@ def test_without_a_loader_there_is_nothing_to_tell(model: dict[str, Any] | None)
     service = a_model_service().having(model=model) if model else a_model_service()
     assert model_loaded(observed(a_pod(), service=service), {}) is None
     assert model_status(observed(a_pod(), service=service), {}) is None
+
+
+def test_the_loader_and_the_operator_speak_one_language() -> None:
+    """They are two programs, and neither imports the other."""
+    assert {str(reason) for reason in LoaderReason} == {
+        str(reason) for reason in {*LOADER_REASONS, Reason.LOADER_FAILED}
+    }
