@@ -5,17 +5,12 @@ to the operator under test.
 """
 
 import hashlib
-import os
-import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.commands import output_of
-from bench.errors import BenchError
-from tests.cluster.folders import cache_folder
-from tests.cluster.locking import waiting_lock
-from tests.cluster.progress import say, showing
+from tests.cluster.installing import installed, uv
 
 ROOT = Path(__file__).parents[1]
 _TUTORIAL_PACKAGES = ("kopf", "kubernetes", "uvloop")
@@ -37,27 +32,18 @@ def _environment(name: str, groups: tuple[str, ...], packages: tuple[str, ...]) 
 
     `packages` are installed with what they need; without any, all that the lock file holds for `groups`.
     """
-    parent = cache_folder() / "bench" / name
-    parent.mkdir(parents=True, exist_ok=True)
     parts = (ROOT / "uv.lock").read_bytes(), sys.version.encode(), repr((groups, packages)).encode()
-    home = parent / hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+    key = hashlib.sha256(b"\0".join(parts)).hexdigest()
+    return installed("bench", name, key, lambda home: _install(home, groups, packages)) / "bin" / "python"
+
+
+def _install(home: Path, groups: tuple[str, ...], packages: tuple[str, ...]) -> None:
     python = home / "bin" / "python"
-    with waiting_lock(parent / "lock", when_busy=lambda: say(f"Another run installs the {name} environment; waiting.")):
-        # The mark comes last, so an installation that was interrupted is made anew.
-        if not (home / "complete").exists():
-            with showing(f"Installing the {name} environment", lambda: ""):
-                _install(home, python, groups, packages)
-            (home / "complete").touch()
-    return python
-
-
-def _install(home: Path, python: Path, groups: tuple[str, ...], packages: tuple[str, ...]) -> None:
-    uv = _uv()
-    output_of([uv, "venv", "--quiet", "--clear", "--python", sys.executable, home], what="Making an environment")
+    output_of([uv(), "venv", "--quiet", "--clear", "--python", sys.executable, home], what="Making an environment")
     with TemporaryDirectory() as folder:
         pins = Path(folder) / "pins.txt"
         export: list[str | Path] = [
-            uv,
+            uv(),
             "export",
             "--frozen",
             "--quiet",
@@ -70,7 +56,16 @@ def _install(home: Path, python: Path, groups: tuple[str, ...], packages: tuple[
         wanted: list[str | Path] = (
             ["--constraint", _without_hashes(pins), *packages] if packages else ["--requirement", pins]
         )
-        command: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", python, "--compile-bytecode", *wanted]
+        command: list[str | Path] = [
+            uv(),
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            python,
+            "--compile-bytecode",
+            *wanted,
+        ]
         output_of(command, what="Installing an environment", folder=ROOT)
 
 
@@ -80,10 +75,3 @@ def _without_hashes(pins: Path) -> Path:
     kept = [line.rstrip(" \\") for line in lines if not line.lstrip().startswith(("--hash", "#"))]
     pins.write_text("\n".join(kept) + "\n", encoding="utf-8")
     return pins
-
-
-def _uv() -> str:
-    uv = os.environ.get("UV") or shutil.which("uv")
-    if uv is None:
-        raise BenchError("uv is neither on PATH nor named by UV: run the benchmark with `make bench`.")
-    return uv

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.cluster.errors import ClusterError
+from tests.cluster.model import Tier
 from tests.cluster.process import Record, started_at
+from tests.cluster.state import State
 from tests.cluster.waiting import wait_until
 
 if TYPE_CHECKING:
+    from tests.cluster.model import Cluster
     from tests.cluster.process import Processes
-    from tests.cluster.state import State
 
 HOLDER = "holder"
 
@@ -53,6 +55,17 @@ def create(state: State, processes: Processes, pause: Path) -> Namespaces:
     record = Record(HOLDER, holder, started_at(holder) or "")
     _record_of(state).write_text(json.dumps(asdict(record)))
     return Namespaces(holder)
+
+
+def inside(cluster: Cluster, *, what: str) -> tuple[State, Namespaces]:
+    """Return a cluster's folder and its node's namespaces; ClusterError, about `what`, where it is none of ours."""
+    if cluster.tier is not Tier.NODE or cluster.state is None:
+        raise ClusterError(f"{what} is started inside a node of ours: unset CLUSTER.")
+    state = State(cluster.state)
+    node = existing(state)
+    if node is None:
+        raise ClusterError("The node does not run any more.")
+    return state, node
 
 
 def existing(state: State) -> Namespaces | None:

@@ -113,3 +113,8 @@ def _owner(interface: str) -> str:
         return f"interface {interface}"
     link = json.loads(checked("ip", "-json", "link", "show", interface))[0]
     return f"the node of {link.get('ifalias', interface)}"
+
+
+def is_listening(table: str, port: int) -> bool:
+    """Tell whether something listens, by the kernel's /proc/net/tcp: in hexadecimal digits, 0A is LISTEN."""
+    return f":{port:04X} 00000000:0000 0A" in table

