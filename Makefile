@@ -45,17 +45,17 @@ types: setup ## mypy, strict
 	$(RUN) mypy
 
 generate: setup ## write the generated files: the CRD, the reference, the runbook
-	@{ echo "# Generated from operator/modelservice_operator/api/v1alpha1.py by make generate; do not edit."; \
+	@{ echo "# Generated from operator/modelservice_operator/api/v1alpha1/spec.py by make generate; do not edit."; \
 	   $(RUN) python -m modelservice_operator crd; } > $(CRD)
 	@$(RUN) python -m modelservice_operator reference > $(REFERENCE)
-	@$(RUN) python -m tests.runbook > $(RUNBOOK)
+	@$(RUN) python -m tests.environment.runbook > $(RUNBOOK)
 
 verify: setup ## fail when a generated file is stale
-	@diff -u $(CRD) <(echo "# Generated from operator/modelservice_operator/api/v1alpha1.py by make generate; do not edit."; \
+	@diff -u $(CRD) <(echo "# Generated from operator/modelservice_operator/api/v1alpha1/spec.py by make generate; do not edit."; \
 	   $(RUN) python -m modelservice_operator crd) || { echo "The CRD is stale: run make generate and commit the result." >&2; exit 1; }
 	@diff -u $(REFERENCE) <($(RUN) python -m modelservice_operator reference) || { \
 	   echo "The reference is stale: run make generate and commit the result." >&2; exit 1; }
-	@diff -u $(RUNBOOK) <($(RUN) python -m tests.runbook) || { \
+	@diff -u $(RUNBOOK) <($(RUN) python -m tests.environment.runbook) || { \
 	   echo "The runbook is stale: run make generate and commit the result." >&2; exit 1; }
 	@$(UV) lock --check --quiet || { echo "uv.lock is stale: run uv lock and commit the result." >&2; exit 1; }
 
@@ -66,18 +66,18 @@ unit: setup ## the tests that need no cluster
 	$(RUN) pytest tests/unit
 
 test: lint types verify ## everything: lint, types, generated files, unit, integration and end-to-end tests
-	@$(RUN) python -m tests.cluster build --tier node
-	@$(RUN) python -m tests.images build
-	@$(RUN) python -m tests.stores
+	@$(RUN) python -m tests.environment.cluster build --tier node
+	@$(RUN) python -m tests.environment.images build
+	@$(RUN) python -m tests.environment.stores
 	$(RUN) pytest $(WORKERS)
 
 test-unprivileged: lint types verify ## all but the node tier: needs neither root nor Docker
-	@$(RUN) python -m tests.cluster build --tier control-plane
-	@$(RUN) python -m tests.stores
+	@$(RUN) python -m tests.environment.cluster build --tier control-plane
+	@$(RUN) python -m tests.environment.stores
 	$(RUN) pytest $(WORKERS) -m "not node"
 
 images: setup ## build the container images as OCI archives, without a registry or a Docker daemon
-	$(RUN) python -m tests.images build
+	$(RUN) python -m tests.environment.images build
 
 bench: setup ## this operator beside others on the control-plane tier; writes bench/RESULTS.md
 	@$(RUN) python -m bench run
@@ -89,10 +89,10 @@ bench-loader: setup ## the loader beside s5cmd, boto3 and fsspec; writes bench/L
 	@$(RUN) python -m bench loader
 
 demo: setup ## a predicting model on a real cluster, from nothing
-	@$(RUN) python -m tests.demo up
+	@$(RUN) python -m tests.environment.demo up
 
 demo-down: setup ## remove what make demo started
-	@$(RUN) python -m tests.demo down
+	@$(RUN) python -m tests.environment.demo down
 
 clean: ## remove the environment and the tools' caches in the work tree
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

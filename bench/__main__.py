@@ -10,8 +10,8 @@ from bench.loader import ROUNDS, measure_loader
 from bench.measures import COMPARED, PeerName, Sizes
 from bench.scale import OBJECTS, measure_scale
 from bench.side_by_side import compare, is_complete, publish, spoken
-from tests.cluster import ClusterError
-from tests.cluster.progress import say
+from tests.environment.cluster import ClusterError
+from tests.environment.cluster.progress import say
 
 
 def main(arguments: Sequence[str]) -> int:

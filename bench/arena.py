@@ -14,12 +14,12 @@ from bench.contestants import launch, user_of
 from bench.environments import ROOT
 from bench.errors import BenchError
 from bench.measures import PeerName
-from modelservice_operator.api.kinds import MODEL_SERVICE
-from tests.cluster import Cluster, Tier, start
-from tests.cluster.process import Processes, Record, recorded
-from tests.cluster.programs import Program
-from tests.cluster.state import State
-from tests.cluster.waiting import wait_until
+from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
+from tests.environment.cluster import Cluster, Tier, start
+from tests.environment.cluster.process import Processes, Record, recorded
+from tests.environment.cluster.programs import Program
+from tests.environment.cluster.state import State
+from tests.environment.cluster.wait import wait_until
 
 _CONTROLLERS = (
     "*",

@@ -7,8 +7,8 @@ peer fills in the same template, so no peer has less to write than another.
 import json
 from typing import Any
 
-from modelservice_operator.api.kinds import AUTOSCALER, DEPLOYMENT, MODEL_SERVICE, SERVICE, Kind
-from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.api.v1alpha1.spec import ModelService
+from modelservice_operator.apimachinery.kinds import AUTOSCALER, DEPLOYMENT, MODEL_SERVICE, SERVICE, Kind
 from modelservice_operator.resources import build
 
 NAME, NAMESPACE, UID = "__NAME__", "__NAMESPACE__", "__UID__"

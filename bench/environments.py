@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.commands import output_of
-from tests.cluster.installing import installed, uv
+from tests.environment.cluster.install import installed, uv
 
 ROOT = Path(__file__).parents[1]
 _TUTORIAL_PACKAGES = ("kopf", "kubernetes", "uvloop")

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from bench.commands import output_of
-from tests.cluster.go_program import go_program
-from tests.cluster.toolchain import go_command
+from tests.environment.cluster.go_program import go_program
+from tests.environment.cluster.toolchain import go_command
 
 SOURCE = Path(__file__).parent / "peers" / "go"
 

@@ -16,11 +16,11 @@ from tempfile import TemporaryDirectory
 
 from bench.errors import BenchError
 from bench.report import markdown
-from tests.cluster.folders import cache_folder
-from tests.cluster.progress import say
-from tests.stores import s3
-from tests.stores.installing import python_tool
-from tests.stores.serving import Store, here
+from tests.environment.cluster.directories import cache_folder
+from tests.environment.cluster.progress import say
+from tests.environment.stores import s3
+from tests.environment.stores.installing import python_tool
+from tests.environment.stores.serving import Store, here
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "LOADER.md"

@@ -16,7 +16,7 @@ from bench.contestants import user_of
 from bench.errors import BenchError
 from bench.following import Follower, exists, is_observed, is_ready
 from bench.measures import Figures, Measure, PeerName, Sizes, percentile
-from modelservice_operator.api.kinds import DEPLOYMENT, MODEL_SERVICE, Kind
+from modelservice_operator.apimachinery.kinds import DEPLOYMENT, MODEL_SERVICE, Kind
 
 DRIVER = "admin"
 """User of the administrator's kubeconfig, who creates the ModelServices."""

@@ -10,7 +10,7 @@ from bench.audit import by_verb
 from bench.contestants import prepare, user_of
 from bench.measures import PeerName
 from bench.rounds import driving
-from tests.cluster.progress import say, showing
+from tests.environment.cluster.progress import say, showing
 
 OBJECTS = 10_000
 _NAMESPACE = "scale"

@@ -16,8 +16,8 @@ from bench.measures import COMPARED, Figures, Measure, PeerName, Sizes, rotated,
 from bench.population import CREATORS, measure_restart, populate
 from bench.report import Results, document, results_json, table, targets_table
 from bench.rounds import RoundResult, measure_round
-from tests.cluster.programs import kubernetes_version
-from tests.cluster.progress import say, showing
+from tests.environment.cluster.programs import kubernetes_version
+from tests.environment.cluster.progress import say, showing
 
 HERE = Path(__file__).parent
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-pytest_plugins = ["tests.cluster.fixtures"]
+pytest_plugins = ["tests.environment.cluster.fixtures"]
 
 FIGURES = pytest.StashKey[list[str]]()
 

@@ -24,7 +24,7 @@ from model_loader.errors import LoaderError, Reason
 from model_loader.manifest import File
 from model_loader.paths import checked, open_beneath
 from model_loader.request import Limits
-from model_loader.workspace import full
+from model_loader.volume import full
 
 _READ = 1 << 20
 _SMALL = 16 << 20

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from model_loader import __version__
 from model_loader.errors import LoaderError, Reason
-from model_loader.loading import load, resolve
+from model_loader.pipeline import load, resolve
 from model_loader.progress import Log, Progress, show_bar, show_lines
 from model_loader.redaction import Redactor
 from model_loader.report import Report, leave

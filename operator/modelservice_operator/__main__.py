@@ -2,7 +2,7 @@
 
 import sys
 
-from modelservice_operator.cli import main
+from modelservice_operator.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

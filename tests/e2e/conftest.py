@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import images
-from tests.cluster import Cluster
+from tests.environment import images
+from tests.environment.cluster import Cluster
 from tests.support.installation import NAMESPACE, install
-from tests.support.world import World
+from tests.support.namespace import World
 
 HERE = Path(__file__).parent
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from modelservice_operator.status.autoscaling import GRACE
 from modelservice_operator.status.reasons import Reason
-from tests.support.objects import AModelService, a_model_service
+from tests.support.builders import AModelService, a_model_service
 
 Object = dict[str, Any]
 Cause = Callable[[Object], bool]

@@ -10,17 +10,17 @@ from typing import Any
 import httpx
 import pytest
 
-from tests import images
-from tests.cluster import Cluster
-from tests.cluster.building import goarch
-from tests.cluster.oci import write_archive
-from tests.images import ImageName
-from tests.stores import mlflow, s3
-from tests.stores.serving import Store, in_node, write
+from tests.environment import images
+from tests.environment.cluster import Cluster
+from tests.environment.cluster.build import goarch
+from tests.environment.cluster.oci import write_archive
+from tests.environment.images import ImageName
+from tests.environment.stores import mlflow, s3
+from tests.environment.stores.serving import Store, in_node, write
+from tests.support.builders import IMAGE, AModelService
 from tests.support.forwarding import forwarded
 from tests.support.image_files import file_of
-from tests.support.objects import IMAGE, AModelService
-from tests.support.world import World
+from tests.support.namespace import World
 
 SMALL = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
 SERVER = AModelService().having(

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.cluster import Cluster
-from tests.faults.lab import Lab, open_lab
+from tests.environment.cluster import Cluster
+from tests.environment.faults.lab import Lab, open_lab
 from tests.support.audit import AuditTrail
 from tests.support.installation import ACCOUNT, NAMESPACE, USER, install_without_operator
+from tests.support.namespace import World
 from tests.support.operator import OperatorProcess, running_operator
-from tests.support.world import World
 
 HERE = Path(__file__).parent
 

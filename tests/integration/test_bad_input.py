@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from modelservice_operator.api.kinds import CHILD_KINDS
-from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.api.v1alpha1.spec import ModelService
+from modelservice_operator.apimachinery.kinds import CHILD_KINDS
 from modelservice_operator.resources import Desired, build
-from tests.cluster import Cluster
+from tests.environment.cluster import Cluster
 from tests.support.children import complaints, refused_children
 from tests.support.dry_run import Answer, DryRun, dry_run
 from tests.support.expansion import expanded
-from tests.support.forms import VALUE, FormField, fields, with_field
+from tests.support.schema_fields import VALUE, FormField, fields, with_field
 
 HOSTILE = {
     "63 characters": "a" * 63,

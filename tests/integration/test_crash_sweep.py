@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.faults.lab import RESYNC, Lab
-from tests.faults.recording import Recording, record
-from tests.faults.scenarios import S1, S2, S5, S6, S9, S10
-from tests.faults.sweep import cases_of, sweep
+from tests.environment.faults.lab import RESYNC, Lab
+from tests.environment.faults.recording import Recording, record
+from tests.environment.faults.scenarios import S1, S2, S5, S6, S9, S10
+from tests.environment.faults.sweep import cases_of, sweep
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -1,9 +1,9 @@
 """Deletion in all its forms: by owner references and the garbage collector, with no finalizer of ours."""
 
 from tests.support.audit import AuditTrail
-from tests.support.objects import a_model_service
+from tests.support.builders import a_model_service
+from tests.support.namespace import World
 from tests.support.operator import OperatorProcess
-from tests.support.world import World
 
 CHILDREN = ("deployment", "service", "hpa")
 

@@ -14,14 +14,24 @@ from enum import StrEnum
 from statistics import median
 from typing import Any
 
-from modelservice_operator.api.kinds import BUILT_IN_CHILDREN, Kind
-from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.api.v1alpha1.spec import ModelService
+from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILDREN, Kind
 from modelservice_operator.resources import build
 from tests.support.api import JSON_PATCH, Api, Object, RefusedError, Watched
-from tests.support.changes import neighbours, other_values
-from tests.support.objects import golden
-from tests.support.places import MissingError, Place, Route, Schema, Step, places_below, places_of, pointer, value_at
-from tests.support.world import World
+from tests.support.builders import golden
+from tests.support.namespace import World
+from tests.support.openapi_walk import (
+    MissingError,
+    Place,
+    Route,
+    Schema,
+    Step,
+    places_below,
+    places_of,
+    pointer,
+    value_at,
+)
+from tests.support.spec_changes import neighbours, other_values
 
 OBJECTS = 10
 """Objects over which the leaves are spread: a field that is changed too often would be taken for a fight."""

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from tests.support.audit import AuditTrail
-from tests.support.objects import a_model_service
-from tests.support.world import World
+from tests.support.builders import a_model_service
+from tests.support.namespace import World
 
 
 def told(world: World, name: str) -> list[tuple[str, str]]:

@@ -13,18 +13,18 @@ import pytest_asyncio
 import yaml
 from bench.api_client import ApiClient
 
-from modelservice_operator.api.kinds import MODEL_SERVICE
+from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 from modelservice_operator.errors import Forbidden, InvalidSpec, NameConflict
 from modelservice_operator.status import judge_invalid
-from tests.faults.history import History
-from tests.gitops import openapi
-from tests.gitops.judges import ROOT, Verdicts, verdicts
+from tests.environment.faults.history import History
+from tests.environment.gitops import openapi
+from tests.environment.gitops.judges import ROOT, Verdicts, verdicts
 from tests.support.audit import AuditTrail
+from tests.support.builders import AModelService, a_model_service
 from tests.support.installation import USER
-from tests.support.objects import AModelService, a_model_service
+from tests.support.namespace import World
 from tests.support.pods import a_pod
-from tests.support.situations import IRIS, NOW, a_rollout, judged, observed
-from tests.support.world import World
+from tests.support.snapshots import IRIS, NOW, a_rollout, judged, observed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from modelservice_operator.api.kinds import DEPLOYMENT, MODEL_SERVICE, SERVICE, Kind
-from modelservice_operator.connection import Connection, Credentials
-from modelservice_operator.informer import Informer
+from modelservice_operator.apimachinery.kinds import DEPLOYMENT, MODEL_SERVICE, SERVICE, Kind
+from modelservice_operator.cache.informer import Informer
+from modelservice_operator.client.rest import Connection, Credentials
 from modelservice_operator.settings import Settings
-from tests.faults.actions import Reply
-from tests.faults.lab import RESYNC, TWO_RESYNCS, Lab, Lane, eventually
-from tests.faults.proxy import FaultProxy
-from tests.faults.recording import calm
-from tests.faults.rules import Answer, Filter, Lines, Moment, Rule, StreamRule
-from tests.faults.scenarios import Stage
-from tests.support.objects import a_model_service
+from tests.environment.faults.actions import Reply
+from tests.environment.faults.lab import RESYNC, TWO_RESYNCS, Lab, Lane, eventually
+from tests.environment.faults.proxy import FaultProxy
+from tests.environment.faults.recording import calm
+from tests.environment.faults.rules import Answer, Filter, Lines, Moment, Rule, StreamRule
+from tests.environment.faults.scenarios import Stage
+from tests.support.builders import a_model_service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 import yaml
 
-from modelservice_operator.api.cross_field import MAX_REFERENCES
-from tests import cluster
-from tests.cluster import Cluster, Tier
-from tests.cluster.fixtures import create_namespace
-from tests.cluster.waiting import wait_until
+from modelservice_operator.api.v1alpha1.rules import MAX_REFERENCES
+from tests.environment import cluster
+from tests.environment.cluster import Cluster, Tier
+from tests.environment.cluster.fixtures import create_namespace
+from tests.environment.cluster.wait import wait_until
+from tests.support.builders import AModelService, a_model_service
 from tests.support.dry_run import DryRun, dry_run
-from tests.support.fullest import the_fullest
 from tests.support.installation import ROOT, install_without_operator
-from tests.support.objects import AModelService, a_model_service
+from tests.support.maximal_spec import the_fullest
+from tests.support.namespace import PLURAL
 from tests.support.references import OWN, REFERENCES
-from tests.support.world import PLURAL
 
 IRIS = a_model_service()
 

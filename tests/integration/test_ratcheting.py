@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from modelservice_operator.api.crd import custom_resource_definition
-from modelservice_operator.api.structural import RULES
-from tests import cluster
-from tests.cluster import ClusterError, Tier
-from tests.cluster.fixtures import create_namespace
-from tests.cluster.waiting import wait_until
-from tests.support.objects import AModelService, a_model_service
-from tests.support.world import PLURAL, World
+from modelservice_operator.api.crdgen.crd import custom_resource_definition
+from modelservice_operator.api.crdgen.structural import RULES
+from tests.environment import cluster
+from tests.environment.cluster import ClusterError, Tier
+from tests.environment.cluster.fixtures import create_namespace
+from tests.environment.cluster.wait import wait_until
+from tests.support.builders import AModelService, a_model_service
+from tests.support.namespace import PLURAL, World
 
 OLD_LEAF = a_model_service().named("leaf").having(image="has space", containerPort=70_000)
 OLD_SPEC = a_model_service().named("spec").having(replicas=4, autoscaling={"maxReplicas": 3})

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.objects import AModelService, a_model_service
-from tests.support.world import World
+from tests.support.builders import AModelService, a_model_service
+from tests.support.namespace import World
 
 COUNT = "{.spec.replicas}{'\\n'}"
 

@@ -7,14 +7,14 @@ import pytest
 import pytest_asyncio
 from bench.api_client import ApiClient
 
-from modelservice_operator.api.kinds import DEPLOYMENT, MODEL_SERVICE, POD
-from tests.faults.history import History
-from tests.faults.oracles import lawful
-from tests.faults.state import KINDS, Place
+from modelservice_operator.apimachinery.kinds import DEPLOYMENT, MODEL_SERVICE, POD
+from tests.environment.faults.history import History
+from tests.environment.faults.oracles import lawful
+from tests.environment.faults.state import KINDS, Place
 from tests.support.audit import AuditTrail
+from tests.support.builders import a_model_service
 from tests.support.installation import USER
-from tests.support.objects import a_model_service
-from tests.support.world import World
+from tests.support.namespace import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

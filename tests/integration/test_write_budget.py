@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
-from modelservice_operator.api.kinds import AUTOSCALER, DEPLOYMENT, MODEL_SERVICE, SERVICE, Kind
-from tests.faults.lab import RESYNC, TWO_RESYNCS, Lab, Lane
-from tests.faults.oracles import STATUS, no_echoes
-from tests.faults.recording import LOOK, Recording, calm, is_single, record
-from tests.faults.scenarios import S1, S2, S3, S4, S5, S6, S7, S8, S9, S10, S11, Scenario, Stage
-from tests.faults.state import NEWS, Place
-from tests.support.objects import a_model_service
+from modelservice_operator.apimachinery.kinds import AUTOSCALER, DEPLOYMENT, MODEL_SERVICE, SERVICE, Kind
+from tests.environment.faults.lab import RESYNC, TWO_RESYNCS, Lab, Lane
+from tests.environment.faults.oracles import STATUS, no_echoes
+from tests.environment.faults.recording import LOOK, Recording, calm, is_single, record
+from tests.environment.faults.scenarios import S1, S2, S3, S4, S5, S6, S7, S8, S9, S10, S11, Scenario, Stage
+from tests.environment.faults.state import NEWS, Place
+from tests.support.builders import a_model_service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.stores import mlflow, s3
-from tests.stores.hub import Hub
-from tests.stores.serving import Place, Store, here
-from tests.stores.web import Web, serving
+from tests.environment.stores import mlflow, s3
+from tests.environment.stores.hub import Hub
+from tests.environment.stores.serving import Place, Store, here
+from tests.environment.stores.web import Web, serving
 
 LOOPBACK = "127.0.0.0/8"
 OPERATOR = Path(__file__).parents[2] / "operator"

@@ -9,8 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.environment.stores.web import Web, dripping
 from tests.loader.conftest import LOOPBACK, OPERATOR, Loader
-from tests.stores.web import Web, dripping
 
 MODEL = os.urandom(100_000)
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.environment.stores.hub import Hub
+from tests.environment.stores.serving import Store, write
+from tests.environment.stores.web import Handler, Web, whole
 from tests.loader.conftest import OPERATOR, Loader
-from tests.stores.hub import Hub
-from tests.stores.serving import Store, write
-from tests.stores.web import Handler, Web, whole
 
 FILES = {f"part-{number}.bin": os.urandom(3 << 20) for number in range(6)} | {"large.bin": os.urandom(30 << 20)}
 
@@ -37,7 +37,7 @@ def test_killed_while_it_publishes(load: Loader, store: Store, owner: str, metho
     """SIGKILL at the moments that matter; then another loader starts."""
     name = f"{owner}.{method}" if method else owner
     kill = (
-        "import os, signal, sys; import model_loader.workspace as workspace; from model_loader.cli import main\n"
+        "import os, signal, sys; import model_loader.volume as workspace; from model_loader.cli import main\n"
         f"workspace.{name} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "sys.exit(main([]))"
     )

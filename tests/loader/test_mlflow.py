@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.environment.stores.mlflow import Tracking
+from tests.environment.stores.serving import Store, write
+from tests.environment.stores.web import Web, endless
 from tests.loader.conftest import Loader
-from tests.stores.mlflow import Tracking
-from tests.stores.serving import Store, write
-from tests.stores.web import Web, endless
 
 
 @pytest.fixture(scope="module")

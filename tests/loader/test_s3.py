@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.environment.stores import s3
+from tests.environment.stores.serving import Store, write
+from tests.environment.stores.web import Web
 from tests.loader.conftest import Loader
-from tests.stores import s3
-from tests.stores.serving import Store, write
-from tests.stores.web import Web
 
 LARGE = os.urandom(20 << 20)
 """Fetched in parts."""

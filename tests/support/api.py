@@ -14,7 +14,7 @@ from typing import Any, Self
 import aiohttp
 import yaml
 
-from modelservice_operator.api.kinds import Kind
+from modelservice_operator.apimachinery.kinds import Kind
 
 Object = dict[str, Any]
 JSON_PATCH = "application/json-patch+json"

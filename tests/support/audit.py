@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Self
 
-from tests.cluster import Cluster
+from tests.environment.cluster import Cluster
 
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 

@@ -1,7 +1,7 @@
 """What Kubernetes says of the children that an accepted ModelService stands for."""
 
-from modelservice_operator.api.kinds import OPTIONAL_CHILDREN
-from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.api.v1alpha1.spec import ModelService
+from modelservice_operator.apimachinery.kinds import OPTIONAL_CHILDREN
 from modelservice_operator.resources import Desired, build
 from tests.support.dry_run import Answer, DryRun
 

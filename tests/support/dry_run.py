@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import yaml
 
-from modelservice_operator.api.kinds import MODEL_SERVICE
-from tests.support.objects import AModelService
+from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
+from tests.support.builders import AModelService
 
 _INDEX = re.compile(r"\[([^]]*)\]")
 

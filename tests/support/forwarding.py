@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.cluster import Cluster, ClusterError
+from tests.environment.cluster import Cluster, ClusterError
 
 _ADDRESS = re.compile(r"Forwarding from (127\.0\.0\.1:\d+)")
 

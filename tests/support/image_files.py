@@ -5,7 +5,7 @@ import io
 import json
 import tarfile
 
-from tests.images import Image
+from tests.environment.images import Image
 
 
 def file_of(image: Image, path: str) -> bytes:

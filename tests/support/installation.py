@@ -5,8 +5,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.cluster import Cluster, ClusterError
-from tests.images import Image, ImageName
+from tests.environment.cluster import Cluster, ClusterError
+from tests.environment.images import Image, ImageName
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "modelservice-system"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.cluster.waiting import wait_until
+from tests.environment.cluster.wait import wait_until
 
 READY = "All caches are complete"
 

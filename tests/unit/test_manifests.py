@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from modelservice_operator.api.cross_field import MAX_REFERENCES
-from modelservice_operator.api.structural import RULES
-from tests.support.forms import fields
+from modelservice_operator.api.crdgen.structural import RULES
+from modelservice_operator.api.v1alpha1.rules import MAX_REFERENCES
 from tests.support.references import REFERENCES
+from tests.support.schema_fields import fields
 
 POLICIES = Path("manifests/policies")
 NOT_CHECKED = {

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from model_loader.fetching import Source
+from model_loader.download import Source
 from model_loader.request import Request, bad_uri
 
 AZURE_HOSTS = (".blob.core.windows.net", ".dfs.core.windows.net")
@@ -17,19 +17,19 @@ def source_of(request: Request) -> Source:
     """The store that a URI names. A store's client is imported only where it is needed: that is its memory."""
     match request.scheme:
         case "s3" | "gs" | "az" | "abfs" | "abfss":
-            from model_loader.sources.objects import ObjectStore  # noqa: PLC0415
+            from model_loader.sources.object_store import ObjectStore  # noqa: PLC0415
 
             return ObjectStore(request)
         case "https" if is_azure(request.uri):
-            from model_loader.sources.objects import ObjectStore  # noqa: PLC0415
+            from model_loader.sources.object_store import ObjectStore  # noqa: PLC0415
 
             return ObjectStore(request)
         case "https" | "http":
-            from model_loader.sources.web import Web  # noqa: PLC0415
+            from model_loader.sources.https import Web  # noqa: PLC0415
 
             return Web(request)
         case "hf":
-            from model_loader.sources.hub import Hub  # noqa: PLC0415
+            from model_loader.sources.huggingface import Hub  # noqa: PLC0415
 
             return Hub(request)
         case "models":
@@ -37,7 +37,7 @@ def source_of(request: Request) -> Source:
 
             return source_of_version(request)
         case "oci+artifact":
-            from model_loader.sources.artifact import Artifact  # noqa: PLC0415
+            from model_loader.sources.oci import Artifact  # noqa: PLC0415
 
             return Artifact(request)
         case _:

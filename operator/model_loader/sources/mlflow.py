@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from model_loader.download import Source
 from model_loader.errors import LoaderError, Reason
-from model_loader.fetching import Source
-from model_loader.http import Http, complaint_of, shown
+from model_loader.http_client import Http, complaint_of, shown
 from model_loader.manifest import Entry, Listing
 from model_loader.paths import MOST_PARTS, checked
 from model_loader.request import Request, bad_uri
-from model_loader.sources.web import WebFile
+from model_loader.sources.https import WebFile
 
 _OK = 200
 _API = "api/2.0/mlflow"
@@ -38,7 +38,7 @@ def source_of_version(request: Request) -> Source:
     if scheme not in _STORES:
         message = f"{version} lies at {shown(uri)}, which only the tracking server can read: start it with proxied"
         raise LoaderError(Reason.BAD_URI, f"{message} artifacts (--serve-artifacts), or keep models in a store.")
-    from model_loader.sources.objects import ObjectStore  # noqa: PLC0415 - only where there is one
+    from model_loader.sources.object_store import ObjectStore  # noqa: PLC0415 - only where there is one
 
     return _Version(ObjectStore(replace(request, revision=None), uri), version)
 

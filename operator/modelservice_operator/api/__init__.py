@@ -1,1 +1,1 @@
-"""The ModelService API: types, generated schema, and the kinds that the operator talks to. No I/O, no clock."""
+"""The ModelService API: types, defaults and validation. Pure."""

@@ -4,17 +4,17 @@ Nothing here awaits, reads a clock or an environment, or looks at what is live. 
 under an autoscaler) is left out, not copied back. An object that is not wanted is not in the result.
 """
 
-from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.resources.autoscaler import build_autoscaler
+from modelservice_operator.resources.cron_job import build_refresh
 from modelservice_operator.resources.deployment import build_deployment
 from modelservice_operator.resources.desired import Desired
 from modelservice_operator.resources.disruption_budget import build_disruption_budget
 from modelservice_operator.resources.http_route import build_http_route
 from modelservice_operator.resources.ingress import build_ingress
-from modelservice_operator.resources.loader import build_loading
+from modelservice_operator.resources.model_volume import build_loading
 from modelservice_operator.resources.network_policy import build_network_policy
 from modelservice_operator.resources.pod_monitor import build_pod_monitor
-from modelservice_operator.resources.refresh import build_refresh
 from modelservice_operator.resources.service import build_service
 from modelservice_operator.settings import DEFAULT_LOADER, LoaderSettings
 

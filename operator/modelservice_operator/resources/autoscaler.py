@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from modelservice_operator.api.kinds import AUTOSCALER, DEPLOYMENT
-from modelservice_operator.api.scaling import Autoscaling
-from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.api.v1alpha1.scaling import Autoscaling
+from modelservice_operator.api.v1alpha1.spec import ModelService
+from modelservice_operator.apimachinery.kinds import AUTOSCALER, DEPLOYMENT
+from modelservice_operator.apimachinery.quantity import Quantity
 from modelservice_operator.resources.desired import Desired
 from modelservice_operator.resources.metadata import CONTAINER_NAME, child_metadata, type_meta
-from modelservice_operator.resources.quantity import Quantity
-from modelservice_operator.resources.scaling import Scaling, floor, scaling
+from modelservice_operator.resources.replicas import Scaling, floor, scaling
 
 DEFAULT_CPU_TARGET = 80
 _METRIC_QUANTITIES = frozenset({"value", "averageValue"})

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from modelservice_operator.api.kinds import DEPLOYMENT
-from modelservice_operator.api.pods import EnvVar, Probes, Resources
-from modelservice_operator.api.scaling import Rollout
-from modelservice_operator.api.schema import ApiModel
-from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.api.markers import ApiModel
+from modelservice_operator.api.v1alpha1.pods import EnvVar, Probes, Resources
+from modelservice_operator.api.v1alpha1.scaling import Rollout
+from modelservice_operator.api.v1alpha1.spec import ModelService
+from modelservice_operator.apimachinery.kinds import DEPLOYMENT
+from modelservice_operator.apimachinery.quantity import Quantity
 from modelservice_operator.resources.desired import Desired
-from modelservice_operator.resources.loader import NOTHING_TO_LOAD, Loading
 from modelservice_operator.resources.metadata import (
     CONTAINER_NAME,
     PORT_NAME,
@@ -19,10 +19,10 @@ from modelservice_operator.resources.metadata import (
     selector,
     type_meta,
 )
+from modelservice_operator.resources.model_volume import NOTHING_TO_LOAD, Loading
 from modelservice_operator.resources.probes import build_probes, startup_budget
-from modelservice_operator.resources.quantity import Quantity
-from modelservice_operator.resources.scaling import Scaling, scaling, starting_replicas
-from modelservice_operator.resources.security import CONTAINER_SECURITY, pod_security
+from modelservice_operator.resources.replicas import Scaling, scaling, starting_replicas
+from modelservice_operator.resources.security_context import CONTAINER_SECURITY, pod_security
 from modelservice_operator.resources.volumes import build_volume, build_volume_mount
 
 _DEFAULT_REQUESTS = {"cpu": "500m", "memory": "512Mi"}

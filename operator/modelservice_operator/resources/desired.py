@@ -7,9 +7,9 @@ from typing import Any, Self
 
 import orjson
 
-from modelservice_operator.api.kinds import DEPLOYMENT, DISRUPTION_BUDGET, OPTIONAL_CHILDREN, SERVICE, Kind
+from modelservice_operator.apimachinery.kinds import DEPLOYMENT, DISRUPTION_BUDGET, OPTIONAL_CHILDREN, SERVICE, Kind
+from modelservice_operator.apimachinery.quantity import Quantity
 from modelservice_operator.resources.metadata import HASH_ANNOTATION, NO_ADDRESS, SUSPENDED_ANNOTATION
-from modelservice_operator.resources.quantity import Quantity
 
 LIST_KEYS: Mapping[str, tuple[str, ...]] = {
     "containers": ("name",),

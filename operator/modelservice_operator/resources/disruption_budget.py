@@ -1,10 +1,10 @@
 """ModelService -> PodDisruptionBudget."""
 
-from modelservice_operator.api.kinds import DISRUPTION_BUDGET
-from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.api.v1alpha1.spec import ModelService
+from modelservice_operator.apimachinery.kinds import DISRUPTION_BUDGET
 from modelservice_operator.resources.desired import Desired
 from modelservice_operator.resources.metadata import child_metadata, number_or_share, selector, type_meta
-from modelservice_operator.resources.scaling import floor
+from modelservice_operator.resources.replicas import floor
 
 
 def build_disruption_budget(service: ModelService) -> Desired | None:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from modelservice_operator.api.exposure import ParentReference
-from modelservice_operator.api.kinds import HTTP_ROUTE
-from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.api.v1alpha1.exposure import ParentReference
+from modelservice_operator.api.v1alpha1.spec import ModelService
+from modelservice_operator.apimachinery.kinds import HTTP_ROUTE
 from modelservice_operator.resources.desired import Desired
 from modelservice_operator.resources.metadata import child_metadata, type_meta
 from modelservice_operator.resources.service import service_port

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from modelservice_operator.api.kinds import INGRESS
-from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.api.v1alpha1.spec import ModelService
+from modelservice_operator.apimachinery.kinds import INGRESS
 from modelservice_operator.resources.desired import Desired
 from modelservice_operator.resources.metadata import PORT_NAME, child_metadata, type_meta
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from modelservice_operator.api.kinds import MODEL_SERVICE, Kind
-from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.api.v1alpha1.spec import ModelService
+from modelservice_operator.apimachinery.kinds import MODEL_SERVICE, Kind
 from modelservice_operator.settings import FIELD_MANAGER
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"

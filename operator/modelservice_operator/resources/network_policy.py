@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from modelservice_operator.api.exposure import NetworkPeer
-from modelservice_operator.api.kinds import NETWORK_POLICY
-from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.api.v1alpha1.exposure import NetworkPeer
+from modelservice_operator.api.v1alpha1.spec import ModelService
+from modelservice_operator.apimachinery.kinds import NETWORK_POLICY
 from modelservice_operator.resources.desired import Desired
 from modelservice_operator.resources.metadata import child_metadata, selector, type_meta
 

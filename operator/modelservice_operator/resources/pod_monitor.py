@@ -1,7 +1,7 @@
 """ModelService -> PodMonitor (Prometheus operator)."""
 
-from modelservice_operator.api.kinds import POD_MONITOR
-from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.api.v1alpha1.spec import ModelService
+from modelservice_operator.apimachinery.kinds import POD_MONITOR
 from modelservice_operator.resources.desired import Desired
 from modelservice_operator.resources.metadata import PORT_NAME, child_metadata, selector, type_meta
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from modelservice_operator.api.pods import Probe, Probes
+from modelservice_operator.api.v1alpha1.pods import Probe, Probes
 from modelservice_operator.resources.metadata import PORT_NAME
 
 _TIMINGS = ("initial_delay_seconds", "period_seconds", "timeout_seconds", "failure_threshold", "success_threshold")

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from modelservice_operator.api.exposure import ServiceOptions
-from modelservice_operator.api.kinds import SERVICE
-from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.api.v1alpha1.exposure import ServiceOptions
+from modelservice_operator.api.v1alpha1.spec import ModelService
+from modelservice_operator.apimachinery.kinds import SERVICE
 from modelservice_operator.resources.desired import Desired
 from modelservice_operator.resources.metadata import NO_ADDRESS, PORT_NAME, child_metadata, selector, type_meta
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from modelservice_operator.api.pods import Mount
-from modelservice_operator.resources.quantity import Quantity
+from modelservice_operator.api.v1alpha1.pods import Mount
+from modelservice_operator.apimachinery.quantity import Quantity
 
 
 def build_volume(mount: Mount) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from modelservice_operator.api.kinds import AUTOSCALER
+from modelservice_operator.apimachinery.kinds import AUTOSCALER
 from modelservice_operator.errors import OperatorError, Rejected
-from modelservice_operator.observed import Observed
-from modelservice_operator.resources.scaling import Scaling, floor, scaling
+from modelservice_operator.resources.replicas import Scaling, floor, scaling
 from modelservice_operator.status.reasons import AUTOSCALER_REASONS, Reason
+from modelservice_operator.status.snapshot import Observed
+from modelservice_operator.status.text import plain, quote, sentence
 from modelservice_operator.status.verdict import Verdict
-from modelservice_operator.status.wording import plain, quote, sentence
 
 GRACE = timedelta(seconds=60)
 """What a new autoscaler gets: metrics-server needs two scrapes, 15 s apart, and the controller looks every 15 s."""

@@ -3,13 +3,13 @@
 import re
 from dataclasses import dataclass
 
-from modelservice_operator.api.pods import Probe, Probes
-from modelservice_operator.observed import Observed
+from modelservice_operator.api.v1alpha1.pods import Probe, Probes
 from modelservice_operator.resources.metadata import CONTAINER_NAME, LOADER_NAME
 from modelservice_operator.status.loader_report import Report
 from modelservice_operator.status.pods import Container, Ending, Pod
 from modelservice_operator.status.reasons import LOADER_REASONS, Reason
-from modelservice_operator.status.wording import advice, last_words, plain, probe_words, quote, sentence
+from modelservice_operator.status.snapshot import Observed
+from modelservice_operator.status.text import advice, last_words, plain, probe_words, quote, sentence
 
 _IMAGE_TROUBLE = frozenset(
     {

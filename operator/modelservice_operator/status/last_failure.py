@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from modelservice_operator.observed import Observed
 from modelservice_operator.resources.metadata import LOADER_NAME
 from modelservice_operator.status.pods import Container, Ending, Pod
-from modelservice_operator.status.wording import last_words, plain, quote
+from modelservice_operator.status.snapshot import Observed
+from modelservice_operator.status.text import last_words, plain, quote
 
 Failure = dict[str, Any]
 

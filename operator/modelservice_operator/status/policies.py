@@ -11,11 +11,11 @@ from modelservice_operator.errors import (
     OperatorError,
     Rejected,
 )
-from modelservice_operator.observed import Observed, Rollout
+from modelservice_operator.status.admission import denial, pods_refused
 from modelservice_operator.status.autoscaling import is_refused_zero
-from modelservice_operator.status.denials import denial, pods_refused
 from modelservice_operator.status.diagnosis import diagnose
 from modelservice_operator.status.reasons import Reason
+from modelservice_operator.status.snapshot import Observed, Rollout
 from modelservice_operator.status.verdict import Verdict
 
 _REASONS: Mapping[type[OperatorError], Reason] = {

@@ -4,7 +4,7 @@ import pytest
 
 from modelservice_operator.resources import build
 from modelservice_operator.resources.deployment import build_deployment
-from tests.support.objects import AModelService, a_model_service
+from tests.support.builders import AModelService, a_model_service
 
 
 def container(service: AModelService) -> Any:

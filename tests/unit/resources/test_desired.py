@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelservice_operator.apimachinery.quantity import amount
 from modelservice_operator.resources import Desired, build
 from modelservice_operator.resources.autoscaler import build_autoscaler
 from modelservice_operator.resources.deployment import build_deployment
 from modelservice_operator.resources.http_route import build_http_route
 from modelservice_operator.resources.metadata import HASH_ANNOTATION, SUSPENDED_ANNOTATION, selector
-from modelservice_operator.resources.quantity import amount
 from modelservice_operator.resources.service import build_service
-from tests.support.objects import a_model_service
+from tests.support.builders import a_model_service
 
 
 def live_copy(desired: Desired) -> Any:

@@ -5,7 +5,7 @@ import pytest
 from modelservice_operator.resources.http_route import build_http_route
 from modelservice_operator.resources.ingress import build_ingress
 from modelservice_operator.resources.volumes import build_volume
-from tests.support.objects import a_model_service
+from tests.support.builders import a_model_service
 
 
 def test_an_ingress_without_a_certificate_has_no_tls() -> None:

@@ -20,7 +20,7 @@ from kubernetes.client import (
     V2HorizontalPodAutoscaler,
 )
 
-from modelservice_operator.cli import main
+from modelservice_operator.cli.main import main
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 CASES = sorted(path for path in GOLDEN.glob("*.yaml") if not path.name.endswith(".children.yaml"))

@@ -4,7 +4,7 @@ import pytest
 
 from modelservice_operator.resources.autoscaler import build_autoscaler
 from modelservice_operator.resources.service import build_service, cluster_url
-from tests.support.objects import AModelService, a_model_service
+from tests.support.builders import AModelService, a_model_service
 
 
 def test_the_service_has_its_own_port_and_finds_the_container_s_by_name() -> None:

@@ -6,9 +6,9 @@ import pytest
 from modelservice_operator.errors import Rejected
 from modelservice_operator.status import next_look
 from modelservice_operator.status.reasons import AUTOSCALER_REASONS
-from tests.support.objects import AModelService
+from tests.support.builders import AModelService
 from tests.support.pods import CREATED
-from tests.support.situations import IRIS, NOW, a_rollout, condition, judged, observed
+from tests.support.snapshots import IRIS, NOW, a_rollout, condition, judged, observed
 
 SCALED = IRIS.autoscaled(low=2, high=5)
 EXTERNAL_METRIC = {"type": "External", "external": {"metric": {"name": "queue"}}}

@@ -4,9 +4,9 @@ from pathlib import Path
 from modelservice_operator.status.diagnosis import RANKING
 from modelservice_operator.status.reasons import LOADER_REASONS, ConditionType, Reason
 from tests.e2e.gallery import CASES
-from tests.runbook import page, recorded
-from tests.runbook.said import REGISTRY
-from tests.runbook.words import WORDS
+from tests.environment.runbook import page, recorded
+from tests.environment.runbook.said import REGISTRY
+from tests.environment.runbook.words import WORDS
 
 DOCS = (Path(__file__).parents[3] / "docs" / "status.md").read_text()
 

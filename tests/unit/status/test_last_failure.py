@@ -1,7 +1,7 @@
 from typing import Any
 
 from tests.support.pods import HASH, OLD_HASH, a_pod
-from tests.support.situations import a_rollout, judged, observed
+from tests.support.snapshots import a_rollout, judged, observed
 
 CRASH = a_pod().crashed(message="2026-01-02 03:02:00 starting\nout of paper\n")
 FAILURE = {

@@ -6,14 +6,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelservice_operator.api.status import ModelServiceStatus
+from modelservice_operator.api.v1alpha1.status import ModelServiceStatus
+from modelservice_operator.controller.transforms import reduce_pod, reduce_replica_set
 from modelservice_operator.errors import OperatorError, Rejected, Unreachable
-from modelservice_operator.observed import Observed
-from modelservice_operator.reductions import reduce_pod, reduce_replica_set
 from modelservice_operator.status import judge, next_look
 from modelservice_operator.status.reasons import ConditionType, Reason
+from modelservice_operator.status.snapshot import Observed
 from tests.support.pods import HASH, OLD_HASH, a_replica_set
-from tests.support.situations import IRIS, NOW, a_rollout
+from tests.support.snapshots import IRIS, NOW, a_rollout
 
 SERVICES = [
     IRIS.parsed(),

@@ -1,0 +1,238 @@
+"""The model: where it is, how it gets into the pod, and when it is looked for anew."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from modelservice_operator.api.markers import (
+    ATOMIC,
+    INT32,
+    AbsolutePath,
+    ApiModel,
+    ImageReference,
+    PositiveSeconds,
+    RelativePath,
+    Rule,
+    cel,
+    matching,
+)
+from modelservice_operator.api.v1alpha1.pods import ClaimMount, EmptyDirMount, LocalReference, Resources
+
+_SCHEMES = "file|s3|gs|az|abfss?|https?|hf|models|oci|oci[+]artifact|pvc"
+_FILE = "file://"
+_FORMS = (
+    ("file", "^file:///.", "a file in the image is named by its absolute path: write file:///PATH"),
+    (
+        "(s3|gs|az|abfss?)",
+        "^[a-z0-9]+://[^/?#]+/[^/?#][^?#]*$",
+        "must name a bucket, and a folder or object in it: write s3://BUCKET/PATH, and gs, az, abfs likewise",
+    ),
+    ("https?", "^https?://[^/?#]+/[^#]+$", "must name a host and a file on it: write https://HOST/PATH"),
+    (
+        "hf",
+        "^hf://[A-Za-z0-9][-A-Za-z0-9._]*/[A-Za-z0-9][-A-Za-z0-9._]*(@[^@]+)?$",
+        "must name a repository of a model hub: write hf://ORGANISATION/REPOSITORY, with @REVISION if need be",
+    ),
+    (
+        "models",
+        "^models:/[^/@]+(/[0-9]+|@[^/@]+)$",
+        "must name a version or an alias of a registered model: write models:/NAME/VERSION or models:/NAME@ALIAS",
+    ),
+    (
+        "oci([+]artifact)?",
+        "^oci([+]artifact)?://[^/?#@]+/[^?#]+$",
+        "must name a registry and what to pull from it: write oci://REGISTRY/NAME:TAG, and oci+artifact likewise",
+    ),
+    ("pvc", "^pvc://[a-z0-9][-a-z0-9.]*(/[^?#]*)?$", "must name a claim, and a folder in it: write pvc://CLAIM/PATH"),
+)
+"""Scheme, form and sentence. They say what is missing; what is there is the loader's to find out."""
+Uri = Annotated[
+    str,
+    matching(
+        r"^[^\s\p{C}]+$",
+        "must be a URI without spaces and control characters: percent-encode them (RFC 3986)",
+        longest=2048,
+        rules=cel(
+            Rule(
+                f"self.matches('^({_SCHEMES}):')",
+                "must begin with one of file, s3, gs, az, abfs, abfss, https, http, hf, models, oci, oci+artifact and"
+                " pvc, followed by ':', such as file:///app/model.joblib",
+            ),
+            *(Rule(f"!self.matches('^{scheme}:') || self.matches('{form}')", said) for scheme, form, said in _FORMS),
+            ("!self.split('/').exists(part, part == '..')", "must not contain '..': write the path that is meant"),
+            Rule(
+                "!self.matches('^[a-z0-9+]+://([^/?#]*:)?[^/?#]*@') || self.matches('^abfss?://[^/?#:@]*@')",
+                "must not carry a user name or password: put them into a Secret and name it in model.credentials",
+            ),
+            Rule(
+                "!self.matches('(?i)[?&](sig|signature|token|awsaccesskeyid|x-(amz|goog)-(signature|credential))=')",
+                "must not carry a signature or token: put credentials into a Secret and name it in model.credentials",
+            ),
+        ),
+    ),
+]
+Patterns = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=1024)]], Field(max_length=64, json_schema_extra=ATOMIC)
+]
+
+
+class Credentials(ApiModel):
+    """Who the loader is to the store of the model."""
+
+    secret_ref: LocalReference = Field(
+        description="Secret with the store's own variables (AWS_*, GOOGLE_*, AZURE_*, HF_TOKEN, MLFLOW_*), given to"
+        " the loader alone.",
+        examples=[{"name": "model-store"}],
+    )
+
+
+class Loader(ApiModel):
+    """The init container that fetches the model."""
+
+    image: ImageReference | None = Field(
+        default=None,
+        description="Image of the loader. Absent: the one that the operator was installed with.",
+        examples=["registry.example.com/model-loader:1.0"],
+    )
+    resources: Resources | None = Field(
+        default=None, description="CPU and memory of the loader.", examples=[{"limits": {"memory": "1Gi"}}]
+    )
+    allow_patterns: Patterns | None = Field(
+        default=None, description="Fetch only files that match one of these.", examples=[["*.safetensors", "*.json"]]
+    )
+    ignore_patterns: Patterns | None = Field(
+        default=None, description="Leave out files that match one of these.", examples=[["*.md"]]
+    )
+    timeout_seconds: PositiveSeconds | None = Field(
+        default=None, description="Time that fetching may take. Absent: the operator's setting.", examples=[1800]
+    )
+    extract: bool | None = Field(
+        default=None, description="Unpack the one archive that the URI names.", examples=[True]
+    )
+
+
+class ClaimCache(ClaimMount):
+    """A folder of a PersistentVolumeClaim, which all replicas share."""
+
+    sub_path: RelativePath | None = Field(
+        default=None, description="Folder inside the claim. Absent: all of it.", examples=["models"]
+    )
+
+
+class Cache(ApiModel):
+    """Where the fetched model is kept."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "has(self.emptyDir) != has(self.persistentVolumeClaim)",
+                "set exactly one of emptyDir and persistentVolumeClaim",
+            )
+        )
+    )
+    empty_dir: EmptyDirMount | None = Field(
+        default=None,
+        description="A folder of the pod: each replica fetches the model for itself.",
+        examples=[{"sizeLimit": "20Gi"}],
+    )
+    persistent_volume_claim: ClaimCache | None = Field(
+        default=None, description="A claim: the model is fetched once.", examples=[{"claimName": "models"}]
+    )
+
+
+_LOADED = "(has(self.uri) && !self.uri.matches('^(file|pvc|oci):'))"
+_NOTHING_LOADED = "is for a model that is fetched: remove it, since file://, pvc:// and oci:// name nothing to fetch"
+
+
+class ModelSource(ApiModel):
+    """The model that the server loads."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            *(
+                Rule(f"!has(self.{field}) || {_LOADED}", f"{field} {_NOTHING_LOADED}")
+                for field in ("revision", "credentials", "sha256", "loader", "cache")
+            ),
+            Rule(f"self.updatePolicy != 'Auto' || {_LOADED}", f"updatePolicy Auto {_NOTHING_LOADED}"),
+            (
+                "!has(self.refreshIntervalSeconds) || self.updatePolicy == 'Auto'",
+                "refreshIntervalSeconds needs updatePolicy Auto: set it, or remove refreshIntervalSeconds",
+            ),
+        )
+    )
+    uri: Uri | None = Field(
+        default=None,
+        description="Where the model is. s3, gs, az, abfs, https, hf (Hugging Face), models (MLflow) and oci+artifact"
+        " are fetched before the server starts; oci (an image) and pvc (a claim) are mounted; file:///path names a"
+        " file that is already inside the image; %XX is not decoded in it.",
+        examples=["s3://models/iris/v3"],
+    )
+    name: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=253,
+        description="Name under which the server offers the model, given to it as MODEL_NAME. Absent: the name of"
+        " the ModelService.",
+        examples=["diabetes"],
+    )
+    revision: (
+        Annotated[
+            str,
+            matching(
+                "^[A-Za-z0-9][-A-Za-z0-9._/]*$",
+                "must be a commit, branch or version: letters, digits, '-', '_', '.' and '/'",
+                longest=256,
+            ),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Commit or branch of a model hub, or version of an object. Absent: the newest.",
+        examples=["main"],
+    )
+    path: AbsolutePath = Field(
+        default="/mnt/models",
+        description="Where the server finds the model, given to it as MODEL_PATH. With a file:// URI, MODEL_PATH is"
+        " the path of the URI.",
+        examples=["/opt/model"],
+    )
+    credentials: Credentials | None = Field(
+        default=None,
+        description="Who the loader is to the store of the model. Absent: anonymous, or by the ServiceAccount.",
+        examples=[{"secretRef": {"name": "model-store"}}],
+    )
+    sha256: (
+        Annotated[
+            str,
+            matching("^[0-9a-f]{64}$", "must be a SHA-256 digest: 64 digits 0-9 and letters a-f", longest=64),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Digest that the fetched model must have. Absent: it is not compared.",
+        examples=["2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"],
+    )
+    loader: Loader | None = Field(
+        default=None, description="The init container that fetches the model.", examples=[{"timeoutSeconds": 1800}]
+    )
+    cache: Cache | None = Field(
+        default=None,
+        description="Where the fetched model is kept. Absent: a folder of the pod of at most 10Gi.",
+        examples=[{"persistentVolumeClaim": {"claimName": "models"}}],
+    )
+    update_policy: Literal["OnSpecChange", "Auto", "Never"] = Field(
+        default="OnSpecChange",
+        description="When the model behind the URI is looked for anew: when the spec changes, also by time (Auto), or"
+        " never.",
+        examples=["Auto"],
+    )
+    refresh_interval_seconds: Annotated[int, Field(ge=60, le=2_592_000, json_schema_extra=INT32)] | None = Field(
+        default=None,
+        description="Time between two looks of updatePolicy Auto. Absent: the operator's setting.",
+        examples=[3600],
+    )
+
+    @property
+    def mount_path(self) -> str:
+        """Value of MODEL_PATH."""
+        return self.uri.removeprefix(_FILE) if self.uri and self.uri.startswith(_FILE) else self.path

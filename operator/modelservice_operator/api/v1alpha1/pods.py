@@ -1,0 +1,433 @@
+"""What runs in a pod: environment, probes, resources, files, identity and place."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from modelservice_operator.api.markers import (
+    ATOMIC,
+    ApiModel,
+    LabelValue,
+    MountPath,
+    ObjectName,
+    Port,
+    PositiveCount,
+    PositiveSeconds,
+    QualifiedName,
+    Quantity,
+    RelativePath,
+    RequestPath,
+    Rule,
+    Seconds,
+    cel,
+    dns_label,
+    matching,
+    passed_through,
+)
+
+_RESERVED = (
+    "the names MODEL_NAME, MODEL_URI, MODEL_PATH and PORT and the prefixes KUBERNETES_ and LD_ are reserved:"
+    " choose another name"
+)
+_KEY_SENTENCE = "must be a key of the object: letters, digits, '-', '_' and '.', not beginning with '..'"
+Key = Annotated[
+    str,
+    matching("^([-_a-zA-Z0-9]|[.][-_a-zA-Z0-9])[-._a-zA-Z0-9]*$", _KEY_SENTENCE, longest=253),
+]
+
+
+class LocalReference(ApiModel):
+    """An object of the same namespace, by name."""
+
+    name: ObjectName = Field(
+        description="Name of the object, in the namespace of the ModelService.", examples=["registry-login"]
+    )
+
+
+class KeySelector(ApiModel):
+    """One key of a Secret or ConfigMap."""
+
+    name: ObjectName = Field(
+        description="Name of the object, in the namespace of the ModelService.", examples=["iris-settings"]
+    )
+    key: Key = Field(description="Key inside the object.", examples=["token"])
+    optional: bool | None = Field(
+        default=None, description="Start the container even if the object or key is absent.", examples=[True]
+    )
+
+
+_POD_FIELDS = (
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+    "spec.nodeName",
+    "spec.serviceAccountName",
+    "status.hostIP",
+    "status.hostIPs",
+    "status.podIP",
+    "status.podIPs",
+)
+
+
+class FieldSelector(ApiModel):
+    """A field of the pod."""
+
+    field_path: Annotated[
+        str,
+        matching(
+            rf"^({'|'.join(_POD_FIELDS).replace('.', '[.]')}"
+            r"|metadata[.](labels|annotations)\['[-A-Za-z0-9_./]{1,317}'\])$",
+            f"must be one of {', '.join(_POD_FIELDS)}, metadata.labels['KEY'] or metadata.annotations['KEY']",
+            longest=340,
+        ),
+    ] = Field(description="Path of the field (downward API).", examples=["status.podIP"])
+
+
+class EnvSource(ApiModel):
+    """Where the value of an environment variable comes from."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.fieldRef)].filter(x, x).size() == 1",
+                "set exactly one of secretKeyRef, configMapKeyRef and fieldRef",
+            )
+        )
+    )
+    secret_key_ref: KeySelector | None = Field(
+        default=None, description="A key of a Secret.", examples=[{"name": "iris-settings", "key": "token"}]
+    )
+    config_map_key_ref: KeySelector | None = Field(
+        default=None, description="A key of a ConfigMap.", examples=[{"name": "iris-settings", "key": "threshold"}]
+    )
+    field_ref: FieldSelector | None = Field(
+        default=None, description="A field of the pod.", examples=[{"fieldPath": "status.podIP"}]
+    )
+
+
+class EnvVar(ApiModel):
+    """One environment variable of the model server."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            ("!(has(self.value) && has(self.valueFrom))", "set value or valueFrom, not both"),
+        )
+    )
+    name: Annotated[
+        str,
+        matching(
+            "^[A-Za-z_][A-Za-z0-9_]*$",
+            "must be the name of a variable: letters, digits and '_', not beginning with a digit",
+            longest=253,
+            rules=cel(
+                Rule(
+                    "!(self in ['MODEL_NAME', 'MODEL_URI', 'MODEL_PATH', 'PORT'])"
+                    " && !self.startsWith('KUBERNETES_') && !self.startsWith('LD_')",
+                    _RESERVED,
+                )
+            ),
+        ),
+    ] = Field(description="Name of the variable.", examples=["LOG_LEVEL"])
+    value: str | None = Field(
+        default=None,
+        max_length=32_768,
+        description="Literal value: it reaches the container as it stands here, $(VAR) is not expanded.",
+        examples=["info"],
+    )
+    value_from: EnvSource | None = Field(
+        default=None,
+        description="Take the value from another object.",
+        examples=[{"secretKeyRef": {"name": "iris-settings", "key": "token"}}],
+    )
+
+
+_KINDS_OF_RESOURCES = Rule(
+    "self.all(name, name in ['cpu', 'memory', 'ephemeral-storage']"
+    " || (name.contains('/') && !name.startsWith('kubernetes.io/')"
+    " && !format.qualifiedName().validate(name).hasValue()))",
+    "name cpu, memory, ephemeral-storage, or a device such as nvidia.com/gpu",
+)
+Amounts = Annotated[dict[str, Quantity], Field(max_length=16, json_schema_extra=cel(_KINDS_OF_RESOURCES))]
+_COMPARED = (
+    "!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits)"
+    " || !isQuantity(string(self.requests[name])) || !isQuantity(string(self.limits[name]))"
+    " || !quantity(string(self.requests[name])).isGreaterThan(quantity(string(self.limits[name]))))"
+)
+_WHOLE_DEVICES = (
+    "!has(self.{block}) || self.{block}.all(name, !name.contains('/') || !isQuantity(string(self.{block}[name]))"
+    " || quantity(string(self.{block}[name])).isInteger())"
+)
+_SHARED_DEVICES = (
+    "!has(self.requests) || self.requests.all(name, !name.contains('/') || (has(self.limits) && name in self.limits"
+    " && string(self.limits[name]) == string(self.requests[name])))"
+)
+
+
+class Resources(ApiModel):
+    """CPU and memory of the model container."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            Rule(_COMPARED, "a request must not be greater than its limit: raise the limit or lower the request"),
+            Rule(_SHARED_DEVICES, "devices are never shared: give each of them the same request and limit"),
+            Rule(_WHOLE_DEVICES.format(block="requests"), "devices are requested whole: use a whole number"),
+            Rule(_WHOLE_DEVICES.format(block="limits"), "devices are given whole: use a whole number"),
+        )
+    )
+    requests: Amounts | None = Field(
+        default=None, description="What the scheduler reserves.", examples=[{"cpu": "500m", "memory": "512Mi"}]
+    )
+    limits: Amounts | None = Field(
+        default=None, description="What the container may use at most.", examples=[{"memory": "1Gi"}]
+    )
+
+
+class HttpHeader(ApiModel):
+    """A header of a probe's request."""
+
+    name: Annotated[
+        str,
+        matching("^[-A-Za-z0-9]+$", "must be the name of a header: letters, digits and '-'", longest=253),
+    ] = Field(description="Name of the header.", examples=["X-Probe"])
+    value: str = Field(max_length=1024, description="Value of the header.", examples=["kubelet"])
+
+
+class HttpGet(ApiModel):
+    """A probe by HTTP GET: 200 to 399 is success."""
+
+    path: RequestPath = Field(default="/", description="Path to ask for.", examples=["/isAlive"])
+    port: Port | None = Field(default=None, description="Port to ask on. Absent: spec.containerPort.", examples=[8081])
+    scheme: Literal["HTTP", "HTTPS"] = Field(
+        default="HTTP", description="HTTP, or HTTPS without a look at the certificate.", examples=["HTTPS"]
+    )
+    http_headers: list[HttpHeader] | None = Field(
+        default=None,
+        max_length=16,
+        description="Headers to send.",
+        examples=[[{"name": "X-Probe", "value": "kubelet"}]],
+        json_schema_extra=ATOMIC,
+    )
+
+
+class TcpSocket(ApiModel):
+    """A probe by opening a TCP connection."""
+
+    port: Port | None = Field(
+        default=None, description="Port to connect to. Absent: spec.containerPort.", examples=[8081]
+    )
+
+
+class Grpc(ApiModel):
+    """A probe by the gRPC health checking protocol."""
+
+    port: Port | None = Field(default=None, description="Port to ask on. Absent: spec.containerPort.", examples=[9000])
+    service: str | None = Field(
+        default=None,
+        max_length=253,
+        description="Service name in the health request.",
+        examples=["inference.GRPCInferenceService"],
+    )
+
+
+class Exec(ApiModel):
+    """A probe by a command inside the container: exit code 0 is success."""
+
+    command: list[Annotated[str, Field(max_length=4096)]] = Field(
+        min_length=1,
+        max_length=64,
+        description="Command and arguments; no shell is involved.",
+        examples=[["/app/healthy", "--quick"]],
+        json_schema_extra=ATOMIC,
+    )
+
+
+class Probe(ApiModel):
+    """How the kubelet asks the container; without an action it opens a TCP connection to spec.containerPort."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "[has(self.httpGet), has(self.tcpSocket), has(self.grpc), has(self.exec)].filter(x, x).size() <= 1",
+                "set at most one of httpGet, tcpSocket, grpc and exec",
+            )
+        )
+    )
+    http_get: HttpGet | None = Field(
+        default=None, description="Ask by HTTP GET; 200 to 399 is success.", examples=[{"path": "/isAlive"}]
+    )
+    tcp_socket: TcpSocket | None = Field(default=None, description="Open a TCP connection.", examples=[{"port": 8081}])
+    grpc: Grpc | None = Field(
+        default=None, description="Ask by the gRPC health checking protocol.", examples=[{"port": 9000}]
+    )
+    exec: Exec | None = Field(
+        default=None,
+        description="Run a command in the container; exit code 0 is success.",
+        examples=[{"command": ["/app/healthy"]}],
+    )
+    initial_delay_seconds: Seconds | None = Field(
+        default=None, description="Wait before the first probe. Absent: 0.", examples=[5]
+    )
+    period_seconds: PositiveSeconds | None = Field(
+        default=None, description="Time between two probes. Absent: 10.", examples=[5]
+    )
+    timeout_seconds: PositiveSeconds | None = Field(
+        default=None, description="Time for one answer. Absent: 1.", examples=[2]
+    )
+    failure_threshold: PositiveCount | None = Field(
+        default=None, description="Failures in a row that count as failed. Absent: 3.", examples=[3]
+    )
+    success_threshold: PositiveCount | None = Field(
+        default=None, description="Successes in a row that count as healthy. Absent: 1.", examples=[1]
+    )
+
+
+_ONE_SUCCESS = "!has(self.{probe}) || !has(self.{probe}.successThreshold) || self.{probe}.successThreshold == 1"
+
+
+class Probes(ApiModel):
+    """Health checks of the model container."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (_ONE_SUCCESS.format(probe="liveness"), "liveness.successThreshold must be 1: remove it"),
+            (_ONE_SUCCESS.format(probe="startup"), "startup.successThreshold must be 1: remove it"),
+        )
+    )
+    readiness: Probe | None = Field(
+        default=None,
+        description="When may requests be sent? Absent: when the port accepts connections.",
+        examples=[{"httpGet": {"path": "/isAlive"}}],
+    )
+    liveness: Probe | None = Field(
+        default=None,
+        description="When must the container be restarted? Absent: never, since a server that still loads its model"
+        " would be killed.",
+        examples=[{"httpGet": {"path": "/isAlive"}, "failureThreshold": 5}],
+    )
+    startup: Probe | None = Field(
+        default=None,
+        description="When has the server started? The other probes begin then. Absent: when the port accepts"
+        " connections, within 30 minutes.",
+        examples=[{"httpGet": {"path": "/isAlive"}, "periodSeconds": 5, "failureThreshold": 360}],
+    )
+
+
+class ConfigMapMount(ApiModel):
+    """A ConfigMap as files."""
+
+    name: ObjectName = Field(
+        description="Name of the ConfigMap, in the namespace of the ModelService.", examples=["labels"]
+    )
+
+
+class SecretMount(ApiModel):
+    """A Secret as files."""
+
+    name: ObjectName = Field(
+        description="Name of the Secret, in the namespace of the ModelService.", examples=["signing-key"]
+    )
+
+
+class ClaimMount(ApiModel):
+    """A PersistentVolumeClaim."""
+
+    claim_name: ObjectName = Field(
+        description="Name of the claim, in the namespace of the ModelService.", examples=["features"]
+    )
+
+
+class EmptyDirMount(ApiModel):
+    """An empty folder that lives as long as the pod."""
+
+    medium: Literal["", "Memory"] | None = Field(
+        default=None, description="Memory keeps it in RAM, counted to the memory limit.", examples=["Memory"]
+    )
+    size_limit: Quantity | None = Field(
+        default=None, description="Largest size; a pod that writes more is evicted.", examples=["1Gi"]
+    )
+
+
+class Mount(ApiModel):
+    """One volume at one path of the model container."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            Rule(
+                "[has(self.configMap), has(self.secret), has(self.persistentVolumeClaim), has(self.emptyDir)]"
+                ".filter(x, x).size() == 1",
+                "set exactly one of configMap, secret, persistentVolumeClaim and emptyDir",
+            ),
+        )
+    )
+    name: Annotated[
+        str,
+        dns_label(
+            "volume",
+            rules=cel(("!(self in ['tmp', 'model'])", "the names tmp and model are taken: choose another name")),
+        ),
+    ] = Field(description="Name of the volume.", examples=["labels"])
+    mount_path: MountPath = Field(description="Where the container sees it.", examples=["/etc/labels"])
+    sub_path: RelativePath | None = Field(
+        default=None, description="Folder or file inside the volume. Absent: all of it.", examples=["labels.json"]
+    )
+    read_only: bool | None = Field(default=None, description="Whether the container may only read.", examples=[True])
+    config_map: ConfigMapMount | None = Field(
+        default=None, description="Mount a ConfigMap.", examples=[{"name": "labels"}]
+    )
+    secret: SecretMount | None = Field(default=None, description="Mount a Secret.", examples=[{"name": "signing-key"}])
+    persistent_volume_claim: ClaimMount | None = Field(
+        default=None, description="Mount a PersistentVolumeClaim.", examples=[{"claimName": "features"}]
+    )
+    empty_dir: EmptyDirMount | None = Field(
+        default=None, description="Mount an empty folder.", examples=[{"sizeLimit": "1Gi"}]
+    )
+
+
+class Toleration(ApiModel):
+    """A taint that the pods tolerate."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            (
+                "has(self.key) || (has(self.operator) && self.operator == 'Exists')",
+                "a toleration without a key tolerates all: set operator to Exists, or name a key",
+            ),
+            (
+                "!has(self.value) || self.value == '' || !has(self.operator) || self.operator != 'Exists'",
+                "operator Exists looks at no value: remove value, or set operator to Equal",
+            ),
+            (
+                "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+                "tolerationSeconds needs effect NoExecute: set effect, or remove tolerationSeconds",
+            ),
+        )
+    )
+    key: QualifiedName | None = Field(
+        default=None, description="Key of the taint. Absent: every key.", examples=["nvidia.com/gpu"]
+    )
+    operator: Literal["Exists", "Equal"] | None = Field(
+        default=None, description="How the value is compared. Absent: Equal.", examples=["Exists"]
+    )
+    value: LabelValue | None = Field(default=None, description="Value of the taint.", examples=["serving"])
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        default=None, description="Effect of the taint. Absent: every effect.", examples=["NoSchedule"]
+    )
+    toleration_seconds: Seconds | None = Field(
+        default=None, description="How long NoExecute is tolerated. Absent: for ever.", examples=[300]
+    )
+
+
+class TopologySpread(ApiModel):
+    """How evenly the pods are spread; the selector is the ModelService's own pods."""
+
+    max_skew: PositiveCount = Field(description="Largest difference between two domains.", examples=[1])
+    topology_key: QualifiedName = Field(
+        description="Label of the nodes that tells the domains apart.", examples=["topology.kubernetes.io/zone"]
+    )
+    when_unsatisfiable: Literal["DoNotSchedule", "ScheduleAnyway"] = Field(
+        description="What to do with a pod that would break the rule.", examples=["ScheduleAnyway"]
+    )
+
+
+UserId = Annotated[int, Field(ge=1, le=2_147_483_647, json_schema_extra={"format": "int64"})]
+Affinity = Annotated[dict[str, Any], Field(json_schema_extra=passed_through("Affinity"))]

@@ -1,0 +1,83 @@
+"""Rules that compare fields of different parts of the spec. What concerns one part stands beside it.
+
+None of them is ever tightened in a served version: a tightened rule here would refuse `kubectl scale` on old objects,
+while a tightened rule of one field refuses that field alone (ratcheting, KEP-4008).
+"""
+
+from modelservice_operator.api.markers import Rule
+
+MAX_REFERENCES = 24
+"""Secrets, ConfigMaps, claims and accounts of one object: the admission policy can check no more (see manifests/)."""
+
+_SCALED = "has(self.autoscaling) && has(self.autoscaling.maxReplicas)"
+_FLOOR = (
+    f"!({_SCALED})"
+    " || (has(self.autoscaling.minReplicas) ? self.autoscaling.minReplicas : self.replicas)"
+    " <= self.autoscaling.maxReplicas"
+)
+_CPU_TARGET = (
+    f"{_SCALED} && (has(self.autoscaling.targetCPUUtilizationPercentage)"
+    " || (!has(self.autoscaling.targetMemoryUtilizationPercentage)"
+    " && (!has(self.autoscaling.metrics) || self.autoscaling.metrics.size() == 0)))"
+)
+_MEMORY_TARGET = f"{_SCALED} && has(self.autoscaling.targetMemoryUtilizationPercentage)"
+_REQUESTED = (
+    "!({target}) || !has(self.resources)"
+    " || (has(self.resources.requests) && '{kind}' in self.resources.requests)"
+    " || (has(self.resources.limits) && '{kind}' in self.resources.limits)"
+)
+_STARTUP = "self.?probes.?startup"
+_STARTUP_BUDGET = (
+    f"(!{_STARTUP}.hasValue() ? 1800 : {_STARTUP}.?initialDelaySeconds.orValue(0)"
+    f" + {_STARTUP}.?periodSeconds.orValue(10) * {_STARTUP}.?failureThreshold.orValue(3))"
+)
+_DEADLINE = (
+    "!has(self.rollout) || !has(self.rollout.progressDeadlineSeconds) || self.rollout.progressDeadlineSeconds"
+    f" > {_STARTUP_BUDGET} + self.?model.?loader.?timeoutSeconds.orValue(0)"
+)
+_REFERENCES = (
+    "(has(self.imagePullSecrets) ? self.imagePullSecrets.size() : 0)"
+    " + (has(self.env) ? self.env.filter(e, has(e.valueFrom) && !has(e.valueFrom.fieldRef)).size() : 0)"
+    " + (has(self.mounts) ? self.mounts.filter(m, !has(m.emptyDir)).size() : 0)"
+    " + (self.?expose.?ingress.?tlsSecretName.hasValue() ? 1 : 0)"
+    " + (self.?model.?credentials.hasValue() ? 1 : 0)"
+    " + (self.?model.?cache.?persistentVolumeClaim.hasValue() ? 1 : 0)"
+    " + (self.?model.?uri.orValue('').startsWith('pvc:') ? 1 : 0)"
+    " + (has(self.serviceAccountName) ? 1 : 0)"
+)
+SPEC_RULES = (
+    Rule(
+        _FLOOR,
+        "the floor (autoscaling.minReplicas, else replicas) must not be greater than autoscaling.maxReplicas: raise"
+        " maxReplicas or lower the floor",
+        ".autoscaling.maxReplicas",
+    ),
+    Rule(
+        f"!({_SCALED}) || self.replicas >= 1"
+        " || (has(self.autoscaling.minReplicas) && self.autoscaling.minReplicas == 0)",
+        "replicas must be at least 1 under autoscaling: set suspend to true to run none",
+        ".replicas",
+    ),
+    Rule(
+        _REQUESTED.format(kind="cpu", target=_CPU_TARGET),
+        "a CPU target needs a CPU request or limit: set resources.requests.cpu",
+        ".resources",
+    ),
+    Rule(
+        _REQUESTED.format(kind="memory", target=_MEMORY_TARGET),
+        "a memory target needs a memory request or limit: set resources.requests.memory",
+        ".resources",
+    ),
+    Rule(
+        _DEADLINE,
+        "progressDeadlineSeconds must be greater than the time that a server may take to start (probes.startup:"
+        " initialDelaySeconds + periodSeconds * failureThreshold, 1800 without; plus model.loader.timeoutSeconds):"
+        " raise it, or remove it",
+        ".rollout.progressDeadlineSeconds",
+    ),
+    Rule(
+        f"{_REFERENCES} <= {MAX_REFERENCES}",
+        f"at most {MAX_REFERENCES} references to Secrets, ConfigMaps, claims and ServiceAccounts: put what belongs"
+        " together into one object",
+    ),
+)

@@ -1,0 +1,271 @@
+"""The ModelService resource, version v1alpha1: the one source of the CRD, the parser and the reference.
+
+Field descriptions are written for the person who reads `kubectl explain`.
+Defaults here are schema defaults: the API server stores them, so that they show in `kubectl get -o yaml`.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from modelservice_operator.api.markers import (
+    ATOMIC,
+    AbsolutePath,
+    ApiModel,
+    Count,
+    ImageReference,
+    ObjectName,
+    OwnAnnotations,
+    OwnLabels,
+    Port,
+    Rule,
+    Seconds,
+    Selector,
+    cel,
+    list_map,
+)
+from modelservice_operator.api.v1alpha1.exposure import Expose, Monitoring, NetworkPolicyOptions, ServiceOptions
+from modelservice_operator.api.v1alpha1.model import ModelSource
+from modelservice_operator.api.v1alpha1.pods import (
+    Affinity,
+    EnvVar,
+    LocalReference,
+    Mount,
+    Probes,
+    Resources,
+    Toleration,
+    TopologySpread,
+    UserId,
+)
+from modelservice_operator.api.v1alpha1.rules import SPEC_RULES
+from modelservice_operator.api.v1alpha1.scaling import Autoscaling, DisruptionBudget, Rollout
+from modelservice_operator.errors import InvalidSpec
+
+MAX_NAME_LENGTH = 63
+
+
+class ModelServiceSpec(ApiModel):
+    """What should run."""
+
+    model_config = ConfigDict(json_schema_extra=cel(*SPEC_RULES))
+    image: ImageReference = Field(
+        description="Image of the model server. Its own ENTRYPOINT is kept unless command is set.",
+        examples=["registry.example.com/iris-server:1.4"],
+    )
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
+        default=None,
+        description="When the image is pulled. Absent: always for the tag latest, else when the node lacks it.",
+        examples=["IfNotPresent"],
+    )
+    image_pull_secrets: list[LocalReference] | None = Field(
+        default=None,
+        max_length=8,
+        description="Secrets with the logins of private registries.",
+        examples=[[{"name": "registry-login"}]],
+        json_schema_extra=list_map("name"),
+    )
+    command: list[Annotated[str, Field(max_length=32_768)]] | None = Field(
+        default=None,
+        max_length=64,
+        description="Replaces the image's ENTRYPOINT; no shell is involved. $(VAR) is expanded by Kubernetes.",
+        examples=[["/app/serve"]],
+        json_schema_extra=ATOMIC,
+    )
+    args: list[Annotated[str, Field(max_length=32_768)]] | None = Field(
+        default=None,
+        max_length=256,
+        description="Replaces the image's CMD. $(VAR) is expanded by Kubernetes.",
+        examples=[["--workers", "2"]],
+        json_schema_extra=ATOMIC,
+    )
+    working_dir: AbsolutePath | None = Field(
+        default=None, description="Folder in which the server starts. Absent: the image's own.", examples=["/app"]
+    )
+    env: list[EnvVar] | None = Field(
+        default=None,
+        max_length=256,
+        description="Environment variables of the model server.",
+        examples=[[{"name": "LOG_LEVEL", "value": "info"}]],
+        json_schema_extra=list_map("name"),
+    )
+    container_port: Port = Field(
+        default=8080,
+        description="Port that the server listens on, given to it as PORT. Below 1024 works for any user.",
+        examples=[5000],
+    )
+    model: ModelSource | None = Field(
+        default=None,
+        description="The model that the server loads. Absent: the server is told nothing but MODEL_NAME and PORT.",
+        examples=[{"uri": "file:///app/model.joblib"}],
+    )
+    replicas: Count = Field(
+        default=1,
+        description="Number of replicas; with autoscaling, the number to start from and the floor.",
+        examples=[2],
+    )
+    autoscaling: Autoscaling | None = Field(
+        default=None,
+        description="Let the number of replicas follow the load. Absent: it stays at replicas.",
+        examples=[{"maxReplicas": 5, "targetCPUUtilizationPercentage": 80}],
+    )
+    suspend: bool = Field(
+        default=False,
+        description="Run no replica, keep everything else. Resuming starts from the count that is asked for.",
+        examples=[True],
+    )
+    resources: Resources | None = Field(
+        default=None,
+        description="CPU and memory of the model container. Absent: requests of 500m CPU and 512Mi memory.",
+        examples=[{"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}],
+    )
+    probes: Probes | None = Field(
+        default=None,
+        description="Health checks of the model container. Absent: its port must accept connections.",
+        examples=[{"readiness": {"httpGet": {"path": "/isAlive"}}}],
+    )
+    service: ServiceOptions | None = Field(
+        default=None,
+        description="The Service in front of the replicas. Absent: ClusterIP on port 80.",
+        examples=[{"type": "LoadBalancer", "port": 8000}],
+    )
+    expose: Expose | None = Field(
+        default=None,
+        description="How the model is reached from outside of the cluster.",
+        examples=[{"ingress": {"host": "iris.example.com", "className": "nginx"}}],
+    )
+    rollout: Rollout | None = Field(
+        default=None,
+        description="How replicas are replaced by those of a new revision. Absent: one more is started before one is"
+        " stopped.",
+        examples=[{"maxSurge": "25%"}],
+    )
+    disruption_budget: DisruptionBudget | None = Field(
+        default=None,
+        description="How many replicas a node drain may take away at once.",
+        examples=[{"minAvailable": "50%"}],
+    )
+    network_policy: NetworkPolicyOptions | None = Field(
+        default=None,
+        description="Who may reach the model. Absent: everybody who may reach pods of the namespace.",
+        examples=[{"enabled": True, "from": [{"podLabels": {"app": "gateway"}}]}],
+    )
+    mounts: (
+        Annotated[
+            list[Mount],
+            Field(
+                max_length=32,
+                json_schema_extra=list_map("name")
+                | cel(
+                    Rule(
+                        "self.all(one, self.exists_one(other, other.mountPath == one.mountPath))",
+                        "each mountPath must be used once: choose another path",
+                    )
+                ),
+            ),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="More volumes of the model container.",
+        examples=[[{"name": "labels", "mountPath": "/etc/labels", "configMap": {"name": "labels"}}]],
+    )
+    service_account_name: ObjectName | None = Field(
+        default=None,
+        description="ServiceAccount of the pods; its token is mounted. Absent: no token.",
+        examples=["iris"],
+    )
+    run_as_user: UserId | None = Field(
+        default=None, description="User of the container, never root. Absent: 10001.", examples=[1000]
+    )
+    run_as_group: UserId | None = Field(
+        default=None, description="Group of the container. Absent: runAsUser.", examples=[1000]
+    )
+    fs_group: UserId | None = Field(
+        default=None, description="Group of the volumes. Absent: runAsGroup.", examples=[1000]
+    )
+    pod_labels: OwnLabels | None = Field(
+        default=None,
+        description="More labels of the pods. Labels of the ModelService are not copied.",
+        examples=[{"team": "flowers"}],
+    )
+    pod_annotations: OwnAnnotations | None = Field(
+        default=None,
+        description="Annotations of the pods. Annotations of the ModelService are not copied.",
+        examples=[{"example.com/note": "petals"}],
+    )
+    node_selector: Selector | None = Field(
+        default=None, description="Labels that a node must have.", examples=[{"disk": "ssd"}]
+    )
+    tolerations: list[Toleration] | None = Field(
+        default=None,
+        max_length=32,
+        description="Taints of nodes that are tolerated.",
+        examples=[[{"key": "nvidia.com/gpu", "operator": "Exists"}]],
+        json_schema_extra=ATOMIC,
+    )
+    affinity: Affinity | None = Field(
+        default=None,
+        description="Which nodes the pods go to and which neighbours they have, as in core/v1, within the namespace.",
+        examples=[
+            {
+                "podAntiAffinity": {
+                    "requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "kubernetes.io/hostname"}]
+                }
+            }
+        ],
+    )
+    topology_spread_constraints: list[TopologySpread] | None = Field(
+        default=None,
+        max_length=8,
+        description="How evenly the pods are spread over nodes or zones.",
+        examples=[
+            [{"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}]
+        ],
+        json_schema_extra=list_map("topologyKey", "whenUnsatisfiable"),
+    )
+    priority_class_name: ObjectName | None = Field(
+        default=None, description="PriorityClass of the pods.", examples=["serving"]
+    )
+    runtime_class_name: ObjectName | None = Field(
+        default=None, description="RuntimeClass of the pods.", examples=["gvisor"]
+    )
+    termination_grace_period_seconds: Seconds | None = Field(
+        default=None, description="Time that a server gets to end. Absent: 30.", examples=[60]
+    )
+    monitoring: Monitoring | None = Field(
+        default=None, description="How the model server is measured.", examples=[{"podMonitor": {"enabled": True}}]
+    )
+
+
+class Metadata(ApiModel):
+    """The parts of ObjectMeta that the operator reads."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int = 1
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name, which the children share."""
+        return self.namespace, self.name
+
+
+class ModelService(ApiModel):
+    """A ModelService as the operator sees it: identity and spec, parsed once per generation."""
+
+    metadata: Metadata
+    spec: ModelServiceSpec
+
+    @classmethod
+    def parse(cls, body: dict[str, Any]) -> Self:
+        """Read an object of the API. InvalidSpec names every field that cannot be understood."""
+        try:
+            return cls.model_validate(body)
+        except ValidationError as error:
+            faults = "; ".join(f"{_dotted(fault['loc'])}: {fault['msg']}" for fault in error.errors()[:8])
+            raise InvalidSpec(f"The object does not follow the schema: {faults}.") from error
+
+
+def _dotted(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location)

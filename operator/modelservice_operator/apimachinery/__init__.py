@@ -1,0 +1,1 @@
+"""Kubernetes itself as data: kinds, objects, quantities, managedFields. No ModelService, no I/O."""

@@ -1,0 +1,1 @@
+"""The command line: `run` starts the operator; `render`, `crd` and `reference` print and need no cluster."""

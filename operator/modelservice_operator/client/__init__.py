@@ -1,0 +1,1 @@
+"""One API server over HTTP. The only package that imports aiohttp."""

@@ -1,0 +1,1 @@
+"""Kubernetes Events, written and read. Best effort: no failure here fails a reconcile."""

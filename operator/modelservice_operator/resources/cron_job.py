@@ -1,0 +1,93 @@
+"""ModelService -> CronJob: for updatePolicy Auto, a pod looks now and then what the model's URI stands for.
+
+It has the loader's image and credentials, so that the operator needs none: what it says in its termination message is
+read from its pod, as a loader's report is. While nothing changes, nobody writes anything.
+"""
+
+import hashlib
+from typing import Any
+
+from modelservice_operator.api.v1alpha1.spec import ModelService
+from modelservice_operator.apimachinery.kinds import CRON_JOB
+from modelservice_operator.resources.desired import Desired
+from modelservice_operator.resources.metadata import (
+    INSTANCE_LABEL,
+    MANAGED_BY_LABEL,
+    MODEL_KEY_LABEL,
+    child_metadata,
+    labels,
+    type_meta,
+)
+from modelservice_operator.resources.model_volume import build_resolver, cache_key, is_fetched
+from modelservice_operator.resources.security_context import pod_security
+from modelservice_operator.settings import LoaderSettings
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_LONGEST_LOOK = 600
+
+
+def is_followed(service: ModelService) -> bool:
+    """Whether what the model's URI stands for is looked at again and again."""
+    model = service.spec.model
+    return model is not None and model.update_policy == "Auto" and is_fetched(service)
+
+
+def build_refresh(service: ModelService, settings: LoaderSettings) -> Desired | None:
+    """The CronJob; none where the model is not followed."""
+    model = service.spec.model
+    if model is None or not is_followed(service):
+        return None
+    seconds = model.refresh_interval_seconds or settings.refresh_interval
+    pod_labels = labels(service) | {
+        # Not the name by which the Service and the Deployment find their pods.
+        "app.kubernetes.io/name": "modelservice-refresh",
+        MODEL_KEY_LABEL: cache_key(model, None),
+    }
+    body = {
+        **type_meta(CRON_JOB),
+        "metadata": child_metadata(service),
+        "spec": {
+            "schedule": schedule(seconds, seed=service.metadata.uid),
+            "concurrencyPolicy": "Forbid",
+            "suspend": service.spec.suspend,
+            "successfulJobsHistoryLimit": 1,
+            "failedJobsHistoryLimit": 1,
+            "jobTemplate": {
+                "metadata": {"labels": {name: pod_labels[name] for name in (INSTANCE_LABEL, MANAGED_BY_LABEL)}},
+                "spec": {
+                    "backoffLimit": 0,
+                    "activeDeadlineSeconds": _LONGEST_LOOK,
+                    "template": {"metadata": {"labels": pod_labels}, "spec": _pod(service, settings)},
+                },
+            },
+        },
+    }
+    return Desired.of(CRON_JOB, body)
+
+
+def _pod(service: ModelService, settings: LoaderSettings) -> dict[str, Any]:
+    spec = service.spec
+    pod: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": spec.service_account_name is not None,
+        "enableServiceLinks": False,
+        "securityContext": pod_security(spec, sysctls=False),
+        "containers": [build_resolver(service, settings)],
+    }
+    if spec.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": secret.name} for secret in spec.image_pull_secrets]
+    return pod | ({"serviceAccountName": spec.service_account_name} if spec.service_account_name else {})
+
+
+def schedule(seconds: int, *, seed: str) -> str:
+    """About every so many seconds, as cron can say it; `seed` spreads many of them over the hour or the day."""
+    number = int(hashlib.sha256(seed.encode()).hexdigest(), 16)
+    minute, hour = number % 60, number // 60 % 24
+    if seconds < _HOUR:
+        step = max(1, round(seconds / _MINUTE))
+        return "* * * * *" if step == 1 else f"{number % step}-59/{step} * * * *"
+    if seconds < _DAY:
+        step = max(1, round(seconds / _HOUR))
+        return f"{minute} * * * *" if step == 1 else f"{minute} {number % step}-23/{step} * * *"
+    step = max(1, round(seconds / _DAY))
+    return f"{minute} {hour} * * *" if step == 1 else f"{minute} {hour} */{min(step, 31)} * *"

@@ -1,0 +1,53 @@
+"""What the API server's admission says against pods or children, in words of its own, sorted by who has to act."""
+
+import re
+
+from modelservice_operator.status.diagnosis import Finding
+from modelservice_operator.status.reasons import Reason
+from modelservice_operator.status.snapshot import Observed
+from modelservice_operator.status.text import advice, plain, quote, sentence
+
+_QUOTA = re.compile(r"exceeded quota|failed quota|insufficient quota", re.IGNORECASE)
+_ADMISSION = re.compile(
+    r"violates PodSecurity|admission webhook|failed calling webhook|ValidatingAdmissionPolicy|denied the request"
+)
+_OBJECT_FORBIDDEN = re.compile(r'^pods? "[^"]*" is forbidden: ')
+_ADVICE = (
+    (r"must specify", "Set resources with a value for each thing that the quota counts."),
+    (r"quota", "Lower replicas or resources, or have the ResourceQuota of the namespace raised."),
+    (r"violates PodSecurity", "The namespace's Pod Security level forbids these pods: change the spec or the level."),
+    (r"failed calling webhook", "The webhook does not answer: whoever runs it has to look after it."),
+    (r"admission webhook|AdmissionPolicy", "A policy of the cluster refuses these pods: follow what it says."),
+    (r"serviceaccount .*not found", "Create the ServiceAccount, or correct serviceAccountName."),
+    (r"PriorityClass", "Create the PriorityClass, or correct priorityClassName."),
+    (r"RuntimeClass", "Create the RuntimeClass, or correct runtimeClassName."),
+    (r"(minimum|maximum) .* usage", "Change resources to what the LimitRange of the namespace allows."),
+)
+
+
+def denial(text: str) -> Reason | None:
+    """Whether a refusal is the quota's or admission's; None when it is something else, as missing rights are."""
+    if _QUOTA.search(text):
+        return Reason.QUOTA_EXCEEDED
+    return Reason.ADMISSION_DENIED if _ADMISSION.search(text) else None
+
+
+def pods_refused(observed: Observed) -> Finding | None:
+    """Why further pods of the current revision cannot be created."""
+    message = _refusal(observed)
+    if message is None:
+        return None
+    forbidden = Reason.ADMISSION_DENIED if "is forbidden: " in message else Reason.REPLICA_FAILURE
+    reason = denial(message) or forbidden
+    why = sentence(quote(_OBJECT_FORBIDDEN.sub("", plain(message, observed)) or "no reason given"))
+    hint = advice(why, _ADVICE, otherwise="Change what it names.")
+    return Finding(reason, f"pods cannot be created: {why} {hint}", whole=True)
+
+
+def _refusal(observed: Observed) -> str | None:
+    """The ReplicaSet's own words, else those that its Deployment has copied."""
+    status = (observed.current_replica_set or {}).get("status") or {}
+    conditions = {entry.get("type"): entry for entry in status.get("conditions") or ()}
+    copied = observed.rollout.conditions.get("ReplicaFailure") if observed.rollout is not None else None
+    found = conditions.get("ReplicaFailure") or copied or {}
+    return str(found.get("message") or "") if found.get("status") == "True" else None

@@ -1,0 +1,132 @@
+"""Observed -> status, whole: computed once per reconciliation, written once, failures included."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from modelservice_operator.errors import InvalidSpec
+from modelservice_operator.resources.metadata import selector
+from modelservice_operator.resources.replicas import Scaling, scaling
+from modelservice_operator.resources.service import cluster_url, exposed_url, http_url
+from modelservice_operator.status.autoscaling import ability, numbers
+from modelservice_operator.status.conditions import Condition, condition, merge
+from modelservice_operator.status.last_failure import last_failure
+from modelservice_operator.status.model_status import ModelVerdict, judge_model
+from modelservice_operator.status.policies import READY, STALLED, first_violation, verdict_on
+from modelservice_operator.status.reasons import ConditionType, Reason
+from modelservice_operator.status.snapshot import Observed, Rollout
+from modelservice_operator.status.verdict import Verdict
+
+Status = dict[str, Any]
+
+
+def judge(observed: Observed, *, previous: Mapping[str, Any], now: datetime) -> Status:
+    """The status of a ModelService. `previous` gives the transition times that stay; `now` is aware, UTC."""
+    service = observed.service
+    model = judge_model(observed, previous)
+    current = _conditions(observed, model, now)
+    ready = current[0]["status"] == "True"
+    return {
+        "observedGeneration": service.metadata.generation,
+        "url": _url(observed),
+        "address": {"url": cluster_url(service)},
+        "selector": ",".join(f"{name}={value}" for name, value in selector(service).items()),
+        **_numbers(observed.rollout),
+        **_present("autoscaling", numbers(observed)),
+        **_present("model", model.status if model is not None else None),
+        **_present("lastFailure", last_failure(observed, previous=previous, ready=ready)),
+        "resources": [{"kind": kind.kind, "name": service.metadata.name} for kind in observed.wanted],
+        "conditions": merge(previous=previous.get("conditions") or (), current=current, now=now),
+    }
+
+
+def judge_invalid(error: InvalidSpec, *, generation: int, previous: Mapping[str, Any], now: datetime) -> Status:
+    """The status of an object that cannot be understood. What runs still runs, so its numbers stay as they were."""
+    verdict = verdict_on(error)
+    current = [
+        condition(ConditionType.READY, status=False, verdict=verdict, generation=generation),
+        condition(ConditionType.STALLED, status=True, verdict=verdict, generation=generation),
+    ]
+    conditions = merge(previous=previous.get("conditions") or (), current=current, now=now)
+    return {**previous, "observedGeneration": generation, "conditions": conditions}
+
+
+def is_merely_unseen(previous: Mapping[str, Any], status: Status) -> bool:
+    """Whether what was ready lacks only its Deployment controller's look at a newer generation.
+
+    A Deployment gets one for annotations too, not for its spec alone (apps/v1, deploymentStrategy.PrepareForUpdate).
+    """
+    same = previous.get("observedGeneration") == status["observedGeneration"]
+    return same and _ready(previous) == "True" and _ready(status, "reason") == Reason.DEPLOYMENT_PENDING
+
+
+def _ready(status: Mapping[str, Any], field: str = "status") -> str | None:
+    """Return a field of the condition Ready, None when there is none."""
+    conditions = status.get("conditions") or ()
+    return next((entry.get(field) for entry in conditions if entry["type"] == ConditionType.READY), None)
+
+
+def _conditions(observed: Observed, model: ModelVerdict | None, now: datetime) -> list[Condition]:
+    """Ready first."""
+    violation = first_violation(READY, observed)
+    stalled = first_violation(STALLED, observed)
+    verdict = violation or _success(observed)
+    stuck = stalled if stalled is not None and stalled.reason is Reason.PROGRESS_DEADLINE_EXCEEDED else None
+    found: list[tuple[ConditionType, bool | None, Verdict]] = [
+        (ConditionType.READY, violation is None, verdict),
+        (ConditionType.AVAILABLE, *_availability(observed.rollout)),
+        # The Deployment's own convention: True when done as well, False only when it gave up.
+        (ConditionType.PROGRESSING, stuck is None, stuck or verdict),
+    ]
+    if model is not None:
+        found.append((ConditionType.MODEL_LOADED, model.loaded, model.verdict))
+    if (able := ability(observed, now)) is not None:
+        found.append((ConditionType.AUTOSCALER_READY, *able))
+    if stalled is not None and stalled.stalled:
+        found.append((ConditionType.STALLED, True, stalled))
+    elif violation is not None:
+        found.append((ConditionType.RECONCILING, True, violation))
+    generation = observed.service.metadata.generation
+    return [condition(kind, status=status, verdict=why, generation=generation) for kind, status, why in found]
+
+
+def _success(observed: Observed) -> Verdict:
+    desired = observed.rollout.desired if observed.rollout else 0
+    if desired == 0:
+        by_hand = scaling(observed.service) in {Scaling.AUTOSCALED, Scaling.EXTERNAL}
+        text = "Its Deployment was scaled to 0" if by_hand else "As asked for"
+        wake = "it is scaled up" if by_hand else "replicas is raised or suspend is removed"
+        return Verdict(Reason.SCALED_TO_ZERO, f"{text}, no replica runs: nothing serves until {wake}.")
+    text = "The only replica is available." if desired == 1 else f"All {desired} replicas are available."
+    return Verdict(Reason.ROLLOUT_COMPLETE, text)
+
+
+def _availability(rollout: Rollout | None) -> tuple[bool, Verdict]:
+    available = rollout.available if rollout else 0
+    if available == 0:
+        return False, Verdict(Reason.NO_REPLICAS_AVAILABLE, "No replica serves.")
+    text = "1 replica serves." if available == 1 else f"{available} replicas serve."
+    return True, Verdict(Reason.MINIMUM_REPLICAS_AVAILABLE, text)
+
+
+def _numbers(rollout: Rollout | None) -> dict[str, int]:
+    if rollout is None:
+        return {"replicas": 0, "readyReplicas": 0, "updatedReplicas": 0, "desiredReplicas": 0}
+    return {
+        "replicas": rollout.replicas,
+        "readyReplicas": rollout.ready,
+        "updatedReplicas": rollout.updated,
+        "desiredReplicas": rollout.desired,
+    }
+
+
+def _present(name: str, value: dict[str, Any] | None) -> dict[str, Any]:
+    """A field, or no field."""
+    return {} if value is None else {name: value}
+
+
+def _url(observed: Observed) -> str:
+    service = observed.service
+    if (exposed := exposed_url(service)) is not None:
+        return exposed
+    return http_url(service, observed.load_balancer) if observed.load_balancer else cluster_url(service)

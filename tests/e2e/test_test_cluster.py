@@ -1,0 +1,286 @@
+"""The node tier: a real node that serves, measures, reaches nothing outside, and leaves nothing behind."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.environment import cluster
+from tests.environment.cluster import Cluster, ClusterError, Tier, namespaces
+from tests.environment.cluster.compiled import HELLO
+from tests.environment.cluster.network import interface_of
+from tests.environment.cluster.node import KERNEL_SETTINGS, cgroup_of
+from tests.environment.cluster.process import started_at
+from tests.environment.cluster.state import State
+from tests.environment.cluster.wait import wait_until
+
+pytestmark = pytest.mark.node
+
+HARNESS = """
+import sys, time
+from pathlib import Path
+from tests import cluster
+from tests.environment.cluster.compiled import HELLO
+with cluster.start(cluster.Tier.NODE, state=Path(sys.argv[1])) as running:
+    running.load_image(HELLO.archive)
+    running.run_kubectl("run", "web", f"--image={HELLO.name}")
+    running.run_kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=60s")
+    print("ready", flush=True)
+    time.sleep(600)
+"""
+
+
+def a_workload(name: str, *words: str, replicas: int = 1) -> dict[str, Any]:
+    """Return a Deployment of the test image that `restricted` admits."""
+    serves = words == ("serve",)
+    container = {
+        "name": "main",
+        "image": HELLO.name,
+        "imagePullPolicy": "IfNotPresent",
+        "args": list(words),
+        "resources": {"requests": {"cpu": "100m"}, "limits": {"cpu": "200m", "memory": "32Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        **({"readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1}} if serves else {}),
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {
+                    "terminationGracePeriodSeconds": 1,
+                    "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+                    "containers": [container],
+                },
+            },
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def web(node_cluster: Cluster, node_namespace: str) -> str:
+    """Run two servers behind the Service `web`; return its address."""
+    node_cluster.load_image(HELLO.archive)
+    in_namespace = ("-n", node_namespace)
+    workload = json.dumps(a_workload("web", "serve", replicas=2))
+    node_cluster.run_kubectl("create", *in_namespace, "-f", "-", stdin=workload)
+    node_cluster.run_kubectl("expose", "deployment/web", "--port=80", "--target-port=8080", *in_namespace)
+    node_cluster.run_kubectl("rollout", "status", "deployment/web", "--timeout=60s", *in_namespace)
+    address: str = node_cluster.get("service", "web", *in_namespace)["spec"]["clusterIP"]
+    return address
+
+
+@pytest.fixture
+def own_node(node_cluster: Cluster) -> None:
+    """Keep a test to the node that this package builds: another cluster's isolation is not ours to judge."""
+    if node_cluster.tier is not Tier.NODE:
+        pytest.skip(f"{node_cluster.tier} clusters are isolated by others")
+
+
+def hello(node_cluster: Cluster, node_namespace: str, *words: str) -> str:
+    """Return what the test program prints in a pod of `web`."""
+    return node_cluster.run_kubectl("exec", "-n", node_namespace, "deployment/web", "--", "/hello", *words, check=False)
+
+
+def test_the_host_reaches_services_and_pods(node_cluster: Cluster, node_namespace: str, web: str) -> None:
+    pods = node_cluster.get("pods", "-n", node_namespace, "-l", "app=web")["items"]
+    urls = [f"http://{web}", *(f"http://{pod['status']['podIP']}:8080" for pod in pods)]
+    with httpx.Client(trust_env=False, timeout=10) as client:
+        answers = [client.get(url).text for url in urls]
+    assert all(answer.startswith("hello from web-") for answer in answers)
+    assert len(set(answers[1:])) == 2
+
+
+def test_pods_reach_services_and_the_api_server(node_cluster: Cluster, node_namespace: str, web: str) -> None:
+    assert "hello from web-" in hello(node_cluster, node_namespace, "ask", web, "80")
+    kubernetes = node_cluster.get("service", "kubernetes")["spec"]["clusterIP"]
+    assert "HTTPS server" in hello(node_cluster, node_namespace, "ask", kubernetes, "443")
+
+
+@pytest.mark.usefixtures("web")
+def test_exec_logs_and_port_forward_work(node_cluster: Cluster, node_namespace: str) -> None:
+    assert hello(node_cluster, node_namespace, "say", "aye") == "aye\n"
+    assert node_cluster.run_kubectl("logs", "-n", node_namespace, "deployment/web") == "serving\n"
+    with forwarded(node_cluster, node_namespace) as port:
+        assert httpx.get(f"http://127.0.0.1:{port}", trust_env=False).text.startswith("hello from web-")
+
+
+@pytest.mark.usefixtures("web", "own_node")
+def test_nothing_leaves_the_machine(node_cluster: Cluster, node_namespace: str) -> None:
+    answers = {
+        address: hello(node_cluster, node_namespace, "ask", address, "53") for address in ("192.0.2.1", "9.9.9.9")
+    }
+    assert set(answers.values()) == {"connect: Network is unreachable\n"}
+    assert Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "0"
+
+
+def test_an_absent_image_fails_at_once(node_cluster: Cluster, node_namespace: str) -> None:
+    workload = json.dumps(a_workload("absent", "serve")).replace(HELLO.name, "modelservice.test/absent:1")
+    node_cluster.run_kubectl("create", "-n", node_namespace, "-f", "-", stdin=workload)
+    reasons = {"ErrImagePull", "ImagePullBackOff"}
+    wait_until(
+        lambda: reasons & set(waiting_reasons(node_cluster, node_namespace, "absent")), seconds=15, what="the refusal"
+    )
+
+
+@pytest.mark.usefixtures("web")
+def test_the_autoscaler_sees_real_load(
+    node_cluster: Cluster, node_namespace: str, figure: Callable[[str], None]
+) -> None:
+    in_namespace = ("-n", node_namespace)
+    started = time.monotonic()
+    node_cluster.run_kubectl("create", *in_namespace, "-f", "-", stdin=json.dumps(a_workload("burn", "burn")))
+    node_cluster.run_kubectl("autoscale", "deployment/burn", "--max=3", "--cpu=50%", *in_namespace)
+    wait_until(
+        lambda: node_cluster.get("deployment", "burn", *in_namespace)["status"].get("readyReplicas") == 3,
+        seconds=120,
+        what="three replicas",
+        pause=0.5,
+    )
+    figure(f"node: autoscaled from 1 to 3 ready replicas in {time.monotonic() - started:.0f} s")
+    node_cluster.run_kubectl("delete", "deployment/burn", "hpa/burn", *in_namespace)
+
+
+@pytest.mark.usefixtures("own_node")
+def test_a_killed_harness_leaves_nothing(tmp_path: Path, figure: Callable[[str], None]) -> None:
+    """It runs beside the session's node: there are addresses for several."""
+    before = host_settings()
+    state = tmp_path / "state"
+    started = time.monotonic()
+    with subprocess.Popen([sys.executable, "-c", HARNESS, state], stdout=subprocess.PIPE) as harness:
+        assert harness.stdout is not None
+        assert harness.stdout.readline() == b"ready\n"
+        figure(f"node: a pod is ready {time.monotonic() - started:.1f} s after start")
+        inside = namespaces_of(state)
+        assert len(processes_in(inside)) > 10
+        os.kill(harness.pid, signal.SIGKILL)
+    started = time.monotonic()
+    cluster.down(state)
+    figure(f"node: cleaned up {time.monotonic() - started:.1f} s after its harness was killed")
+    assert_nothing_left(state, inside)
+    assert host_settings() == before
+
+
+@pytest.mark.usefixtures("own_node")
+@pytest.mark.parametrize("component", ["namespaces", "containerd", "kubelet"])
+def test_a_harness_killed_during_the_start_leaves_nothing(tmp_path: Path, component: str) -> None:
+    before = host_settings()
+    state = tmp_path / "state"
+    record = state / "processes" / f"{component}.json"
+    with subprocess.Popen([sys.executable, "-c", HARNESS, state]) as harness:
+        wait_until(record.exists, seconds=60, what=f"{component} to be started", pause=0.005)
+        os.kill(harness.pid, signal.SIGKILL)
+    cluster.down(state)
+    assert_nothing_left(state, set())
+    assert host_settings() == before
+
+
+@pytest.mark.usefixtures("own_node")
+def test_up_leaves_it_running_until_down(tmp_path: Path, figure: Callable[[str], None]) -> None:
+    before = host_settings()
+    state = tmp_path / "state"
+    started = time.monotonic()
+    command_line("up", state)
+    figure(f"node: ready after {time.monotonic() - started:.1f} s (with the interpreter's start)")
+    inside = namespaces_of(state)
+    running = cluster.attach(state)
+    assert running is not None
+    assert running.get("node", "node-1")["metadata"]["name"] == "node-1"
+    with pytest.raises(ClusterError, match=f"A cluster already runs for {state}"):
+        cluster.up(Tier.NODE, state=state)
+    assert host_settings() == before, "not even while it runs"
+    stopping = time.monotonic()
+    command_line("down", state)
+    figure(f"node: down in {time.monotonic() - stopping:.1f} s (with the interpreter's start)")
+    assert_nothing_left(state, inside)
+
+
+def assert_nothing_left(state: Path, inside: set[str]) -> None:
+    """Look for what a node could leave: other nodes may run meanwhile, so only for this one's."""
+    assert processes_in(inside) == []
+    assert processes_naming(state) == []
+    assert interface_of(state) not in {path.name for path in Path("/sys/class/net").iterdir()}
+    assert str(state) not in Path("/proc/self/mounts").read_text()
+    assert list(Path("/sys/fs/cgroup").glob(f"**/{cgroup_of(State(state))}")) == []
+    assert not state.exists()
+
+
+def host_settings() -> dict[str, str]:
+    """Return kernel settings that a kubelet wants changed, forwarding, and folders that its programs create."""
+    names = (*KERNEL_SETTINGS, "net/ipv4/ip_forward")
+    folders = ("/var/lib/kubelet", "/var/lib/cni", "/etc/cni", "/opt/cni", "/opt/containerd", "/usr/libexec/kubernetes")
+    kernel = {name: (Path("/proc/sys") / name).read_text() for name in names}
+    return kernel | {folder: str(Path(folder).exists()) for folder in folders}
+
+
+def namespaces_of(state: Path) -> set[str]:
+    """Return the kernel's names of a node's own namespaces."""
+    spaces = namespaces.existing(State(state))
+    assert spaces is not None
+    own = {str((Path("/proc") / str(spaces.holder) / "ns" / kind).readlink()) for kind in ("net", "mnt", "pid")}
+    assert not own & {str(Path("/proc/self/ns", kind).readlink()) for kind in ("net", "mnt", "pid")}
+    return own
+
+
+def processes_in(spaces: set[str]) -> list[str]:
+    """Return the processes that live in one of the namespaces; one that waits for its parent's question is dead."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/ns/*"):
+        with suppress(OSError):
+            if str(link.readlink()) in spaces and started_at(int(link.parts[2])):
+                found.add(link.parts[2])
+    return sorted(found)
+
+
+def processes_naming(folder: Path) -> list[str]:
+    """Return the command lines that name a path in a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = path.read_text(errors="replace")
+            if f"{folder}/" in words:
+                found.append(words.replace("\0", " "))
+    return found
+
+
+@contextmanager
+def forwarded(node_cluster: Cluster, namespace: str) -> Iterator[int]:
+    """Forward a free port to the Service `web` as long as the block lasts."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command: list[str | Path] = [node_cluster.kubectl, f"--kubeconfig={node_cluster.kubeconfig}", "-n", namespace]
+    with subprocess.Popen([*command, "port-forward", "service/web", f"{port}:80"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"Forwarding from")
+        yield port
+        process.kill()
+
+
+def waiting_reasons(node_cluster: Cluster, namespace: str, app: str) -> list[str]:
+    pods = node_cluster.get("pods", "-n", namespace, "-l", f"app={app}")["items"]
+    statuses = [status for pod in pods for status in pod["status"].get("containerStatuses", ())]
+    return [status["state"].get("waiting", {}).get("reason", "") for status in statuses]
+
+
+def command_line(command: str, state: Path) -> None:
+    words = [sys.executable, "-m", "tests.environment.cluster", command, "--tier", "node", "--state", str(state)]
+    result = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr

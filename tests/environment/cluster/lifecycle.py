@@ -1,0 +1,218 @@
+"""Starting, finding and stopping clusters."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING
+
+from tests.environment.cluster import existing, kind, node, simulated
+from tests.environment.cluster.build import programs
+from tests.environment.cluster.directories import state_folder, temporary_folder
+from tests.environment.cluster.errors import ClusterError
+from tests.environment.cluster.locks import HeldLock, waiting_lock
+from tests.environment.cluster.model import Cluster, Options, Tier
+from tests.environment.cluster.progress import say
+from tests.environment.cluster.state import State, Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+def default_tier() -> Tier:
+    """Return the most real tier that this machine can run, unless CLUSTER names one."""
+    named = os.environ.get("CLUSTER")
+    if named:
+        try:
+            return Tier(named)
+        except ValueError:
+            raise ClusterError(f"CLUSTER={named} is none of {', '.join(Tier)}.") from None
+    if sys.platform == "linux" and os.geteuid() == 0:
+        return Tier.NODE
+    return Tier.KIND if docker_runs() else Tier.CONTROL_PLANE
+
+
+def docker_runs() -> bool:
+    """Tell whether a Docker daemon answers."""
+    docker = shutil.which("docker")
+    if docker is None:
+        return False
+    return subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0
+
+
+def default_state(tier: Tier) -> Path:
+    """Return the folder of the cluster that `up` leaves running."""
+    return state_folder() / tier
+
+
+@contextmanager
+def start(
+    tier: Tier,
+    *,
+    state: Path | None = None,
+    flags: Mapping[str, Sequence[str]] | None = None,
+    port: int | None = None,
+) -> Iterator[Cluster]:
+    """Run a cluster for the length of a `with` block, in a fresh temporary folder unless `state` names one.
+
+    `flags` are more arguments by program name (`{"kube-apiserver": ["--feature-gates=..."]}`); they come last, so
+    they win. Call it from a thread that lives as long as the block: on Linux the processes end with it.
+    """
+    if tier is Tier.EXISTING:
+        yield existing.connect()
+        return
+    place, held = _fresh_place(tier) if state is None else _claimed(state)
+    with held:
+        cluster = _launch(tier, place, Options(flags or {}, port, dies_with_us=True))
+        try:
+            yield cluster
+        finally:
+            _teardown(tier, place)
+            (place.remove if state is None else place.clear)()
+
+
+def up(
+    tier: Tier, *, state: Path | None = None, flags: Mapping[str, Sequence[str]] | None = None, port: int | None = None
+) -> Cluster:
+    """Start a cluster that outlives this process; raise ClusterError where one runs for this folder already."""
+    if tier is Tier.EXISTING:
+        return existing.connect()
+    place, held = _claimed(state or default_state(tier))
+    with held:
+        return _launch(tier, place, Options(flags or {}, port, dies_with_us=False))
+
+
+def build(tier: Tier) -> None:
+    """Build what a tier needs, so that no later start has to."""
+    match tier:
+        case Tier.CONTROL_PLANE:
+            programs(simulated.PROGRAMS)
+        case Tier.NODE:
+            node.build()
+        case Tier.KIND:
+            kind.build()
+        case Tier.EXISTING:
+            existing.kubectl()
+
+
+def attach(state: Path) -> Cluster | None:
+    """Return the cluster that runs for a state folder, or None."""
+    place = State(state.absolute())
+    summary = place.summary()
+    if summary is None or not summary.server or not _runs(place):
+        return None
+    own = summary.tier in {Tier.CONTROL_PLANE, Tier.NODE}
+    return Cluster(
+        tier=Tier(summary.tier),
+        kubeconfig=place.kubeconfig,
+        kubectl=Path(summary.kubectl),
+        server=summary.server,
+        state=place.folder,
+        audit_log=place.audit_log if own else None,
+    )
+
+
+def down(state: Path) -> None:
+    """End whatever was started for a state folder, crashed or not, and remove the folder."""
+    if not state.exists():
+        return
+    place, held = _claimed(state)
+    with held:
+        summary = place.summary()
+        if summary is None and not place.is_unused():
+            raise ClusterError(f"{state} is not the state folder of a cluster.")
+        if summary is not None:
+            _teardown(Tier(summary.tier), place)
+        place.remove()
+
+
+def sweep() -> None:
+    """End what killed test runs left behind; folders of runs that live are locked and stay."""
+    with _temporary_places() as parent:
+        _sweep(parent)
+
+
+def _sweep(parent: Path) -> None:
+    for folder in parent.iterdir():
+        if folder.is_dir():
+            try:
+                down(folder)
+            except ClusterError:
+                continue
+
+
+def _fresh_place(tier: Tier) -> tuple[State, HeldLock]:
+    """Return an empty folder whose lock is held before anybody else can see it unlocked."""
+    with _temporary_places() as parent:
+        _sweep(parent)
+        return _claimed(Path(mkdtemp(prefix=f"{tier}-", dir=parent)))
+
+
+@contextmanager
+def _temporary_places() -> Iterator[Path]:
+    parent = temporary_folder()
+    with waiting_lock(parent / "lock", when_busy=lambda: say("Waiting for another run to tidy up.")):
+        yield parent
+
+
+def _claimed(state: Path) -> tuple[State, HeldLock]:
+    place = State(state.absolute())
+    return place, place.locked()
+
+
+def _launch(tier: Tier, place: State, options: Options) -> Cluster:
+    """Start a tier in a folder whose lock we hold."""
+    previous = place.summary()
+    # What ends with its run is about to: the run has given up the lock.
+    if previous is not None and not previous.ends_with_its_run and _runs(place):
+        raise ClusterError(
+            f"A cluster already runs for {place.folder}: use its kubeconfig ({place.kubeconfig}) or end it with "
+            f"`python -m tests.environment.cluster down --state {place.folder}`."
+        )
+    if previous is not None:
+        _teardown(Tier(previous.tier), place)
+    place.create(tier, ends_with_its_run=options.dies_with_us)
+    try:
+        cluster = _launch_tier(tier, place, options)
+    except BaseException:
+        # The logs stay: the message names them.
+        _teardown(tier, place)
+        raise
+    place.write_summary(Summary(tier, options.dies_with_us, cluster.server, str(cluster.kubectl)))
+    return cluster
+
+
+def _launch_tier(tier: Tier, place: State, options: Options) -> Cluster:
+    match tier:
+        case Tier.CONTROL_PLANE:
+            return simulated.launch(place, options)
+        case Tier.NODE:
+            return node.launch(place, options)
+        case Tier.KIND:
+            return kind.launch(place, options)
+        case Tier.EXISTING:
+            return existing.connect()
+
+
+def _teardown(tier: Tier, place: State) -> None:
+    match tier:
+        case Tier.CONTROL_PLANE:
+            simulated.teardown(place)
+        case Tier.NODE:
+            node.teardown(place)
+        case Tier.KIND:
+            kind.teardown(place)
+        case Tier.EXISTING:
+            return
+
+
+def _runs(place: State) -> bool:
+    summary = place.summary()
+    if summary is not None and summary.tier == Tier.KIND:
+        return kind.is_running(place)
+    return bool(place.alive())

@@ -1,0 +1,99 @@
+"""What a caller holds: a running cluster and what can be done with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from tests.environment.cluster.errors import ClusterError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+class Tier(StrEnum):
+    """How real a cluster is."""
+
+    CONTROL_PLANE = "control-plane"  # real API server and controllers, simulated nodes; any user
+    NODE = "node"  # the same with one real node; root on Linux
+    KIND = "kind"  # a node in Docker
+    EXISTING = "existing"  # whatever KUBECONFIG names
+
+
+@dataclass(frozen=True)
+class Options:
+    """Choices of a caller: more flags by program name, and the API server's port (None: a free one)."""
+
+    flags: Mapping[str, Sequence[str]]
+    port: int | None = None
+    dies_with_us: bool = True
+
+    def flags_of(self, program: str) -> tuple[str, ...]:
+        return tuple(self.flags.get(program, ()))
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster; `kubeconfig` is its administrator's."""
+
+    tier: Tier
+    kubeconfig: Path
+    kubectl: Path
+    server: str
+    state: Path | None
+    audit_log: Path | None
+
+    def run_kubectl(self, *args: str, stdin: str | None = None, check: bool = True) -> str:
+        """Return the output of kubectl as administrator; raise ClusterError with its words when it fails."""
+        result = subprocess.run(
+            [self.kubectl, *args],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check and result.returncode:
+            raise ClusterError(f"kubectl {' '.join(args)} failed: {result.stderr.strip()}")
+        return result.stdout
+
+    def get(self, *args: str) -> dict[str, Any]:
+        """Return what `kubectl get ARGS -o json` says."""
+        found: dict[str, Any] = json.loads(self.run_kubectl("get", *args, "-o", "json"))
+        return found
+
+    def load_image(self, archive: Path) -> None:
+        """Make an OCI archive's image available to pods, under the name that the archive gives it."""
+        # Each tier's module needs this one.
+        from tests.environment.cluster import images  # noqa: PLC0415
+
+        images.load(self, archive)
+
+    def user_kubeconfig(self, user: str, *, groups: tuple[str, ...] = ()) -> Path:
+        """Return a kubeconfig for a client certificate of `user`, signed by the cluster's own authority."""
+        from tests.environment.cluster import users  # noqa: PLC0415
+
+        return users.by_certificate(self, user, groups)
+
+    def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
+        """Return a kubeconfig with a token of an existing service account, good for a day."""
+        from tests.environment.cluster import users  # noqa: PLC0415
+
+        return users.by_token(self, namespace, name)
+
+    def audit_events(self) -> list[dict[str, Any]]:
+        """Return the audit log so far; a line that is still being written is left out."""
+        if self.audit_log is None:
+            raise ClusterError(f"The {self.tier} cluster has no audit log that can be read.")
+        text = self.audit_log.read_bytes()
+        return [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+
+    def _environment(self) -> dict[str, str]:
+        """Proxies are for the internet; the user's kubectl preferences must not change what tests see."""
+        return os.environ | {"KUBECONFIG": str(self.kubeconfig), "NO_PROXY": "*", "no_proxy": "*", "KUBERC": "off"}

@@ -1,0 +1,101 @@
+"""The node's own mount, network and process namespaces.
+
+One process holds them; it is process 1 inside, so the kernel ends everything inside with it, and with the last
+process the network namespace, its interfaces and the mounts are gone. Nothing has to be undone on the host.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.environment.cluster.errors import ClusterError
+from tests.environment.cluster.model import Tier
+from tests.environment.cluster.process import Record, started_at
+from tests.environment.cluster.state import State
+from tests.environment.cluster.wait import wait_until
+
+if TYPE_CHECKING:
+    from tests.environment.cluster.model import Cluster
+    from tests.environment.cluster.process import Processes
+
+HOLDER = "holder"
+
+
+@dataclass(frozen=True)
+class Namespaces:
+    """Namespaces that a process of the host's number `holder` keeps."""
+
+    holder: int
+
+    @property
+    def enter(self) -> tuple[str, ...]:
+        """The start of a command line that runs inside; the working folder is lost on the way."""
+        return ("nsenter", f"--target={self.holder}", "--mount", "--net", "--pid", "--")
+
+    def path(self, inside: str) -> Path:
+        """Return where the host sees a file of the mount namespace."""
+        return Path(f"/proc/{self.holder}/root") / inside.lstrip("/")
+
+    def run(self, *command: str | Path) -> str:
+        """Run a command inside; raise ClusterError with its words when it fails."""
+        return checked(*self.enter, *command)
+
+
+def create(state: State, processes: Processes, pause: Path) -> Namespaces:
+    """Create namespaces that end with the process that is recorded first."""
+    flags = ("--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL", "--propagation=private")
+    outer = processes.start("namespaces", ["unshare", *flags, pause])
+    children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
+    processes.wait(lambda: _runs(children, pause), name="namespaces", seconds=10)
+    holder = int(children.read_text())
+    record = Record(HOLDER, holder, started_at(holder) or "")
+    _record_of(state).write_text(json.dumps(asdict(record)))
+    return Namespaces(holder)
+
+
+def inside(cluster: Cluster, *, what: str) -> tuple[State, Namespaces]:
+    """Return a cluster's folder and its node's namespaces; ClusterError, about `what`, where it is none of ours."""
+    if cluster.tier is not Tier.NODE or cluster.state is None:
+        raise ClusterError(f"{what} is started inside a node of ours: unset CLUSTER.")
+    state = State(cluster.state)
+    node = existing(state)
+    if node is None:
+        raise ClusterError("The node does not run any more.")
+    return state, node
+
+
+def existing(state: State) -> Namespaces | None:
+    """Return the namespaces of a running node, or None."""
+    path = _record_of(state)
+    if not path.exists():
+        return None
+    record = Record(**json.loads(path.read_text()))
+    return Namespaces(record.pid) if record.is_alive() else None
+
+
+def checked(*command: str | Path) -> str:
+    """Run a short command; return its output, or raise ClusterError with its words."""
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if result.returncode:
+        words = " ".join(str(part) for part in command)
+        raise ClusterError(f"`{words}` failed: {(result.stderr or result.stdout).strip()}")
+    return result.stdout
+
+
+def wait_for_end(holder: Namespaces) -> None:
+    """Return when the holder is gone, and everything inside with it."""
+    wait_until(lambda: started_at(holder.holder) is None, seconds=20, what="the node's processes to end")
+
+
+def _runs(children: Path, pause: Path) -> bool:
+    """Tell whether the child is the program already: until then its /proc is the host's."""
+    pids = children.read_text().split()
+    return bool(pids) and Path(f"/proc/{pids[0]}/exe").resolve() == pause.resolve()
+
+
+def _record_of(state: State) -> Path:
+    return state.processes / f"{HOLDER}.json"

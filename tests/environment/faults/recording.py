@@ -1,0 +1,98 @@
+"""A run without faults: what it asks for, what it leaves, and where it could be hit."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from tests.environment.cluster import ClusterError
+from tests.environment.faults.audit import AuditedRequest
+from tests.environment.faults.calls import STREAMS
+from tests.environment.faults.lab import Lane, eventually
+from tests.environment.faults.oracles import STATUS, Tally, lawful, no_echoes, paired
+from tests.environment.faults.scenarios import Scenario
+from tests.environment.faults.state import milestones
+
+LOOK = "get modelservices"
+CALM = 2.5
+"""Seconds without a request of the operator after which a run is over: more than two of its status intervals."""
+_LONGEST = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The `nth` call of a kind that a scenario's run makes: a place where it could be hit."""
+
+    verb: str
+    resource: str
+    nth: int
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource} #{self.nth}"
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What one run of a scenario did, from what a person did on."""
+
+    scenario: Scenario
+    requests: list[AuditedRequest]
+    """Everything that named an object of the scenario, in the order of the audit log."""
+    tally: Tally
+    prepared: dict[str, Any]
+    """Masked state in which the stage was set."""
+    final: dict[str, Any]
+    rollout_seconds: float
+    """How long the Deployment was on its way: the status may be written once more for each second of it."""
+    violations: list[str]
+
+    def calls(self) -> Counter[str]:
+        """Count all requests but those of the status by verb and resource."""
+        return Counter(str(request.call) for request in self.requests if str(request.call) != STATUS)
+
+    def milestones(self) -> list[str]:
+        """What the status said, in order."""
+        return milestones(self.tally.reports)
+
+    def points(self) -> list[Point]:
+        """Every call of the run. Of status writes there are as many as milestones: more only where time allows.
+
+        How often a ModelService is looked at depends on the order in which its predecessor's children go; a kill at a
+        read leaves what one before the next write leaves.
+        """
+        calls = Counter({call: count for call, count in self.calls().items() if call != LOOK})
+        counts = calls + Counter({STATUS: len(self.milestones())})
+        each = ((*call.partition(" ")[::2], count) for call, count in counts.items())
+        return [Point(verb, resource, nth) for verb, resource, count in each for nth in range(1, count + 1)]
+
+
+async def record(lane: Lane, scenario: Scenario) -> Recording:
+    """Play a scenario without faults, and keep what it was."""
+    stage = lane.stage(scenario.number)
+    place, audit = stage.place, lane.lab.audit
+    await scenario.prepare(stage)
+    await calm(lane, place.name)
+    await lane.accounted()
+    prepared, version, start = place.state(), place.version, len(audit)
+    await scenario.act(stage)
+    await scenario.finish(stage)
+    await calm(lane, place.name)
+    await lane.accounted()
+    requests = [request for request in audit.of(place.namespace, place.name, start=start) if is_single(request)]
+    tally = Tally.of(requests, place.reports(after=version))
+    writes, past_the_proxy = paired(requests, lane.proxy.exchanges)
+    violations = [*past_the_proxy, *lawful(writes, place), *no_echoes(tally)]
+    seconds = place.rollout_seconds(after=version)
+    return Recording(scenario, requests, tally, prepared, place.state(), seconds, violations)
+
+
+async def calm(lane: Lane, name: str) -> None:
+    """Return when the operator has asked nothing about a name for a while."""
+    since = asyncio.get_running_loop().time()
+    if not await eventually(lambda: lane.silent_for(name, since=since) > CALM, seconds=_LONGEST):
+        raise ClusterError(f"The operator does not come to rest over {name}:\n{lane.operator.log[-3000:]}")
+
+
+def is_single(request: AuditedRequest) -> bool:
+    """Whether a request is about single objects: lists and watches are the caches' own, and cost nothing an object."""
+    return request.call.verb not in STREAMS

@@ -1,0 +1,34 @@
+"""Which images the project builds, and from what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+REPOSITORY: Final = Path(__file__).resolve().parents[3]
+
+
+class ImageName(StrEnum):
+    """The short names that the command line and the API take."""
+
+    OPERATOR = "operator"
+    LOADER = "loader"
+    DIABETES = "diabetes"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A Dockerfile's folder, the stage to ship (None: the last one) and the reference that manifests use."""
+
+    reference: str
+    folder: Path
+    target: str | None = None
+
+
+RECIPES: Final = {
+    ImageName.OPERATOR: Recipe("modelservice.dev/operator:dev", REPOSITORY, target="operator"),
+    ImageName.LOADER: Recipe("modelservice.dev/loader:dev", REPOSITORY, target="loader"),
+    ImageName.DIABETES: Recipe("modelservice.dev/examples/diabetes:0.1.0", REPOSITORY / "examples" / "diabetes"),
+}

@@ -1,0 +1,117 @@
+"""Merges Debian packages into one archive of a root file system.
+
+No package is unpacked on this machine and no maintainer script runs: entries go from one tar stream to another, with
+the merged /usr of Debian (its usrmerge layout) applied to their names. So it needs no root and gives equal bytes for
+equal packages.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from tests.environment.images.errors import ImagesError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+UNUSED: Final = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/lintian", "usr/share/info")
+MERGED: Final = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
+CERTIFICATES: Final = "usr/share/ca-certificates/"
+BUNDLE: Final = "etc/ssl/certs/ca-certificates.crt"
+LINKS: Final = {
+    **{name: f"usr/{name}" for name in MERGED},
+    "usr/bin/python3": "python3.11",
+    "usr/bin/sh": "busybox",
+    # Where Debian's OpenSSL looks; the package openssl would bring these links, and a program that nobody needs.
+    "usr/lib/ssl/cert.pem": f"/{BUNDLE}",
+    "usr/lib/ssl/certs": "/etc/ssl/certs",
+}
+FILES: Final = {
+    "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
+    "etc/group": "root:x:0:\nnogroup:x:65534:\n",
+    # Without it glibc asks the DNS before /etc/hosts.
+    "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+}
+FOLDERS: Final = {"tmp": 0o1777, "root": 0o700, "proc": 0o755, "sys": 0o755, "dev": 0o755}
+
+
+def merged(name: str) -> str:
+    """An entry's name without a leading "./", below usr/ where Debian merged the top folder into it."""
+    path = PurePosixPath(name.removeprefix("./"))
+    return str("usr" / path if path.parts[:1] and path.parts[0] in MERGED else path)
+
+
+@dataclass
+class RootFileSystem:
+    """Collects entries; the first one of a name wins, so what is added first overrides the packages."""
+
+    archive: tarfile.TarFile
+    certificates: list[bytes] = field(default_factory=list)
+    _names: set[str] = field(default_factory=set)
+
+    def add_package(self, deb: Path) -> None:
+        """Add the files of one package. Raises ImagesError when dpkg-deb cannot read it."""
+        for entry, content in _entries(deb):
+            entry.name = merged(entry.name)
+            if entry.islnk():
+                entry.linkname = merged(entry.linkname)
+            if not entry.name.startswith(UNUSED):
+                self._add(entry, content)
+            if entry.name.startswith(CERTIFICATES) and entry.isreg():
+                self.certificates.append(content)
+
+    def add_file(self, name: str, text: str) -> None:
+        entry = tarfile.TarInfo(name)
+        entry.mode = 0o644
+        self._add(entry, text.encode())
+
+    def add_link(self, name: str, target: str) -> None:
+        entry = tarfile.TarInfo(name)
+        entry.type = tarfile.SYMTYPE
+        entry.linkname = target
+        self._add(entry, b"")
+
+    def add_folder(self, name: str, mode: int) -> None:
+        entry = tarfile.TarInfo(name)
+        entry.type = tarfile.DIRTYPE
+        entry.mode = mode
+        self._add(entry, b"")
+
+    def _add(self, entry: tarfile.TarInfo, content: bytes) -> None:
+        if entry.name in self._names or entry.name == ".":
+            return
+        self._names.add(entry.name)
+        entry.mtime = 0
+        entry.size = len(content) if entry.isreg() else 0
+        self.archive.addfile(entry, io.BytesIO(content))
+
+
+def assemble(debs: list[Path], destination: Path) -> None:
+    """Write the root file system of the packages `debs` to the tar file `destination`. Raises ImagesError."""
+    with tarfile.open(destination, "w") as archive:
+        root = RootFileSystem(archive)
+        for name, mode in FOLDERS.items():
+            root.add_folder(name, mode)
+        for name, target in LINKS.items():
+            root.add_link(name, target)
+        for name, text in FILES.items():
+            root.add_file(name, text)
+        for deb in debs:
+            root.add_package(deb)
+        root.add_file(BUNDLE, b"".join(root.certificates).decode())
+
+
+def _entries(deb: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    unpacked = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(deb)], capture_output=True, check=False)
+    if unpacked.returncode != 0:
+        raise ImagesError(f"dpkg-deb cannot read {deb}: {unpacked.stderr.decode().strip()}. Delete it and try again.")
+    with tarfile.open(fileobj=io.BytesIO(unpacked.stdout)) as archive:
+        for entry in archive:
+            content = archive.extractfile(entry) if entry.isreg() else None
+            yield entry, content.read() if content else b""

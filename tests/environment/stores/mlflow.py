@@ -1,0 +1,86 @@
+"""MLflow's tracking server with its registry: artifacts on S3, which clients read themselves, or handed out by it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from tests.environment.stores.installing import python_tool
+from tests.environment.stores.serving import Place, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_JSON = {"Content-Type": "application/json"}
+_SECONDS = 120.0
+_API = "api/2.0/mlflow"
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """A running server."""
+
+    store: Store
+    place: Place
+
+    def register(self, name: str, source: str, *, run: str | None = None) -> str:
+        """Register the artifacts at `source` as the next version of a model; return its number."""
+        self._post("registered-models/create", {"name": name}, fine=("RESOURCE_ALREADY_EXISTS",))
+        answer = self._post(
+            "model-versions/create", {"name": name, "source": source} | ({"run_id": run} if run else {})
+        )
+        return str(answer["model_version"]["version"])
+
+    def point(self, name: str, alias: str, version: str) -> None:
+        """Make an alias mean a version."""
+        self._post("registered-models/alias", {"name": name, "alias": alias, "version": version})
+
+    def publish(self, name: str, files: Mapping[str, bytes]) -> str:
+        """Have a run log artifacts that the server hands out, and register them; return the version's number."""
+        run = self._post("runs/create", {"experiment_id": "0"})["run"]["info"]
+        place = run["artifact_uri"].removeprefix("mlflow-artifacts:/")
+        for path, content in files.items():
+            self._request("PUT", f"api/2.0/mlflow-artifacts/artifacts/{place}/model/{path}", content)
+        return self.register(name, f"{run['artifact_uri']}/model", run=run["run_id"])
+
+    def _post(self, path: str, body: Mapping[str, str], *, fine: tuple[str, ...] = ()) -> Any:
+        return json.loads(self._request("POST", f"{_API}/{path}", json.dumps(body).encode(), fine=fine))
+
+    def _request(self, method: str, path: str, body: bytes, *, fine: tuple[str, ...] = ()) -> str:
+        """Ask from where the server is: the node's addresses are not the test's."""
+        url = f"{self.store.url}/{path}"
+        if self.place.inside is None:
+            answer = httpx.request(method, url, content=body, headers=_JSON, timeout=30, trust_env=False)
+            text = answer.text
+            failed = answer.is_error
+        else:
+            file = self.place.folder / "request"
+            file.write_bytes(body)
+            command = ("curl", "--silent", "--show-error", "--request", method, "--data-binary", f"@{file}", url)
+            text = self.place.inside.run(*command, "--header", "Content-Type: application/json")
+            failed = '"error_code"' in text
+        assert not failed or any(code in text for code in fine), text
+        return text
+
+
+def start(place: Place, *, artifacts: str | None = None, environment: Mapping[str, str] | None = None) -> Tracking:
+    """Start a server; with `artifacts`, the folder that it hands out itself lies there, else in its own folder."""
+    folder = place.folder / "mlflow"
+    folder.mkdir()
+    port = place.port()
+    url = f"http://{place.host}:{port}"
+    place.start(
+        "mlflow",
+        [
+            *(python_tool("mlflow") / "mlflow", "server", "--workers", "1", "--host", place.host, "--port", str(port)),
+            *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--serve-artifacts"),
+            *("--artifacts-destination", artifacts or str(folder / "artifacts"), "--allowed-hosts", "*"),
+        ],
+        ready=lambda: place.listens(port),
+        environment={"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **(environment or {})},
+        seconds=_SECONDS,
+    )
+    return Tracking(Store(url, {"MLFLOW_TRACKING_URI": url}), place)

@@ -1,0 +1,114 @@
+"""Servers as processes: started on a free port, awaited, and ended."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx
+
+from tests.environment.cluster.namespaces import inside
+from tests.environment.cluster.network import is_listening
+from tests.environment.cluster.process import Processes, kill, recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from tests.environment.cluster.model import Cluster
+    from tests.environment.cluster.namespaces import Namespaces
+
+LOOPBACK = "127.0.0.1"
+_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where servers run: on this machine, or inside a node."""
+
+    folder: Path
+    processes: Processes
+    host: str = LOOPBACK
+    inside: Namespaces | None = None
+
+    def port(self) -> int:
+        """Return a port that nobody listens on; the node has its own ports, of which any will do."""
+        with socket.socket() as probe:
+            probe.bind((LOOPBACK, 0))
+            port: int = probe.getsockname()[1]
+        return port
+
+    def listens(self, port: int) -> bool:
+        """Tell whether something listens there."""
+        table = Path("/proc/net/tcp").read_text() if self.inside is None else self.inside.run("cat", "/proc/net/tcp")
+        return is_listening(table, port)
+
+    def start(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        ready: Callable[[], object],
+        environment: Mapping[str, str] | None = None,
+        seconds: float = _SECONDS,
+    ) -> None:
+        """Start a server and wait until it is ready."""
+        self.processes.start(name, command, environment=environment)
+        self.processes.wait(ready, name=name, seconds=seconds)
+
+
+@dataclass(frozen=True)
+class Store:
+    """A running store: what a loader's environment has to say to reach it, as whom."""
+
+    url: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def but(self, **changes: str | None) -> dict[str, str]:
+        """The environment with some variables changed, or without those that are None."""
+        merged: dict[str, str | None] = {**self.environment, **changes}
+        return {name: value for name, value in merged.items() if value is not None}
+
+
+@contextmanager
+def here() -> Iterator[Place]:
+    """A place on this machine; what runs there ends with it."""
+    with tempfile.TemporaryDirectory(prefix="stores-") as name:
+        folder = Path(name)
+        for part in ("records", "logs"):
+            (folder / part).mkdir()
+        try:
+            yield Place(folder, Processes(folder / "records", folder / "logs", dies_with_us=True))
+        finally:
+            kill(recorded(folder / "records"))
+
+
+def in_node(cluster: Cluster) -> Place:
+    """A place inside a node of ours, where pods reach what runs; it ends with the node."""
+    state, node = inside(cluster, what="A store for pods")
+    processes = Processes(state.processes, state.logs, dies_with_us=True).entering(node.enter)
+    return Place(state.folder, processes, urlsplit(cluster.server).hostname or "", node)
+
+
+def answers(url: str, *, below: int = 500) -> Callable[[], bool]:
+    """A condition: something answers HTTP requests there."""
+
+    def asked() -> bool:
+        try:
+            return httpx.get(url, timeout=2.0, trust_env=False).status_code < below
+        except httpx.TransportError:
+            return False
+
+    return asked
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Put files into a folder."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)

@@ -1,0 +1,172 @@
+"""Every rule and bound of the schema, from both sides, on the real API server. No operator needed.
+
+The cases are made from the schema itself: a field or rule that is added is tried here, or fails for want of a case.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelservice_operator.api.crdgen.crd import root_schema
+from modelservice_operator.api.crdgen.structural import RULES
+from tests.environment.cluster import Cluster
+from tests.support.builders import AModelService
+from tests.support.children import refused_children
+from tests.support.dry_run import Answer, DryRun, dry_run
+from tests.support.rule_cases import SENTENCES
+from tests.support.schema_fields import FormField, fields, with_field
+
+SPEC = FormField((), root_schema()["properties"]["spec"])
+RULED = [(field, rule) for field in (SPEC, *fields()) for rule in field.schema.get(RULES, ())]
+Cases = list[tuple[FormField, Any]]
+
+
+@pytest.fixture(scope="module")
+def server(control_plane: Cluster, operator_kubeconfig: Path) -> Iterator[DryRun]:
+    assert operator_kubeconfig.exists()  # the CRD is installed
+    with dry_run(control_plane.kubeconfig) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def ask(server: DryRun, namespace: str) -> Callable[[FormField, Any], Answer]:
+    """Ask for the verdict on an object whose field has a value."""
+
+    def asking(field: FormField, value: Any) -> Answer:
+        service = with_field(field.path, value) if field.path else AModelService(spec=value)
+        return server.create(service.named("iris", namespace=namespace))
+
+    return asking
+
+
+Ask = Callable[[FormField, Any], Answer]
+
+
+def test_every_sentence_has_both_sides() -> None:
+    assert {rule["message"] for _, rule in RULED} == set(SENTENCES)
+    assert all(sides.refused and sides.accepted for sides in SENTENCES.values())
+
+
+def test_every_example_is_accepted(ask: Ask) -> None:
+    refused = {field.name: objections(ask(field, field.example)) for field in fields() if field.is_property}
+    assert {name: said for name, said in refused.items() if said} == {}
+
+
+def test_every_rule_refuses_with_its_sentence(ask: Ask, figure: Callable[[str], None]) -> None:
+    cases = [(field, rule, value) for field, rule in RULED for value in SENTENCES[rule["message"]].refused]
+    silent = []
+    for field, rule, value in cases:
+        told = dict.fromkeys(ask(field, value).causes)
+        if (placed(field, value) + rule.get("fieldPath", ""), rule["message"]) not in sentences(told):
+            silent.append((field.name, rule["message"], value, list(told)))
+    assert silent == []
+    figure(f"schema: {len(RULED)} rules with {len(SENTENCES)} sentences refused {len(cases)} objects")
+
+
+def test_every_rule_accepts_what_is_right(ask: Ask, server: DryRun, figure: Callable[[str], None]) -> None:
+    """What is accepted at the edge of a rule must make children that Kubernetes accepts."""
+    cases = [(field, value) for field, rule in RULED for value in SENTENCES[rule["message"]].accepted]
+    refused = []
+    for field, value in cases:
+        answer = ask(field, value)
+        told = objections(answer) or refused_children(server, answer)
+        refused += [(field.name, value, told)] if told else []
+    assert refused == []
+    figure(f"schema: {len(cases)} objects just inside of the rules accepted, with all of their children")
+
+
+def at_the_bounds() -> Iterator[tuple[FormField, Any]]:
+    """The last value inside of each bound of each field."""
+    for field in fields():
+        schema = field.schema
+        yield from ((field, value) for value in schema.get("enum", ()))
+        yield from ((field, schema[key]) for key in ("minimum", "maximum") if key in schema)
+        if "maxItems" in schema and "minItems" not in schema:
+            yield field, []
+
+
+def beyond_the_bounds() -> Iterator[tuple[FormField, Any, str]]:
+    """The first value outside of each bound of each field, and what is said of it."""
+    for field in fields():
+        schema, example = field.schema, field.schema.get("examples", [None])[0]
+        if "enum" in schema:
+            yield field, "Anything", "Unsupported value"
+        if "minimum" in schema:
+            yield field, schema["minimum"] - 1, "should be greater than or equal to"
+            yield field, schema["maximum"] + 1, "should be less than or equal to"
+        if schema.get("type") == "string" and "maxLength" in schema:
+            yield field, "a" * (schema["maxLength"] + 1), f"may not be more than {schema['maxLength']} "
+        if schema.get("minLength") and "x-kubernetes-int-or-string" not in schema:
+            yield field, "", "should be at least 1 chars long"
+        if "maxItems" in schema:
+            yield field, [example[0]] * (schema["maxItems"] + 1), f"must have at most {schema['maxItems']} item"
+        if schema.get("minItems"):
+            yield field, [], "should have at least 1 items"
+        if "maxProperties" in schema:
+            many = {f"a{number}": next(iter(example.values())) for number in range(schema["maxProperties"] + 1)}
+            yield field, many, f"must have at most {schema['maxProperties']} items"
+
+
+def test_every_bound_includes_its_own_value(ask: Ask) -> None:
+    refused = []
+    for field, value in at_the_bounds():
+        own = [said for where, said in ask(field, value).causes if where == placed(field) and is_about_bounds(said)]
+        refused += [(field.name, value, own)] if own else []
+    assert refused == []
+
+
+def test_every_bound_refuses_what_is_beyond(ask: Ask, figure: Callable[[str], None]) -> None:
+    cases = list(beyond_the_bounds())
+    accepted = []
+    for field, value, words in cases:
+        answer = ask(field, value)
+        if not any(where == placed(field) and words in said for where, said in answer.causes):
+            accepted.append((field.name, str(value)[:80], words, answer.causes))
+    assert accepted == []
+    figure(f"schema: {len(cases)} objects just outside of the bounds refused")
+
+
+def test_no_field_takes_another_type(ask: Ask) -> None:
+    taken = []
+    for field in fields():
+        if field.schema.get("type") in {"string", "integer", "boolean"}:
+            wrong: Any = 7 if field.schema["type"] == "string" else "seven"
+            told = ask(field, wrong).causes
+            if not any(where == placed(field) and "must be of type" in said for where, said in told):
+                taken.append((field.name, told))
+    assert taken == []
+
+
+def is_about_bounds(said: str) -> bool:
+    return "Unsupported value" in said or "in body should" in said or "Too" in said
+
+
+def placed(field: FormField, value: Any = None) -> str:
+    """The path as `Answer.causes` has it."""
+    service = with_field(field.path, value if field.path else {})
+    node: Any = service.spec
+    path = "spec"
+    for step in field.path:
+        match step:
+            case "[]":
+                node, path = node[0], f"{path}.0"
+            case "{}":
+                [key] = node
+                node, path = node[key], f"{path}.{key}"
+            case _:
+                node, path = node[step], f"{path}.{step}"
+    return path
+
+
+def sentences(causes: Any) -> set[tuple[str, str]]:
+    """What was said of which field, without the value that is quoted in front."""
+    return {
+        (where, said[said.find(sentence) :]) for where, said in causes for sentence in SENTENCES if sentence in said
+    }
+
+
+def objections(answer: Answer) -> list[tuple[str, str]]:
+    """Why an object was refused."""
+    return answer.causes or ([] if answer.accepted or answer.causes else [("", answer.sentence)])

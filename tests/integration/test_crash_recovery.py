@@ -1,0 +1,42 @@
+"""SIGKILL while the operator creates: after a restart everything is complete, and nothing was made twice."""
+
+from collections import Counter
+from typing import Any
+
+from tests.support.audit import AuditTrail
+from tests.support.builders import a_model_service
+from tests.support.namespace import World
+from tests.support.operator import OperatorProcess
+
+OBJECTS = 20
+
+
+def wait_for_a_write(world: World, audit: AuditTrail, name: str) -> None:
+    """Return in the middle of things: after the first write that is seen from now on."""
+    before = audit.writes(world.namespace).total()
+    world.wait(lambda: audit.writes(world.namespace).total() > before, "write", name=name)
+
+
+def is_event(request: dict[str, Any]) -> bool:
+    return bool(request["objectRef"]["resource"] == "events")
+
+
+def test_killed_while_creating(world: World, operator: OperatorProcess, audit: AuditTrail) -> None:
+    names = [f"crash-{number}" for number in range(OBJECTS)]
+    for round_, name in enumerate(names):
+        world.apply(a_model_service().named(name).autoscaled(high=3))
+        if round_ % 5 == 4:
+            wait_for_a_write(world, audit, name)
+            operator.kill()
+            operator.start()
+    for name in names:
+        world.wait_ready(name, within=60)
+    for kind in ("deployment", "service", "hpa"):
+        found = world.kubectl("get", kind, "-o", "jsonpath={.items[*].metadata.name}").split()
+        assert sorted(found) == sorted(names)
+    accepted = Counter(
+        event["objectRef"]["resource"]
+        for event in audit.requests()
+        if event["verb"] == "create" and event["responseStatus"]["code"] == 201 and not is_event(event)
+    )
+    assert accepted == {"deployments": OBJECTS, "services": OBJECTS, "horizontalpodautoscalers": OBJECTS}

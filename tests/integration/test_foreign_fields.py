@@ -1,0 +1,216 @@
+"""What others add to our objects stays; what leaves the ModelService leaves them; what others replace comes back."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILDREN, MODEL_SERVICE, Kind
+from tests.support.api import MERGE_PATCH, Api, Object, RefusedError, Watched
+from tests.support.audit import AuditTrail
+from tests.support.builders import AModelService, a_model_service, golden
+from tests.support.namespace import World
+
+RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+PROXY = {"name": "proxy", "image": "proxy:1", "resources": {"requests": {"cpu": "10m"}}, "securityContext": RESTRICTED}
+PREPARE = {"name": "prepare", "image": "prepare:1", "securityContext": RESTRICTED}
+RECOMMENDED = {"requests": {"cpu": "77m"}, "limits": {"cpu": "1"}}
+MEMORY = {"memory": "64Mi"}
+"""All that the ModelService asks for: what else is recommended is nobody's business."""
+TEMPLATE = {
+    "metadata": {"annotations": {"injector.example.com/status": "done"}, "labels": {"injector.example.com/rev": "1"}},
+    "spec": {
+        "containers": [PROXY, {"name": "model", "resources": RECOMMENDED}],
+        "initContainers": [PREPARE],
+        "tolerations": [{"key": "theirs", "operator": "Exists"}],
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "dnsConfig": {"options": [{"name": "ndots", "value": "1"}]},
+    },
+}
+ADDITIONS: Mapping[str, Any] = {
+    "deployment": {"metadata": {"annotations": {"example.com/note": "theirs"}}, "spec": {"template": TEMPLATE}},
+    "service": {
+        "metadata": {"annotations": {"example.com/note": "theirs"}, "labels": {"example.com/team": "theirs"}},
+        "spec": {"ports": [{"name": "metrics", "port": 9090, "protocol": "TCP", "targetPort": 9090}]},
+    },
+    "hpa": {"metadata": {"annotations": {"example.com/note": "theirs"}}},
+}
+
+
+def by_memory(*, high: int) -> Object:
+    return {"maxReplicas": high, "targetMemoryUtilizationPercentage": 80}
+
+
+def holds(live: Any, addition: Any) -> bool:
+    """Tell whether everything of the addition is there; items of lists are told apart by their names."""
+    if isinstance(addition, dict):
+        return isinstance(live, dict) and all(holds(live.get(key), value) for key, value in addition.items())
+    if isinstance(addition, list) and isinstance(addition[0], dict):
+        by_name = {item.get("name", item.get("key")): item for item in live or ()}
+        return all(holds(by_name.get(item.get("name", item.get("key"))), item) for item in addition)
+    return bool(live == addition)
+
+
+def test_what_others_add_outlives_corrections_and_new_generations(world: World, audit: AuditTrail) -> None:
+    """A sidecar, a recommendation of resources, one more port: no write while they are added, none is lost later."""
+    service = a_model_service().named("added").having(resources={"requests": MEMORY}, autoscaling=by_memory(high=3))
+    world.apply(service)
+    world.wait_ready("added")
+    for kind, addition in ADDITIONS.items():
+        world.kubectl("patch", kind, "added", "--type=strategic", "-p", json.dumps(addition))
+    world.kubectl("rollout", "restart", "deployment/added")
+    restarted = world.get("deployment", "added")["spec"]["template"]["metadata"]["annotations"]
+    world.kubectl("rollout", "status", "deployment/added", "--timeout=60s")
+    world.wait_ready("added", within=60)
+    writes = audit.writes_of("added")
+    assert [write for write in writes if not write.startswith("create ")] == ["update modelservices/status"]
+    world.apply(
+        service.having(env=[{"name": "A", "value": "1"}], service={"port": 8000}, autoscaling=by_memory(high=4))
+    )
+    world.wait_field("hpa", "added", "maxReplicas", 4)
+    world.wait_ready("added", within=60)
+    ports = {port["name"]: port["port"] for port in world.get("service", "added")["spec"]["ports"]}
+    assert ports == {"http": 8000, "metrics": 9090}
+    assert [kind for kind, addition in ADDITIONS.items() if not holds(world.get(kind, "added"), addition)] == []
+    annotations = world.get("deployment", "added")["spec"]["template"]["metadata"]["annotations"]
+    stamp = "kubectl.kubernetes.io/restartedAt"
+    assert annotations[stamp] == restarted[stamp]
+
+
+FIELD = {"fieldRef": {"fieldPath": "metadata.name"}}
+PROBE = {"httpGet": None, "grpc": {"port": 1}}
+VARIABLE = {"name": "PORT", "value": "", "valueFrom": FIELD}
+VOLUME = {"name": "tmp", "emptyDir": None, "configMap": {"name": "theirs"}}
+
+
+def of_container(fields: Object) -> Object:
+    return {"template": {"spec": {"containers": [{"name": "model"} | fields]}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "patch"),
+    [
+        ("probe", "deployment", of_container({"readinessProbe": PROBE})),
+        ("variable", "deployment", of_container({"env": [VARIABLE]})),
+        ("volume", "deployment", {"template": {"spec": {"volumes": [VOLUME]}}}),
+        ("strategy", "deployment", {"strategy": {"type": "Recreate", "rollingUpdate": None}}),
+        ("budget", "poddisruptionbudget", {"minAvailable": None, "maxUnavailable": 1}),
+        ("port", "service", {"ports": [{"port": 8000, "$patch": "delete"}, {"name": "http", "port": 81}]}),
+    ],
+)
+def test_an_alternative_in_the_place_of_ours_goes(world: World, name: str, kind: str, patch: Object) -> None:
+    """Of some things there may be one only: ours beside theirs would be refused."""
+    world.apply(golden("everything").named(name))
+    world.wait(lambda: world.get("ingress", name), "last child", name=name)
+    before = world.get(kind, name)
+    world.kubectl("patch", kind, name, "--type=strategic", "-p", json.dumps({"spec": patch}))
+
+    def as_before() -> bool:
+        live = world.get(kind, name)
+        changed = live["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]
+        return bool(changed and spec_of(live) == spec_of(before))
+
+    world.wait(as_before, f"{kind} as before", within=15, name=name)
+
+
+def spec_of(body: Any) -> Any:
+    """Return the specification without what a scaler decides."""
+    return {name: value for name, value in body["spec"].items() if name != "replicas"}
+
+
+VOLATILE = frozenset(
+    {"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "ownerReferences", "status"}
+    | {"clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort", "schedule"}
+    | {"modelservice.dev/owner-uid", "modelservice.dev/desired-hash", "deployment.kubernetes.io/revision"}
+)
+CHILDREN = ("deployment", "service", "hpa", "poddisruptionbudget", "networkpolicy", "ingress", "cronjob")
+UNSCHEDULABLE = ("serviceAccountName", "priorityClassName", "runtimeClassName", "nodeSelector", "affinity", "mounts")
+"""What asks for other objects."""
+FIELDS = sorted(golden("everything").spec.keys() - {"image"})
+
+
+def masked(node: Any, name: str) -> Any:
+    """Return an object without what differs between two objects of the same desired state."""
+    if isinstance(node, dict):
+        return {key: masked(value, name) for key, value in node.items() if key not in VOLATILE}
+    if isinstance(node, list):
+        return [masked(item, name) for item in node]
+    return node.replace(name, "NAME") if isinstance(node, str) else node
+
+
+async def test_what_leaves_the_spec_leaves_the_children(world: World) -> None:
+    """Each field in turn: children that had it become what children are that never had it."""
+    async with (
+        Api(world.cluster.kubeconfig) as api,
+        Watched(api, world.namespace).following([MODEL_SERVICE]) as watched,
+    ):
+        leaving = Leaving(api, watched, world.namespace)
+        differences = [found for some in await asyncio.gather(*map(leaving.differences, FIELDS)) for found in some]
+    assert differences == []
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """Fields that go."""
+
+    api: Api
+    watched: Watched
+    namespace: str
+
+    async def differences(self, field: str) -> list[str]:
+        """Say which children of an object that lost a field differ from those of one that never had it."""
+        had, never = f"had-{field.lower()}", f"not-{field.lower()}"
+        whole = golden("everything").named(had, namespace=self.namespace)
+        await self._observed(await self._send("POST", whole))
+        lost = await self._send("PATCH", whole, {"spec": {field: None}})
+        await self._observed(lost)
+        await self._observed(await self._send("POST", whole.without(field).named(never)))
+        return [
+            f"{kind.kind} without {field}: {one} is not {other}"
+            for kind in BUILT_IN_CHILDREN
+            if (one := await self._child(kind, had)) != (other := await self._child(kind, never))
+        ]
+
+    async def _send(self, verb: str, service: AModelService, patch: Object | None = None) -> Object:
+        path = MODEL_SERVICE.path(namespace=self.namespace, name="" if patch is None else service.name)
+        content = "application/json" if patch is None else MERGE_PATCH
+        answer: Object = await self.api.request(verb, path, patch or service.manifest(), content=content)
+        return answer
+
+    async def _observed(self, sent: Object) -> None:
+        """Wait until the operator has made the children what this generation asks for."""
+        name, generation = sent["metadata"]["name"], sent["metadata"]["generation"]
+
+        def seen(body: Object) -> bool:
+            return bool(body.get("status", {}).get("observedGeneration") == generation)
+
+        assert await self.watched.wait(MODEL_SERVICE, name, seen, within=30), f"{name} is not observed."
+
+    async def _child(self, kind: Kind, name: str) -> Any:
+        try:
+            return masked(await self.api.get(kind, self.namespace, name), name)
+        except RefusedError:
+            return None
+
+
+@pytest.mark.parametrize("cascade", ["background", "foreground", "orphan"])
+def test_a_child_deleted_in_any_way_comes_back(world: World, cascade: str) -> None:
+    """While one is on its way out the ModelService is being reconciled, and nobody has to act."""
+    name = f"gone-{cascade}"
+    world.apply(golden("everything").named(name).without(*UNSCHEDULABLE, "rollout"))
+    world.wait_ready(name)
+    old = {kind: world.get(kind, name)["metadata"]["uid"] for kind in CHILDREN}
+    world.kubectl("delete", ",".join(CHILDREN), name, f"--cascade={cascade}", "--wait=false")
+    stalled = []
+
+    def all_new() -> bool:
+        stalled.append(world.condition(name, "Stalled"))
+        found = [(uid, world.get(kind, name)) for kind, uid in old.items()]
+        return all(live and live["metadata"]["uid"] != uid for uid, live in found)
+
+    world.wait(all_new, "new children", name=name)
+    world.wait_ready(name)
+    assert not any(stalled)

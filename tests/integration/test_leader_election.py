@@ -1,0 +1,86 @@
+"""Two operators and one Lease: one writes, the other takes over, and nothing is written twice."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.environment.cluster import Cluster
+from tests.environment.cluster.wait import wait_until
+from tests.support.audit import AuditTrail
+from tests.support.builders import a_model_service
+from tests.support.installation import NAMESPACE, USER
+from tests.support.namespace import World
+from tests.support.operator import OperatorProcess
+
+LEADS = "This operator leads"
+
+
+@pytest.fixture(scope="module")
+def pair(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[OperatorProcess]]:
+    """Two operators that agree by a Lease; the first one leads at the start."""
+    folder = tmp_path_factory.mktemp("operators")
+    arguments = ("--lease-namespace", NAMESPACE)
+    operators = [OperatorProcess(operator_kubeconfig, folder / f"{number}.log", arguments) for number in range(2)]
+    try:
+        for operator in operators:
+            operator.start()
+            wait_until(lambda: LEADS in operators[0].log, seconds=30, what="the first operator to lead")
+        yield operators
+    finally:
+        for operator in operators:
+            if operator.running:
+                operator.stop()
+    assert [operator.tracebacks for operator in operators] == [[], []]
+
+
+@pytest.fixture(scope="module")
+def operator(pair: list[OperatorProcess]) -> OperatorProcess:
+    return pair[0]
+
+
+def test_one_leads_and_the_other_takes_over(
+    control_plane: Cluster, world: World, pair: list[OperatorProcess], figure: Callable[[str], None]
+) -> None:
+    first, second = pair
+    trail = AuditTrail(control_plane, USER)
+    world.apply(a_model_service().named("before").autoscaled(high=3))
+    world.wait_ready("before")
+    assert LEADS not in second.log
+    first.kill()
+    killed = time.monotonic()
+    world.apply(a_model_service().named("after").autoscaled(high=3))
+    world.wait_ready("after", within=60)
+    figure(f"control plane: another operator took over {time.monotonic() - killed:.1f} s after the leader's SIGKILL")
+    assert LEADS in second.log
+    for name in ("before", "after"):
+        writes = trail.writes_of(name)
+        assert writes.pop("update modelservices/status") <= 2
+        assert set(writes.values()) == {1}
+
+
+def test_a_leader_that_is_told_to_end_hands_over_at_once(world: World, pair: list[OperatorProcess]) -> None:
+    first, second = pair
+    first.start()
+    leads_before = first.log.count(LEADS)
+    assert second.stop() == 0
+    wait_until(lambda: first.log.count(LEADS) > leads_before, seconds=10, what="the other operator to lead")
+    world.apply(a_model_service().named("handed"))
+    world.wait_ready("handed")
+
+
+def test_a_leader_that_was_paused_ends_when_it_wakes(world: World, pair: list[OperatorProcess]) -> None:
+    first, second = pair
+    leads_before = second.log.count(LEADS)
+    second.start()
+    assert first.process is not None
+    first.process.send_signal(signal.SIGSTOP)
+    wait_until(lambda: second.log.count(LEADS) > leads_before, seconds=40, what="the other operator to lead")
+    first.process.send_signal(signal.SIGCONT)
+    assert first.process.wait(timeout=30) == 1
+    assert "LeaseLost" in first.log
+    first.log_file.write_text("")  # its one traceback was looked at
+    world.apply(a_model_service().named("paused"))
+    world.wait_ready("paused")

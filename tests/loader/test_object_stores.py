@@ -1,0 +1,109 @@
+"""Google Cloud Storage, Azure, and AWS by web identity over TLS."""
+
+import datetime as dt
+import os
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.environment.stores import azure, gcs, moto
+from tests.environment.stores.serving import Place, Store
+from tests.environment.stores.web import Handler, Web
+from tests.loader.conftest import Loader
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+FILES = {"iris/v3/model.bin": os.urandom(9 << 20), "iris/v3/sub/config.json": b"{}", "iris/v30/other": b"-"}
+WANTED = {"model.bin": FILES["iris/v3/model.bin"], "sub/config.json": b"{}"}
+
+
+@pytest.fixture(scope="session")
+def gcs_store(place: Place) -> Store:
+    return gcs.start(place, FILES)
+
+
+@pytest.fixture(scope="session")
+def azure_store(place: Place) -> Store:
+    return azure.start(place, FILES)
+
+
+@pytest.fixture(scope="session")
+def aws(place: Place) -> Store:
+    return moto.start(place, {"iris/v3/model.bin": b"small", "iris/v3/sub/config.json": b"{}"})
+
+
+def test_gcs_is_read_by_anybody(load: Loader, gcs_store: Store) -> None:
+    outcome = load("gs://models/iris/v3", gcs_store.environment)
+    assert (outcome.code, outcome.files) == (0, WANTED), outcome.log
+    assert load("gs://models/iris/v3/model.bin", gcs_store.environment, key="one").files == {
+        "model.bin": WANTED["model.bin"]
+    }
+    assert load("gs://models/none", gcs_store.environment, key="none").reason == "ModelNotFound"
+
+
+def test_a_key_of_google_that_is_none_is_told(load: Loader, gcs_store: Store) -> None:
+    outcome = load("gs://models/iris/v3", gcs_store.but(GOOGLE_SERVICE_ACCOUNT_KEY='{"type": "canary"'))
+    assert outcome.reason == "InvalidCredentials"
+    assert "canary" not in outcome.log
+
+
+@pytest.mark.parametrize("scheme", ["az", "abfs"])
+def test_azure_is_read_by_its_key(load: Loader, azure_store: Store, scheme: str) -> None:
+    outcome = load(f"{scheme}://models/iris/v3", azure_store.environment)
+    assert (outcome.code, outcome.files) == (0, WANTED), outcome.log
+
+
+AZURE = {
+    "signature": ({"AZURE_STORAGE_ACCOUNT_KEY": None, "AZURE_STORAGE_SAS_TOKEN": "right"}, None),
+    "expired": ({"AZURE_STORAGE_ACCOUNT_KEY": None, "AZURE_STORAGE_SAS_TOKEN": "expired"}, "InvalidCredentials"),
+    "wrong key": ({"AZURE_STORAGE_ACCOUNT_KEY": "d3Jvbmctd3Jvbmctd3Jvbmc="}, "InvalidCredentials"),
+    "no key": ({"AZURE_STORAGE_ACCOUNT_KEY": "!canary!"}, "InvalidCredentials"),
+    "nobody": ({"AZURE_STORAGE_ACCOUNT_KEY": None}, "AccessDenied"),
+}
+
+
+@pytest.mark.parametrize(("changes", "reason"), AZURE.values(), ids=AZURE)
+def test_azure_s_credentials(
+    load: Loader, azure_store: Store, changes: dict[str, str | None], reason: str | None
+) -> None:
+    tokens = {"right": azure.signature(), "expired": azure.signature(lasts=-dt.timedelta(hours=1))}
+    given = {name: tokens.get(value or "", value) for name, value in changes.items()}
+    outcome = load("az://models/iris/v3", azure_store.but(**given))
+    if reason is None:
+        assert (outcome.code, outcome.files) == (0, WANTED), outcome.log
+        return
+    assert outcome.code == 1
+    assert outcome.files == {}
+    assert outcome.reason in {reason, "AccessDenied", "ModelNotFound"} if reason == "AccessDenied" else {reason}
+    assert "sig=" not in outcome.log
+    assert "canary" not in outcome.log
+
+
+def test_azure_without_an_account_is_told(load: Loader) -> None:
+    outcome = load("az://models/iris/v3")
+    assert (outcome.reason, "AZURE_STORAGE_ACCOUNT_NAME" in outcome.message) == ("BadURI", True)
+
+
+def test_a_pod_is_known_by_its_service_account(load: Loader, aws: Store, web: Web, tmp_path: Path) -> None:
+    """Web identity (EKS): a token of the cluster buys keys for an hour, over TLS."""
+    token = tmp_path / "token"
+    token.write_text("header.payload.signature")
+    trusted = tmp_path / "trusted"
+    assert web.certificates is not None
+    trusted.write_text(Path(aws.environment["SSL_CERT_FILE"]).read_text() + web.certificates.read_text())
+
+    def exchange(handler: Handler) -> None:
+        """Hand the question on in the form that moto knows: AWS takes parameters in the URL as well."""
+        answer = httpx.post(aws.url, content=handler.path.partition("?")[2], headers=FORM, verify=False)  # noqa: S501
+        handler.answer(answer.status_code, answer.content)
+
+    identity = {"AWS_ROLE_ARN": moto.ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": str(token), "SSL_CERT_FILE": str(trusted)}
+    identity["AWS_ENDPOINT_URL_STS"] = web.page("/", exchange)
+    outcome = load("s3://models/iris/v3", {**aws.environment, **identity})
+    assert (outcome.code, outcome.files) == (0, {"model.bin": b"small", "sub/config.json": b"{}"}), outcome.log
+
+
+def test_the_store_s_certificate_is_looked_at(load: Loader, aws: Store) -> None:
+    outcome = load("s3://models/iris/v3", aws.but(SSL_CERT_FILE=None))
+    assert (outcome.code, outcome.reason) == (1, "Unreachable")

@@ -1,7 +1,0 @@
-"""Print the runbook."""
-
-import sys
-
-from tests.runbook import page
-
-sys.stdout.write(page())

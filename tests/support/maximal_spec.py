@@ -1,0 +1,68 @@
+"""The largest ModelService that the schema allows, as far as one request holds it: what rules cost most for."""
+
+from typing import Any
+
+from tests.support.builders import AModelService, a_model_service
+
+REFERENCES = 24
+_LABEL = "v" * 63
+
+
+def _labels(count: int) -> dict[str, str]:
+    return {f"{'d' * 60}.example.com/{'k' * 59}{number:04}": _LABEL for number in range(count)}
+
+
+def _path(number: int) -> str:
+    return "/" + "p" * 1019 + f"{number:04}"
+
+
+def _secret(number: int) -> dict[str, Any]:
+    return {"secretKeyRef": {"name": "s" * 249 + f"{number:04}", "key": "k" * 253}}
+
+
+def _variables() -> list[dict[str, Any]]:
+    named = [{"name": "N" * 249 + f"{number:04}", "value": "v" * 2000} for number in range(256 - REFERENCES)]
+    return named + [{"name": "S" * 249 + f"{number:04}", "valueFrom": _secret(number)} for number in range(REFERENCES)]
+
+
+def _requirements() -> list[dict[str, Any]]:
+    return [{"key": key, "operator": "In", "values": [_LABEL] * 4} for key in _labels(16)]
+
+
+def _neighbours() -> dict[str, Any]:
+    term = {"topologyKey": "a", "labelSelector": {"matchLabels": _labels(16), "matchExpressions": _requirements()}}
+    return {"requiredDuringSchedulingIgnoredDuringExecution": [term] * 4}
+
+
+def the_fullest() -> AModelService:
+    """Every list and map as full as the schema allows, or so full that the request is still taken."""
+    metric = {"type": "Pods", "pods": {"metric": {"name": "m"}, "target": {"type": "AverageValue", "averageValue": 1}}}
+    terms = [{"matchExpressions": _requirements()}] * 4
+    return a_model_service().having(
+        image="i" * 1024,
+        command=["c" * 1000] * 64,
+        args=["a" * 1000] * 256,
+        env=_variables(),
+        model={"uri": "file:///" + "a/" * 1020, "name": "n" * 253},
+        replicas=2,
+        autoscaling={"maxReplicas": 10_000, "metrics": [metric] * 16},
+        resources={
+            block: {"cpu": 1, **{f"example.com/d{n}": 1 for n in range(15)}} for block in ("requests", "limits")
+        },
+        mounts=[{"name": f"m{n:04}", "mountPath": _path(n), "subPath": "s/" * 500, "emptyDir": {}} for n in range(32)],
+        service={"annotations": dict.fromkeys(_labels(32), "x" * 1000)},
+        expose={"httpRoute": {"parentRefs": [{"name": "g" * 253}] * 8, "hostnames": ["h" * 63 + ".example.com"] * 16}},
+        networkPolicy={"enabled": True, "from": [{"podLabels": _labels(16)}] * 32},
+        podLabels=_labels(64),
+        podAnnotations=dict.fromkeys(_labels(32), "x" * 1000),
+        nodeSelector=_labels(64),
+        tolerations=[{"key": key, "value": _LABEL} for key in _labels(32)],
+        affinity={
+            "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}},
+            "podAffinity": _neighbours(),
+            "podAntiAffinity": _neighbours(),
+        },
+        topologySpreadConstraints=[
+            {"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway"} for key in _labels(8)
+        ],
+    )

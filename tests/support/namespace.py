@@ -1,0 +1,94 @@
+"""A namespace of a real cluster as a test sees it: apply, get, wait; and a full picture when a wait runs out."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from tests.environment.cluster import Cluster, ClusterError
+from tests.environment.cluster.wait import wait_until
+from tests.support.builders import AModelService
+
+PLURAL = "modelservices.modelservice.dev"
+
+
+@dataclass(frozen=True)
+class World:
+    """One namespace and the operator that serves it; `operator_log` fetches what it said."""
+
+    cluster: Cluster
+    namespace: str
+    operator_log: Callable[[], str]
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        return self.cluster.run_kubectl("--namespace", self.namespace, *arguments, stdin=stdin)
+
+    def apply(self, service: AModelService) -> str:
+        """Apply as a person would; the result is what kubectl prints."""
+        return self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(self._placed(service).manifest()))
+
+    def refusal(self, service: AModelService) -> str:
+        """Return the sentence with which the API server refuses an object."""
+        try:
+            answer = self.apply(service)
+        except ClusterError as error:
+            return str(error)
+        raise AssertionError(f"The API server accepted what it should have refused: {answer}")
+
+    def get(self, kind: str, name: str) -> Any:
+        """Return an object, or None when there is none."""
+        text = self.kubectl("get", kind, name, "-o", "json", "--ignore-not-found")
+        return json.loads(text) if text else None
+
+    def service(self, name: str = "iris") -> Any:
+        return self.get(PLURAL, name)
+
+    def condition(self, name: str, kind: str = "Ready") -> dict[str, Any]:
+        """Return a condition of a ModelService, {} while there is none."""
+        status = (self.service(name) or {}).get("status", {})
+        return next((entry for entry in status.get("conditions", ()) if entry["type"] == kind), {})
+
+    def is_ready(self, name: str = "iris") -> bool:
+        """Tell whether the newest generation is ready."""
+        found = self.service(name)
+        ready = self.condition(name)
+        generation = found and found["metadata"]["generation"]
+        return ready.get("status") == "True" and ready.get("observedGeneration") == generation
+
+    def wait(self, condition: Callable[[], object], what: str, *, within: float = 30, name: str = "iris") -> None:
+        """Wait until `condition` holds; the failure shows the object, its events and the operator's log."""
+        try:
+            wait_until(condition, seconds=within, what=what, pause=0.1)
+        except ClusterError as error:
+            raise AssertionError(f"{error}\n{self.picture(name)}") from error
+
+    def wait_ready(self, name: str = "iris", *, within: float = 30) -> None:
+        self.wait(lambda: self.is_ready(name), f"ready ModelService {name}", within=within, name=name)
+
+    def wait_gone(self, kind: str, name: str, *, within: float = 30) -> None:
+        """Wait until an object does not exist."""
+        self.wait(lambda: self.get(kind, name) is None, f"deletion of {kind} {name}", within=within, name=name)
+
+    def wait_field(self, kind: str, name: str, field: str, value: object) -> None:
+        """Wait until a field of an object's spec has a value."""
+        self.wait(lambda: self.get(kind, name)["spec"].get(field) == value, f"{kind} with {field} {value}", name=name)
+
+    def picture(self, name: str) -> str:
+        """Everything that explains a failure."""
+        return "\n".join(
+            (
+                f"--- modelservice {name}",
+                self.kubectl("get", PLURAL, name, "-o", "yaml", "--ignore-not-found"),
+                "--- children and pods",
+                self.kubectl("get", "deployments,replicasets,pods,services,hpa", "-o", "wide"),
+                "--- events",
+                self.kubectl("get", "events", "--sort-by=.lastTimestamp"),
+                "--- operator",
+                self.operator_log()[-6000:],
+            )
+        )
+
+    def _placed(self, service: AModelService) -> AModelService:
+        return service.named(service.name, namespace=self.namespace)

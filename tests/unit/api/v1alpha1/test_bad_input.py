@@ -1,0 +1,61 @@
+"""Any text and any number in any field, past every check of the API server: a sentence or an object, never a crash."""
+
+from typing import Any
+
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelservice_operator.errors import InvalidSpec
+from modelservice_operator.resources import build
+from tests.support.builders import AModelService, a_model_service
+from tests.support.expansion import expanded
+from tests.support.schema_fields import fields, with_field
+
+LEAVES = [field for field in fields() if "properties" not in field.schema]
+ANYTHING = st.one_of(
+    st.text(max_size=40),
+    st.integers(-(2**63), 2**63 - 1),  # what JSON of the API server holds
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.booleans(),
+    st.none(),
+    st.lists(st.text(max_size=5), max_size=3),
+    st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3),
+)
+
+
+@settings(max_examples=1000)
+@given(st.sampled_from(LEAVES), ANYTHING)
+def test_no_value_of_any_field_crashes(field: Any, value: object) -> None:
+    assert verdict(with_field(field.path, value)).startswith(("built", "The object does not follow the schema: spec."))
+
+
+def verdict(service: AModelService) -> str:
+    try:
+        return f"built {len(build(service.parsed()))} objects"
+    except InvalidSpec as error:
+        return str(error)
+
+
+@given(st.text())
+def test_a_value_reaches_the_container_as_it_stands(text: str) -> None:
+    service = a_model_service().having(env=[{"name": "A", "value": text}], model={"name": text or "iris"}).parsed()
+    [container] = build(service)[0].body["spec"]["template"]["spec"]["containers"]
+    known = {entry["name"]: "expanded" for entry in container["env"]}
+    seen = {entry["name"]: expanded(entry.get("value", ""), known) for entry in container["env"]}
+    assert seen["A"] == text
+    assert seen["MODEL_NAME"] == (text or "iris")
+
+
+@given(st.text(alphabet="$(){}A \n'\"`\\", max_size=12))
+def test_what_looks_like_a_variable_does_so_too(text: str) -> None:
+    service = a_model_service().having(env=[{"name": "A", "value": text}]).parsed()
+    [container] = build(service)[0].body["spec"]["template"]["spec"]["containers"]
+    assert expanded(container["env"][-1].get("value", ""), {"A": "expanded", "PORT": "expanded"}) == text
+
+
+def test_command_and_args_are_left_to_kubernetes() -> None:
+    service = a_model_service().having(command=["$(PORT)"], args=["$$(PORT)", "{{ x }}"]).parsed()
+    [container] = build(service)[0].body["spec"]["template"]["spec"]["containers"]
+    assert (container["command"], container["args"]) == (["$(PORT)"], ["$$(PORT)", "{{ x }}"])
+    assert yaml.safe_load(yaml.safe_dump(container["args"])) == container["args"]

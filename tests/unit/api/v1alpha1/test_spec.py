@@ -1,0 +1,46 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modelservice_operator.api.crdgen.crd import custom_resource_definition
+from modelservice_operator.api.v1alpha1.spec import ModelService
+from modelservice_operator.apimachinery.kinds import DEPLOYMENT, SERVICE
+from modelservice_operator.errors import InvalidSpec
+from tests.support.builders import a_model_service
+
+
+def test_the_committed_crd_is_the_generated_one() -> None:
+    committed = Path("crds/modelservices.modelservice.dev.yaml").read_text()
+    assert yaml.safe_load(committed) == custom_resource_definition()
+
+
+def test_everything_that_is_wrong_is_named() -> None:
+    body = a_model_service().having(replicas="many", env=[{"value": "x"}]).without("image").body()
+    with pytest.raises(InvalidSpec) as caught:
+        ModelService.parse(body)
+    assert all(field in str(caught.value) for field in ("spec.image", "spec.replicas", "spec.env.0.name"))
+
+
+def test_what_a_newer_version_added_is_passed_over() -> None:
+    assert a_model_service().having(somethingNewer=True).parsed().spec.image
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        ({"uri": "file:///app/model.bin"}, "/app/model.bin"),
+        ({"path": "/opt/model"}, "/opt/model"),
+        ({}, "/mnt/models"),
+    ],
+)
+def test_where_the_model_is_found(model: dict[str, Any], path: str) -> None:
+    source = a_model_service().having(model=model).parsed().spec.model
+    assert source is not None
+    assert source.mount_path == path
+
+
+def test_a_name_cannot_leave_its_segment_of_a_path() -> None:
+    assert DEPLOYMENT.path(namespace="a/b", name="../c") == "/apis/apps/v1/namespaces/a%2Fb/deployments/..%2Fc"
+    assert SERVICE.path() == "/api/v1/services"

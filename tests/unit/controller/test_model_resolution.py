@@ -1,0 +1,90 @@
+"""What rolls the pods of a followed model, and what does not."""
+
+import json
+from typing import Any
+
+from modelservice_operator.controller.model_resolution import resolution
+from modelservice_operator.resources import build
+from modelservice_operator.resources.metadata import MODEL_KEY_LABEL
+from modelservice_operator.resources.model_volume import cache_key
+from tests.support.builders import a_model_service
+from tests.support.pods import APod, a_pod
+from tests.support.snapshots import observed
+
+SERVICE = a_model_service().having(model={"uri": "models:/iris@champion", "updatePolicy": "Auto"})
+PARSED = SERVICE.parsed()
+ONE, TWO = "models:/iris/1", "models:/iris/2"
+
+
+def key(service: Any = PARSED) -> str:
+    return cache_key(service.spec.model, None)
+
+
+def at(minute: int) -> str:
+    return f"2026-01-02T03:{minute:02}:00Z"
+
+
+def loaded(found: str, minute: int) -> APod:
+    text = json.dumps({"reason": "Loaded", "message": "x", "resolution": found})
+    ended = {"exitCode": 0, "reason": "Completed", "message": text, "finishedAt": at(minute)}
+    return a_pod().container("model-loader", init=True, ready=True, state={"terminated": ended})
+
+
+def looked(found: str, minute: int, *, label: str | None = None, code: int = 0, suffix: str = "look1") -> APod:
+    text = json.dumps({"reason": "Resolved", "message": "x", "resolution": found})
+    ended = {"exitCode": code, "reason": "Completed", "message": text, "finishedAt": at(minute)}
+    pod = a_pod().named(suffix).of_revision("").container("model-resolver", state={"terminated": ended})
+    labels = {"app.kubernetes.io/instance": "iris", MODEL_KEY_LABEL: label or key()}
+    return pod.labelled(labels)
+
+
+def deployment(pinned: str | None) -> dict[str, Any]:
+    return build(PARSED, resolution=pinned)[0].body
+
+
+def decided(*pods: APod, pinned: str | None = None) -> str | None:
+    return resolution(PARSED, deployment(pinned), observed(*pods, service=SERVICE))
+
+
+def test_at_first_the_pods_decide() -> None:
+    assert resolution(PARSED, None, observed(service=SERVICE)) is None
+    assert decided(loaded(ONE, 1)) is None
+
+
+def test_a_look_that_finds_what_was_loaded_changes_nothing() -> None:
+    assert decided(loaded(ONE, 1), looked(ONE, 5)) is None
+
+
+def test_a_look_that_finds_something_else_rolls_the_pods() -> None:
+    assert decided(loaded(ONE, 1), looked(TWO, 5)) == TWO
+
+
+def test_the_newest_look_counts() -> None:
+    assert decided(loaded(ONE, 1), looked(TWO, 5), looked(ONE, 9, suffix="look2")) is None
+
+
+def test_what_was_found_stays_when_its_pod_has_gone() -> None:
+    assert decided(loaded(TWO, 7), pinned=TWO) == TWO
+    assert decided(pinned=TWO) == TWO
+
+
+def test_a_look_from_before_the_pods_loaded_is_old_news() -> None:
+    assert decided(loaded(TWO, 7), looked(ONE, 5)) is None
+    assert decided(loaded(TWO, 7), looked(ONE, 5), pinned=TWO) == TWO
+
+
+def test_a_failed_look_says_nothing() -> None:
+    assert decided(loaded(ONE, 1), looked(TWO, 5, code=1)) is None
+
+
+def test_a_look_at_another_model_says_nothing() -> None:
+    assert decided(loaded(ONE, 1), looked(TWO, 5, label="another")) is None
+
+
+def test_another_model_is_not_held_to_what_the_last_one_stood_for() -> None:
+    other = a_model_service().having(model={"uri": "models:/rose@champion", "updatePolicy": "Auto"}).parsed()
+    assert resolution(other, deployment(TWO), observed(service=SERVICE)) is None
+
+
+def test_going_back_is_a_change_too() -> None:
+    assert decided(loaded(TWO, 7), looked(ONE, 9), pinned=TWO) == ONE

@@ -1,0 +1,98 @@
+"""I1 and I2: where a loader may connect to."""
+
+import socket
+from ipaddress import ip_address, ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_loader.egress import NEVER, is_admitted, refusal, resolve
+from model_loader.errors import LoaderError, Reason
+
+EVERYTHING = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+NEVER_ALLOWED = (
+    *("169.254.169.254", "169.254.170.2", "169.254.0.1", "169.254.255.255", "100.100.100.200", "168.63.129.16"),
+    *("192.0.0.192", "fd00:ec2::254", "fd20:ce::254", "fe80::1", "febf::1", "0.0.0.0", "0.1.2.3", "::"),  # noqa: S104 - refused
+    *("224.0.0.1", "239.255.255.250", "255.255.255.255", "240.0.0.1", "ff02::1", "ff05::1:3"),
+)
+FORMS_OF_IPV4 = (
+    *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::ffff:8.8.8.8", "::ffff:0:192.168.0.1"),
+    *("::127.0.0.1", "::10.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b::10.0.0.1", "64:ff9b:1::10.0.0.1"),
+    *("2002:7f00:1::", "2002:a9fe:a9fe::", "2002:0a00:0001::1"),
+)
+PRIVATE = (
+    *("127.0.0.1", "127.1.2.3", "127.255.255.254", "::1", "10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.1"),
+    *("192.168.0.1", "192.168.255.255", "100.64.0.1", "100.127.255.255", "198.18.0.1", "198.19.255.255"),
+    *("172.20.10.5", "10.96.0.1", "fc12:3456::1"),
+    *("fc00::1", "fdff::1", "192.0.2.1", "198.51.100.1", "203.0.113.7", "2001:db8::1", "192.0.0.8", "2001::1"),
+)
+ODD_WAYS = (
+    *("2130706433", "0x7f000001", "017700000001", "0x7f.0.0.1", "0177.0.0.1", "127.1", "127.0.1", "10.1"),
+    *("0xa9fea9fe", "2852039166", "0251.0376.0251.0376", "169.254.43518", "0x7f.1", "127.0.0.01", "010.0.0.1"),
+    *("1.2.3.4.", "0", "00", "0x0", "4294967295", "127.0.0.1.", "256.256.256.256", "1.2.3.256"),
+)
+PUBLIC = ("8.8.8.8", "1.1.1.1", "52.216.0.1", "2606:4700::1111", "2a00:1450:4001:80e::200e")
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len({*NEVER_ALLOWED, *FORMS_OF_IPV4, *PRIVATE, *ODD_WAYS}) >= 80
+
+
+@pytest.mark.parametrize("text", [*NEVER_ALLOWED, *FORMS_OF_IPV4])
+def test_nothing_admits_these(text: str) -> None:
+    assert refusal(ip_address(text), admitted=EVERYTHING)
+    with pytest.raises(LoaderError, match="refused"):
+        resolve(text, 443, admitted=EVERYTHING)
+
+
+@pytest.mark.parametrize("text", PRIVATE)
+def test_private_addresses_need_to_be_admitted(text: str) -> None:
+    with pytest.raises(LoaderError, match="refused") as raised:
+        resolve(text, 443, admitted=())
+    assert raised.value.reason is Reason.UNREACHABLE
+    if text != "2001::1":
+        assert resolve(text, 443, admitted=EVERYTHING) == [str(ip_address(text))]
+        assert is_admitted([text], EVERYTHING)
+
+
+@pytest.mark.parametrize("text", ODD_WAYS)
+def test_odd_ways_to_write_an_address_are_refused(text: str) -> None:
+    with pytest.raises(LoaderError, match=r"unusual way|refused"):
+        resolve(text, 443, admitted=EVERYTHING)
+
+
+@pytest.mark.parametrize("text", PUBLIC)
+def test_public_addresses_are_fine(text: str) -> None:
+    assert resolve(text, 443, admitted=()) == [text]
+    assert not is_admitted([text], ())
+
+
+def test_one_bad_address_spoils_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", answering("8.8.8.8", "169.254.169.254"))
+    with pytest.raises(LoaderError, match=r"'rebind\.example' has the address 169\.254\.169\.254, which is refused"):
+        resolve("rebind.example", 443, admitted=EVERYTHING)
+
+
+def test_a_name_without_an_address_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(LoaderError, match=r"The host 'nowhere\.example' is not known: name or service not known\."):
+        resolve("nowhere.example", 443, admitted=())
+
+
+@given(st.ip_addresses())
+def test_what_is_never_allowed_is_never_allowed(address: object) -> None:
+    found = ip_address(str(address))
+    if any(found.version == network.version and found in network for network in NEVER):
+        assert refusal(found, admitted=EVERYTHING)
+    if refusal(found, admitted=()) is None:
+        assert found.is_global
+
+
+def answering(*addresses: str) -> object:
+    """A resolver of names that knows these."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443)) for address in addresses]
+    return lambda *_, **__: found

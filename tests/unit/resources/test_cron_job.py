@@ -1,0 +1,70 @@
+"""The CronJob that looks what a model's URI stands for."""
+
+from typing import Any
+
+import pytest
+
+from modelservice_operator.resources import build
+from modelservice_operator.resources.cron_job import schedule
+from modelservice_operator.settings import LoaderSettings
+from tests.support.builders import a_model_service
+
+FOLLOWED = {"uri": "models:/iris@champion", "updatePolicy": "Auto", "credentials": {"secretRef": {"name": "registry"}}}
+
+
+def cron_job(**fields: Any) -> dict[str, Any] | None:
+    children = build(a_model_service().having(**({"model": FOLLOWED} | fields)).parsed(), loader=LoaderSettings())
+    return next((child.body for child in children if child.kind.kind == "CronJob"), None)
+
+
+def test_only_a_followed_model_has_one() -> None:
+    assert cron_job() is not None
+    assert cron_job(model={"uri": "s3://a/b"}) is None
+    assert cron_job(model={"uri": "s3://a/b", "updatePolicy": "Never"}) is None
+
+
+def test_its_pods_are_not_those_of_the_service() -> None:
+    found = cron_job()
+    assert found is not None
+    deployment, service, *_ = build(a_model_service().having(model=FOLLOWED).parsed())
+    labels = found["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"].items()
+    for selector in (service.body["spec"]["selector"], deployment.body["spec"]["selector"]["matchLabels"]):
+        assert not selector.items() <= labels
+
+
+def test_it_has_the_credentials_and_no_volume() -> None:
+    found = cron_job()
+    assert found is not None
+    pod = found["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert container["args"] == ["--resolve"]
+    assert container["envFrom"] == [{"secretRef": {"name": "registry"}}]
+    assert "volumeMounts" not in container
+    assert "volumes" not in pod
+
+
+def test_a_suspended_service_is_not_looked_after() -> None:
+    found = cron_job(suspend=True)
+    assert found is not None
+    assert found["spec"]["suspend"] is True
+
+
+@pytest.mark.parametrize(
+    ("seconds", "pattern"),
+    [
+        (60, "* * * * *"),
+        (300, "-59/5 * * * *"),
+        (3600, " * * * *"),
+        (7200, "-23/2 * * *"),
+        (86_400, " * * *"),
+        (604_800, " */7 * *"),
+        (2_592_000, " */30 * *"),
+    ],
+)
+def test_the_interval_becomes_a_schedule(seconds: int, pattern: str) -> None:
+    assert schedule(seconds, seed="a").endswith(pattern)
+    assert len(schedule(seconds, seed="a").split()) == 5
+
+
+def test_many_do_not_look_at_the_same_moment() -> None:
+    assert len({schedule(3600, seed=str(number)) for number in range(100)}) > 30

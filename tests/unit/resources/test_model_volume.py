@@ -1,0 +1,150 @@
+"""What a pod gets for its model."""
+
+from typing import Any
+
+import pytest
+
+from modelservice_operator.resources import build
+from modelservice_operator.resources.model_volume import cache_key
+from modelservice_operator.settings import LoaderSettings
+from tests.support.builders import a_model_service
+
+S3 = "s3://models/iris"
+
+
+def template(*, resolution: str | None = None, settings: LoaderSettings | None = None, **model: Any) -> dict[str, Any]:
+    service = a_model_service().having(model={"uri": S3, **model}).parsed()
+    [deployment, *_] = build(service, loader=settings or LoaderSettings(), resolution=resolution)
+    spec: dict[str, Any] = deployment.body["spec"]
+    return spec
+
+
+def environment(spec: dict[str, Any]) -> dict[str, str]:
+    [container] = spec["template"]["spec"]["initContainers"]
+    return {entry["name"]: entry.get("value", "") for entry in container["env"]}
+
+
+def mount(spec: dict[str, Any]) -> dict[str, Any]:
+    found = spec["template"]["spec"]["containers"][0]["volumeMounts"]
+    return next(entry for entry in found if entry["name"] == "model")
+
+
+def volume(spec: dict[str, Any]) -> dict[str, Any]:
+    return next(entry for entry in spec["template"]["spec"]["volumes"] if entry["name"] == "model")
+
+
+def test_the_server_sees_the_published_folder_alone() -> None:
+    spec = template()
+    folder = environment(spec)["MODEL_PATH"].removeprefix("/model-cache/")
+    assert mount(spec) == {"name": "model", "mountPath": "/mnt/models", "subPath": folder, "readOnly": True}
+    assert volume(spec) == {"name": "model", "emptyDir": {"sizeLimit": "10Gi"}}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"uri": "s3://models/rose"},
+        {"revision": "2"},
+        {"sha256": "0" * 64},
+        {"loader": {"allowPatterns": ["a"]}},
+        {"loader": {"ignorePatterns": ["a"]}},
+        {"loader": {"extract": True}},
+    ],
+)
+def test_what_decides_the_content_decides_the_folder(model: dict[str, Any]) -> None:
+    assert mount(template(**model))["subPath"] != mount(template())["subPath"]
+
+
+@pytest.mark.parametrize("model", [{"path": "/x"}, {"name": "x"}, {"cache": {"emptyDir": {"sizeLimit": "1Gi"}}}])
+def test_what_does_not_decide_the_content_does_not_decide_the_folder(model: dict[str, Any]) -> None:
+    assert mount(template(**model))["subPath"] == mount(template())["subPath"]
+
+
+def test_a_resolution_is_a_folder_of_its_own() -> None:
+    one, other = template(resolution="models:/iris/1"), template(resolution="models:/iris/2")
+    assert mount(one)["subPath"] != mount(other)["subPath"]
+    assert environment(one)["MODEL_RESOLUTION"] == "models:/iris/1"
+
+
+def test_the_whole_contract_is_set_so_that_no_secret_can_add_to_it() -> None:
+    """A Secret of the author's may have any keys: none of them may widen what the administrator allows."""
+    spec = template(credentials={"secretRef": {"name": "store"}})
+    [container] = spec["template"]["spec"]["initContainers"]
+    assert container["envFrom"] == [{"secretRef": {"name": "store"}}]
+    assert {name for name in environment(spec) if name.startswith("MODEL_")} >= {
+        *("MODEL_URI", "MODEL_PATH", "MODEL_REVISION", "MODEL_SHA256", "MODEL_RESOLUTION", "MODEL_ALLOW_PATTERNS"),
+        *("MODEL_IGNORE_PATTERNS", "MODEL_EXTRACT", "MODEL_MAX_BYTES", "MODEL_TIMEOUT_SECONDS"),
+        *("MODEL_ALLOWED_CIDRS", "MODEL_IDENTITY", "MODEL_MAX_FILES"),
+    }
+
+
+def test_credentials_are_the_loader_s_alone() -> None:
+    spec = template(credentials={"secretRef": {"name": "store"}})
+    assert "store" not in str(spec["template"]["spec"]["containers"])
+
+
+@pytest.mark.parametrize(
+    ("cache", "most"),
+    [
+        (None, 10 << 30),
+        ({"emptyDir": {"sizeLimit": "1Gi"}}, 1 << 30),
+        ({"emptyDir": {}}, 10 << 30),
+        ({"persistentVolumeClaim": {"claimName": "c"}}, 1 << 60),
+    ],
+)
+def test_the_size_of_the_cache_is_the_limit(cache: dict[str, Any] | None, most: int) -> None:
+    spec = template(cache=cache) if cache else template()
+    assert environment(spec)["MODEL_MAX_BYTES"] == str(most)
+
+
+def test_what_is_kept_in_memory_is_the_loader_s_memory() -> None:
+    spec = template(cache={"emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}})
+    [container] = spec["template"]["spec"]["initContainers"]
+    assert container["resources"]["limits"]["memory"] == str((512 << 20) + (1 << 30))
+    assert volume(spec)["emptyDir"] == {"sizeLimit": "1Gi", "medium": "Memory"}
+
+
+def test_a_claim_is_shared_below_its_folder() -> None:
+    spec = template(cache={"persistentVolumeClaim": {"claimName": "models", "subPath": "team"}})
+    [container] = spec["template"]["spec"]["initContainers"]
+    assert container["volumeMounts"] == [{"name": "model", "mountPath": "/model-cache", "subPath": "team"}]
+    folder = environment(spec)["MODEL_PATH"].removeprefix("/model-cache/")
+    assert mount(spec)["subPath"] == f"team/{folder}"
+
+
+def test_the_deadline_leaves_time_to_load() -> None:
+    plain = build(a_model_service().parsed())[0].body["spec"]["progressDeadlineSeconds"]
+    assert template(settings=LoaderSettings(timeout=900))["progressDeadlineSeconds"] == plain + 900
+    service = a_model_service().having(model={"uri": S3, "loader": {"timeoutSeconds": 60}}).parsed()
+    assert build(service)[0].body["spec"]["progressDeadlineSeconds"] == plain + 60
+
+
+def test_settings_of_the_administrator_reach_the_loader() -> None:
+    settings = LoaderSettings(image="registry.local/loader:1", timeout=60, allowed_cidrs=("10.0.0.0/8", "fc00::/7"))
+    spec = template(settings=settings)
+    assert environment(spec)["MODEL_ALLOWED_CIDRS"] == "10.0.0.0/8 fc00::/7"
+    assert environment(spec)["MODEL_TIMEOUT_SECONDS"] == "60"
+    assert spec["template"]["spec"]["initContainers"][0]["image"] == "registry.local/loader:1"
+
+
+def test_a_service_account_is_an_identity_only_without_credentials() -> None:
+    service = a_model_service().having(serviceAccountName="reader", model={"uri": "gs://models/iris"}).parsed()
+    [deployment, *_] = build(service)
+    assert environment(deployment.body["spec"])["MODEL_IDENTITY"] == "ServiceAccount"
+
+
+def test_dollars_stay_as_they_are() -> None:
+    assert environment(template(uri="https://a/$(PATH)"))["MODEL_URI"] == "https://a/$$(PATH)"
+
+
+def test_nothing_is_loaded_for_a_model_in_the_image() -> None:
+    service = a_model_service().having(model={"uri": "file:///app/model"}).parsed()
+    [deployment, *_] = build(service)
+    assert "initContainers" not in deployment.body["spec"]["template"]["spec"]
+
+
+def test_the_key_is_stable() -> None:
+    model = a_model_service().having(model={"uri": S3}).parsed().spec.model
+    assert model is not None
+    assert cache_key(model, None) == cache_key(model, None)
+    assert len(cache_key(model, None)) == 16

@@ -1,0 +1,635 @@
+"""Why a ModelService is not ready, for each trouble that its pods can have, in the words of Kubernetes 1.37."""
+
+import json
+from typing import Any
+
+import pytest
+
+from modelservice_operator.errors import Forbidden
+from modelservice_operator.status import untold
+from modelservice_operator.status.diagnosis import RANKING
+from modelservice_operator.status.reasons import LOADER_REASONS
+from tests.support.builders import AModelService
+from tests.support.pods import HASH, OLD_HASH, APod, a_pod
+from tests.support.snapshots import IRIS, a_rollout, observed, told
+
+NO_NODE = (
+    "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint {gpu: }. preemption: 0/3 nodes are"
+    " available: 1 No preemption victims found for incoming pod, 2 Preemption is not helpful for scheduling."
+)
+NOT_FOUND = (
+    'rpc error: code = NotFound desc = failed to pull and unpack image "registry.local/iris:9": failed to resolve'
+    " image: registry.local/iris:9: not found"
+)
+LOGIN = (
+    'failed to pull and unpack image "registry.local/iris:9": failed to resolve image: pull access denied, repository'
+    " does not exist or may require authorization: authorization failed: no basic auth credentials"
+)
+RUNC = (
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed:"
+    ' unable to start container process: error during container init: exec: "serve": executable file not found in $PATH'
+)
+TRACEBACK = (
+    "2026-01-02 03:01:59,123 loading\nTraceback (most recent call last):\n  File 'serve.py', line 3\n"
+    "2026-01-02 03:02:00 ModuleNotFoundError: No module named 'iris'\n\n"
+)
+LOG = "kubectl logs -n ml deployment/iris -c model --previous"
+IMAGE = IRIS.having(image="registry.local/iris:9")
+OTHER_PORT = "Make the server answer, or change containerPort or probes."
+
+
+def ready(*pods: APod, **changes: Any) -> tuple[str, str]:
+    """Reason and message of Ready=False."""
+    found = told(observed(*pods, **changes))
+    assert found is not None
+    assert found[0] == "False"
+    return found[1:]
+
+
+def loader(report: dict[str, Any] | str, **ended: Any) -> APod:
+    text = report if isinstance(report, str) else f"fetching\n{json.dumps(report)}\n"
+    return a_pod().crashed(name="model-loader", init=True, message=text, **ended).waiting("PodInitializing")
+
+
+def pulling(reason: str, message: str) -> APod:
+    return a_pod().waiting(reason, message)
+
+
+GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
+    "no room on any node": (
+        a_pod().unschedulable(NO_NODE),
+        IRIS,
+        "Unschedulable",
+        (
+            "no node can take it. 0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint {gpu: }."
+            " Lower resources.requests, or add nodes with more room."
+        ),
+    ),
+    "a scheduling gate": (
+        a_pod().unschedulable("Scheduling is blocked due to non-empty scheduling gates", "SchedulingGated"),
+        IRIS,
+        "Unschedulable",
+        (
+            "no node can take it. Scheduling is blocked due to non-empty scheduling gates."
+            " Whoever set the scheduling gate has to remove it."
+        ),
+    ),
+    "no word of the scheduler": (
+        a_pod().unschedulable("", ""),
+        IRIS,
+        "Unschedulable",
+        "no node can take it. no reason given. Change what the pod asks for, or add nodes.",
+    ),
+    "an unbound claim": (
+        a_pod().unschedulable("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"),
+        IRIS,
+        "VolumePending",
+        (
+            "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found."
+            " Give the claim a StorageClass that exists, or make a volume for it."
+        ),
+    ),
+    "a claim of another zone": (
+        a_pod().unschedulable("0/1 nodes are available: 1 node(s) had volume node affinity conflict."),
+        IRIS,
+        "VolumePending",
+        (
+            "0/1 nodes are available: 1 node(s) had volume node affinity conflict."
+            " The volume is bound to nodes that cannot take the pod: free one of them."
+        ),
+    ),
+    "a wrong tag": (
+        pulling("ErrImagePull", NOT_FOUND),
+        IMAGE,
+        "ImagePull",
+        (
+            'image "registry.local/iris:9" cannot be pulled: registry.local/iris:9: not found.'
+            " Correct the name or the tag of the image."
+        ),
+    ),
+    "a wrong tag, between pulls": (
+        pulling("ImagePullBackOff", f'Back-off pulling image "registry.local/iris:9": ErrImagePull: {NOT_FOUND}'),
+        IMAGE,
+        "ImagePull",
+        (
+            'image "registry.local/iris:9" cannot be pulled: registry.local/iris:9: not found.'
+            " Correct the name or the tag of the image."
+        ),
+    ),
+    "a login is missing": (
+        pulling("ErrImagePull", LOGIN),
+        IMAGE,
+        "ImagePull",
+        (
+            'image "registry.local/iris:9" cannot be pulled: pull access denied, repository does not'
+            " exist or may require"
+            " authorization: authorization failed: no basic auth credentials. Name a Secret with credentials for this"
+            " registry in imagePullSecrets; also check the name of the image."
+        ),
+    ),
+    "a login is wrong": (
+        pulling("ErrImagePull", "unexpected status from HEAD request to https://registry.local/v2/: 401 Unauthorized"),
+        IMAGE.having(imagePullSecrets=[{"name": "registry-login"}]),
+        "ImagePull",
+        (
+            'image "registry.local/iris:9" cannot be pulled: unexpected status from HEAD request to'
+            " https://registry.local/v2/: 401 Unauthorized. Check that Secret registry-login holds credentials for this"
+            " registry."
+        ),
+    ),
+    "an invalid image name": (
+        pulling("InvalidImageName", ""),
+        IMAGE,
+        "ImagePull",
+        (
+            'image "registry.local/iris:9" cannot be pulled: the name is invalid. Correct the name or'
+            " the tag of the image."
+        ),
+    ),
+    "an older kubelet names no cause": (
+        a_pod().waiting("ImagePullBackOff", 'Back-off pulling image "proxy:1"', name="proxy"),
+        IMAGE,
+        "ImagePull",
+        "the image of container proxy cannot be pulled: the node names no cause. Check image and imagePullSecrets.",
+    ),
+    "the registry is away": (
+        pulling("ErrImagePull", "dial tcp: lookup registry.local on 10.0.0.10:53: no such host"),
+        IMAGE,
+        "ImagePull",
+        (
+            'image "registry.local/iris:9" cannot be pulled: dial tcp: lookup registry.local on'
+            " 10.0.0.10:53: no such host."
+            " The nodes do not reach the registry: look at its name, its certificate and the network."
+        ),
+    ),
+    "a key is missing": (
+        a_pod().waiting("CreateContainerConfigError", "couldn't find key token in Secret ml/store"),
+        IRIS,
+        "CreateContainerConfigError",
+        (
+            "container model cannot be created: couldn't find key token in Secret ml/store."
+            " Add the key, or correct its name in env: the pods go on by themselves."
+        ),
+    ),
+    "a Secret is missing": (
+        a_pod().waiting("CreateContainerConfigError", 'secret "store" not found'),
+        IRIS,
+        "CreateContainerConfigError",
+        'container model cannot be created: secret "store" not found. Create the Secret: the pods go on by themselves.',
+    ),
+    "root is not allowed": (
+        a_pod().waiting(
+            "CreateContainerConfigError",
+            f'container has runAsNonRoot and image will run as root (pod: "iris-{HASH}-x2x7k_ml'
+            '(4a1c1a9e-4b0e-4b0c-9c53-2f3b1a7f0d11)", container: model)',
+        ),
+        IRIS,
+        "CreateContainerConfigError",
+        (
+            "container model cannot be created: container has runAsNonRoot and image will run as root"
+            ' (pod: "iris_ml", container: model).'
+            " Leave runAsUser at its default, or set the number of a user that the image knows."
+        ),
+    ),
+    "no such command": (
+        a_pod().waiting("RunContainerError", RUNC),
+        IRIS,
+        "ContainerStartError",
+        (
+            'container model cannot be started: exec: "serve": executable file not found in $PATH.'
+            " Correct command, or use an image that has it."
+        ),
+    ),
+    "no such command, between starts": (
+        a_pod().crashed(reason="StartError", exitCode=128, message=RUNC),
+        IRIS,
+        "ContainerStartError",
+        (
+            'container model cannot be started: exec: "serve": executable file not found in $PATH.'
+            " Correct command, or use an image that has it."
+        ),
+    ),
+    "a container cannot be created": (
+        a_pod().waiting("CreateContainerError", ""),
+        IRIS,
+        "ContainerStartError",
+        "container model cannot be started: no reason given. Check command, args, workingDir and mounts.",
+    ),
+    "another loader than ours": (
+        loader("cannot reach the moon", exitCode=3),
+        IRIS,
+        "LoaderFailed",
+        "the model cannot be loaded: cannot reach the moon. Check model.uri and model.credentials.",
+    ),
+    "a silent loader": (
+        loader("", exitCode=3),
+        IRIS,
+        "LoaderFailed",
+        (
+            "the model cannot be loaded: it ended with exit code 3 and said nothing."
+            " Check model.uri and model.credentials."
+        ),
+    ),
+    "a loader that says a number": (
+        loader("42"),
+        IRIS,
+        "LoaderFailed",
+        "the model cannot be loaded: 42. Check model.uri and model.credentials.",
+    ),
+    "the loader needs more memory": (
+        loader("", reason="OOMKilled", exitCode=137),
+        IRIS,
+        "OOMKilled",
+        (
+            "container model-loader was killed because it used more memory than it may."
+            " Raise model.loader.resources.limits.memory."
+        ),
+    ),
+    "out of memory": (
+        a_pod().crashed(reason="OOMKilled", exitCode=137),
+        IRIS.having(resources={"limits": {"memory": "512Mi"}}),
+        "OOMKilled",
+        (
+            "container model was killed because it used more memory than it may."
+            " Its limit is 512Mi: raise resources.limits.memory."
+        ),
+    ),
+    "out of memory without a limit": (
+        a_pod().crashed(reason="OOMKilled", exitCode=137, name="proxy"),
+        IRIS.having(resources={"limits": {"memory": "512Mi"}}),
+        "OOMKilled",
+        (
+            "container proxy was killed because it used more memory than it may."
+            " Raise resources.limits.memory, or resources.requests.memory when it has no limit."
+        ),
+    ),
+    "a crash": (
+        a_pod().crashed(message=TRACEBACK),
+        IRIS,
+        "CrashLoop",
+        (
+            "container model ends with exit code 1. Its last words: \"ModuleNotFoundError: No module named 'iris'\"."
+            f" Read its log: {LOG}."
+        ),
+    ),
+    "a crash, just now": (
+        a_pod().crashed(message=TRACEBACK, waits=False),
+        IRIS,
+        "CrashLoop",
+        (
+            "container model ends with exit code 1. Its last words: \"ModuleNotFoundError: No module named 'iris'\"."
+            f" Read its log: {LOG}."
+        ),
+    ),
+    "started again after a crash": (
+        a_pod().running(started=False, exitCode=1, reason="Error", message=TRACEBACK),
+        IRIS,
+        "CrashLoop",
+        (
+            "container model ends with exit code 1. Its last words: \"ModuleNotFoundError: No module named 'iris'\"."
+            f" Read its log: {LOG}."
+        ),
+    ),
+    "a server that ends": (
+        a_pod().crashed(reason="Completed", exitCode=0),
+        IRIS,
+        "CrashLoop",
+        (
+            "container model ends with exit code 0, although a server has to keep running. It said nothing."
+            f" Read its log: {LOG}."
+        ),
+    ),
+    "never ready": (
+        a_pod().running(started=True),
+        IRIS,
+        "Starting",
+        "container model runs and is not ready yet: its probe asks for a TCP connection to port 8080.",
+    ),
+    "an injected init container works": (
+        a_pod().container("mesh", init=True, state={"running": {}}).waiting("PodInitializing"),
+        IRIS,
+        "Starting",
+        "init container mesh runs.",
+    ),
+    "the server starts": (
+        a_pod().running(started=False),
+        IRIS,
+        "Starting",
+        (
+            "container model runs and has not passed its startup probe yet."
+            " A server that listens elsewhere than on port 8080 needs another containerPort."
+        ),
+    ),
+    "a container is being made": (
+        a_pod().waiting("ContainerCreating"),
+        IRIS,
+        "Starting",
+        "container model is being started.",
+    ),
+    "volumes are being mounted": (
+        a_pod().waiting("ContainerCreating").having("PodReadyToStartContainers", "False"),
+        IRIS,
+        "Starting",
+        "container model is being started. It waits for its volumes and its network.",
+    ),
+    "the kubelet has not looked yet": (
+        APod(conditions=(), containers={}, phase="Pending"),
+        IRIS,
+        "Starting",
+        "the pod is being started.",
+    ),
+    "the node is lost": (
+        a_pod().unready(),
+        IRIS,
+        "PodNotReady",
+        "the containers are ready, the pod is not: its node may be lost. Look at the nodes: kubectl get nodes.",
+    ),
+    "a readiness gate is closed": (
+        a_pod().having(
+            "Ready",
+            "False",
+            reason="ReadinessGatesNotReady",
+            message='corresponding condition of pod readiness gate "lb.example.com/ready" does not exist.',
+        ),
+        IRIS,
+        "PodNotReady",
+        (
+            'corresponding condition of pod readiness gate "lb.example.com/ready" does not exist.'
+            " Whoever set the readiness gate has to open it."
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("pod", "service", "reason", "message"), GALLERY.values(), ids=GALLERY)
+def test_the_gallery(pod: APod, service: AModelService, reason: str, message: str) -> None:
+    found = ready(pod, a_pod().named("zzzzz"), service=service)
+    assert found == (reason, f"1 of 2 pods: {message}")
+    # A second pod with the same trouble counts, and its name changes nothing.
+    again = ready(pod, pod.named("bbbbb"), service=service)
+    assert again == (reason, f"2 of 2 pods: {message}")
+
+
+def test_the_loader_works() -> None:
+    pod = a_pod().container("model-loader", init=True, state={"running": {}}).waiting("PodInitializing")
+    assert ready(pod) == ("Starting", "The only pod: the model is being loaded.")
+
+
+@pytest.mark.parametrize("reason", sorted(LOADER_REASONS))
+def test_the_loader_s_own_reason_is_the_reason(reason: str) -> None:
+    report = {"reason": reason, "message": "s3://models/iris/v3?X-Amz-Signature=canary: no", "uri": "s3://models"}
+    message = "the model cannot be loaded: s3://models/iris/v3: no."
+    assert ready(loader(report)) == (str(reason), f"The only pod: {message}")
+
+
+def test_a_loader_that_nests_too_deep_is_quoted() -> None:
+    assert ready(loader("[" * 100_000))[0] == "LoaderFailed"
+
+
+def test_an_ended_init_container_is_no_trouble() -> None:
+    done = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+    pod = a_pod().container("model-loader", init=True, state=done).waiting("PodInitializing")
+    assert ready(pod) == ("Starting", "The only pod: container model-loader is being started.")
+
+
+REFUSALS = {
+    "the quota": (
+        (
+            f'pods "iris-{HASH}-h7kx9" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=4, limited:'
+            " pods=4"
+        ),
+        "QuotaExceeded",
+        (
+            "Pods cannot be created: exceeded quota: compute, requested: pods=1, used: pods=4, limited: pods=4."
+            " Lower replicas or resources, or have the ResourceQuota of the namespace raised."
+        ),
+    ),
+    "a quota that counts limits": (
+        f'pods "iris-{HASH}-h7kx9" is forbidden: failed quota: compute: must specify limits.cpu for: model',
+        "QuotaExceeded",
+        (
+            "Pods cannot be created: failed quota: compute: must specify limits.cpu for: model."
+            " Set resources with a value for each thing that the quota counts."
+        ),
+    ),
+    "Pod Security": (
+        f'pods "iris-{HASH}-h7kx9" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true',
+        "AdmissionDenied",
+        (
+            'Pods cannot be created: violates PodSecurity "restricted:latest": runAsNonRoot != true.'
+            " The namespace's Pod Security level forbids these pods: change the spec or the level."
+        ),
+    ),
+    "a webhook": (
+        'admission webhook "validate.kyverno.svc-fail" denied the request: no latest tags',
+        "AdmissionDenied",
+        (
+            'Pods cannot be created: admission webhook "validate.kyverno.svc-fail" denied the request: no latest tags.'
+            " A policy of the cluster refuses these pods: follow what it says."
+        ),
+    ),
+    "a LimitRange": (
+        f'pods "iris-{HASH}-h7kx9" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi',
+        "AdmissionDenied",
+        (
+            "Pods cannot be created: maximum memory usage per Container is 1Gi, but limit is 2Gi."
+            " Change resources to what the LimitRange of the namespace allows."
+        ),
+    ),
+    "something else": (
+        f'Pod "iris-{HASH}-h7kx9" is invalid: spec.nodeSelector: Invalid value',
+        "ReplicaFailure",
+        'Pods cannot be created: Pod "iris" is invalid: spec.nodeSelector: Invalid value. Change what it names.',
+    ),
+    "nothing": ("", "ReplicaFailure", "Pods cannot be created: no reason given. Change what it names."),
+}
+
+
+@pytest.mark.parametrize(("text", "reason", "message"), REFUSALS.values(), ids=REFUSALS)
+def test_refused_pods_are_told_in_the_server_s_words(text: str, reason: str, message: str) -> None:
+    copied = {"ReplicaFailure": {"type": "ReplicaFailure", "status": "True", "message": text}}
+    rollout = a_rollout(available=0, conditions=copied)
+    assert ready(rollout=rollout, replica_sets=()) == (reason, message)
+    if text:
+        assert ready(refused=text) == (reason, message)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            'deployments.apps "iris" is forbidden: exceeded quota: few, requested: count/deployments.apps=1',
+            "QuotaExceeded",
+        ),
+        ('admission webhook "policy.example.com" denied the request: no', "AdmissionDenied"),
+        ('deployments.apps is forbidden: User "operator" cannot create resource', "Forbidden"),
+    ],
+)
+def test_a_refused_child_says_who_refused(text: str, reason: str) -> None:
+    assert ready(failure=Forbidden(text)) == (reason, text)
+
+
+@pytest.mark.parametrize(
+    ("probe", "target"),
+    [
+        ({"tcpSocket": {"port": 9000}}, "a TCP connection to port 9000"),
+        ({"httpGet": {"path": "/ok"}}, "HTTP /ok on port 5000"),
+        ({"httpGet": {"path": "/ok", "port": 81}}, "HTTP /ok on port 81"),
+        ({"grpc": {}}, "gRPC health on port 5000"),
+        ({"exec": {"command": ["true"]}}, "the success of a command in the container"),
+        ({"periodSeconds": 9}, "a TCP connection to port 5000"),
+    ],
+)
+def test_without_an_event_the_probe_s_question_is_told(probe: dict[str, Any], target: str) -> None:
+    service = IRIS.having(containerPort=5000, probes={"readiness": probe})
+    message = f"The only pod: container model runs and is not ready yet: its probe asks for {target}."
+    assert ready(a_pod().running(started=True), service=service) == ("Starting", message)
+
+
+@pytest.mark.parametrize(
+    ("note", "words"),
+    [
+        (
+            "Readiness probe failed: dial tcp 198.18.0.9:5000: connect: connection refused",
+            "Readiness probe failed: nothing listens on port 5000.",
+        ),
+        (
+            'Readiness probe failed: Get "http://198.18.0.9:8080/healthz": context deadline exceeded',
+            'Readiness probe failed: Get "http://:8080/healthz": context deadline exceeded.',
+        ),
+        (
+            "Readiness probe failed: dial tcp [fd00::9]:5000: connect: connection refused",
+            "Readiness probe failed: nothing listens on port 5000.",
+        ),
+        ("Readiness probe failed: HTTP probe failed with statuscode: 503", None),
+    ],
+)
+def test_an_event_says_what_the_probe_found(note: str, words: str | None) -> None:
+    message = f"container model runs, but its readiness probe fails: {words or note + '.'} {OTHER_PORT}"
+    found = ready(a_pod().running(started=True), notes=(note,))
+    assert found == ("ProbeFailing", f"The only pod: {message}")
+
+
+def test_an_event_says_what_the_startup_probe_found() -> None:
+    note = "Startup probe failed: dial tcp 198.18.0.9:8080: connect: connection refused"
+    reason, message = ready(a_pod().running(started=False), notes=(note,))
+    assert reason == "Starting"
+    assert "has not passed its startup probe yet: Startup probe failed: nothing listens on port 8080." in message
+
+
+def test_who_is_killed_by_its_probe_does_not_crash() -> None:
+    note = "Liveness probe failed: HTTP probe failed with statuscode: 500"
+    killed = a_pod().running(started=False, exitCode=137, reason="Error")
+    message = "container model is ended again and again by its probe: Liveness probe failed: HTTP probe failed with"
+    assert ready(killed, notes=(note,)) == ("ProbeFailing", f"The only pod: {message} statuscode: 500. {OTHER_PORT}")
+    assert "exit code 137, killed from outside (SIGKILL)" in ready(killed)[1]
+
+
+def test_an_event_says_which_volume_is_missing() -> None:
+    note = 'MountVolume.SetUp failed for volume "config" : configmap "nope" not found'
+    pod = a_pod().waiting("ContainerCreating").having("PodReadyToStartContainers", "False")
+    hint = "Create what the volume names (Secret, ConfigMap, claim): the pods go on by themselves."
+    assert ready(pod, notes=(note,)) == ("VolumePending", f"The only pod: {note}. {hint}")
+    # An event of an earlier moment: the volumes are there.
+    assert ready(a_pod().waiting("ContainerCreating"), notes=(note,))[0] == "Starting"
+
+
+def test_an_evicted_pod_is_told_while_another_one_takes_its_place() -> None:
+    evicted = a_pod().in_phase("Failed", reason="Evicted", message="The node was low on resource: memory.")
+    text = "A pod was ended from outside: Evicted: The node was low on resource: memory. Another one takes its place."
+    assert ready(evicted, a_pod().waiting("ContainerCreating")) == ("PodFailed", text)
+    silent = ready(a_pod().in_phase("Failed"))[1]
+    assert silent == "A pod was ended from outside: no reason given. Another one takes its place."
+    # It is no pod to count with.
+    crash = a_pod().named("bbbbb").crashed()
+    assert ready(evicted, crash)[1].startswith("The only pod: container model ends")
+
+
+def test_pods_that_go_or_of_another_revision_do_not_speak() -> None:
+    going, old = a_pod().crashed().being_deleted(), a_pod().of_revision(OLD_HASH).crashed()
+    assert ready(going, old) == ("RolloutInProgress", "0 of 2 replicas of this revision are available.")
+    # Ready pods have to be so for a while (minReadySeconds).
+    assert ready(a_pod())[0] == "RolloutInProgress"
+
+
+def test_a_failing_probe_says_more_than_a_start_and_less_than_a_crash() -> None:
+    starting, unready, crashed = a_pod().running(started=False), a_pod().running(started=True), a_pod().crashed()
+    note = ("Readiness probe failed: HTTP probe failed with statuscode: 503",)
+    assert ready(starting.named("aaaaa"), unready.named("bbbbb"), notes=note)[0] == "ProbeFailing"
+    assert ready(crashed.named("aaaaa"), unready.named("bbbbb"), notes=note)[0] == "CrashLoop"
+
+
+def test_a_note_of_an_earlier_time_says_nothing_of_now() -> None:
+    found = ready(a_pod().running(started=True), notes=("Startup probe failed: of an earlier time",))
+    assert found[0] == "Starting"
+
+
+def test_the_most_telling_trouble_speaks() -> None:
+    troubled = [
+        a_pod().running(started=True),
+        a_pod().crashed(),
+        a_pod().crashed(reason="OOMKilled", exitCode=137),
+        loader("no"),
+        a_pod().waiting("CreateContainerConfigError", 'secret "store" not found'),
+        pulling("ErrImagePull", NOT_FOUND),
+        a_pod().unschedulable(NO_NODE),
+    ]
+    pods = [pod.named(f"{number:05}") for number, pod in enumerate(troubled)]
+    reasons = [ready(*pods[: count + 1])[0] for count in range(len(pods))]
+    assert reasons == [
+        "Starting",
+        "CrashLoop",
+        "OOMKilled",
+        "LoaderFailed",
+        "CreateContainerConfigError",
+        "ImagePull",
+        "Unschedulable",
+    ]
+    assert ready(*pods, refused="exceeded quota: compute")[0] == "Unschedulable"
+    assert ready(*pods[:-1], refused="exceeded quota: compute")[0] == "QuotaExceeded"
+    assert len(set(RANKING)) == len(RANKING)
+
+
+def test_of_one_pod_the_most_telling_container_speaks() -> None:
+    pod = a_pod().running(started=True).crashed(name="proxy")
+    assert ready(pod)[0] == "CrashLoop"
+
+
+def test_who_is_complete_is_ready_whatever_its_pods_say() -> None:
+    found = told(observed(a_pod().crashed(), rollout=a_rollout()))
+    assert found == ("True", "RolloutComplete", "All 2 replicas are available.")
+
+
+def test_a_rollout_that_gave_up_is_stalled_and_ready_names_the_cause() -> None:
+    gave_up = {"Progressing": {"status": "False", "reason": "ProgressDeadlineExceeded"}}
+    found = observed(pulling("ErrImagePull", NOT_FOUND), rollout=a_rollout(available=0, conditions=gave_up))
+    assert ready(pulling("ErrImagePull", NOT_FOUND), rollout=found.rollout)[0] == "ImagePull"
+    for kind, status in (("Stalled", "True"), ("Progressing", "False")):
+        entry = told(found, kind)
+        assert entry is not None
+        assert entry[:2] == (status, "ProgressDeadlineExceeded")
+    assert told(found, "Reconciling") is None
+
+
+@pytest.mark.parametrize(
+    ("pod", "asked"),
+    [
+        (a_pod().running(started=True), True),
+        (a_pod().running(started=False), True),
+        (a_pod().running(started=False, exitCode=137, reason="Error"), True),
+        (a_pod().waiting("ContainerCreating").having("PodReadyToStartContainers", "False"), True),
+        (a_pod().waiting("ContainerCreating"), False),
+        (a_pod().running(started=False, exitCode=1, reason="Error"), True),
+        (a_pod().crashed(exitCode=1, message="no"), False),
+        (a_pod().unschedulable(NO_NODE), False),
+        (pulling("ErrImagePull", "not found"), False),
+        (a_pod(), False),
+    ],
+)
+def test_events_are_asked_only_about_what_no_pod_says(pod: APod, *, asked: bool) -> None:
+    found = observed(pod.named("bbbbb"))
+    assert untold(found) == (found.pods[0]["metadata"]["uid"] if asked else None)
+
+
+def test_events_are_not_asked_while_something_worse_is_known() -> None:
+    assert untold(observed(a_pod().running(started=True), a_pod().named("bbbbb").unschedulable(NO_NODE))) is None

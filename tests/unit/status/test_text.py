@@ -1,0 +1,50 @@
+import pytest
+
+from modelservice_operator.status.text import LONGEST_QUOTE, last_words, plain, quote, sentence
+from tests.support.pods import HASH, OLD_HASH, a_pod
+from tests.support.snapshots import observed
+
+SEEN = observed(a_pod(), a_pod().of_revision(OLD_HASH))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-01-02T03:04:05.678Z ready", "ready"),
+        ("[2026-01-02 03:04:05 +0000] [7] [ERROR] no", "[7] [ERROR] no"),
+        ("2026/01/02 03:04:05 panic: nil", "panic: nil"),
+        ("E0102 03:04:05.678901       1 main.go:3] no", "1 main.go:3] no"),
+        ("AccessDenied: no (request id: 4442587FB7D0A2F9)", "AccessDenied: no"),
+        ("<Code>NoSuchKey</Code><RequestId>ABC</RequestId>", "<Code>NoSuchKey</Code>"),
+        ('NoSuchKey {x-amz-request-id: "tx0001"}', "NoSuchKey"),
+        ("id 4a1c1a9e-4b0e-4b0c-9c53-2f3b1a7f0d11 gone", "id gone"),
+        ("at 0x7f00deadbeef", "at"),
+        ('task "9f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0" died', 'task "" died'),
+        ("sha256:" + "ab" * 32, "sha256:" + "ab" * 32),
+        ("read udp 198.18.0.4:43210->10.96.0.10:53: i/o timeout", "read udp 10.96.0.10:53: i/o timeout"),
+        ("back-off 5m0s restarting", "back-off restarting"),
+        ("took 12.34s", "took …"),
+        ("timed out after 30s", "timed out after 30s"),
+        ("https://me:secret@store/x", "https://store/x"),
+        ("GET https://store/x?X-Amz-Signature=secret: 403", "GET https://store/x: 403"),
+        ("\x1b[31mred\x1b[0m\tand\x00blue", "red and blue"),
+        (f'pods "iris-{HASH}-" is forbidden', 'pods "iris" is forbidden'),
+        (f"iris-{HASH}-x2x7k and iris-{OLD_HASH}-zzzzz of iris-{HASH}", "iris and iris of iris"),
+        ("iris-84bdf6c9x7-zzzzz is of a revision that nobody remembers", "iris is of a revision that nobody remembers"),
+        ("Secret iris-credentials and iris-store stay", "Secret iris-credentials and iris-store stay"),
+        ("image registry.local:5000/iris:2026-01-02 stays", "image registry.local:5000/iris:2026-01-02 stays"),
+    ],
+)
+def test_what_differs_from_moment_to_moment_goes(text: str, expected: str) -> None:
+    assert plain(text, SEEN) == expected
+
+
+def test_the_last_line_that_says_something_is_quoted() -> None:
+    assert last_words("first\nsecond\n2026-01-02 03:04:05\n\n", SEEN) == "second"
+    assert last_words("\n", SEEN) == ""
+
+
+def test_quotes_are_cut_and_sentences_end() -> None:
+    assert len(quote("x" * 999)) == LONGEST_QUOTE
+    assert sentence(quote("x" * 999)).endswith("x…")
+    assert (sentence("no"), sentence("no."), sentence("no...")) == ("no.", "no.", "no.")

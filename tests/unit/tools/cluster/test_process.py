@@ -1,0 +1,70 @@
+"""Processes are found again by their records and end when told."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.environment.cluster import ClusterError, PortTakenError
+from tests.environment.cluster.process import Processes, Record, kill, recorded, started_at
+from tests.environment.cluster.wait import wait_until
+
+HARNESS = """
+import os, signal
+from tests.environment.cluster.process import Processes
+Processes(here, here, dies_with_us=True).start("sleeper", ["sleep", "600"])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+LISTEN = "import socket, sys; socket.create_server(('127.0.0.1', int(sys.argv[1])))"
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    yield Processes(tmp_path, tmp_path, dies_with_us=True)
+    kill(recorded(tmp_path))
+
+
+def test_a_process_is_recorded_and_killed(processes: Processes) -> None:
+    record = processes.start("sleeper", ["sleep", "600"])
+    assert recorded(processes.records) == [record]
+    assert record.is_alive()
+    kill([record])
+    assert record.has_ended()
+    kill([record])
+
+
+def test_a_reused_number_is_another_process() -> None:
+    assert started_at(os.getpid())
+    assert Record("stranger", os.getpid(), "1").has_ended()
+
+
+def test_an_early_end_is_told_with_the_log(processes: Processes) -> None:
+    processes.start("talker", ["sh", "-c", "echo no such flag; exit 1"])
+    with pytest.raises(ClusterError, match=r"talker has ended\.\n.*talker\.log ends with:\nno such flag"):
+        processes.wait(lambda: False, name="talker", seconds=10)
+
+
+def test_a_time_out_names_the_component_and_its_log(processes: Processes) -> None:
+    processes.start("sleeper", ["sh", "-c", "echo thinking; exec sleep 600"])
+    wait_until((processes.logs / "sleeper.log").read_text, seconds=10, what="the first line")
+    with pytest.raises(ClusterError, match=r"in vain for sleeper to be ready\.\n.*sleeper\.log ends with:\nthinking"):
+        processes.wait(lambda: False, name="sleeper", seconds=0.1)
+
+
+def test_a_taken_port_has_an_error_of_its_own(processes: Processes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        processes.start("server", [sys.executable, "-c", LISTEN, str(taken.getsockname()[1])])
+        with pytest.raises(PortTakenError, match="server has ended"):
+            processes.wait(lambda: False, name="server", seconds=10)
+
+
+def test_a_child_dies_with_the_harness(tmp_path: Path) -> None:
+    script = f"from pathlib import Path; here = Path({str(tmp_path)!r})\n{HARNESS}"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
+    (record,) = recorded(tmp_path)
+    wait_until(record.has_ended, seconds=10, what="the orphan to end")
