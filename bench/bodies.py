@@ -8,11 +8,21 @@ import json
 from typing import Any
 
 from modelservice_operator.api.v1alpha1.spec import ModelService
-from modelservice_operator.apimachinery.kinds import AUTOSCALER, DEPLOYMENT, MODEL_SERVICE, SERVICE, Kind
-from modelservice_operator.resources import build
+from modelservice_operator.apimachinery.kinds import (
+    DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    MODEL_SERVICE,
+    SERVICE,
+    ResourceKind,
+)
+from modelservice_operator.resources import build_children
 
 NAME, NAMESPACE, UID = "__NAME__", "__NAMESPACE__", "__UID__"
-CHILDREN: dict[str, Kind] = {"deployment": DEPLOYMENT, "service": SERVICE, "autoscaler": AUTOSCALER}
+CHILDREN: dict[str, ResourceKind] = {
+    "deployment": DEPLOYMENT,
+    "service": SERVICE,
+    "autoscaler": HORIZONTAL_POD_AUTOSCALER,
+}
 """Names of the children in the template."""
 
 _REQUESTS = {"cpu": "10m", "memory": "16Mi"}
@@ -43,7 +53,7 @@ def model_service(name: str, namespace: str, *, replicas: int) -> dict[str, Any]
 def children_of(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the children of a stored ModelService by their names in the template, as they are created."""
     names = {kind: name for name, kind in CHILDREN.items()}
-    return {names[child.kind]: child.creation() for child in build(ModelService.parse(body))}
+    return {names[child.kind]: child.create_body() for child in build_children(ModelService.parse(body))}
 
 
 def template() -> str:

@@ -16,7 +16,7 @@ from bench.contestants import user_of
 from bench.errors import BenchError
 from bench.following import Follower, exists, is_observed, is_ready
 from bench.measures import Figures, Measure, PeerName, Sizes, percentile
-from modelservice_operator.apimachinery.kinds import DEPLOYMENT, MODEL_SERVICE, Kind
+from modelservice_operator.apimachinery.kinds import DEPLOYMENT, MODEL_SERVICE, ResourceKind
 
 DRIVER = "admin"
 """User of the administrator's kubeconfig, who creates the ModelServices."""
@@ -154,7 +154,7 @@ class Driver:
     def _body(self, name: str, replicas: int) -> dict[str, Any]:
         return model_service(name, self._namespace, replicas=replicas)
 
-    def _path(self, kind: Kind) -> str:
+    def _path(self, kind: ResourceKind) -> str:
         return kind.path(namespace=self._namespace)
 
 

@@ -28,7 +28,7 @@ class OperatorError(Exception):
     """Root of the tree. `str(error)` is a sentence for a person."""
 
 
-class Transient(OperatorError):  # noqa: N818 - the branch of the tree reads as what it says
+class TransientError(OperatorError):
     """Heals without anybody's help.
 
     `retry_after`: seconds that the server asked to wait (RFC 9110, Retry-After), None for the usual back-off.
@@ -39,71 +39,71 @@ class Transient(OperatorError):  # noqa: N818 - the branch of the tree reads as 
         self.retry_after = retry_after
 
 
-class Unreachable(Transient):
+class UnreachableError(TransientError):
     """The API server gave no (whole) answer."""
 
 
-class ServerBusy(Transient):
+class ServerOverloadedError(TransientError):
     """The API server answered 429 or 5xx."""
 
 
-class Conflict(Transient):
+class ConflictError(TransientError):
     """The API server answered 409."""
 
 
-class Gone(Transient):
+class ResourceExpiredError(TransientError):
     """The API server answered 410: list again."""
 
 
-class Unauthorized(Transient):
+class UnauthorizedError(TransientError):
     """The API server answered 401: read the credentials again."""
 
 
-class Absent(OperatorError):  # noqa: N818
+class NotFoundError(OperatorError):
     """The API server answered 404."""
 
 
-class LeaseLost(OperatorError):  # noqa: N818
+class LeadershipLostError(OperatorError):
     """Another operator leads, or we cannot show that we do."""
 
 
-class Ending(OperatorError):  # noqa: N818
+class TerminatingError(OperatorError):
     """Nothing is to be done for this object any more."""
 
 
-class ServiceEnding(Ending):
+class OwnerTerminatingError(TerminatingError):
     """The ModelService is being deleted, or gone already; its children follow it."""
 
 
-class NamespaceEnding(Ending):
+class NamespaceTerminatingError(TerminatingError):
     """Nothing can be created any more; the object itself is about to go."""
 
 
-class Terminal(OperatorError):  # noqa: N818
+class TerminalError(OperatorError):
     """A person has to act; trying again at once would not help."""
 
 
-class InvalidSpec(Terminal):
+class InvalidSpecError(TerminalError):
     """The ModelService cannot be read as what it should be."""
 
 
-class KindUnavailable(Terminal):
+class KindNotServedError(TerminalError):
     """The cluster does not serve the kind of a child: its CRD is missing, or the right to read it."""
 
 
-class DriftDetected(Terminal):
+class DriftDetectedError(TerminalError):
     """Somebody reverts what we correct, again and again."""
 
 
-class NameConflict(Terminal):
+class NameConflictError(TerminalError):
     """An object of a child's kind and name exists that is not ours."""
 
 
-class Forbidden(Terminal):
+class ForbiddenError(TerminalError):
     """The API server answered 403: RBAC, quota or an admission policy."""
 
 
-class Rejected(Terminal):
+class InvalidRequestError(TerminalError):
     """The API server answered another 4xx, `status` holds it."""
 
     def __init__(self, message: str, *, status: int) -> None:

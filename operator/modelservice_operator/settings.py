@@ -13,9 +13,9 @@ class LoaderSettings:
 
     image: str = "modelservice.dev/loader:dev"
     """Image of the loader where the spec names none."""
-    timeout: int = 3600
+    timeout_seconds: int = 3600
     """Time that loading may take where the spec says nothing."""
-    refresh_interval: int = 3600
+    refresh_interval_seconds: int = 3600
     """Time between two looks of updatePolicy Auto where the spec says nothing."""
     allowed_cidrs: tuple[str, ...] = ()
     """Private ranges in which a loader may connect to stores; nothing admits link-local and metadata addresses."""
@@ -42,13 +42,13 @@ class Settings:
     """Least time between two status writes of one object, so that a rollout does not cost a write per event."""
     request_timeout: float = 30.0
     connect_timeout: float = 10.0
-    watch_silence: float = 75.0
+    watch_idle_timeout: float = 75.0
     """A watch that says nothing for so long is dead: the API server sends a bookmark about every minute."""
-    linger: float = 0.1
+    event_debounce: float = 0.1
     """Longest delay of an event of anything but a ModelService: what comes in a burst is read, and looked at, once."""
     watch_timeout: tuple[int, int] = (290, 590)
     """Range from which the length of a watch is drawn, so that many watches do not end together."""
-    page_size: int = 50
+    list_page_size: int = 50
     """Objects a page of a list: a page is in memory twice, as text and as objects, and what it took stays taken."""
     probe_host: str = "0.0.0.0"  # noqa: S104 - the kubelet asks from outside the pod
     probe_port: int = 8080

@@ -7,7 +7,7 @@ import pytest
 from tests.environment import images
 from tests.environment.cluster import Cluster
 from tests.support.installation import NAMESPACE, install
-from tests.support.namespace import World
+from tests.support.namespace import TestNamespace
 
 HERE = Path(__file__).parent
 
@@ -31,11 +31,11 @@ def installed(node_cluster: Cluster) -> Cluster:
 
 
 @pytest.fixture(scope="module")
-def world(installed: Cluster, node_namespace: str) -> World:
+def world(installed: Cluster, node_namespace: str) -> TestNamespace:
     """The module's namespace on the node."""
 
     def log() -> str:
         selector = "--selector=app.kubernetes.io/name=modelservice-operator"
         return installed.run_kubectl("--namespace", NAMESPACE, "logs", selector, "--prefix", "--tail=-1", check=False)
 
-    return World(installed, node_namespace, log)
+    return TestNamespace(installed, node_namespace, log)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelservice_operator.status.autoscaling import GRACE
+from modelservice_operator.status.autoscaling import STARTUP_GRACE
 from modelservice_operator.status.reasons import Reason
-from tests.support.builders import AModelService, a_model_service
+from tests.support.builders import ModelServiceBuilder, model_service
 
 Object = dict[str, Any]
 Cause = Callable[[Object], bool]
@@ -18,10 +18,10 @@ FAST = {"periodSeconds": 1, "failureThreshold": 60}
 SMALL = {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "256Mi"}}
 
 
-def running(code: str, **fields: Any) -> AModelService:
+def running(code: str, **fields: Any) -> ModelServiceBuilder:
     """A server of some lines of Python, which serves the empty folder /tmp."""
-    service = a_model_service().having(command=[PYTHON, "-u", "-c", code], workingDir="/tmp", resources=SMALL)  # noqa: S108
-    return service.having(**fields)
+    service = model_service().with_spec(command=[PYTHON, "-u", "-c", code], workingDir="/tmp", resources=SMALL)  # noqa: S108
+    return service.with_spec(**fields)
 
 
 SERVER = running(SERVE)
@@ -63,13 +63,13 @@ class Case:
 
     name: str
     title: str
-    broken: AModelService
+    broken: ModelServiceBuilder
     reason: Reason
     message: str
     """Regular expression for the whole message."""
     cause: Cause
     """Tells the first sign of it among pods, ReplicaSets, autoscalers and Events."""
-    healed: AModelService | None = SERVER
+    healed: ModelServiceBuilder | None = SERVER
     """What the person applies; None: the ModelService was right, and something else is mended."""
     before: tuple[Object, ...] = ()
     """Objects that stand before it is applied."""
@@ -96,8 +96,8 @@ class Case:
         )
 
 
-def _filled(service: AModelService, registry: str) -> AModelService:
-    return service.having(image=service.spec["image"].replace("REGISTRY", registry))
+def _filled(service: ModelServiceBuilder, registry: str) -> ModelServiceBuilder:
+    return service.with_spec(image=service.spec["image"].replace("REGISTRY", registry))
 
 
 def a_claim(name: str) -> Object:
@@ -173,7 +173,7 @@ CASES: tuple[Case, ...] = (
     Case(
         "no-image",
         "The image does not exist",
-        SERVER.having(image="REGISTRY/iris:nope", imagePullSecrets=[{"name": LOGIN}]),
+        SERVER.with_spec(image="REGISTRY/iris:nope", imagePullSecrets=[{"name": LOGIN}]),
         Reason.IMAGE_PULL,
         ONE + r'image "REGISTRY/iris:nope" cannot be pulled: .*not found\. Correct the name or the tag of the image\.',
         waiting("ErrImagePull", "ImagePullBackOff"),
@@ -181,17 +181,17 @@ CASES: tuple[Case, ...] = (
     Case(
         "private",
         "The image is private, and no Secret is named",
-        SERVER.having(image="REGISTRY/iris:1", imagePullPolicy="Always"),
+        SERVER.with_spec(image="REGISTRY/iris:1", imagePullPolicy="Always"),
         Reason.IMAGE_PULL,
         ONE + r'image "REGISTRY/iris:1" cannot be pulled: .*(authorization|credentials).* '
         r"Name a Secret with credentials for this registry in imagePullSecrets; also check the name of the image\.",
         waiting("ErrImagePull", "ImagePullBackOff"),
-        healed=SERVER.having(image="REGISTRY/iris:1", imagePullPolicy="Always", imagePullSecrets=[{"name": LOGIN}]),
+        healed=SERVER.with_spec(image="REGISTRY/iris:1", imagePullPolicy="Always", imagePullSecrets=[{"name": LOGIN}]),
     ),
     Case(
         "command",
         "The command is not in the image",
-        SERVER.having(command=["/no/such/server"]),
+        SERVER.with_spec(command=["/no/such/server"]),
         Reason.CONTAINER_START_ERROR,
         ONE + r"container model cannot be started: exec: \"/no/such/server\": .*no such file or directory\. "
         r"Correct command, or use an image that has it\.",
@@ -219,12 +219,12 @@ CASES: tuple[Case, ...] = (
     Case(
         "path",
         "The readiness probe asks for a path that is not served",
-        SERVER.having(probes=PATH),
+        SERVER.with_spec(probes=PATH),
         Reason.PROBE_FAILING,
         ONE + r"container model runs, but its readiness probe fails: Readiness probe failed: HTTP probe failed with "
         r"statuscode: 404\. Make the server answer, or change containerPort or probes\.",
         noted("Unhealthy", "Readiness probe failed"),
-        healed=SERVER.having(probes=ROOT),
+        healed=SERVER.with_spec(probes=ROOT),
     ),
     Case(
         "port",
@@ -239,7 +239,7 @@ CASES: tuple[Case, ...] = (
     Case(
         "cpu",
         "No node has so much CPU",
-        SERVER.having(resources={"requests": {"cpu": "1000"}}),
+        SERVER.with_spec(resources={"requests": {"cpu": "1000"}}),
         Reason.UNSCHEDULABLE,
         ONE + r"no node can take it\. 0/1 nodes are available: 1 Insufficient cpu\. "
         r"Lower resources\.requests, or add nodes with more room\.",
@@ -248,7 +248,7 @@ CASES: tuple[Case, ...] = (
     Case(
         "secret",
         "A Secret in env does not exist",
-        SERVER.having(env=FROM_SECRET),
+        SERVER.with_spec(env=FROM_SECRET),
         Reason.CREATE_CONTAINER_CONFIG_ERROR,
         ONE + r'container model cannot be created: secret "token" not found\. '
         r"Create the Secret: the pods go on by themselves\.",
@@ -259,7 +259,7 @@ CASES: tuple[Case, ...] = (
     Case(
         "config",
         "A ConfigMap in mounts does not exist",
-        SERVER.having(mounts=MOUNTED),
+        SERVER.with_spec(mounts=MOUNTED),
         Reason.VOLUME_PENDING,
         ONE + r'MountVolume\.SetUp failed for volume "settings" : configmap "settings" not found\. Create what the '
         r"volume names \(Secret, ConfigMap, claim\): the pods go on by themselves\.",
@@ -271,7 +271,7 @@ CASES: tuple[Case, ...] = (
     Case(
         "claim",
         "A PersistentVolumeClaim is not bound",
-        SERVER.having(mounts=CLAIMED),
+        SERVER.with_spec(mounts=CLAIMED),
         Reason.VOLUME_PENDING,
         ONE + r"0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims\.( not found\.)? "
         r"Give the claim a StorageClass that exists, or make a volume for it\.",
@@ -302,20 +302,20 @@ CASES: tuple[Case, ...] = (
         r"Pods cannot be created: ValidatingAdmissionPolicy 'policy' with binding 'policy' denied request: pods must "
         r"carry the label team\. A policy of the cluster refuses these pods: follow what it says\.",
         condition("ReplicaFailure", "True"),
-        healed=SERVER.having(podLabels={"team": "ml"}),
+        healed=SERVER.with_spec(podLabels={"team": "ml"}),
         before=a_policy("policy"),
         own_namespace=True,
     ),
     Case(
         "metrics",
         "The autoscaler has no metrics",
-        SERVER.having(autoscaling={"maxReplicas": 3, "metrics": NO_METRIC}),
+        SERVER.with_spec(autoscaling={"maxReplicas": 3, "metrics": NO_METRIC}),
         Reason.FAILED_GET_PODS_METRIC,
         r"The autoscaler cannot act: .*unable to get metric queue: .*",
         condition("ScalingActive", "False"),
-        healed=SERVER.having(autoscaling={"maxReplicas": 3, "targetCPUUtilizationPercentage": 80}),
+        healed=SERVER.with_spec(autoscaling={"maxReplicas": 3, "targetCPUUtilizationPercentage": 80}),
         kind="AutoscalerReady",
-        grace=GRACE.total_seconds(),
+        grace=STARTUP_GRACE.total_seconds(),
         within=120.0,
     ),
     Case(

@@ -9,9 +9,9 @@ import pytest
 from tests.environment.cluster import Tier
 from tests.support.audit import AuditTrail
 from tests.support.autoscaler import cpu_use
-from tests.support.forwarding import forwarded
+from tests.support.forwarding import forwarded_port
 from tests.support.installation import NAMESPACE, ROOT, USER
-from tests.support.namespace import World
+from tests.support.namespace import TestNamespace
 
 EXAMPLE = ROOT / "examples" / "diabetes" / "modelservice.yaml"
 NAME = "diabetes"
@@ -22,23 +22,23 @@ def prediction(address: str) -> float:
     return float(answer.raise_for_status().json()["prediction"])
 
 
-def pods(world: World, phase: str = "Running") -> list[str]:
+def pods(world: TestNamespace, phase: str = "Running") -> list[str]:
     selector = f"--selector=app.kubernetes.io/instance={NAME}"
     field = f"--field-selector=status.phase={phase}"
     return world.kubectl("get", "pods", selector, field, "-o", "name").split()
 
 
-def ready_replicas(world: World) -> int:
+def ready_replicas(world: TestNamespace) -> int:
     return int(world.service(NAME)["status"]["readyReplicas"])
 
 
-def test_the_example_predicts_scales_and_goes(world: World, figure: Callable[[str], None]) -> None:
+def test_the_example_predicts_scales_and_goes(world: TestNamespace, figure: Callable[[str], None]) -> None:
     started = time.monotonic()
     world.kubectl("apply", "-f", str(EXAMPLE))
     world.wait_ready(NAME, within=90)
     ready = time.monotonic() - started
     assert len(pods(world)) == 2
-    with forwarded(world.cluster, f"service/{NAME}", 80, namespace=world.namespace) as address:
+    with forwarded_port(world.cluster, f"service/{NAME}", 80, namespace=world.namespace) as address:
         assert prediction(address) == pytest.approx(199.6, abs=0.1)
         figure(f"node: apply -> Ready {ready:.1f} s, -> first prediction {time.monotonic() - started:.1f} s")
         with pytest.raises(httpx.HTTPStatusError, match="422"):
@@ -58,7 +58,9 @@ def test_the_example_predicts_scales_and_goes(world: World, figure: Callable[[st
     world.wait(lambda: pods(world) == [], "end of the pods", within=60, name=NAME)
 
 
-def test_the_operator_is_a_pod_without_privileges_that_stays_small(world: World, figure: Callable[[str], None]) -> None:
+def test_the_operator_is_a_pod_without_privileges_that_stays_small(
+    world: TestNamespace, figure: Callable[[str], None]
+) -> None:
     template = world.cluster.get("deployment", "modelservice-operator", "-n", NAMESPACE)["spec"]["template"]["spec"]
     assert template["securityContext"]["runAsNonRoot"] is True
     deployment = "deployment/modelservice-operator"
@@ -74,7 +76,7 @@ def test_the_operator_is_a_pod_without_privileges_that_stays_small(world: World,
     assert "Traceback" not in log
 
 
-def test_the_pod_keeps_to_its_role(world: World) -> None:
+def test_the_pod_keeps_to_its_role(world: TestNamespace) -> None:
     if world.cluster.tier is not Tier.NODE:
         assert world.cluster.audit_log is None  # another cluster's audit log is not ours to read
         return

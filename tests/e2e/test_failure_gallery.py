@@ -14,19 +14,25 @@ import pytest
 import pytest_asyncio
 from bench.api_client import ApiClient
 
-from modelservice_operator.apimachinery.kinds import AUTOSCALER, MODEL_SERVICE, POD, REPLICA_SET, Kind
+from modelservice_operator.apimachinery.kinds import (
+    HORIZONTAL_POD_AUTOSCALER,
+    MODEL_SERVICE,
+    POD,
+    REPLICA_SET,
+    ResourceKind,
+)
 from modelservice_operator.status.reasons import Reason
 from tests.e2e.gallery import CASES, LOGIN, Case, Object
 from tests.environment.cluster import Cluster, registry
 from tests.environment.cluster.fixtures import create_namespace
 from tests.environment.faults.history import History, Version
 from tests.environment.runbook import Said, compare
-from tests.support.builders import IMAGE, AModelService
+from tests.support.builders import IMAGE, ModelServiceBuilder
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-EVENT = Kind(group="", version="v1", kind="Event", plural="events")
-SIGNS = (POD, REPLICA_SET, AUTOSCALER, EVENT)
+EVENT = ResourceKind(group="", version="v1", kind="Event", plural="events")
+SIGNS = (POD, REPLICA_SET, HORIZONTAL_POD_AUTOSCALER, EVENT)
 APPLY = "application/apply-patch+yaml"
 PROMPT = 3.0 * 3
 """Seconds from an event to the status that tells of it: 3, and a factor of 3 for a machine with other work."""
@@ -124,7 +130,7 @@ class Stage:
         arguments = ("--namespace", self.namespace, "apply", "-f", "-")
         await asyncio.to_thread(lambda: self.cluster.run_kubectl(*arguments, stdin=text))
 
-    async def _apply_service(self, service: AModelService) -> None:
+    async def _apply_service(self, service: ModelServiceBuilder) -> None:
         path = MODEL_SERVICE.path(namespace=self.namespace, name=self.case.name)
         body = service.named(self.case.name, namespace=self.namespace).manifest()
         await self.client.request("PATCH", f"{path}?fieldManager=a-person&force=true", body, content_type=APPLY)

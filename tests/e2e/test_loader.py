@@ -17,13 +17,13 @@ from tests.environment.cluster.oci import write_archive
 from tests.environment.images import ImageName
 from tests.environment.stores import mlflow, s3
 from tests.environment.stores.serving import Store, in_node, write
-from tests.support.builders import IMAGE, AModelService
-from tests.support.forwarding import forwarded
+from tests.support.builders import IMAGE, ModelServiceBuilder
+from tests.support.forwarding import forwarded_port
 from tests.support.image_files import file_of
-from tests.support.namespace import World
+from tests.support.namespace import TestNamespace
 
 SMALL = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
-SERVER = AModelService().having(
+SERVER = ModelServiceBuilder().with_spec(
     image=IMAGE,
     imagePullPolicy="IfNotPresent",
     resources=SMALL,
@@ -58,7 +58,7 @@ def stores(node_cluster: Cluster) -> Stores:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def secrets(world: World, stores: Stores) -> Iterator[None]:
+def secrets(world: TestNamespace, stores: Stores) -> Iterator[None]:
     give(world, "right", {**stores.s3.environment, **stores.tracking.store.environment})
     give(world, "wrong", stores.s3.but(AWS_SECRET_ACCESS_KEY=CANARY))
     give(world, "stranger", stores.s3.but(AWS_ACCESS_KEY_ID=s3.STRANGER_KEY, AWS_SECRET_ACCESS_KEY=s3.STRANGER_SECRET))
@@ -68,29 +68,29 @@ def secrets(world: World, stores: Stores) -> Iterator[None]:
     assert CANARY not in seen
 
 
-def give(world: World, name: str, values: dict[str, str]) -> None:
+def give(world: TestNamespace, name: str, values: dict[str, str]) -> None:
     """Make a Secret, or change it."""
     body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}
     world.kubectl("apply", "-f", "-", stdin=json.dumps(body))
 
 
-def with_model(name: str, uri: str, *, login: str = "right", **fields: Any) -> AModelService:
+def with_model(name: str, uri: str, *, login: str = "right", **fields: Any) -> ModelServiceBuilder:
     model = {"uri": uri, "credentials": {"secretRef": {"name": login}}, **fields}
-    return SERVER.named(name).having(model=model)
+    return SERVER.named(name).with_spec(model=model)
 
 
-def predicts(world: World, name: str) -> float:
-    with forwarded(world.cluster, f"service/{name}", 80, namespace=world.namespace) as address:
+def predicts(world: TestNamespace, name: str) -> float:
+    with forwarded_port(world.cluster, f"service/{name}", 80, namespace=world.namespace) as address:
         answer = httpx.get(f"{address}/prediction/", params={"f": "0.05"}, trust_env=False, timeout=10)
         return float(answer.raise_for_status().json()["prediction"])
 
 
-def model_status(world: World, name: str) -> dict[str, Any]:
+def model_status(world: TestNamespace, name: str) -> dict[str, Any]:
     status: dict[str, Any] = world.service(name)["status"].get("model", {})
     return status
 
 
-def told(world: World, name: str, reason: str) -> Callable[[], bool]:
+def told(world: TestNamespace, name: str, reason: str) -> Callable[[], bool]:
     """A condition: ModelLoaded and Ready both say why there is no model."""
 
     def holds() -> bool:
@@ -101,7 +101,7 @@ def told(world: World, name: str, reason: str) -> Callable[[], bool]:
 
 
 def test_a_model_on_s3_is_there_before_the_server_starts(
-    world: World, stores: Stores, figure: Callable[[str], None]
+    world: TestNamespace, stores: Stores, figure: Callable[[str], None]
 ) -> None:
     world.apply(with_model("store", "s3://models/diabetes/v1"))
     world.wait_ready("store", within=90)
@@ -114,14 +114,14 @@ def test_a_model_on_s3_is_there_before_the_server_starts(
     figure(f"loader: a model of {size} bytes on S3 is loaded, {loaded['message']}")
 
 
-def test_an_alias_of_the_registry_is_resolved(world: World, stores: Stores) -> None:
+def test_an_alias_of_the_registry_is_resolved(world: TestNamespace, stores: Stores) -> None:
     world.apply(with_model("alias", "models:/diabetes@champion", sha256=stores.digest.removeprefix("sha256:")))
     world.wait_ready("alias", within=90)
     assert predicts(world, "alias") == pytest.approx(199.6, abs=0.1)
     assert model_status(world, "alias")["resolvedURI"] == "models:/diabetes/1 (s3://models/diabetes/v1)"
 
 
-def test_the_registry_hands_artifacts_out_without_a_cloud_key(world: World, stores: Stores) -> None:
+def test_the_registry_hands_artifacts_out_without_a_cloud_key(world: TestNamespace, stores: Stores) -> None:
     version = stores.tracking.publish("handed-out", {"model.joblib": stores.model})
     give(world, "tracking", dict(stores.tracking.store.environment))
     world.apply(with_model("proxied", f"models:/handed-out/{version}", login="tracking"))
@@ -129,7 +129,7 @@ def test_the_registry_hands_artifacts_out_without_a_cloud_key(world: World, stor
     assert predicts(world, "proxied") == pytest.approx(199.6, abs=0.1)
 
 
-def test_a_wrong_key_is_told_and_heals(world: World) -> None:
+def test_a_wrong_key_is_told_and_heals(world: TestNamespace) -> None:
     world.apply(with_model("denied", "s3://models/diabetes/v1", login="stranger"))
     world.wait(told(world, "denied", "AccessDenied"), "AccessDenied", within=60, name="denied")
     assert world.condition("denied")["message"] == (
@@ -142,14 +142,14 @@ def test_a_wrong_key_is_told_and_heals(world: World) -> None:
     assert world.condition("denied", "ModelLoaded")["status"] == "True"
 
 
-def test_credentials_that_the_store_does_not_know_are_told(world: World) -> None:
+def test_credentials_that_the_store_does_not_know_are_told(world: TestNamespace) -> None:
     world.apply(with_model("unknown", "s3://models/diabetes/v1", login="wrong"))
     world.wait(told(world, "unknown", "InvalidCredentials"), "InvalidCredentials", within=60, name="unknown")
     pods = world.kubectl("get", "pods", "--selector=app.kubernetes.io/instance=unknown", "-o", "name").split()
     assert CANARY not in world.kubectl("logs", pods[0], "-c", "model-loader")
 
 
-def test_a_missing_model_is_told_and_heals_when_it_is_uploaded(world: World, stores: Stores) -> None:
+def test_a_missing_model_is_told_and_heals_when_it_is_uploaded(world: TestNamespace, stores: Stores) -> None:
     world.apply(with_model("late", "s3://models/diabetes/v2"))
     world.wait(told(world, "late", "ModelNotFound"), "ModelNotFound", within=60, name="late")
     assert "There is no file at s3://models/diabetes/v2." in world.condition("late")["message"]
@@ -157,16 +157,16 @@ def test_a_missing_model_is_told_and_heals_when_it_is_uploaded(world: World, sto
     world.wait_ready("late", within=120)
 
 
-def test_a_model_that_does_not_fit_is_refused_before_the_first_byte(world: World) -> None:
+def test_a_model_that_does_not_fit_is_refused_before_the_first_byte(world: TestNamespace) -> None:
     world.apply(with_model("large", "s3://models/diabetes/v1", cache={"emptyDir": {"sizeLimit": "100"}}))
     world.wait(told(world, "large", "TooLarge"), "TooLarge", within=60, name="large")
     assert "at most 100 are allowed" in world.condition("large")["message"]
 
 
-def test_replicas_share_a_claim_and_fetch_once(world: World, stores: Stores) -> None:
+def test_replicas_share_a_claim_and_fetch_once(world: TestNamespace, stores: Stores) -> None:
     a_claim(world, "shared", stores.bucket.parents[2] / "claim")
     cache = {"persistentVolumeClaim": {"claimName": "shared", "subPath": "models"}}
-    world.apply(with_model("shared", "s3://models/diabetes/v1", cache=cache).having(replicas=2))
+    world.apply(with_model("shared", "s3://models/diabetes/v1", cache=cache).with_spec(replicas=2))
     world.wait_ready("shared", within=90)
     assert predicts(world, "shared") == pytest.approx(199.6, abs=0.1)
     said = reports(world, "shared")
@@ -181,28 +181,30 @@ def test_replicas_share_a_claim_and_fetch_once(world: World, stores: Stores) -> 
     store_is_away.rename(stores.bucket)
 
 
-def test_a_claim_that_holds_a_model_is_mounted(world: World, stores: Stores) -> None:
+def test_a_claim_that_holds_a_model_is_mounted(world: TestNamespace, stores: Stores) -> None:
     folder = stores.bucket.parents[2] / "filled"
     a_claim(world, "filled", folder)
     write(folder, {"models/diabetes/model.joblib": stores.model})
-    world.apply(SERVER.named("mounted").having(model={"uri": "pvc://filled/models/diabetes"}))
+    world.apply(SERVER.named("mounted").with_spec(model={"uri": "pvc://filled/models/diabetes"}))
     world.wait_ready("mounted", within=60)
     assert predicts(world, "mounted") == pytest.approx(199.6, abs=0.1)
     assert world.condition("mounted", "ModelLoaded")["message"] == "The model is mounted."
 
 
-def test_an_image_that_holds_a_model_is_mounted(world: World, stores: Stores, tmp_path: Path) -> None:
+def test_an_image_that_holds_a_model_is_mounted(world: TestNamespace, stores: Stores, tmp_path: Path) -> None:
     archive, name = tmp_path / "model.tar", "modelservice.dev/tests/model:1"
     content = {"models/model.joblib": stores.model}
     write_archive(archive, name, content, entrypoint=("/none",), architecture=goarch())
     world.cluster.load_image(archive)
-    world.apply(SERVER.named("modelcar").having(model={"uri": f"oci://{name}"}))
+    world.apply(SERVER.named("modelcar").with_spec(model={"uri": f"oci://{name}"}))
     world.wait_ready("modelcar", within=60)
     assert predicts(world, "modelcar") == pytest.approx(199.6, abs=0.1)
     assert world.condition("modelcar", "ModelLoaded")["status"] == "True"
 
 
-def test_an_alias_that_moves_rolls_the_pods_and_an_unmoved_one_does_nothing(world: World, stores: Stores) -> None:
+def test_an_alias_that_moves_rolls_the_pods_and_an_unmoved_one_does_nothing(
+    world: TestNamespace, stores: Stores
+) -> None:
     tracking, folder = stores.tracking, f"s3://{s3.BUCKET}/followed"
     for number in ("1", "2"):
         write(stores.bucket / "followed" / number, {"model.joblib": stores.model})
@@ -226,7 +228,7 @@ def test_an_alias_that_moves_rolls_the_pods_and_an_unmoved_one_does_nothing(worl
     assert untouched(world, "followed") == before
 
 
-def look(world: World, name: str, job: str) -> tuple[str, str]:
+def look(world: TestNamespace, name: str, job: str) -> tuple[str, str]:
     """Have the CronJob's pod look now; return how the objects were before."""
     before = untouched(world, name)
     world.kubectl("create", "job", job, f"--from=cronjob/{name}")
@@ -234,13 +236,13 @@ def look(world: World, name: str, job: str) -> tuple[str, str]:
     return before
 
 
-def untouched(world: World, name: str) -> tuple[str, str]:
+def untouched(world: TestNamespace, name: str) -> tuple[str, str]:
     """Versions that grow with each write of the operator's."""
     service, deployment = world.service(name), world.get("deployment", name)
     return service["metadata"]["resourceVersion"], str(deployment["metadata"]["generation"])
 
 
-def a_claim(world: World, name: str, folder: Path) -> None:
+def a_claim(world: TestNamespace, name: str, folder: Path) -> None:
     """Make a claim of a folder of the node that many pods may write."""
     folder.mkdir()
     folder.chmod(0o777)
@@ -272,7 +274,7 @@ def a_claim(world: World, name: str, folder: Path) -> None:
         world.kubectl("apply", "-f", "-", stdin=json.dumps(body))
 
 
-def reports(world: World, name: str) -> list[dict[str, Any]]:
+def reports(world: TestNamespace, name: str) -> list[dict[str, Any]]:
     """What the loaders of the running pods said at their ends."""
     pods = json.loads(world.kubectl("get", "pods", f"--selector=app.kubernetes.io/instance={name}", "-o", "json"))
     alive = [pod for pod in pods["items"] if not pod["metadata"].get("deletionTimestamp")]

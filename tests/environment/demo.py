@@ -19,7 +19,7 @@ from tests.environment import cluster, images
 from tests.environment.cluster import Cluster, ClusterError, Tier
 from tests.environment.cluster.wait import wait_until
 from tests.support.autoscaler import cpu_use
-from tests.support.forwarding import forwarded
+from tests.support.forwarding import forwarded_port
 from tests.support.installation import ACCOUNT, NAMESPACE, ROOT, install, install_without_operator
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def condition(service: dict[str, Any], kind: str) -> dict[str, Any]:
 
 def predict(running: Cluster, started: float) -> None:
     """Ask the model and print what it answers."""
-    with forwarded(running, f"service/{NAME}", 80) as address:
+    with forwarded_port(running, f"service/{NAME}", 80) as address:
         answer = httpx.get(f"{address}{QUESTION}", trust_env=False, timeout=10).raise_for_status()
         say(f"\n==> GET {QUESTION}\n    {answer.text.strip()}")
         say(f"    {time.monotonic() - started:.1f} s after kubectl apply")

@@ -10,7 +10,7 @@ from tests.environment.cluster import Cluster
 from tests.environment.faults.lab import Lab, open_lab
 from tests.support.audit import AuditTrail
 from tests.support.installation import ACCOUNT, NAMESPACE, USER, install_without_operator
-from tests.support.namespace import World
+from tests.support.namespace import TestNamespace
 from tests.support.operator import OperatorProcess, running_operator
 
 HERE = Path(__file__).parent
@@ -39,9 +39,9 @@ def operator(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="module")
-def world(control_plane: Cluster, namespace: str, operator: OperatorProcess) -> World:
+def world(control_plane: Cluster, namespace: str, operator: OperatorProcess) -> TestNamespace:
     """The module's namespace."""
-    return World(control_plane, namespace, lambda: operator.log)
+    return TestNamespace(control_plane, namespace, lambda: operator.log)
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILDREN
+from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILD_KINDS
 from tests.environment.cluster import Cluster
 from tests.support.audit import AuditTrail
-from tests.support.builders import a_model_service, golden
+from tests.support.builders import golden, model_service
 from tests.support.installation import USER
-from tests.support.namespace import World
+from tests.support.namespace import TestNamespace
 from tests.support.operator import OperatorProcess, running_operator
 
 ROUTE, MONITOR = "httproutes.gateway.networking.k8s.io", "podmonitors.monitoring.coreos.com"
@@ -44,25 +44,25 @@ def minimal_crd(plural: str, kind: str) -> str:
     )
 
 
-def kinds_of(world: World, name: str) -> set[str]:
+def kinds_of(world: TestNamespace, name: str) -> set[str]:
     return {entry["kind"] for entry in world.service(name)["status"].get("resources", ())}
 
 
-def observed(world: World, name: str) -> bool:
+def observed(world: TestNamespace, name: str) -> bool:
     found = world.service(name)
     return bool(found["status"]["observedGeneration"] == found["metadata"]["generation"])
 
 
 def test_every_field_is_right_at_the_first_go(
-    world: World, control_plane: Cluster, operator: OperatorProcess, audit: AuditTrail
+    world: TestNamespace, control_plane: Cluster, operator: OperatorProcess, audit: AuditTrail
 ) -> None:
     """Nothing that the API server defaults or writes in another way is taken for a difference, also by a restart."""
     world.apply(golden("everything"))
     world.wait(lambda: observed(world, "everything"), "status", name="everything")
-    assert kinds_of(world, "everything") == {kind.kind for kind in BUILT_IN_CHILDREN}
+    assert kinds_of(world, "everything") == {kind.kind for kind in BUILT_IN_CHILD_KINDS}
     operator.stop()
     operator.start()
-    marker = a_model_service().named("marker")
+    marker = model_service().named("marker")
     world.apply(marker)
     world.wait_ready("marker")
     writes = audit.writes_of("everything")
@@ -74,11 +74,13 @@ def test_every_field_is_right_at_the_first_go(
 
 
 @pytest.mark.parametrize("name", ["fetched", "mounted"])
-def test_a_model_s_volume_and_loader_are_right_at_the_first_go(world: World, audit: AuditTrail, name: str) -> None:
+def test_a_model_s_volume_and_loader_are_right_at_the_first_go(
+    world: TestNamespace, audit: AuditTrail, name: str
+) -> None:
     world.apply(golden(name))
     world.wait(lambda: observed(world, name), "status", name=name)
     assert "unchanged" in world.apply(golden(name))
-    marker = a_model_service().named(f"after-{name}")
+    marker = model_service().named(f"after-{name}")
     world.apply(marker)
     world.wait_ready(f"after-{name}")
     writes = audit.writes_of(name)
@@ -86,12 +88,14 @@ def test_a_model_s_volume_and_loader_are_right_at_the_first_go(world: World, aud
     assert writes == {"create deployments": 1, "create services": 1}
 
 
-def test_what_is_not_wanted_any_more_goes(world: World) -> None:
+def test_what_is_not_wanted_any_more_goes(world: TestNamespace) -> None:
     service = golden("everything")
     world.apply(service)
     world.wait(lambda: world.get("ingress", "everything"), "ingress", name="everything")
     world.apply(
-        service.without("expose", "networkPolicy", "disruptionBudget", "autoscaling", "model").having(replicas=3)
+        service.without_spec("expose", "networkPolicy", "disruptionBudget", "autoscaling", "model").with_spec(
+            replicas=3
+        )
     )
     for kind in ("ingress", "networkpolicy", "poddisruptionbudget", "hpa", "cronjob"):
         world.wait_gone(kind, "everything")
@@ -99,7 +103,7 @@ def test_what_is_not_wanted_any_more_goes(world: World) -> None:
     world.wait_field("deployment", "everything", "replicas", 3)
 
 
-def test_each_child_is_corrected(world: World) -> None:
+def test_each_child_is_corrected(world: TestNamespace) -> None:
     world.apply(golden("everything").named("each"))
     world.wait(lambda: world.get("ingress", "each"), "ingress", name="each")
     patches = {
@@ -117,13 +121,13 @@ def test_each_child_is_corrected(world: World) -> None:
         world.wait_field(kind, "each", field, right)
 
 
-def was_replaced(world: World, kind: str, name: str, uid: str) -> bool:
+def was_replaced(world: TestNamespace, kind: str, name: str, uid: str) -> bool:
     found = world.get(kind, name)
     return found is not None and found["metadata"]["uid"] != uid
 
 
-def test_a_child_that_somebody_deletes_is_made_again(world: World) -> None:
-    world.apply(a_model_service().named("robbed"))
+def test_a_child_that_somebody_deletes_is_made_again(world: TestNamespace) -> None:
+    world.apply(model_service().named("robbed"))
     world.wait_ready("robbed")
     for kind in ("service", "deployment"):
         lost = world.get(kind, "robbed")["metadata"]["uid"]
@@ -132,20 +136,20 @@ def test_a_child_that_somebody_deletes_is_made_again(world: World) -> None:
     world.wait_ready("robbed")
 
 
-def test_headless_and_back_makes_the_service_anew(world: World) -> None:
-    service = a_model_service().named("headless").having(containerPort=5000)
+def test_headless_and_back_makes_the_service_anew(world: TestNamespace) -> None:
+    service = model_service().named("headless").with_spec(containerPort=5000)
     for options, address, url in (
         ({"type": "ClusterIP"}, False, "http://headless.{}.svc"),
         ({"type": "Headless"}, True, "http://headless.{}.svc:5000"),
         ({"type": "ClusterIP"}, False, "http://headless.{}.svc"),
     ):
-        world.apply(service.having(service=options))
+        world.apply(service.with_spec(service=options))
         world.wait_ready("headless")
         assert (world.get("service", "headless")["spec"]["clusterIP"] == "None") is address
         assert world.service("headless")["status"]["url"] == url.format(world.namespace)
 
 
-def test_a_kind_that_appears_later_is_used_without_a_restart(world: World, control_plane: Cluster) -> None:
+def test_a_kind_that_appears_later_is_used_without_a_restart(world: TestNamespace, control_plane: Cluster) -> None:
     world.apply(golden("routed"))
     world.wait(lambda: world.condition("routed").get("reason") == "KindUnavailable", "complaint", name="routed")
     assert "The cluster does not serve HTTPRoute" in world.condition("routed")["message"]
@@ -158,14 +162,14 @@ def test_a_kind_that_appears_later_is_used_without_a_restart(world: World, contr
         right = world.get(kind, "routed")["spec"][path]
         world.kubectl("patch", kind, "routed", "--type=merge", "-p", yaml.safe_dump({"spec": {path: []}}))
         world.wait_field(kind, "routed", path, right)
-    world.apply(golden("routed").without("expose", "monitoring"))
+    world.apply(golden("routed").without_spec("expose", "monitoring"))
     for kind in (ROUTE, MONITOR):
         world.wait_gone(kind, "routed")
     control_plane.run_kubectl("delete", "crd", ROUTE, MONITOR)
 
 
-def test_the_events_of_a_pod_that_stays_unready_are_read(control_plane: Cluster, world: World) -> None:
-    world.apply(a_model_service().named("silent"))
+def test_the_events_of_a_pod_that_stays_unready_are_read(control_plane: Cluster, world: TestNamespace) -> None:
+    world.apply(model_service().named("silent"))
     world.wait_ready("silent")
     pod = world.kubectl("get", "pods", "-l", "app.kubernetes.io/instance=silent", "-o", "name").strip()
     container = {"name": "model", "image": "x", "imageID": "x", "restartCount": 0, "ready": False, "started": True}
@@ -180,7 +184,7 @@ def test_the_events_of_a_pod_that_stays_unready_are_read(control_plane: Cluster,
     world.wait(lambda: ("list", "events") in trail.used(), "a look at its Events", name="silent")
 
 
-def test_the_role_is_exactly_what_is_needed(control_plane: Cluster, world: World) -> None:
+def test_the_role_is_exactly_what_is_needed(control_plane: Cluster, world: TestNamespace) -> None:
     """Runs last in this module, which uses everything: nothing was refused, and each verb that is granted was used."""
     rules = json.loads(control_plane.run_kubectl("get", "clusterrole", "modelservice-operator", "-o", "json"))["rules"]
     granted = {(verb, resource) for rule in rules for verb in rule["verbs"] for resource in rule["resources"]}

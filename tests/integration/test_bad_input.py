@@ -12,11 +12,11 @@ import pytest
 
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import CHILD_KINDS
-from modelservice_operator.resources import Desired, build
+from modelservice_operator.resources import DesiredChild, build_children
 from tests.environment.cluster import Cluster
-from tests.support.children import complaints, refused_children
+from tests.support.children import refused_children, rejections
 from tests.support.dry_run import Answer, DryRun, dry_run
-from tests.support.expansion import expanded
+from tests.support.expansion import expand_variables
 from tests.support.schema_fields import VALUE, FormField, fields, with_field
 
 HOSTILE = {
@@ -72,14 +72,14 @@ def test_text_is_refused_with_a_sentence_or_stays_literal(
         answer = server.create(with_field(field.path, value).named("iris", namespace=namespace))
         total += 1
         if not answer.accepted:
-            wrong += [] if has_a_sentence(answer) else [(kind, field.name, answer.sentence[:300])]
+            wrong += [] if has_a_sentence(answer) else [(kind, field.name, answer.message[:300])]
             continue
         accepted += 1
-        children = build(ModelService.parse(answer.body))
+        children = build_children(ModelService.parse(answer.body))
         touched = [child for child in children if text and contains(child.body, text)]
         if text and field not in AMOUNTS and not touched:
             wrong.append((kind, field.name, "nowhere to be found"))
-        wrong += [(kind, field.name, said) for child in touched for said in complaints(server, child)]
+        wrong += [(kind, field.name, said) for child in touched for said in rejections(server, child)]
         wrong += [(kind, field.name, said) for said in expansions(children)]
     figure(
         f"bad input: {total} hostile texts in {len({*names()})} fields, {total - accepted} refused, the rest literal"
@@ -96,7 +96,7 @@ def test_numbers_at_their_bounds_make_what_kubernetes_accepts(
         answer = server.create(with_field(field.path, number).named("iris", namespace=namespace))
         wrong += [(field.name, number, said) for said in refused_children(server, answer)]
         if not answer.accepted and not has_a_sentence(answer):
-            wrong.append((field.name, number, answer.sentence))
+            wrong.append((field.name, number, answer.message))
     figure(f"bad input: {len(cases)} numbers at and beside the bounds of {len(NUMBERS)} fields")
     assert wrong == []
 
@@ -123,18 +123,18 @@ def contains(node: Any, text: str) -> bool:
     return isinstance(node, str) and (text in node or text.replace("$", "$$") in node)
 
 
-def expansions(children: tuple[Desired, ...]) -> list[str]:
+def expansions(children: tuple[DesiredChild, ...]) -> list[str]:
     """Variables of the container that the kubelet would change."""
     [container] = children[0].body["spec"]["template"]["spec"]["containers"]
     known = {"PORT": "expanded", "id": "expanded"}
     literal = [entry["value"] for entry in container["env"] if "value" in entry]
-    return [text for text in literal if "expanded" in expanded(text, known) or "$" in text.replace("$$", "")]
+    return [text for text in literal if "expanded" in expand_variables(text, known) or "$" in text.replace("$$", "")]
 
 
 def test_no_kind_of_child_is_left_out(namespace: str) -> None:
     built = set()
     for field in fields():
         if field.is_property:
-            service = with_field(field.path, field.example).named("iris", namespace=namespace).having(replicas=2)
-            built |= {child.kind for child in build(service.parsed())}
+            service = with_field(field.path, field.example).named("iris", namespace=namespace).with_spec(replicas=2)
+            built |= {child.kind for child in build_children(service.parsed())}
     assert built == set(CHILD_KINDS)

@@ -12,10 +12,10 @@ import pytest
 from modelservice_operator.api.crdgen.crd import root_schema
 from modelservice_operator.api.crdgen.structural import RULES
 from tests.environment.cluster import Cluster
-from tests.support.builders import AModelService
+from tests.support.builders import ModelServiceBuilder
 from tests.support.children import refused_children
 from tests.support.dry_run import Answer, DryRun, dry_run
-from tests.support.rule_cases import SENTENCES
+from tests.support.rule_cases import RULE_CASES
 from tests.support.schema_fields import FormField, fields, with_field
 
 SPEC = FormField((), root_schema()["properties"]["spec"])
@@ -35,7 +35,7 @@ def ask(server: DryRun, namespace: str) -> Callable[[FormField, Any], Answer]:
     """Ask for the verdict on an object whose field has a value."""
 
     def asking(field: FormField, value: Any) -> Answer:
-        service = with_field(field.path, value) if field.path else AModelService(spec=value)
+        service = with_field(field.path, value) if field.path else ModelServiceBuilder(spec=value)
         return server.create(service.named("iris", namespace=namespace))
 
     return asking
@@ -45,8 +45,8 @@ Ask = Callable[[FormField, Any], Answer]
 
 
 def test_every_sentence_has_both_sides() -> None:
-    assert {rule["message"] for _, rule in RULED} == set(SENTENCES)
-    assert all(sides.refused and sides.accepted for sides in SENTENCES.values())
+    assert {rule["message"] for _, rule in RULED} == set(RULE_CASES)
+    assert all(sides.refused and sides.accepted for sides in RULE_CASES.values())
 
 
 def test_every_example_is_accepted(ask: Ask) -> None:
@@ -55,19 +55,19 @@ def test_every_example_is_accepted(ask: Ask) -> None:
 
 
 def test_every_rule_refuses_with_its_sentence(ask: Ask, figure: Callable[[str], None]) -> None:
-    cases = [(field, rule, value) for field, rule in RULED for value in SENTENCES[rule["message"]].refused]
+    cases = [(field, rule, value) for field, rule in RULED for value in RULE_CASES[rule["message"]].refused]
     silent = []
     for field, rule, value in cases:
         told = dict.fromkeys(ask(field, value).causes)
         if (placed(field, value) + rule.get("fieldPath", ""), rule["message"]) not in sentences(told):
             silent.append((field.name, rule["message"], value, list(told)))
     assert silent == []
-    figure(f"schema: {len(RULED)} rules with {len(SENTENCES)} sentences refused {len(cases)} objects")
+    figure(f"schema: {len(RULED)} rules with {len(RULE_CASES)} sentences refused {len(cases)} objects")
 
 
 def test_every_rule_accepts_what_is_right(ask: Ask, server: DryRun, figure: Callable[[str], None]) -> None:
     """What is accepted at the edge of a rule must make children that Kubernetes accepts."""
-    cases = [(field, value) for field, rule in RULED for value in SENTENCES[rule["message"]].accepted]
+    cases = [(field, value) for field, rule in RULED for value in RULE_CASES[rule["message"]].accepted]
     refused = []
     for field, value in cases:
         answer = ask(field, value)
@@ -163,10 +163,10 @@ def placed(field: FormField, value: Any = None) -> str:
 def sentences(causes: Any) -> set[tuple[str, str]]:
     """What was said of which field, without the value that is quoted in front."""
     return {
-        (where, said[said.find(sentence) :]) for where, said in causes for sentence in SENTENCES if sentence in said
+        (where, said[said.find(sentence) :]) for where, said in causes for sentence in RULE_CASES if sentence in said
     }
 
 
 def objections(answer: Answer) -> list[tuple[str, str]]:
     """Why an object was refused."""
-    return answer.causes or ([] if answer.accepted or answer.causes else [("", answer.sentence)])
+    return answer.causes or ([] if answer.accepted or answer.causes else [("", answer.message)])

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from modelservice_operator.apimachinery.kinds import AUTOSCALER
-from modelservice_operator.apply.drift_limiter import MOST
-from modelservice_operator.resources import build
-from tests.support.api import MERGE_PATCH, Api, Object, Watched
+from modelservice_operator.apimachinery.kinds import HORIZONTAL_POD_AUTOSCALER
+from modelservice_operator.apply.drift_limiter import MAX_CORRECTIONS
+from modelservice_operator.resources import build_children
+from tests.support.api import MERGE_PATCH, Api, Object, Watcher
 from tests.support.audit import AuditTrail
-from tests.support.builders import a_model_service
-from tests.support.namespace import World
+from tests.support.builders import model_service
+from tests.support.namespace import TestNamespace
 
 MARKERS = count()
 STATUS = "update modelservices/status"
@@ -44,7 +44,7 @@ REORDERED = {
 
 
 @contextmanager
-def admission(world: World, resource: str, name: str, *mutations: dict[str, Any]) -> Iterator[None]:
+def admission(world: TestNamespace, resource: str, name: str, *mutations: dict[str, Any]) -> Iterator[None]:
     """Rewrite one child for the length of a `with` block, as a mutating webhook would."""
     match = {
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}},
@@ -65,38 +65,41 @@ def admission(world: World, resource: str, name: str, *mutations: dict[str, Any]
         world.kubectl("delete", "-f", "-", stdin=items)
 
 
-def rewrites(world: World, resource: str, name: str) -> bool:
+def rewrites(world: TestNamespace, resource: str, name: str) -> bool:
     """Tell whether the policy is in force: an API server takes it in after a moment."""
-    service = a_model_service().named(name, namespace=world.namespace).having(service={"sessionAffinity": "ClientIP"})
-    [child] = [child for child in build(service.parsed()) if child.kind.plural == resource]
+    service = model_service().named(name, namespace=world.namespace).with_spec(service={"sessionAffinity": "ClientIP"})
+    [child] = [child for child in build_children(service.parsed()) if child.kind.plural == resource]
     body = json.dumps(child.body)
     answer = json.loads(world.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=body))
     containers = answer["spec"].get("template", {}).get("spec", {}).get("containers", ())
-    return child.difference(answer) is not None or len(containers) > 1
+    return child.first_difference(answer) is not None or len(containers) > 1
 
 
-def settled(world: World, audit: AuditTrail, name: str) -> Counter[str]:
+def settled(world: TestNamespace, audit: AuditTrail, name: str) -> Counter[str]:
     """Count writes once the object's events have been worked off, told by a later object's being ready."""
     marker = f"{name}-marker-{next(MARKERS)}"
-    world.apply(a_model_service().named(marker))
+    world.apply(model_service().named(marker))
     world.wait_ready(marker)
     return audit.accepted_writes_of(name)
 
 
-def provoke(world: World, kind: str, name: str) -> None:
+def provoke(world: TestNamespace, kind: str, name: str) -> None:
     """Have the operator look at a child again and again."""
     for number in range(PROVOCATIONS):
         world.kubectl("annotate", kind, name, f"example.com/provocation={number}", "--overwrite")
 
 
-async def test_who_rewrites_us_after_each_correction_wins(world: World, audit: AuditTrail) -> None:
-    service = a_model_service().named("after")
-    world.apply(service.autoscaled(high=3))
+async def test_who_rewrites_us_after_each_correction_wins(world: TestNamespace, audit: AuditTrail) -> None:
+    service = model_service().named("after")
+    world.apply(service.autoscaled(max_replicas=3))
     world.wait_ready("after")
-    world.apply(service.autoscaled(high=4))  # what our POST set is handed over once
+    world.apply(service.autoscaled(max_replicas=4))  # what our POST set is handed over once
     world.wait_field("hpa", "after", "maxReplicas", 4)
     before = settled(world, audit, "after")
-    async with Api(world.cluster.kubeconfig) as api, Watched(api, world.namespace).following([AUTOSCALER]) as watched:
+    async with (
+        Api(world.cluster.kubeconfig) as api,
+        Watcher(api, world.namespace).watch([HORIZONTAL_POD_AUTOSCALER]) as watched,
+    ):
         opponent = asyncio.create_task(rewriting(api, watched, world.namespace, "after"))
         await asyncio.to_thread(world.wait, lambda: complaint(world, "after"), "complaint", name="after")
         assert "somebody changes spec.maxReplicas back" in world.condition("after")["message"]
@@ -104,22 +107,22 @@ async def test_who_rewrites_us_after_each_correction_wins(world: World, audit: A
         writes = await asyncio.to_thread(settled, world, audit, "after") - before
         opponent.cancel()
     assert writes.pop(STATUS) <= 2
-    assert writes == {"patch horizontalpodautoscalers": MOST}
+    assert writes == {"patch horizontalpodautoscalers": MAX_CORRECTIONS}
 
 
-def complaint(world: World, name: str) -> bool:
+def complaint(world: TestNamespace, name: str) -> bool:
     return world.condition(name).get("reason") == "DriftDetected"
 
 
-async def rewriting(api: Api, watched: Watched, namespace: str, name: str) -> None:
+async def rewriting(api: Api, watched: Watcher, namespace: str, name: str) -> None:
     """Set the greatest count to ours whenever it is not."""
-    path, version = AUTOSCALER.path(namespace=namespace, name=name), 0
+    path, version = HORIZONTAL_POD_AUTOSCALER.path(namespace=namespace, name=name), 0
 
     def corrected(body: Object) -> bool:
         return int(body["metadata"]["resourceVersion"]) > version and body["spec"]["maxReplicas"] != THEIRS
 
     while True:
-        await watched.wait(AUTOSCALER, name, corrected, within=600)
+        await watched.wait(HORIZONTAL_POD_AUTOSCALER, name, corrected, within=600)
         answer = await api.request("PATCH", path, {"spec": {"maxReplicas": THEIRS}}, content=MERGE_PATCH)
         version = int(answer["metadata"]["resourceVersion"])
 
@@ -133,11 +136,11 @@ async def rewriting(api: Api, watched: Watched, namespace: str, name: str) -> No
     ],
 )
 def test_who_rewrites_us_at_admission_wins(
-    world: World, audit: AuditTrail, kind: str, mutation: dict[str, Any], field: str
+    world: TestNamespace, audit: AuditTrail, kind: str, mutation: dict[str, Any], field: str
 ) -> None:
     name = f"inside-{kind}"
     with admission(world, f"{kind}s", name, mutation):
-        world.apply(a_model_service().named(name).having(service={"sessionAffinity": "ClientIP"}))
+        world.apply(model_service().named(name).with_spec(service={"sessionAffinity": "ClientIP"}))
         world.wait(lambda: complaint(world, name), "complaint", name=name)
         assert f"somebody changes {field} back" in world.condition(name)["message"]
         before = settled(world, audit, name)
@@ -145,11 +148,11 @@ def test_who_rewrites_us_at_admission_wins(
         assert settled(world, audit, name) == before
     assert before.pop(STATUS) <= 3
     # One hand-over of the fields that our POST set.
-    assert before == {"create deployments": 1, "create services": 1, f"patch {kind}s": 1 + MOST}
+    assert before == {"create deployments": 1, "create services": 1, f"patch {kind}s": 1 + MAX_CORRECTIONS}
 
 
-def test_who_injects_and_reorders_is_no_opponent(world: World, audit: AuditTrail) -> None:
-    service = a_model_service().named("mixed").having(replicas=0)
+def test_who_injects_and_reorders_is_no_opponent(world: TestNamespace, audit: AuditTrail) -> None:
+    service = model_service().named("mixed").with_spec(replicas=0)
     with admission(world, "deployments", "mixed", SIDECAR, REORDERED):
         world.apply(service)
         world.wait_ready("mixed")
@@ -157,7 +160,7 @@ def test_who_injects_and_reorders_is_no_opponent(world: World, audit: AuditTrail
         writes = settled(world, audit, "mixed")
         assert writes.pop(STATUS) <= 2
         assert writes == {"create deployments": 1, "create services": 1}
-        world.apply(service.having(env=[{"name": "A", "value": "1"}]))
+        world.apply(service.with_spec(env=[{"name": "A", "value": "1"}]))
         world.wait_ready("mixed")
         provoke(world, "deployment", "mixed")
         writes = settled(world, audit, "mixed")

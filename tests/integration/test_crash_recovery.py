@@ -4,14 +4,14 @@ from collections import Counter
 from typing import Any
 
 from tests.support.audit import AuditTrail
-from tests.support.builders import a_model_service
-from tests.support.namespace import World
+from tests.support.builders import model_service
+from tests.support.namespace import TestNamespace
 from tests.support.operator import OperatorProcess
 
 OBJECTS = 20
 
 
-def wait_for_a_write(world: World, audit: AuditTrail, name: str) -> None:
+def wait_for_a_write(world: TestNamespace, audit: AuditTrail, name: str) -> None:
     """Return in the middle of things: after the first write that is seen from now on."""
     before = audit.writes(world.namespace).total()
     world.wait(lambda: audit.writes(world.namespace).total() > before, "write", name=name)
@@ -21,10 +21,10 @@ def is_event(request: dict[str, Any]) -> bool:
     return bool(request["objectRef"]["resource"] == "events")
 
 
-def test_killed_while_creating(world: World, operator: OperatorProcess, audit: AuditTrail) -> None:
+def test_killed_while_creating(world: TestNamespace, operator: OperatorProcess, audit: AuditTrail) -> None:
     names = [f"crash-{number}" for number in range(OBJECTS)]
     for round_, name in enumerate(names):
-        world.apply(a_model_service().named(name).autoscaled(high=3))
+        world.apply(model_service().named(name).autoscaled(max_replicas=3))
         if round_ % 5 == 4:
             wait_for_a_write(world, audit, name)
             operator.kill()

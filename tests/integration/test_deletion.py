@@ -1,21 +1,21 @@
 """Deletion in all its forms: by owner references and the garbage collector, with no finalizer of ours."""
 
 from tests.support.audit import AuditTrail
-from tests.support.builders import a_model_service
-from tests.support.namespace import World
+from tests.support.builders import model_service
+from tests.support.namespace import TestNamespace
 from tests.support.operator import OperatorProcess
 
 CHILDREN = ("deployment", "service", "hpa")
 
 
-def owners(world: World, name: str) -> set[str]:
+def owners(world: TestNamespace, name: str) -> set[str]:
     """Return the UIDs of the controllers of all children that exist."""
     found = [world.get(kind, name) for kind in CHILDREN]
     return {reference["uid"] for body in found if body for reference in body["metadata"].get("ownerReferences", ())}
 
 
-def test_while_the_operator_is_down(world: World, operator: OperatorProcess) -> None:
-    world.apply(a_model_service().named("down").autoscaled(high=3))
+def test_while_the_operator_is_down(world: TestNamespace, operator: OperatorProcess) -> None:
+    world.apply(model_service().named("down").autoscaled(max_replicas=3))
     world.wait_ready("down")
     assert "finalizers" not in world.service("down")["metadata"]
     operator.stop()
@@ -26,8 +26,8 @@ def test_while_the_operator_is_down(world: World, operator: OperatorProcess) -> 
     operator.start()
 
 
-def test_in_the_foreground_nothing_is_made_again(world: World, audit: AuditTrail) -> None:
-    world.apply(a_model_service().named("front").autoscaled(high=3))
+def test_in_the_foreground_nothing_is_made_again(world: TestNamespace, audit: AuditTrail) -> None:
+    world.apply(model_service().named("front").autoscaled(max_replicas=3))
     world.wait_ready("front")
     before = audit.writes_of("front")
     world.kubectl("delete", "modelservice", "front", "--cascade=foreground", "--timeout=60s")
@@ -36,8 +36,8 @@ def test_in_the_foreground_nothing_is_made_again(world: World, audit: AuditTrail
     assert audit.writes_of("front") - before == {}
 
 
-def test_orphans_are_left_alone_also_by_a_successor(world: World) -> None:
-    service = a_model_service().named("orphans")
+def test_orphans_are_left_alone_also_by_a_successor(world: TestNamespace) -> None:
+    service = model_service().named("orphans")
     world.apply(service)
     world.wait_ready("orphans")
     world.kubectl("delete", "modelservice", "orphans", "--cascade=orphan", "--timeout=60s")
@@ -51,10 +51,10 @@ def test_orphans_are_left_alone_also_by_a_successor(world: World) -> None:
     world.wait_ready("orphans", within=90)
 
 
-def test_the_same_name_again_and_again(world: World) -> None:
+def test_the_same_name_again_and_again(world: TestNamespace) -> None:
     """Each incarnation is deleted before it is done; the last one's children are its own, all of them."""
     for round_ in range(6):
-        world.apply(a_model_service().named("again").having(replicas=1 + round_ % 2).autoscaled(high=3))
+        world.apply(model_service().named("again").with_spec(replicas=1 + round_ % 2).autoscaled(max_replicas=3))
         if round_ < 5:
             world.kubectl("delete", "modelservice", "again", "--wait=true", "--timeout=20s")
     world.wait_ready("again", within=90)

@@ -15,19 +15,19 @@ from statistics import median
 from typing import Any
 
 from modelservice_operator.api.v1alpha1.spec import ModelService
-from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILDREN, Kind
-from modelservice_operator.resources import build
-from tests.support.api import JSON_PATCH, Api, Object, RefusedError, Watched
+from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILD_KINDS, ResourceKind
+from modelservice_operator.resources import build_children
+from tests.support.api import JSON_PATCH, Api, Object, RefusedError, Watcher
 from tests.support.builders import golden
-from tests.support.namespace import World
+from tests.support.namespace import TestNamespace
 from tests.support.openapi_walk import (
     MissingError,
-    Place,
     Route,
     Schema,
+    SchemaNode,
     Step,
-    places_below,
-    places_of,
+    nodes_below,
+    nodes_of,
     pointer,
     value_at,
 )
@@ -67,8 +67,8 @@ class Fate(StrEnum):
 class Deed:
     """What somebody did to a place, and what came of it."""
 
-    kind: Kind
-    place: Place
+    kind: ResourceKind
+    place: SchemaNode
     verb: Verb
     fate: Fate
     seconds: float = 0.0
@@ -84,9 +84,9 @@ class Meddler:
     """Somebody with the right to change one child, and eyes to see what becomes of it."""
 
     api: Api
-    watched: Watched
+    watched: Watcher
     namespace: str
-    kind: Kind
+    kind: ResourceKind
     name: str
 
     @property
@@ -95,14 +95,14 @@ class Meddler:
         assert found is not None
         return found
 
-    async def change(self, place: Place) -> Deed:
+    async def change(self, place: SchemaNode) -> Deed:
         """Give a leaf another value: the first that the API server takes."""
         return await self._damage(place, Verb.CHANGED, [{"op": "replace", "value": it} for it in other_values(place)])
 
-    async def remove(self, place: Place) -> Deed:
+    async def remove(self, place: SchemaNode) -> Deed:
         return await self._damage(place, Verb.REMOVED, [{"op": "remove"}])
 
-    async def add(self, place: Place, mark: str, owner: Object) -> Deed:
+    async def add(self, place: SchemaNode, mark: str, owner: Object) -> Deed:
         """Put something below a place: the first that the API server takes and keeps."""
         before = self.live
         path, node = pointer(before, place.path)
@@ -120,7 +120,7 @@ class Meddler:
                 return await self._joined(place, before, damaged, route)
         return Deed(self.kind, place, Verb.JOINED, Fate.REFUSED, sentence=sentence)
 
-    async def _damage(self, place: Place, verb: Verb, tries: list[Object]) -> Deed:
+    async def _damage(self, place: SchemaNode, verb: Verb, tries: list[Object]) -> Deed:
         before = self.live
         fate, sentence = Fate.REFUSED, ""
         for patch in tries:
@@ -135,14 +135,16 @@ class Meddler:
             fate = Fate.DEFAULTED
         return Deed(self.kind, place, verb, fate, sentence=sentence)
 
-    async def _joined(self, place: Place, before: Object, damaged: Object, route: Route) -> Deed:
+    async def _joined(self, place: SchemaNode, before: Object, damaged: Object, route: Route) -> Deed:
         root = place.root or (place.path if place.schema.atomic else None)
         if root is None:
             return Deed(self.kind, place, Verb.JOINED, Fate.KEPT, neighbour=route)
         # All of it has one owner, and that is us: an addition is a change.
         return await self._until_back(place, Verb.JOINED, whole(before, replace(place, root=root)), damaged)
 
-    async def _until_back(self, place: Place, verb: Verb, intact: Callable[[Object], bool], damaged: Object) -> Deed:
+    async def _until_back(
+        self, place: SchemaNode, verb: Verb, intact: Callable[[Object], bool], damaged: Object
+    ) -> Deed:
         started, version = time.monotonic(), int(damaged["metadata"]["resourceVersion"])
 
         def back(body: Object) -> bool:
@@ -164,9 +166,9 @@ def _last(step: Step) -> str:
     return "-" if isinstance(step, tuple) else str(step).replace("~", "~0").replace("/", "~1")
 
 
-def whole(before: Object, place: Place) -> Callable[[Object], bool]:
+def whole(before: Object, place: SchemaNode) -> Callable[[Object], bool]:
     """Tell whether a place is as before: exactly where one owner has all of it, else in every leaf that is ours."""
-    leaves = [node for node in (place, *places_below(place)) if node.is_leaf]
+    leaves = [node for node in (place, *nodes_below(place)) if node.is_leaf]
     guarded = [place.root] if place.root is not None else [leaf.path for leaf in leaves]
 
     def seen(body: Object) -> list[Any]:
@@ -183,27 +185,27 @@ class Sweep:
     """All children of all objects."""
 
     api: Api
-    watched: Watched
-    world: World
+    watched: Watcher
+    world: TestNamespace
     names: list[str]
     owner: Object
     """A neighbour for our owner reference: one that exists, since the garbage collector removes others."""
 
-    async def run(self, kind: Kind) -> list[Deed]:
+    async def run(self, kind: ResourceKind) -> list[Deed]:
         """Meddle with every place of a kind of children, each in one of the objects."""
         schema = await self._schema(kind)
         deeds = await asyncio.gather(*(self._meddle(kind, schema, number) for number in range(len(self.names))))
         return [deed for some in deeds for deed in some]
 
-    async def _schema(self, kind: Kind) -> Schema:
+    async def _schema(self, kind: ResourceKind) -> Schema:
         group = f"apis/{kind.api_version}" if kind.group else f"api/{kind.version}"
         return Schema.of(await self.api.request("GET", f"/openapi/v3/{group}"), kind)
 
-    async def _meddle(self, kind: Kind, schema: Schema, number: int) -> list[Deed]:
+    async def _meddle(self, kind: ResourceKind, schema: Schema, number: int) -> list[Deed]:
         """Neighbours come first, to outlive corrections beside them; what takes neighbours along comes last."""
         name = self.names[number]
         meddler = Meddler(self.api, self.watched, self.world.namespace, kind, name)
-        mine = places_of(self._applied(kind, name), schema)[number :: len(self.names)]
+        mine = nodes_of(self._applied(kind, name), schema)[number :: len(self.names)]
         deeds = [await meddler.add(node, f"n{index}", self.owner) for index, node in enumerate(mine) if is_shared(node)]
         mine = [place for place in mine if not is_exempt(place)]
         for leaf in [place for place in mine if place.is_leaf and not takes_along(place)]:
@@ -214,9 +216,9 @@ class Sweep:
             deeds.append(await meddler.remove(branch))
         return deeds
 
-    def _applied(self, kind: Kind, name: str) -> Any:
+    def _applied(self, kind: ResourceKind, name: str) -> Any:
         service = ModelService.parse(self.world.service(name))
-        [desired] = [child for child in build(service) if child.kind is kind]
+        [desired] = [child for child in build_children(service) if child.kind is kind]
         return json.loads(json.dumps(desired.body))
 
 
@@ -225,24 +227,24 @@ def survived(deed: Deed, live: Object) -> Deed:
     return replace(deed, fate=Fate.LOST, sentence="The neighbour is gone.") if gone else deed
 
 
-def is_shared(place: Place) -> bool:
+def is_shared(place: SchemaNode) -> bool:
     """Whether others may put something below: the metadata's own fields are the API server's."""
     return isinstance(place.want, dict | list) and place.path != ("metadata",)
 
 
-def is_exempt(place: Place) -> bool:
+def is_exempt(place: SchemaNode) -> bool:
     """Whether the place is no leaf like others: with another UID the reference names another controller."""
     return place.path[:2] == OWNERS and place.path[-1] == "uid"
 
 
-def takes_along(place: Place) -> bool:
+def takes_along(place: SchemaNode) -> bool:
     """Whether neighbours go with the place: a map or list, or the key of a list's item."""
     parent = place.path[-2] if len(place.path) > 1 else ""
     return isinstance(place.want, dict | list) or (isinstance(parent, tuple) and place.path[-1] in dict(parent))
 
 
 @asynccontextmanager
-async def sweeping(world: World) -> AsyncIterator[Sweep]:
+async def sweeping(world: TestNamespace) -> AsyncIterator[Sweep]:
     """Make the objects, wait until all children are there, and watch them."""
     names = [f"leaf-{number}" for number in range(OBJECTS)]
     for name in names:
@@ -252,9 +254,9 @@ async def sweeping(world: World) -> AsyncIterator[Sweep]:
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "witness", "uid": uid}
     async with (
         Api(world.cluster.kubeconfig) as api,
-        Watched(api, world.namespace).following(BUILT_IN_CHILDREN) as watched,
+        Watcher(api, world.namespace).watch(BUILT_IN_CHILD_KINDS) as watched,
     ):
-        for kind, name in [(kind, name) for kind in BUILT_IN_CHILDREN for name in names]:
+        for kind, name in [(kind, name) for kind in BUILT_IN_CHILD_KINDS for name in names]:
             assert await watched.wait(kind, name, lambda _: True, within=30), f"There is no {kind.kind} {name}."
         # Pods of so many revisions would only be in the way; under an autoscaler the count is not ours.
         world.kubectl("scale", *(f"deployment/{name}" for name in names), "--replicas=0")
@@ -263,7 +265,7 @@ async def sweeping(world: World) -> AsyncIterator[Sweep]:
 
 def summary(deeds: list[Deed]) -> Iterable[str]:
     """Say how many leaves and neighbours there were, what became of them, and what the API server itself guards."""
-    fates: dict[tuple[Kind, str], dict[Verb, Fate]] = {}
+    fates: dict[tuple[ResourceKind, str], dict[Verb, Fate]] = {}
     for deed in deeds:
         fates.setdefault((deed.kind, str(deed.place)), {})[deed.verb] = deed.fate
     leaves = {place: done for place, done in fates.items() if Verb.CHANGED in done}
@@ -276,14 +278,14 @@ def summary(deeds: list[Deed]) -> Iterable[str]:
     for verb in Verb:
         counts = {fate: len([1 for deed in deeds if (deed.verb, deed.fate) == (verb, fate)]) for fate in Fate}
         yield f"  {verb}: " + ", ".join(f"{fate} {count}" for fate, count in counts.items() if count)
-    for kind in BUILT_IN_CHILDREN:
+    for kind in BUILT_IN_CHILD_KINDS:
         fixed = [name for (of, name), done in leaves.items() if of is kind and set(done.values()) == {Fate.REFUSED}]
         yield f"  {kind.kind}, neither to be changed nor removed says the API server: {len(fixed)}: {' '.join(fixed)}"
 
 
-async def test_every_leaf_comes_back(world: World, figure: Callable[[str], None]) -> None:
+async def test_every_leaf_comes_back(world: TestNamespace, figure: Callable[[str], None]) -> None:
     async with sweeping(world) as sweep:
-        deeds = [deed for some in await asyncio.gather(*map(sweep.run, BUILT_IN_CHILDREN)) for deed in some]
+        deeds = [deed for some in await asyncio.gather(*map(sweep.run, BUILT_IN_CHILD_KINDS)) for deed in some]
     figure("\n".join(summary(deeds)))
     lost = [str(deed) for deed in deeds if deed.fate is Fate.LOST]
     assert not lost, "\n".join(lost)

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from tests.support.builders import a_model_service
-from tests.support.namespace import World
+from tests.support.builders import model_service
+from tests.support.namespace import TestNamespace
 
 
 def an_autoscaler_by_hand(name: str, target: str) -> dict[str, Any]:
@@ -20,18 +20,18 @@ def an_autoscaler_by_hand(name: str, target: str) -> dict[str, Any]:
     }
 
 
-def test_a_pod_that_no_node_can_take_is_explained_and_heals(world: World) -> None:
-    world.apply(a_model_service().named("choosy").having(nodeSelector={"example.com/disk": "none-has-it"}))
+def test_a_pod_that_no_node_can_take_is_explained_and_heals(world: TestNamespace) -> None:
+    world.apply(model_service().named("choosy").with_spec(nodeSelector={"example.com/disk": "none-has-it"}))
     world.wait(lambda: world.condition("choosy")["reason"] == "Unschedulable", "explanation", name="choosy")
     message = world.condition("choosy")["message"]
     assert message.startswith("The only pod: no node can take it. 0/")
     assert "node affinity/selector" in message
-    world.apply(a_model_service().named("choosy"))
+    world.apply(model_service().named("choosy"))
     world.wait_ready("choosy")
 
 
-def test_an_autoscaler_of_somebody_else_is_reported_until_it_goes(world: World) -> None:
-    world.apply(a_model_service().named("rivalled"))
+def test_an_autoscaler_of_somebody_else_is_reported_until_it_goes(world: TestNamespace) -> None:
+    world.apply(model_service().named("rivalled"))
     world.wait_ready("rivalled")
     world.kubectl("create", "-f", "-", stdin=json.dumps(an_autoscaler_by_hand("by-hand", "rivalled")))
     world.wait(lambda: world.condition("rivalled", "AutoscalerReady"), "report", name="rivalled")
@@ -40,9 +40,9 @@ def test_an_autoscaler_of_somebody_else_is_reported_until_it_goes(world: World) 
     assert "HorizontalPodAutoscaler by-hand scales the Deployment too" in report["message"]
     assert world.is_ready("rivalled")
     version = world.get("hpa", "by-hand")["metadata"]["uid"]
-    world.apply(a_model_service().named("rivalled").having(autoscaling={"managedBy": "External"}))
+    world.apply(model_service().named("rivalled").with_spec(autoscaling={"managedBy": "External"}))
     world.wait(lambda: not world.condition("rivalled", "AutoscalerReady"), "end of the report", name="rivalled")
-    world.apply(a_model_service().named("rivalled"))
+    world.apply(model_service().named("rivalled"))
     world.wait(lambda: world.condition("rivalled", "AutoscalerReady"), "report", name="rivalled")
     assert world.get("hpa", "by-hand")["metadata"]["uid"] == version
     world.kubectl("delete", "hpa", "by-hand")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILDREN, MODEL_SERVICE, Kind
-from tests.support.api import MERGE_PATCH, Api, Object, RefusedError, Watched
+from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILD_KINDS, MODEL_SERVICE, ResourceKind
+from tests.support.api import MERGE_PATCH, Api, Object, RefusedError, Watcher
 from tests.support.audit import AuditTrail
-from tests.support.builders import AModelService, a_model_service, golden
-from tests.support.namespace import World
+from tests.support.builders import ModelServiceBuilder, golden, model_service
+from tests.support.namespace import TestNamespace
 
 RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 PROXY = {"name": "proxy", "image": "proxy:1", "resources": {"requests": {"cpu": "10m"}}, "securityContext": RESTRICTED}
@@ -54,9 +54,9 @@ def holds(live: Any, addition: Any) -> bool:
     return bool(live == addition)
 
 
-def test_what_others_add_outlives_corrections_and_new_generations(world: World, audit: AuditTrail) -> None:
+def test_what_others_add_outlives_corrections_and_new_generations(world: TestNamespace, audit: AuditTrail) -> None:
     """A sidecar, a recommendation of resources, one more port: no write while they are added, none is lost later."""
-    service = a_model_service().named("added").having(resources={"requests": MEMORY}, autoscaling=by_memory(high=3))
+    service = model_service().named("added").with_spec(resources={"requests": MEMORY}, autoscaling=by_memory(high=3))
     world.apply(service)
     world.wait_ready("added")
     for kind, addition in ADDITIONS.items():
@@ -68,7 +68,7 @@ def test_what_others_add_outlives_corrections_and_new_generations(world: World, 
     writes = audit.writes_of("added")
     assert [write for write in writes if not write.startswith("create ")] == ["update modelservices/status"]
     world.apply(
-        service.having(env=[{"name": "A", "value": "1"}], service={"port": 8000}, autoscaling=by_memory(high=4))
+        service.with_spec(env=[{"name": "A", "value": "1"}], service={"port": 8000}, autoscaling=by_memory(high=4))
     )
     world.wait_field("hpa", "added", "maxReplicas", 4)
     world.wait_ready("added", within=60)
@@ -101,7 +101,7 @@ def of_container(fields: Object) -> Object:
         ("port", "service", {"ports": [{"port": 8000, "$patch": "delete"}, {"name": "http", "port": 81}]}),
     ],
 )
-def test_an_alternative_in_the_place_of_ours_goes(world: World, name: str, kind: str, patch: Object) -> None:
+def test_an_alternative_in_the_place_of_ours_goes(world: TestNamespace, name: str, kind: str, patch: Object) -> None:
     """Of some things there may be one only: ours beside theirs would be refused."""
     world.apply(golden("everything").named(name))
     world.wait(lambda: world.get("ingress", name), "last child", name=name)
@@ -141,11 +141,11 @@ def masked(node: Any, name: str) -> Any:
     return node.replace(name, "NAME") if isinstance(node, str) else node
 
 
-async def test_what_leaves_the_spec_leaves_the_children(world: World) -> None:
+async def test_what_leaves_the_spec_leaves_the_children(world: TestNamespace) -> None:
     """Each field in turn: children that had it become what children are that never had it."""
     async with (
         Api(world.cluster.kubeconfig) as api,
-        Watched(api, world.namespace).following([MODEL_SERVICE]) as watched,
+        Watcher(api, world.namespace).watch([MODEL_SERVICE]) as watched,
     ):
         leaving = Leaving(api, watched, world.namespace)
         differences = [found for some in await asyncio.gather(*map(leaving.differences, FIELDS)) for found in some]
@@ -157,7 +157,7 @@ class Leaving:
     """Fields that go."""
 
     api: Api
-    watched: Watched
+    watched: Watcher
     namespace: str
 
     async def differences(self, field: str) -> list[str]:
@@ -167,14 +167,14 @@ class Leaving:
         await self._observed(await self._send("POST", whole))
         lost = await self._send("PATCH", whole, {"spec": {field: None}})
         await self._observed(lost)
-        await self._observed(await self._send("POST", whole.without(field).named(never)))
+        await self._observed(await self._send("POST", whole.without_spec(field).named(never)))
         return [
             f"{kind.kind} without {field}: {one} is not {other}"
-            for kind in BUILT_IN_CHILDREN
+            for kind in BUILT_IN_CHILD_KINDS
             if (one := await self._child(kind, had)) != (other := await self._child(kind, never))
         ]
 
-    async def _send(self, verb: str, service: AModelService, patch: Object | None = None) -> Object:
+    async def _send(self, verb: str, service: ModelServiceBuilder, patch: Object | None = None) -> Object:
         path = MODEL_SERVICE.path(namespace=self.namespace, name="" if patch is None else service.name)
         content = "application/json" if patch is None else MERGE_PATCH
         answer: Object = await self.api.request(verb, path, patch or service.manifest(), content=content)
@@ -189,7 +189,7 @@ class Leaving:
 
         assert await self.watched.wait(MODEL_SERVICE, name, seen, within=30), f"{name} is not observed."
 
-    async def _child(self, kind: Kind, name: str) -> Any:
+    async def _child(self, kind: ResourceKind, name: str) -> Any:
         try:
             return masked(await self.api.get(kind, self.namespace, name), name)
         except RefusedError:
@@ -197,10 +197,10 @@ class Leaving:
 
 
 @pytest.mark.parametrize("cascade", ["background", "foreground", "orphan"])
-def test_a_child_deleted_in_any_way_comes_back(world: World, cascade: str) -> None:
+def test_a_child_deleted_in_any_way_comes_back(world: TestNamespace, cascade: str) -> None:
     """While one is on its way out the ModelService is being reconciled, and nobody has to act."""
     name = f"gone-{cascade}"
-    world.apply(golden("everything").named(name).without(*UNSCHEDULABLE, "rollout"))
+    world.apply(golden("everything").named(name).without_spec(*UNSCHEDULABLE, "rollout"))
     world.wait_ready(name)
     old = {kind: world.get(kind, name)["metadata"]["uid"] for kind in CHILDREN}
     world.kubectl("delete", ",".join(CHILDREN), name, f"--cascade={cascade}", "--wait=false")

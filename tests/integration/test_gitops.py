@@ -14,17 +14,17 @@ import yaml
 from bench.api_client import ApiClient
 
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
-from modelservice_operator.errors import Forbidden, InvalidSpec, NameConflict
-from modelservice_operator.status import judge_invalid
+from modelservice_operator.errors import ForbiddenError, InvalidSpecError, NameConflictError
+from modelservice_operator.status import compute_invalid_status
 from tests.environment.faults.history import History
 from tests.environment.gitops import openapi
 from tests.environment.gitops.judges import ROOT, Verdicts, verdicts
 from tests.support.audit import AuditTrail
-from tests.support.builders import AModelService, a_model_service
+from tests.support.builders import ModelServiceBuilder, model_service
 from tests.support.installation import USER
-from tests.support.namespace import World
-from tests.support.pods import a_pod
-from tests.support.snapshots import IRIS, NOW, a_rollout, judged, observed
+from tests.support.namespace import TestNamespace
+from tests.support.pods import new_pod
+from tests.support.snapshots import IRIS, NOW, computed_status, deployment_status, snapshot
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -35,11 +35,11 @@ QUICK = {"startup": {"periodSeconds": 1, "failureThreshold": 1}}
 NOWHERE = {"example.com/disk": "none-has-it"}
 
 
-async def apply(world: World, service: AModelService) -> None:
+async def apply(world: TestNamespace, service: ModelServiceBuilder) -> None:
     await asyncio.to_thread(world.apply, service)
 
 
-async def until(world: World, name: str, reason: str) -> None:
+async def until(world: TestNamespace, name: str, reason: str) -> None:
     what = f"{reason} of {name}"
     await asyncio.to_thread(
         world.wait, lambda: world.condition(name).get("reason") == reason, what, within=60, name=name
@@ -47,13 +47,13 @@ async def until(world: World, name: str, reason: str) -> None:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def history(world: World) -> AsyncIterator[History]:
+async def history(world: TestNamespace) -> AsyncIterator[History]:
     async with ApiClient(world.cluster.kubeconfig) as client, History(client, [MODEL_SERVICE]) as history:
         yield history
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module", autouse=True)
-async def syncs(world: World) -> AsyncIterator["asyncio.Task[list[str]]"]:
+async def syncs(world: TestNamespace) -> AsyncIterator["asyncio.Task[list[str]]"]:
     """A GitOps tool that goes on while the other tests run."""
     task = asyncio.create_task(synchronised(world))
     yield task
@@ -61,9 +61,9 @@ async def syncs(world: World) -> AsyncIterator["asyncio.Task[list[str]]"]:
     await asyncio.wait([task])
 
 
-async def synchronised(world: World) -> list[str]:
+async def synchronised(world: TestNamespace) -> list[str]:
     """Apply the same on the server again and again; return what was different, or written by the operator."""
-    service = a_model_service().named("synced", namespace=world.namespace).having(replicas=2)
+    service = model_service().named("synced", namespace=world.namespace).with_spec(replicas=2)
     manifest = yaml.safe_dump(service.manifest())
 
     def kubectl(verb: str) -> str:
@@ -84,30 +84,30 @@ async def synchronised(world: World) -> list[str]:
     return wrong + list(audit.writes_of("synced").elements())
 
 
-def spec_owners(world: World, name: str) -> list[Any]:
+def spec_owners(world: TestNamespace, name: str) -> list[Any]:
     text = world.kubectl("get", "modelservice", name, "--show-managed-fields", "-o", "json")
     entries = json.loads(text)["metadata"]["managedFields"]
     return [(entry["manager"], entry["fieldsV1"]) for entry in entries if not entry.get("subresource")]
 
 
 async def test_all_tools_agree_in_every_moment_of_a_life(
-    world: World, history: History, figure: Callable[[str], None]
+    world: TestNamespace, history: History, figure: Callable[[str], None]
 ) -> None:
     """Made, changed, scaled, failed, mended, put to sleep, stuck for good, deleted: each version of the status."""
-    lively = a_model_service().named("lively").having(replicas=2)
+    lively = model_service().named("lively").with_spec(replicas=2)
     await apply(world, lively)
     await until(world, "lively", "RolloutComplete")
-    await apply(world, lively.having(image="registry.example.com/iris:2"))
-    await apply(world, lively.having(nodeSelector=NOWHERE))
+    await apply(world, lively.with_spec(image="registry.example.com/iris:2"))
+    await apply(world, lively.with_spec(nodeSelector=NOWHERE))
     await until(world, "lively", "Unschedulable")
-    await apply(world, lively.having(replicas=3))
+    await apply(world, lively.with_spec(replicas=3))
     await until(world, "lively", "RolloutComplete")
     await apply(world, lively.suspended())
     await until(world, "lively", "ScaledToZero")
-    stuck = a_model_service().named("stuck").having(probes=QUICK, nodeSelector=NOWHERE)
-    await apply(world, stuck.having(rollout={"progressDeadlineSeconds": 12}))
+    stuck = model_service().named("stuck").with_spec(probes=QUICK, nodeSelector=NOWHERE)
+    await apply(world, stuck.with_spec(rollout={"progressDeadlineSeconds": 12}))
     await asyncio.to_thread(world.kubectl, "create", "service", "clusterip", "taken", "--tcp=80")
-    await apply(world, a_model_service().named("taken"))
+    await apply(world, model_service().named("taken"))
     await until(world, "taken", "NameConflict")
     await asyncio.to_thread(
         world.wait, lambda: world.condition("stuck", "Stalled"), "deadline", within=60, name="stuck"
@@ -128,25 +128,27 @@ async def test_all_tools_agree_in_every_moment_of_a_life(
 
 async def test_all_tools_agree_on_troubles_of_every_kind() -> None:
     troubles = [
-        observed(),
-        observed(rollout=a_rollout()),
-        observed(rollout=None),
-        observed(a_pod().crashed(message="no model")),
-        observed(a_pod().unschedulable("0/1 nodes are available")),
-        observed(a_pod().waiting("ImagePullBackOff", "not found")),
-        observed(a_pod().running(started=True)),
-        observed(a_pod().crashed(reason="OOMKilled", exitCode=137)),
-        observed(
-            a_pod().crashed(name="model-loader", init=True, message='{"reason": "AccessDenied", "message": "no"}')
+        snapshot(),
+        snapshot(rollout=deployment_status()),
+        snapshot(rollout=None),
+        snapshot(new_pod().crashed(message="no model")),
+        snapshot(new_pod().unschedulable("0/1 nodes are available")),
+        snapshot(new_pod().waiting("ImagePullBackOff", "not found")),
+        snapshot(new_pod().running(started=True)),
+        snapshot(new_pod().crashed(reason="OOMKilled", exitCode=137)),
+        snapshot(
+            new_pod().crashed(name="model-loader", init=True, message='{"reason": "AccessDenied", "message": "no"}')
         ),
-        observed(refused="exceeded quota: pods"),
-        observed(refused='pods "x" is forbidden: violates PodSecurity'),
-        observed(failure=NameConflict("Service iris exists.")),
-        observed(failure=Forbidden("No rights.")),
-        observed(rollout=a_rollout(available=0, conditions={"Progressing": {"reason": "ProgressDeadlineExceeded"}})),
+        snapshot(refused="exceeded quota: pods"),
+        snapshot(refused='pods "x" is forbidden: violates PodSecurity'),
+        snapshot(failure=NameConflictError("Service iris exists.")),
+        snapshot(failure=ForbiddenError("No rights.")),
+        snapshot(
+            rollout=deployment_status(available=0, conditions={"Progressing": {"reason": "ProgressDeadlineExceeded"}})
+        ),
     ]
-    invalid = judge_invalid(InvalidSpec("No image."), generation=3, previous={}, now=NOW)
-    statuses = [*(judged(trouble) for trouble in troubles), invalid]
+    invalid = compute_invalid_status(InvalidSpecError("No image."), generation=3, previous={}, now=NOW)
+    statuses = [*(computed_status(trouble) for trouble in troubles), invalid]
     bodies = [IRIS.body() | {"status": status} for status in statuses]
     older = [body | {"metadata": body["metadata"] | {"generation": 4}} for body in bodies]
     new = IRIS.body() | {"status": {"observedGeneration": -1}}  # the schema's default: no object is without
@@ -161,7 +163,7 @@ def disagreements(bodies: list[dict[str, Any]], found: list[Verdicts]) -> list[s
     return [f"{verdict} on {json.dumps(body.get('status'))}" for body, verdict in pairs if not verdict.agree]
 
 
-async def test_argo_cd_gets_the_script_from_a_component(world: World, tmp_path: Path) -> None:
+async def test_argo_cd_gets_the_script_from_a_component(world: TestNamespace, tmp_path: Path) -> None:
     shutil.copytree(GITOPS / "argocd", tmp_path / "component")
     install = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm"}, "data": {"url": "kept"}}
     (tmp_path / "cm.json").write_text(json.dumps(install))
@@ -172,8 +174,8 @@ async def test_argo_cd_gets_the_script_from_a_component(world: World, tmp_path: 
 
 
 BASE = {
-    "model.json": a_model_service()
-    .having(
+    "model.json": model_service()
+    .with_spec(
         image="registry.example.com/iris",
         env=[
             {"name": "LEVEL", "value": "info"},
@@ -218,7 +220,7 @@ patches:
 """
 
 
-def kustomized(world: World, folder: Path, kustomization: str) -> dict[str, Any]:
+def kustomized(world: TestNamespace, folder: Path, kustomization: str) -> dict[str, Any]:
     """Build with the files that we ship; return the objects by kind."""
     for name in ("modelservice.yaml", "openapi.json"):
         shutil.copy(GITOPS / "kustomize" / name, folder)
@@ -228,7 +230,7 @@ def kustomized(world: World, folder: Path, kustomization: str) -> dict[str, Any]
     return {body["kind"]: body for body in yaml.safe_load_all(world.cluster.run_kubectl("kustomize", str(folder)))}
 
 
-async def test_kustomize_sets_image_replicas_and_names(world: World, tmp_path: Path) -> None:
+async def test_kustomize_sets_image_replicas_and_names(world: TestNamespace, tmp_path: Path) -> None:
     """W8: what `sed` did. Other kinds are merged as ever."""
     built = kustomized(world, tmp_path, OVERLAY)
     spec = built["ModelService"]["spec"]
@@ -241,7 +243,7 @@ async def test_kustomize_sets_image_replicas_and_names(world: World, tmp_path: P
     assert {entry["name"]: entry["image"] for entry in containers} == {"a": "a", "b": "c"}
 
 
-async def test_kustomize_merges_env_by_name(world: World, tmp_path: Path) -> None:
+async def test_kustomize_merges_env_by_name(world: TestNamespace, tmp_path: Path) -> None:
     """In a kustomization of its own: an openapi takes the place of what kustomize knows of other kinds."""
     spec = kustomized(world, tmp_path, MERGED)["ModelService"]["spec"]
     env = {entry["name"]: entry.get("value") for entry in spec["env"]}
@@ -250,10 +252,10 @@ async def test_kustomize_merges_env_by_name(world: World, tmp_path: Path) -> Non
     assert spread == {("DoNotSchedule", 1), ("ScheduleAnyway", 2)}
 
 
-async def test_what_kustomize_builds_is_applied_once(world: World, audit: AuditTrail, tmp_path: Path) -> None:
+async def test_what_kustomize_builds_is_applied_once(world: TestNamespace, audit: AuditTrail, tmp_path: Path) -> None:
     """W8: the second apply changes nothing, and the operator writes nothing."""
     (tmp_path / "model.json").write_text(
-        json.dumps(a_model_service().named("built", namespace=world.namespace).manifest())
+        json.dumps(model_service().named("built", namespace=world.namespace).manifest())
     )
     shutil.copy(GITOPS / "kustomize" / "modelservice.yaml", tmp_path)
     (tmp_path / "kustomization.yaml").write_text(

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from modelservice_operator.apimachinery.kinds import DEPLOYMENT, MODEL_SERVICE, SERVICE, Kind
+from modelservice_operator.apimachinery.kinds import DEPLOYMENT, MODEL_SERVICE, SERVICE, ResourceKind
 from modelservice_operator.cache.informer import Informer
-from modelservice_operator.client.rest import Connection, Credentials
+from modelservice_operator.client.rest import Credentials, RestClient
 from modelservice_operator.settings import Settings
 from tests.environment.faults.actions import Reply
 from tests.environment.faults.lab import RESYNC, TWO_RESYNCS, Lab, Lane, eventually
@@ -21,7 +21,7 @@ from tests.environment.faults.proxy import FaultProxy
 from tests.environment.faults.recording import calm
 from tests.environment.faults.rules import Answer, Filter, Lines, Moment, Rule, StreamRule
 from tests.environment.faults.scenarios import Stage
-from tests.support.builders import a_model_service
+from tests.support.builders import model_service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -61,7 +61,7 @@ def credentials(path: Path) -> Credentials:
 
 async def a_ready_one(lane: Lane, name: str) -> Stage:
     stage = lane.stage(name)
-    await stage.apply(a_model_service())
+    await stage.apply(model_service())
     await stage.until(lambda: stage.place.is_ready, "readiness in normal time", seconds=NORMAL)
     return stage
 
@@ -188,7 +188,7 @@ async def test_a_list_that_is_to_wait(code: int, lane: Lane) -> None:
 
 
 @pytest.mark.parametrize("kind", [DEPLOYMENT, SERVICE], ids=lambda kind: kind.plural)
-async def test_a_deletion_while_no_watch_is_open(kind: Kind, lane: Lane) -> None:
+async def test_a_deletion_while_no_watch_is_open(kind: ResourceKind, lane: Lane) -> None:
     """No event ever tells of it: the next list does, by what it lacks."""
     stage = await a_ready_one(lane, "gap")
     await calm(lane, stage.place.name)
@@ -209,11 +209,11 @@ async def test_a_watch_that_falls_silent(lab: Lab, lane: Lane) -> None:
         await asyncio.Event().wait()
         yield b""
 
-    settings, silent = Settings(watch_silence=2.0), StreamRule(SERVICES, 1, silence)
+    settings, silent = Settings(watch_idle_timeout=2.0), StreamRule(SERVICES, 1, silence)
     async with FaultProxy.before(lab.kubeconfig) as proxy:
         proxy.rules.arm(silent)
         path = proxy.kubeconfig(lab.kubeconfig, lab.folder / "silent.kubeconfig")
-        async with Connection(lambda: credentials(path), settings) as connection:
+        async with RestClient(lambda: credentials(path), settings) as connection:
             informer = Informer(MODEL_SERVICE, connection, settings, namespace=lane.namespace)
             task = asyncio.create_task(informer.run())
             async with asyncio.timeout(RECOVERY):

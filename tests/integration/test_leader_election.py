@@ -10,9 +10,9 @@ import pytest
 from tests.environment.cluster import Cluster
 from tests.environment.cluster.wait import wait_until
 from tests.support.audit import AuditTrail
-from tests.support.builders import a_model_service
+from tests.support.builders import model_service
 from tests.support.installation import NAMESPACE, USER
-from tests.support.namespace import World
+from tests.support.namespace import TestNamespace
 from tests.support.operator import OperatorProcess
 
 LEADS = "This operator leads"
@@ -42,16 +42,16 @@ def operator(pair: list[OperatorProcess]) -> OperatorProcess:
 
 
 def test_one_leads_and_the_other_takes_over(
-    control_plane: Cluster, world: World, pair: list[OperatorProcess], figure: Callable[[str], None]
+    control_plane: Cluster, world: TestNamespace, pair: list[OperatorProcess], figure: Callable[[str], None]
 ) -> None:
     first, second = pair
     trail = AuditTrail(control_plane, USER)
-    world.apply(a_model_service().named("before").autoscaled(high=3))
+    world.apply(model_service().named("before").autoscaled(max_replicas=3))
     world.wait_ready("before")
     assert LEADS not in second.log
     first.kill()
     killed = time.monotonic()
-    world.apply(a_model_service().named("after").autoscaled(high=3))
+    world.apply(model_service().named("after").autoscaled(max_replicas=3))
     world.wait_ready("after", within=60)
     figure(f"control plane: another operator took over {time.monotonic() - killed:.1f} s after the leader's SIGKILL")
     assert LEADS in second.log
@@ -61,17 +61,17 @@ def test_one_leads_and_the_other_takes_over(
         assert set(writes.values()) == {1}
 
 
-def test_a_leader_that_is_told_to_end_hands_over_at_once(world: World, pair: list[OperatorProcess]) -> None:
+def test_a_leader_that_is_told_to_end_hands_over_at_once(world: TestNamespace, pair: list[OperatorProcess]) -> None:
     first, second = pair
     first.start()
     leads_before = first.log.count(LEADS)
     assert second.stop() == 0
     wait_until(lambda: first.log.count(LEADS) > leads_before, seconds=10, what="the other operator to lead")
-    world.apply(a_model_service().named("handed"))
+    world.apply(model_service().named("handed"))
     world.wait_ready("handed")
 
 
-def test_a_leader_that_was_paused_ends_when_it_wakes(world: World, pair: list[OperatorProcess]) -> None:
+def test_a_leader_that_was_paused_ends_when_it_wakes(world: TestNamespace, pair: list[OperatorProcess]) -> None:
     first, second = pair
     leads_before = second.log.count(LEADS)
     second.start()
@@ -82,5 +82,5 @@ def test_a_leader_that_was_paused_ends_when_it_wakes(world: World, pair: list[Op
     assert first.process.wait(timeout=30) == 1
     assert "LeaseLost" in first.log
     first.log_file.write_text("")  # its one traceback was looked at
-    world.apply(a_model_service().named("paused"))
+    world.apply(model_service().named("paused"))
     world.wait_ready("paused")

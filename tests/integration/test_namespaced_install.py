@@ -9,9 +9,9 @@ import yaml
 from tests.environment.cluster import Cluster
 from tests.environment.cluster.fixtures import create_namespace
 from tests.support.audit import AuditTrail
-from tests.support.builders import a_model_service
+from tests.support.builders import model_service
 from tests.support.installation import ACCOUNT, ROOT
-from tests.support.namespace import World
+from tests.support.namespace import TestNamespace
 from tests.support.operator import OperatorProcess, running_operator
 
 CLUSTER_SCOPED = {"CustomResourceDefinition", "Namespace", "ClusterRole", "ClusterRoleBinding"}
@@ -35,11 +35,11 @@ def operator(
         yield operator
 
 
-def test_only_its_own_namespace_is_served(control_plane: Cluster, world: World) -> None:
+def test_only_its_own_namespace_is_served(control_plane: Cluster, world: TestNamespace) -> None:
     trail = AuditTrail(control_plane, f"system:serviceaccount:{world.namespace}:{ACCOUNT}", start=0)
-    elsewhere = World(control_plane, create_namespace(control_plane, "elsewhere"), world.operator_log)
-    elsewhere.apply(a_model_service())
-    world.apply(a_model_service().autoscaled(high=3))
+    elsewhere = TestNamespace(control_plane, create_namespace(control_plane, "elsewhere"), world.operator_log)
+    elsewhere.apply(model_service())
+    world.apply(model_service().autoscaled(max_replicas=3))
     world.wait_ready()
     world.kubectl("delete", "service", "iris")
     world.wait(lambda: world.get("service", "iris"), "new Service")

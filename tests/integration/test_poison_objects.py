@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
-from modelservice_operator.apimachinery.kinds import AUTOSCALER, DEPLOYMENT, MODEL_SERVICE, SERVICE
+from modelservice_operator.apimachinery.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, MODEL_SERVICE, SERVICE
 from tests.environment.cluster import Cluster, ClusterError, Tier, start
-from tests.support.api import MERGE_PATCH, Api, Watched
+from tests.support.api import MERGE_PATCH, Api, Watcher
 from tests.support.audit import AuditTrail
-from tests.support.builders import IMAGE, a_model_service
+from tests.support.builders import IMAGE, model_service
 from tests.support.installation import ACCOUNT, NAMESPACE, ROOT, install_without_operator
-from tests.support.namespace import World
+from tests.support.namespace import TestNamespace
 from tests.support.operator import OperatorProcess
 
 POISON = 50
@@ -68,7 +68,7 @@ def operator_kubeconfig(control_plane: Cluster) -> Path:
     return control_plane.service_account_kubeconfig(NAMESPACE, ACCOUNT)
 
 
-def permit_everything(world: World) -> None:
+def permit_everything(world: TestNamespace) -> None:
     """Have the API server take any object, as an older schema might have."""
     crd = yaml.safe_load((ROOT / CRD).read_text())
     [version] = crd["spec"]["versions"]
@@ -80,12 +80,12 @@ def permit_everything(world: World) -> None:
     world.wait(lambda: listed(world), "storage that is initialized")
 
 
-def check_everything(world: World) -> None:
+def check_everything(world: TestNamespace) -> None:
     world.kubectl("apply", "-f", str(ROOT / CRD))
     world.wait(lambda: not accepted(world, {"replicas": "any"}), "schema that checks")
 
 
-def listed(world: World) -> bool:
+def listed(world: TestNamespace) -> bool:
     try:
         world.kubectl("get", "--raw", f"{MODEL_SERVICE.path(namespace=world.namespace)}?resourceVersion=0")
     except ClusterError:
@@ -93,7 +93,7 @@ def listed(world: World) -> bool:
     return True
 
 
-def accepted(world: World, spec: object) -> bool:
+def accepted(world: TestNamespace, spec: object) -> bool:
     """Tell whether the API server takes an object: a schema is in force after a moment."""
     try:
         world.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(poison("probe", spec)))
@@ -111,7 +111,7 @@ def poison(name: str, spec: object) -> dict[str, Any]:
     return body if spec is None else body | {"spec": spec}
 
 
-def test_each_stalls_alone_and_heals(world: World, operator: OperatorProcess, audit: AuditTrail) -> None:
+def test_each_stalls_alone_and_heals(world: TestNamespace, operator: OperatorProcess, audit: AuditTrail) -> None:
     """They come under a schema that takes all, are looked at under one that does not, and are put right.
 
     Where a CEL rule cannot be evaluated (a text in the place of spec), the second one also refuses a status: what was
@@ -125,7 +125,7 @@ def test_each_stalls_alone_and_heals(world: World, operator: OperatorProcess, au
     check_everything(world)
     operator.stop()
     operator.start()
-    world.apply(a_model_service().named("healthy"))
+    world.apply(model_service().named("healthy"))
     world.wait_ready("healthy")
     for name, (_, sentence) in CASES.items():
         assert_stalled(world, name, sentence)
@@ -138,7 +138,7 @@ def test_each_stalls_alone_and_heals(world: World, operator: OperatorProcess, au
     assert operator.tracebacks == []
 
 
-def assert_stalled(world: World, name: str, sentence: str) -> None:
+def assert_stalled(world: TestNamespace, name: str, sentence: str) -> None:
     world.wait(lambda: world.condition(name, "Stalled").get("status") == "True", "complaint", name=name)
     ready = world.condition(name)
     assert (ready["status"], ready["reason"]) == ("False", "InvalidSpec")
@@ -146,11 +146,11 @@ def assert_stalled(world: World, name: str, sentence: str) -> None:
     assert sentence in ready["message"]
 
 
-async def test_the_others_are_as_fast_as_without_them(world: World, figure: Callable[[str], None]) -> None:
+async def test_the_others_are_as_fast_as_without_them(world: TestNamespace, figure: Callable[[str], None]) -> None:
     """From the request to three children, one object after the other, by turns with and without poison."""
     permit_everything(world)
-    kinds = [DEPLOYMENT, SERVICE, AUTOSCALER, MODEL_SERVICE]
-    async with Api(world.cluster.kubeconfig) as api, Watched(api, world.namespace).following(kinds) as watched:
+    kinds = [DEPLOYMENT, SERVICE, HORIZONTAL_POD_AUTOSCALER, MODEL_SERVICE]
+    async with Api(world.cluster.kubeconfig) as api, Watcher(api, world.namespace).watch(kinds) as watched:
         race = Race(api, watched, world.namespace)
         await race.round("warm-up", [])
         without: list[list[float]] = []
@@ -183,7 +183,7 @@ class Race:
     """Objects that are made one after the other."""
 
     api: Api
-    watched: Watched
+    watched: Watcher
     namespace: str
 
     async def poisoned(self, prefix: str) -> list[str]:
@@ -211,7 +211,10 @@ class Race:
     async def _made(self, name: str) -> float:
         started = time.monotonic()
         await self._post(poison(name, {"image": IMAGE, "autoscaling": {"maxReplicas": 3}}))
-        waits = (self.watched.wait(kind, name, lambda _: True, within=30) for kind in (DEPLOYMENT, SERVICE, AUTOSCALER))
+        waits = (
+            self.watched.wait(kind, name, lambda _: True, within=30)
+            for kind in (DEPLOYMENT, SERVICE, HORIZONTAL_POD_AUTOSCALER)
+        )
         seen = [moment for moment in await asyncio.gather(*waits) if moment is not None]
         assert len(seen) == 3, f"{name} has not got its children"
         return max(seen) - started

@@ -17,14 +17,14 @@ from tests.environment import cluster
 from tests.environment.cluster import Cluster, Tier
 from tests.environment.cluster.fixtures import create_namespace
 from tests.environment.cluster.wait import wait_until
-from tests.support.builders import AModelService, a_model_service
+from tests.support.builders import ModelServiceBuilder, model_service
 from tests.support.dry_run import DryRun, dry_run
 from tests.support.installation import ROOT, install_without_operator
-from tests.support.maximal_spec import the_fullest
+from tests.support.maximal_spec import maximal_spec
 from tests.support.namespace import PLURAL
 from tests.support.references import OWN, REFERENCES
 
-IRIS = a_model_service()
+IRIS = model_service()
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class Users:
     author: DryRun
     viewer: DryRun
 
-    def placed(self, service: AModelService) -> AModelService:
+    def placed(self, service: ModelServiceBuilder) -> ModelServiceBuilder:
         return service.named(service.name, namespace=self.namespace)
 
-    def keep(self, service: AModelService) -> None:
+    def keep(self, service: ModelServiceBuilder) -> None:
         """Create an object for good, as administrator."""
         self.cluster.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump(self.placed(service).manifest()))
 
@@ -80,57 +80,57 @@ def users() -> Iterator[Users]:
         grant(running, namespace)
         paths = [running.kubeconfig, *(running.user_kubeconfig(name) for name in ("owner", "author", "viewer"))]
         users = Users(running, namespace, *(stack.enter_context(dry_run(path)) for path in paths))
-        probe = users.placed(IRIS.having(serviceAccountName="probe"))
-        wait_until(lambda: "you may not" in users.author.create(probe).sentence, seconds=30, what="the policy")
+        probe = users.placed(IRIS.with_spec(serviceAccountName="probe"))
+        wait_until(lambda: "you may not" in users.author.create(probe).message, seconds=30, what="the policy")
         yield users
 
 
 @pytest.mark.parametrize("field", REFERENCES)
 def test_only_what_the_author_may_use_can_be_named(users: Users, field: str) -> None:
     right, spec = REFERENCES[field]
-    service = users.placed(IRIS.having(**spec))
+    service = users.placed(IRIS.with_spec(**spec))
     answer = users.author.create(service)
     assert answer.status == 403
     assert (
         f"you may not {right}/{OWN} in namespace {users.namespace}, which the ModelService names: name another, or have"
         " the right granted"
-    ) in answer.sentence
+    ) in answer.message
     assert users.owner.create(service).accepted
     assert users.admin.create(service).accepted
 
 
 def test_a_claim_in_a_uri_is_named_too(users: Users) -> None:
-    service = users.placed(IRIS.having(model={"uri": f"pvc://{OWN}/models"}))
-    assert f"you may not get persistentvolumeclaims/{OWN} in namespace" in users.author.create(service).sentence
+    service = users.placed(IRIS.with_spec(model={"uri": f"pvc://{OWN}/models"}))
+    assert f"you may not get persistentvolumeclaims/{OWN} in namespace" in users.author.create(service).message
     assert users.owner.create(service).accepted
 
 
 def test_who_names_nothing_needs_no_right(users: Users) -> None:
-    assert users.author.create(users.placed(IRIS.having(env=[{"name": "A", "value": "1"}]))).accepted
+    assert users.author.create(users.placed(IRIS.with_spec(env=[{"name": "A", "value": "1"}]))).accepted
 
 
 def test_all_of_as_many_references_as_the_schema_allows_are_checked(users: Users) -> None:
-    def of(*names: str) -> AModelService:
+    def of(*names: str) -> ModelServiceBuilder:
         variables = [
             {"name": f"A{number}", "valueFrom": {"secretKeyRef": {"name": name, "key": "k"}}}
             for number, name in enumerate(names)
         ]
-        return users.placed(IRIS.having(env=variables))
+        return users.placed(IRIS.with_spec(env=variables))
 
     assert users.owner.create(of(*[OWN] * MAX_REFERENCES)).accepted
     for position in (0, MAX_REFERENCES // 2, MAX_REFERENCES - 1):
         names = [OWN] * MAX_REFERENCES
         names[position] = "foreign"
-        assert "you may not get secrets/foreign" in users.owner.create(of(*names)).sentence
+        assert "you may not get secrets/foreign" in users.owner.create(of(*names)).message
 
 
 def test_the_fullest_object_is_within_what_the_api_server_spends(users: Users) -> None:
     """Rules and policies may cost so much and no more; beyond it, every request would be refused."""
-    fullest = users.placed(the_fullest())
+    fullest = users.placed(maximal_spec())
     assert users.admin.create(fullest).accepted
     users.cluster.run_kubectl("create", "-f", "-", stdin=yaml.safe_dump(fullest.manifest()))
     change = users.admin.change(users.namespace, fullest.name, {"spec": {"workingDir": "/app"}})
-    assert change.accepted, change.sentence
+    assert change.accepted, change.message
     assert users.author.change(users.namespace, fullest.name, {"spec": {"suspend": True}}).accepted
     users.cluster.run_kubectl("--namespace", users.namespace, "delete", PLURAL, fullest.name)
 
@@ -142,7 +142,7 @@ CHANGES = [{"image": "mine:1"}, {"command": ["cat", "/secret"]}, {"podLabels": {
 @pytest.fixture(scope="module")
 def shared(users: Users) -> str:
     """Name of an object of somebody who may use the Secret that it names."""
-    service = IRIS.named("shared").having(
+    service = IRIS.named("shared").with_spec(
         imagePullSecrets=[{"name": OWN}], env=[{"name": "A", "value": "1"}], autoscaling={"maxReplicas": 5}
     )
     users.keep(service)
@@ -157,7 +157,7 @@ def test_scaling_needs_no_right_to_the_references(users: Users, shared: str, spe
 @pytest.mark.parametrize("spec", CHANGES, ids=str)
 def test_any_other_change_needs_the_right_to_all_references(users: Users, shared: str, spec: dict[str, Any]) -> None:
     """Else whoever may update could swap the image and be given another author's Secret."""
-    assert "you may not get secrets/own" in users.author.change(users.namespace, shared, {"spec": spec}).sentence
+    assert "you may not get secrets/own" in users.author.change(users.namespace, shared, {"spec": spec}).message
     assert users.owner.change(users.namespace, shared, {"spec": spec}).accepted
 
 
@@ -188,8 +188,8 @@ def sources(users: Users, shared: str) -> None:
     """The allow-list is in force; an older object breaks it."""
     assert shared
     users.cluster.run_kubectl("apply", "-k", str(ROOT / "manifests" / "policies" / "sources"))
-    probe = users.placed(IRIS.having(image="elsewhere.example.com/probe"))
-    wait_until(lambda: "may come from" in users.admin.create(probe).sentence, seconds=30, what="the allow-list")
+    probe = users.placed(IRIS.with_spec(image="elsewhere.example.com/probe"))
+    wait_until(lambda: "may come from" in users.admin.create(probe).message, seconds=30, what="the allow-list")
 
 
 @pytest.mark.usefixtures("sources")
@@ -198,24 +198,24 @@ def test_images_come_from_listed_registries(users: Users, image: str) -> None:
     assert (
         "images may come from registry.example.com/ alone: use one of these, or have an administrator add yours to the"
         " ConfigMap modelservice-sources"
-    ) in users.admin.create(users.placed(IRIS.having(image=image))).sentence
+    ) in users.admin.create(users.placed(IRIS.with_spec(image=image))).message
 
 
 @pytest.mark.usefixtures("sources")
 def test_what_is_listed_is_accepted(users: Users) -> None:
-    listed = users.placed(IRIS.having(image="registry.example.com/team/iris:1", model={"uri": "file:///a"}))
+    listed = users.placed(IRIS.with_spec(image="registry.example.com/team/iris:1", model={"uri": "file:///a"}))
     assert users.admin.create(listed).accepted
 
 
 @pytest.mark.usefixtures("sources")
 def test_older_objects_stay_until_their_source_changes(users: Users, shared: str) -> None:
     assert users.admin.change(users.namespace, shared, {"spec": {"replicas": 2, "env": None}}).accepted
-    assert "may come from" in users.admin.change(users.namespace, shared, {"spec": {"image": "other:1"}}).sentence
+    assert "may come from" in users.admin.change(users.namespace, shared, {"spec": {"image": "other:1"}}).message
 
 
 @pytest.mark.usefixtures("sources")
 def test_without_a_list_nothing_is_allowed(users: Users) -> None:
-    service = users.placed(IRIS.having(image="registry.example.com/iris:1", model={"uri": "file:///a"}))
+    service = users.placed(IRIS.with_spec(image="registry.example.com/iris:1", model={"uri": "file:///a"}))
 
     def list_of(models: str) -> None:
         patch = json.dumps({"data": {"models": models}})
@@ -224,7 +224,7 @@ def test_without_a_list_nothing_is_allowed(users: Users) -> None:
 
     list_of("s3://models")
     wait_until(
-        lambda: "models may come from s3://models/ alone" in users.admin.create(service).sentence,
+        lambda: "models may come from s3://models/ alone" in users.admin.create(service).message,
         seconds=30,
         what="the shorter list",
     )

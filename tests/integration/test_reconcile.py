@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.audit import AuditTrail
-from tests.support.builders import a_model_service
-from tests.support.namespace import World
+from tests.support.builders import model_service
+from tests.support.namespace import TestNamespace
 from tests.support.operator import OperatorProcess
 
 MARKERS = count()
@@ -17,9 +17,9 @@ STATUS = "update modelservices/status"
 CREATES = Counter({"create deployments": 1, "create services": 1, "create horizontalpodautoscalers": 1})
 
 
-def settled(world: World, audit: AuditTrail, name: str) -> Counter[str]:
+def settled(world: TestNamespace, audit: AuditTrail, name: str) -> Counter[str]:
     """Write counts once the object's own events have been worked off, told by a later object's being ready."""
-    marker = a_model_service().named(f"{name}-marker-{next(MARKERS)}")
+    marker = model_service().named(f"{name}-marker-{next(MARKERS)}")
     world.apply(marker)
     world.wait_ready(marker.name)
     world.kubectl("delete", "modelservice", marker.name, "--wait=true")
@@ -31,8 +31,8 @@ def of_object(audit: AuditTrail, name: str) -> Counter[str]:
     return audit.writes_of(name)
 
 
-def test_three_children_and_a_status(world: World, audit: AuditTrail) -> None:
-    world.apply(a_model_service().named("create").having(replicas=2).autoscaled(high=5))
+def test_three_children_and_a_status(world: TestNamespace, audit: AuditTrail) -> None:
+    world.apply(model_service().named("create").with_spec(replicas=2).autoscaled(max_replicas=5))
     world.wait_ready("create")
     for kind in ("deployment", "service", "hpa"):
         [owner] = world.get(kind, "create")["metadata"]["ownerReferences"]
@@ -46,8 +46,8 @@ def test_three_children_and_a_status(world: World, audit: AuditTrail) -> None:
     assert writes == CREATES
 
 
-def test_people_see_what_matters(world: World) -> None:
-    world.apply(a_model_service().named("seen").having(model={"uri": "file:///app/model"}))
+def test_people_see_what_matters(world: TestNamespace) -> None:
+    world.apply(model_service().named("seen").with_spec(model={"uri": "file:///app/model"}))
     world.kubectl("wait", "--for=condition=Ready", "modelservice/seen", "--timeout=30s")
     header, row = world.kubectl("get", "msvc", "seen").splitlines()
     assert header.split() == ["NAME", "READY", "REASON", "REPLICAS", "DESIRED", "MODEL", "AGE"]
@@ -55,8 +55,8 @@ def test_people_see_what_matters(world: World) -> None:
     assert "modelservice.modelservice.dev/seen" in world.kubectl("get", "all")
 
 
-def test_applying_twice_writes_nothing(world: World, audit: AuditTrail) -> None:
-    service = a_model_service().named("twice").autoscaled(high=3)
+def test_applying_twice_writes_nothing(world: TestNamespace, audit: AuditTrail) -> None:
+    service = model_service().named("twice").autoscaled(max_replicas=3)
     world.apply(service)
     world.wait_ready("twice")
     settled(world, audit, "twice")
@@ -65,8 +65,10 @@ def test_applying_twice_writes_nothing(world: World, audit: AuditTrail) -> None:
     assert settled(world, audit, "twice") == before
 
 
-def test_a_restart_writes_nothing(world: World, audit: AuditTrail, operator: OperatorProcess) -> None:
-    world.apply(a_model_service().named("restart").having(resources={"limits": {"cpu": "1000m"}}).autoscaled(high=3))
+def test_a_restart_writes_nothing(world: TestNamespace, audit: AuditTrail, operator: OperatorProcess) -> None:
+    world.apply(
+        model_service().named("restart").with_spec(resources={"limits": {"cpu": "1000m"}}).autoscaled(max_replicas=3)
+    )
     world.wait_ready("restart")
     before = settled(world, audit, "restart")
     operator.stop()
@@ -74,12 +76,12 @@ def test_a_restart_writes_nothing(world: World, audit: AuditTrail, operator: Ope
     assert settled(world, audit, "restart") == before
 
 
-def test_a_changed_image_is_rolled_out(world: World, audit: AuditTrail) -> None:
-    service = a_model_service().named("image").having(replicas=2)
+def test_a_changed_image_is_rolled_out(world: TestNamespace, audit: AuditTrail) -> None:
+    service = model_service().named("image").with_spec(replicas=2)
     world.apply(service)
     world.wait_ready("image")
     before = settled(world, audit, "image")
-    world.apply(service.having(image="registry.example.com/iris:2"))
+    world.apply(service.with_spec(image="registry.example.com/iris:2"))
     world.wait_ready("image")
     [container] = world.get("deployment", "image")["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "registry.example.com/iris:2"
@@ -89,13 +91,13 @@ def test_a_changed_image_is_rolled_out(world: World, audit: AuditTrail) -> None:
     assert writes == Counter({"patch deployments": 2})
 
 
-def test_what_leaves_the_spec_leaves_the_child(world: World) -> None:
-    service = a_model_service().named("leaves").having(replicas=3)
+def test_what_leaves_the_spec_leaves_the_child(world: TestNamespace) -> None:
+    service = model_service().named("leaves").with_spec(replicas=3)
     env = [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
     limits = {"limits": {"cpu": 1, "memory": "1Gi"}}
-    world.apply(service.having(env=env, resources=limits))
+    world.apply(service.with_spec(env=env, resources=limits))
     world.wait_ready("leaves")
-    world.apply(service.having(env=env[1:], resources={"limits": {"memory": "1Gi"}}))
+    world.apply(service.with_spec(env=env[1:], resources={"limits": {"memory": "1Gi"}}))
     world.wait(lambda: {"A"}.isdisjoint(variables(world, "leaves")), "Deployment without A", name="leaves")
     [container] = world.get("deployment", "leaves")["spec"]["template"]["spec"]["containers"]
     assert variables(world, "leaves") == {"PORT", "MODEL_NAME", "B"}
@@ -103,13 +105,13 @@ def test_what_leaves_the_spec_leaves_the_child(world: World) -> None:
     assert world.get("deployment", "leaves")["spec"]["replicas"] == 3
 
 
-def variables(world: World, name: str) -> set[str]:
+def variables(world: TestNamespace, name: str) -> set[str]:
     [container] = world.get("deployment", name)["spec"]["template"]["spec"]["containers"]
     return {variable["name"] for variable in container["env"]}
 
 
-def test_scaling_the_model_service_scales_the_deployment(world: World, audit: AuditTrail) -> None:
-    world.apply(a_model_service().named("scale"))
+def test_scaling_the_model_service_scales_the_deployment(world: TestNamespace, audit: AuditTrail) -> None:
+    world.apply(model_service().named("scale"))
     world.wait_ready("scale")
     before = settled(world, audit, "scale")
     world.kubectl("scale", "modelservice/scale", "--replicas=3")
@@ -119,21 +121,21 @@ def test_scaling_the_model_service_scales_the_deployment(world: World, audit: Au
     assert writes == Counter({"patch deployments/scale": 1})
 
 
-def replicas(world: World, name: str) -> int:
+def replicas(world: TestNamespace, name: str) -> int:
     return int(world.get("deployment", name)["spec"]["replicas"])
 
 
-def test_under_an_autoscaler_the_count_is_not_ours(world: World, audit: AuditTrail) -> None:
-    world.apply(a_model_service().named("theirs").having(replicas=2).autoscaled(high=5))
+def test_under_an_autoscaler_the_count_is_not_ours(world: TestNamespace, audit: AuditTrail) -> None:
+    world.apply(model_service().named("theirs").with_spec(replicas=2).autoscaled(max_replicas=5))
     world.wait_ready("theirs")
     world.kubectl("scale", "deployment/theirs", "--replicas=4")
     world.wait(lambda: world.service("theirs")["status"]["readyReplicas"] == 4, "4 ready replicas", name="theirs")
     assert not [write for write in settled(world, audit, "theirs") if "deployments" in write and "create" not in write]
 
 
-def test_without_autoscaling_the_autoscaler_goes_and_the_count_is_set(world: World) -> None:
-    service = a_model_service().named("fixed").having(replicas=2)
-    world.apply(service.autoscaled(high=5))
+def test_without_autoscaling_the_autoscaler_goes_and_the_count_is_set(world: TestNamespace) -> None:
+    service = model_service().named("fixed").with_spec(replicas=2)
+    world.apply(service.autoscaled(max_replicas=5))
     world.wait_ready("fixed")
     world.kubectl("scale", "deployment/fixed", "--replicas=4")
     world.apply(service)
@@ -141,24 +143,24 @@ def test_without_autoscaling_the_autoscaler_goes_and_the_count_is_set(world: Wor
     world.wait(lambda: replicas(world, "fixed") == 2, "2 replicas", name="fixed")
 
 
-def test_a_count_of_zero_is_as_asked_for(world: World) -> None:
-    world.apply(a_model_service().named("zero").having(replicas=0))
+def test_a_count_of_zero_is_as_asked_for(world: TestNamespace) -> None:
+    world.apply(model_service().named("zero").with_spec(replicas=0))
     world.wait_ready("zero")
     assert world.condition("zero")["reason"] == "ScaledToZero"
     assert world.condition("zero", "Available")["status"] == "False"
 
 
 @pytest.mark.parametrize("kind", ["deployment", "service", "hpa"])
-def test_a_deleted_child_comes_back(world: World, kind: str) -> None:
+def test_a_deleted_child_comes_back(world: TestNamespace, kind: str) -> None:
     name = f"gone-{kind}"
-    world.apply(a_model_service().named(name).autoscaled(high=3))
+    world.apply(model_service().named(name).autoscaled(max_replicas=3))
     world.wait_ready(name)
     old = world.get(kind, name)["metadata"]["uid"]
     world.kubectl("delete", kind, name)
     world.wait(lambda: uid(world, kind, name) not in {None, old}, f"new {kind}", name=name)
 
 
-def uid(world: World, kind: str, name: str) -> str | None:
+def uid(world: TestNamespace, kind: str, name: str) -> str | None:
     found = world.get(kind, name)
     return str(found["metadata"]["uid"]) if found else None
 
@@ -173,9 +175,9 @@ def uid(world: World, kind: str, name: str) -> str | None:
         ("hpa", {"spec": {"maxReplicas": 9}}),
     ],
 )
-def test_drift_is_corrected(world: World, kind: str, patch: dict[str, Any]) -> None:
+def test_drift_is_corrected(world: TestNamespace, kind: str, patch: dict[str, Any]) -> None:
     name = f"drift-{kind}-{abs(hash(json.dumps(patch))) % 10_000}"
-    world.apply(a_model_service().named(name).autoscaled(high=3))
+    world.apply(model_service().named(name).autoscaled(max_replicas=3))
     world.wait_ready(name)
     world.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(patch))
     world.wait(lambda: not drifted(world.get(kind, name), patch), f"corrected {kind}", name=name)
@@ -190,9 +192,9 @@ def drifted(live: Any, patch: Any) -> bool:
     return bool(live == patch)
 
 
-def test_a_fight_is_not_fought(world: World, audit: AuditTrail) -> None:
+def test_a_fight_is_not_fought(world: TestNamespace, audit: AuditTrail) -> None:
     """Whoever changes a field back at once is corrected three times; then the status names the field."""
-    world.apply(a_model_service().named("fight").autoscaled(high=3))
+    world.apply(model_service().named("fight").autoscaled(max_replicas=3))
     world.wait_ready("fight")
     for _ in range(3):
         world.kubectl("patch", "hpa", "fight", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
@@ -204,13 +206,13 @@ def test_a_fight_is_not_fought(world: World, audit: AuditTrail) -> None:
     after = settled(world, audit, "fight") - before
     assert set(after) == {STATUS}
     # A new desired state is a new matter.
-    world.apply(a_model_service().named("fight").autoscaled(high=4))
+    world.apply(model_service().named("fight").autoscaled(max_replicas=4))
     world.wait_field("hpa", "fight", "maxReplicas", 4)
     world.wait_ready("fight")
 
 
-def test_what_others_add_stays(world: World, audit: AuditTrail) -> None:
-    world.apply(a_model_service().named("added"))
+def test_what_others_add_stays(world: TestNamespace, audit: AuditTrail) -> None:
+    world.apply(model_service().named("added"))
     world.wait_ready("added")
     world.kubectl("annotate", "deployment", "added", "example.com/note=theirs")
     world.kubectl("rollout", "restart", "deployment/added")
@@ -222,10 +224,10 @@ def test_what_others_add_stays(world: World, audit: AuditTrail) -> None:
     assert metadata["annotations"]["example.com/note"] == "theirs"
 
 
-def test_somebody_else_s_object_is_left_alone(world: World) -> None:
+def test_somebody_else_s_object_is_left_alone(world: TestNamespace) -> None:
     world.kubectl("create", "service", "clusterip", "taken", "--tcp=1:1")
     before = world.get("service", "taken")
-    world.apply(a_model_service().named("taken"))
+    world.apply(model_service().named("taken"))
     world.wait(lambda: world.condition("taken").get("reason") == "NameConflict", "name conflict", name="taken")
     assert "Service taken exists and does not belong to this ModelService" in world.condition("taken")["message"]
     assert world.condition("taken", "Stalled")["status"] == "True"
@@ -235,8 +237,8 @@ def test_somebody_else_s_object_is_left_alone(world: World) -> None:
     assert world.condition("taken", "Stalled") == {}
 
 
-def test_deleting_takes_the_children_along(world: World, audit: AuditTrail) -> None:
-    world.apply(a_model_service().named("leave").autoscaled(high=3))
+def test_deleting_takes_the_children_along(world: TestNamespace, audit: AuditTrail) -> None:
+    world.apply(model_service().named("leave").autoscaled(max_replicas=3))
     world.wait_ready("leave")
     before = settled(world, audit, "leave")
     world.kubectl("delete", "modelservice", "leave")

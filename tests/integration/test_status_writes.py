@@ -12,9 +12,9 @@ from tests.environment.faults.history import History
 from tests.environment.faults.oracles import lawful
 from tests.environment.faults.state import KINDS, Place
 from tests.support.audit import AuditTrail
-from tests.support.builders import a_model_service
+from tests.support.builders import model_service
 from tests.support.installation import USER
-from tests.support.namespace import World
+from tests.support.namespace import TestNamespace
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -26,7 +26,7 @@ NEW_IMAGE = "registry.example.com/iris:2"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def client(world: World) -> AsyncIterator[ApiClient]:
+async def client(world: TestNamespace) -> AsyncIterator[ApiClient]:
     async with ApiClient(world.cluster.kubeconfig) as client:
         yield client
 
@@ -37,18 +37,18 @@ async def history(client: ApiClient) -> AsyncIterator[History]:
         yield history
 
 
-async def ready(world: World, name: str) -> None:
+async def ready(world: TestNamespace, name: str) -> None:
     await asyncio.to_thread(world.wait_ready, name, within=60)
 
 
 async def test_a_rollout_of_five_replicas_costs_at_most_four(
-    world: World, history: History, figure: Callable[[str], None]
+    world: TestNamespace, history: History, figure: Callable[[str], None]
 ) -> None:
-    service = a_model_service().named("five").having(replicas=5)
+    service = model_service().named("five").with_spec(replicas=5)
     await asyncio.to_thread(world.apply, service)
     await ready(world, "five")
     audit = AuditTrail(world.cluster, USER)
-    await asyncio.to_thread(world.apply, service.having(image=NEW_IMAGE))
+    await asyncio.to_thread(world.apply, service.with_spec(image=NEW_IMAGE))
     # The old generation is ready still: whoever waits now must wait for the new one.
     await asyncio.to_thread(world.kubectl, "wait", "--for=condition=Ready", "modelservice/five", "--timeout=60s")
     deployment = world.get("deployment", "five")
@@ -62,9 +62,9 @@ async def test_a_rollout_of_five_replicas_costs_at_most_four(
 
 
 async def test_pods_that_flap_cost_one_a_second(
-    world: World, client: ApiClient, history: History, figure: Callable[[str], None]
+    world: TestNamespace, client: ApiClient, history: History, figure: Callable[[str], None]
 ) -> None:
-    await asyncio.to_thread(world.apply, a_model_service().named("flapping").having(replicas=2))
+    await asyncio.to_thread(world.apply, model_service().named("flapping").with_spec(replicas=2))
     await ready(world, "flapping")
     pods = [name for name in history.names(POD, world.namespace) if name.startswith("flapping-")]
     audit, loop = AuditTrail(world.cluster, USER), asyncio.get_running_loop()

@@ -11,13 +11,19 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
-from modelservice_operator.apimachinery.kinds import AUTOSCALER, DEPLOYMENT, MODEL_SERVICE, SERVICE, Kind
+from modelservice_operator.apimachinery.kinds import (
+    DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    MODEL_SERVICE,
+    SERVICE,
+    ResourceKind,
+)
 from tests.environment.faults.lab import RESYNC, TWO_RESYNCS, Lab, Lane
 from tests.environment.faults.oracles import STATUS, no_echoes
 from tests.environment.faults.recording import LOOK, Recording, calm, is_single, record
 from tests.environment.faults.scenarios import S1, S2, S3, S4, S5, S6, S7, S8, S9, S10, S11, Scenario, Stage
 from tests.environment.faults.state import NEWS, Place
-from tests.support.builders import a_model_service
+from tests.support.builders import model_service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -85,7 +91,7 @@ async def recordings(lane: Lane, standing: Stage) -> Mapping[str, Recording]:
 async def standing(lane: Lane) -> Stage:
     """A ModelService with everything that there is."""
     stage = lane.stage("still")
-    await stage.apply(a_model_service().having(replicas=2).autoscaled(high=5))
+    await stage.apply(model_service().with_spec(replicas=2).autoscaled(max_replicas=5))
     return stage
 
 
@@ -157,13 +163,13 @@ async def test_its_own_status_write_is_the_last_word(budget: Budget, recordings:
 
 
 async def test_the_second_change_of_a_child_costs_one_request(lane: Lane) -> None:
-    stage, service = lane.stage("second"), a_model_service()
+    stage, service = lane.stage("second"), model_service()
     for image in ("registry.example.com/iris:1", "registry.example.com/iris:2"):
-        await stage.apply(service.having(image=image))
+        await stage.apply(service.with_spec(image=image))
         await stage.until_ready()
         await calm(lane, stage.place.name)
     requests = Requests(lane)
-    await stage.apply(service.having(image="registry.example.com/iris:3"))
+    await stage.apply(service.with_spec(image="registry.example.com/iris:3"))
     await stage.until_ready()
     await calm(lane, stage.place.name)
     found = requests.so_far()
@@ -188,8 +194,10 @@ async def test_restart(still: Stage, lane: Lane) -> None:
     assert still.place.is_ready
 
 
-@pytest.mark.parametrize("kind", [MODEL_SERVICE, DEPLOYMENT, SERVICE, AUTOSCALER], ids=lambda kind: kind.plural)
-async def test_what_somebody_else_marks(kind: Kind, still: Stage, lane: Lane) -> None:
+@pytest.mark.parametrize(
+    "kind", [MODEL_SERVICE, DEPLOYMENT, SERVICE, HORIZONTAL_POD_AUTOSCALER], ids=lambda kind: kind.plural
+)
+async def test_what_somebody_else_marks(kind: ResourceKind, still: Stage, lane: Lane) -> None:
     requests = Requests(lane)
     await still.mark(kind)
     assert await requests.in_two_resyncs() == {}
@@ -197,5 +205,5 @@ async def test_what_somebody_else_marks(kind: Kind, still: Stage, lane: Lane) ->
 
 async def test_the_same_applied_again(still: Stage, lane: Lane) -> None:
     requests = Requests(lane)
-    await still.apply(a_model_service().having(replicas=2).autoscaled(high=5))
+    await still.apply(model_service().with_spec(replicas=2).autoscaled(max_replicas=5))
     assert await requests.in_two_resyncs() == {}

@@ -14,12 +14,12 @@ from typing import Any, Self
 import aiohttp
 import yaml
 
-from modelservice_operator.apimachinery.kinds import Kind
+from modelservice_operator.apimachinery.kinds import ResourceKind
 
 Object = dict[str, Any]
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
-SOMEBODY = "somebody"
+OTHER_MANAGER = "somebody"
 """Field manager of these requests."""
 
 
@@ -34,7 +34,7 @@ class Api:
         config = yaml.safe_load(kubeconfig.read_text())
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         self._server: str = cluster["server"]
-        self._tls = _tls(cluster, user)
+        self._tls = tls_context(cluster, user)
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(limit=0, ssl=self._tls)
@@ -49,7 +49,7 @@ class Api:
         async with self._session.request(
             method,
             self._server + path,
-            params={} if method in {"GET", "DELETE"} else {"fieldManager": SOMEBODY},
+            params={} if method in {"GET", "DELETE"} else {"fieldManager": OTHER_MANAGER},
             data=None if body is None else json.dumps(body),
             headers={"Content-Type": content, "Accept": "application/json"},
         ) as response:
@@ -58,7 +58,7 @@ class Api:
             raise RefusedError(answer.get("message", answer))
         return answer
 
-    async def get(self, kind: Kind, namespace: str, name: str) -> Any:
+    async def get(self, kind: ResourceKind, namespace: str, name: str) -> Any:
         return await self.request("GET", kind.path(namespace=namespace, name=name))
 
     async def events(self, path: str, version: str) -> AsyncGenerator[tuple[str, Object]]:
@@ -78,7 +78,7 @@ class Api:
                     response.connection.transport.abort()
 
 
-class Watched:
+class Watcher:
     """Objects of some kinds in one namespace, as watches show them."""
 
     def __init__(self, api: Api, namespace: str) -> None:
@@ -88,11 +88,11 @@ class Watched:
         self._seen: dict[tuple[str, str], float] = {}
         self._changed = asyncio.Condition()
 
-    def get(self, kind: Kind, name: str) -> Object | None:
+    def get(self, kind: ResourceKind, name: str) -> Object | None:
         return self._objects.get((kind.kind, name))
 
     @asynccontextmanager
-    async def following(self, kinds: Iterable[Kind]) -> AsyncIterator[Self]:
+    async def watch(self, kinds: Iterable[ResourceKind]) -> AsyncIterator[Self]:
         """Watch for the length of a `with` block."""
         tasks = [asyncio.create_task(self._follow(kind)) for kind in kinds]
         try:
@@ -103,7 +103,9 @@ class Watched:
                 with suppress(asyncio.CancelledError):
                     await task
 
-    async def wait(self, kind: Kind, name: str, condition: Callable[[Object], bool], *, within: float) -> float | None:
+    async def wait(
+        self, kind: ResourceKind, name: str, condition: Callable[[Object], bool], *, within: float
+    ) -> float | None:
         """Return when an object was first seen so, by the monotonic clock; None when `within` seconds did not do."""
 
         def holds() -> bool:
@@ -117,7 +119,7 @@ class Watched:
             return None
         return self._seen[kind.kind, name]
 
-    async def _follow(self, kind: Kind) -> None:
+    async def _follow(self, kind: ResourceKind) -> None:
         path = kind.path(namespace=self._namespace)
         listed = await self._api.request("GET", path)
         for body in listed["items"]:
@@ -131,7 +133,7 @@ class Watched:
                     await self._take(kind, event, body)
                     version = body["metadata"]["resourceVersion"]
 
-    async def _take(self, kind: Kind, event: str, body: Object) -> None:
+    async def _take(self, kind: ResourceKind, event: str, body: Object) -> None:
         key = (kind.kind, body["metadata"]["name"])
         async with self._changed:
             if event == "DELETED":
@@ -142,7 +144,7 @@ class Watched:
             self._changed.notify_all()
 
 
-def _tls(cluster: dict[str, str], user: dict[str, str]) -> ssl.SSLContext:
+def tls_context(cluster: dict[str, str], user: dict[str, str]) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=b64decode(cluster["certificate-authority-data"]).decode())
     # The standard library reads a client certificate from files alone.
     with tempfile.NamedTemporaryFile(mode="wb", suffix=".pem") as pair:

@@ -14,7 +14,7 @@ IMAGE = "modelservice.dev/examples/diabetes:0.1.0"
 
 
 @dataclass(frozen=True)
-class AModelService:
+class ModelServiceBuilder:
     """Builder; each method returns a changed copy."""
 
     name: str = "iris"
@@ -26,24 +26,24 @@ class AModelService:
     def named(self, name: str, *, namespace: str | None = None) -> Self:
         return replace(self, name=name, namespace=namespace or self.namespace)
 
-    def having(self, **fields: Any) -> Self:
+    def with_spec(self, **fields: Any) -> Self:
         """Set fields of the spec by their API names."""
         return replace(self, spec=self.spec | fields)
 
-    def without(self, *fields: str) -> Self:
+    def without_spec(self, *fields: str) -> Self:
         return replace(self, spec={name: value for name, value in self.spec.items() if name not in fields})
 
-    def autoscaled(self, *, high: int, low: int | None = None, cpu: int | None = None) -> Self:
-        scaling = {"minReplicas": low, "maxReplicas": high, "targetCPUUtilizationPercentage": cpu}
-        return self.having(autoscaling={name: value for name, value in scaling.items() if value is not None})
+    def autoscaled(self, *, max_replicas: int, min_replicas: int | None = None, cpu: int | None = None) -> Self:
+        scaling = {"minReplicas": min_replicas, "maxReplicas": max_replicas, "targetCPUUtilizationPercentage": cpu}
+        return self.with_spec(autoscaling={name: value for name, value in scaling.items() if value is not None})
 
     def scaled_by_others(self) -> Self:
-        return self.having(autoscaling={"managedBy": "External"})
+        return self.with_spec(autoscaling={"managedBy": "External"})
 
     def suspended(self) -> Self:
-        return self.having(suspend=True)
+        return self.with_spec(suspend=True)
 
-    def of_generation(self, generation: int) -> Self:
+    def with_generation(self, generation: int) -> Self:
         return replace(self, generation=generation)
 
     def manifest(self) -> dict[str, Any]:
@@ -66,12 +66,12 @@ class AModelService:
         return ModelService.parse(self.body())
 
 
-def a_model_service() -> AModelService:
+def model_service() -> ModelServiceBuilder:
     """The smallest useful one: an image."""
-    return AModelService()
+    return ModelServiceBuilder()
 
 
-def golden(name: str) -> AModelService:
+def golden(name: str) -> ModelServiceBuilder:
     """One that people have read, with its children, in tests/golden."""
     spec = next(yaml.safe_load_all((GOLDEN / f"{name}.yaml").read_text()))["spec"]
-    return a_model_service().named(name).having(**spec)
+    return model_service().named(name).with_spec(**spec)

@@ -1,22 +1,22 @@
 """What Kubernetes says of the children that an accepted ModelService stands for."""
 
 from modelservice_operator.api.v1alpha1.spec import ModelService
-from modelservice_operator.apimachinery.kinds import OPTIONAL_CHILDREN
-from modelservice_operator.resources import Desired, build
+from modelservice_operator.apimachinery.kinds import OPTIONAL_CHILD_KINDS
+from modelservice_operator.resources import DesiredChild, build_children
 from tests.support.dry_run import Answer, DryRun
 
 
-def complaints(server: DryRun, child: Desired) -> list[str]:
+def rejections(server: DryRun, child: DesiredChild) -> list[str]:
     """What Kubernetes says against a child; nothing of kinds whose CRDs are not installed."""
-    if child.kind in OPTIONAL_CHILDREN:
+    if child.kind in OPTIONAL_CHILD_KINDS:
         return []
     path = child.kind.path(namespace=child.body["metadata"]["namespace"])
-    answer = server.create_body(path, child.creation())
-    return [] if answer.accepted else [f"{child.kind.kind}: {answer.sentence[:400]}"]
+    answer = server.create_body(path, child.create_body())
+    return [] if answer.accepted else [f"{child.kind.kind}: {answer.message[:400]}"]
 
 
 def refused_children(server: DryRun, answer: Answer) -> list[str]:
     """What Kubernetes says against the children of an object, none while it is not accepted itself."""
     if not answer.accepted:
         return []
-    return [said for child in build(ModelService.parse(answer.body)) for said in complaints(server, child)]
+    return [said for child in build_children(ModelService.parse(answer.body)) for said in rejections(server, child)]

@@ -15,7 +15,7 @@ import httpx
 import yaml
 
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
-from tests.support.builders import AModelService
+from tests.support.builders import ModelServiceBuilder
 
 _INDEX = re.compile(r"\[([^]]*)\]")
 
@@ -32,7 +32,7 @@ class Answer:
         return self.status in {200, 201}
 
     @property
-    def sentence(self) -> str:
+    def message(self) -> str:
         """The message that kubectl would print, "" when there is none."""
         return "" if self.accepted else str(self.body.get("message", self.body))
 
@@ -56,7 +56,7 @@ class DryRun:
         """Return what the server answers; raise for anything but success."""
         return self.http.get(path).raise_for_status().json()
 
-    def create(self, service: AModelService) -> Answer:
+    def create(self, service: ModelServiceBuilder) -> Answer:
         """Create the object, as strictly as kubectl does."""
         return self.create_body(MODEL_SERVICE.path(namespace=service.namespace), service.manifest())
 

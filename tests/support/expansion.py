@@ -6,7 +6,7 @@ from collections.abc import Mapping
 _REFERENCE = re.compile(r"\$(\$|\(([^)]*)\))")
 
 
-def expanded(text: str, variables: Mapping[str, str]) -> str:
+def expand_variables(text: str, variables: Mapping[str, str]) -> str:
     """`$(NAME)` replaced by what is known under the name, `$$` by `$`; everything else stays."""
 
     def value(match: re.Match[str]) -> str:

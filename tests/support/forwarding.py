@@ -12,7 +12,7 @@ _ADDRESS = re.compile(r"Forwarding from (127\.0\.0\.1:\d+)")
 
 
 @contextmanager
-def forwarded(cluster: Cluster, target: str, port: int, *, namespace: str = "default") -> Iterator[str]:
+def forwarded_port(cluster: Cluster, target: str, port: int, *, namespace: str = "default") -> Iterator[str]:
     """Yield the http URL of a free local port that leads to `port` of a Service or pod."""
     process = subprocess.Popen(
         [cluster.kubectl, "--namespace", namespace, "port-forward", "--address=127.0.0.1", target, f":{port}"],

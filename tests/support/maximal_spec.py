@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.support.builders import AModelService, a_model_service
+from tests.support.builders import ModelServiceBuilder, model_service
 
 REFERENCES = 24
 _LABEL = "v" * 63
@@ -34,11 +34,11 @@ def _neighbours() -> dict[str, Any]:
     return {"requiredDuringSchedulingIgnoredDuringExecution": [term] * 4}
 
 
-def the_fullest() -> AModelService:
+def maximal_spec() -> ModelServiceBuilder:
     """Every list and map as full as the schema allows, or so full that the request is still taken."""
     metric = {"type": "Pods", "pods": {"metric": {"name": "m"}, "target": {"type": "AverageValue", "averageValue": 1}}}
     terms = [{"matchExpressions": _requirements()}] * 4
-    return a_model_service().having(
+    return model_service().with_spec(
         image="i" * 1024,
         command=["c" * 1000] * 64,
         args=["a" * 1000] * 256,

@@ -9,13 +9,13 @@ import yaml
 
 from tests.environment.cluster import Cluster, ClusterError
 from tests.environment.cluster.wait import wait_until
-from tests.support.builders import AModelService
+from tests.support.builders import ModelServiceBuilder
 
 PLURAL = "modelservices.modelservice.dev"
 
 
 @dataclass(frozen=True)
-class World:
+class TestNamespace:
     """One namespace and the operator that serves it; `operator_log` fetches what it said."""
 
     cluster: Cluster
@@ -25,11 +25,11 @@ class World:
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         return self.cluster.run_kubectl("--namespace", self.namespace, *arguments, stdin=stdin)
 
-    def apply(self, service: AModelService) -> str:
+    def apply(self, service: ModelServiceBuilder) -> str:
         """Apply as a person would; the result is what kubectl prints."""
-        return self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(self._placed(service).manifest()))
+        return self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(self._with_namespace(service).manifest()))
 
-    def refusal(self, service: AModelService) -> str:
+    def rejection(self, service: ModelServiceBuilder) -> str:
         """Return the sentence with which the API server refuses an object."""
         try:
             answer = self.apply(service)
@@ -62,7 +62,7 @@ class World:
         try:
             wait_until(condition, seconds=within, what=what, pause=0.1)
         except ClusterError as error:
-            raise AssertionError(f"{error}\n{self.picture(name)}") from error
+            raise AssertionError(f"{error}\n{self.dump(name)}") from error
 
     def wait_ready(self, name: str = "iris", *, within: float = 30) -> None:
         self.wait(lambda: self.is_ready(name), f"ready ModelService {name}", within=within, name=name)
@@ -75,7 +75,7 @@ class World:
         """Wait until a field of an object's spec has a value."""
         self.wait(lambda: self.get(kind, name)["spec"].get(field) == value, f"{kind} with {field} {value}", name=name)
 
-    def picture(self, name: str) -> str:
+    def dump(self, name: str) -> str:
         """Everything that explains a failure."""
         return "\n".join(
             (
@@ -90,5 +90,5 @@ class World:
             )
         )
 
-    def _placed(self, service: AModelService) -> AModelService:
+    def _with_namespace(self, service: ModelServiceBuilder) -> ModelServiceBuilder:
         return service.named(service.name, namespace=self.namespace)

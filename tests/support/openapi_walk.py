@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, cast
 
-from modelservice_operator.apimachinery.kinds import Kind
+from modelservice_operator.apimachinery.kinds import ResourceKind
 
 KeyStep = tuple[tuple[str, Any], ...]
 """Step to the item of a list whose fields have these values."""
@@ -27,7 +27,7 @@ class Schema:
     components: Mapping[str, Any] = field(repr=False)
 
     @classmethod
-    def of(cls, document: Mapping[str, Any], kind: Kind) -> Self:
+    def of(cls, document: Mapping[str, Any], kind: ResourceKind) -> Self:
         wanted = {"group": kind.group, "version": kind.version, "kind": kind.kind}
         components = document["components"]["schemas"]
         node = next(one for one in components.values() if wanted in one.get("x-kubernetes-group-version-kind", ()))
@@ -74,7 +74,7 @@ class Schema:
 
 
 @dataclass(frozen=True)
-class Place:
+class SchemaNode:
     """A node of a built object: a value, a map or a list."""
 
     path: Route
@@ -100,19 +100,19 @@ class Place:
                 yield (tuple((key, item[key]) for key in keys) if keys else index), item
 
 
-def places_of(body: Any, schema: Schema) -> list[Place]:
+def nodes_of(body: Any, schema: Schema) -> list[SchemaNode]:
     """Every node below the root of an object."""
-    return list(places_below(Place((), body, schema)))
+    return list(nodes_below(SchemaNode((), body, schema)))
 
 
-def places_below(place: Place) -> Iterator[Place]:
+def nodes_below(place: SchemaNode) -> Iterator[SchemaNode]:
     """Every node below another one."""
     for step, value in place.steps():
         path, schema = (*place.path, step), place.schema.below(step)
         atomic = schema.atomic and isinstance(value, dict | list)
-        child = Place(path, value, schema, root=place.root or (path if atomic else None))
+        child = SchemaNode(path, value, schema, root=place.root or (path if atomic else None))
         yield child
-        yield from places_below(child)
+        yield from nodes_below(child)
 
 
 def pointer(body: Any, path: Route) -> tuple[str, Any]:

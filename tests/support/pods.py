@@ -11,7 +11,7 @@ READY: dict[str, Any] = {"type": "Ready", "status": "True", "lastProbeTime": Non
 
 
 @dataclass(frozen=True)
-class APod:
+class PodBuilder:
     """Builder; each method returns a changed copy. The body is what the API server of Kubernetes 1.37 answers."""
 
     suffix: str = "x2x7k"
@@ -50,13 +50,13 @@ class APod:
     def being_deleted(self) -> Self:
         return replace(self, metadata={"deletionTimestamp": "2026-01-02T03:05:00Z"})
 
-    def having(self, kind: str, status: str, **fields: Any) -> Self:
+    def with_condition(self, kind: str, status: str, **fields: Any) -> Self:
         """Set a condition."""
         others = tuple(entry for entry in self.conditions if entry["type"] != kind)
         return replace(self, conditions=(*others, {"type": kind, "status": status, **fields}))
 
     def unready(self, reason: str = "ContainersNotReady") -> Self:
-        return self.having("Ready", "False", reason=reason, message="containers with unready status: [model]")
+        return self.with_condition("Ready", "False", reason=reason, message="containers with unready status: [model]")
 
     def in_phase(self, phase: str, **status: Any) -> Self:
         return replace(self, phase=phase, status=status)
@@ -140,12 +140,12 @@ def _statuses(containers: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def a_pod() -> APod:
+def new_pod() -> PodBuilder:
     """A healthy one of the current revision."""
-    return APod()
+    return PodBuilder()
 
 
-def a_replica_set(
+def new_replica_set(
     revision: str = HASH, *, number: int = 2, refused: str | None = None, uid: str = DEPLOYMENT_UID, **metadata: Any
 ) -> dict[str, Any]:
     """A ReplicaSet of the Deployment; `refused` is why it cannot create pods."""

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from modelservice_operator.api.crdgen.crd import root_schema
-from tests.support.builders import IMAGE, AModelService, a_model_service
+from tests.support.builders import IMAGE, ModelServiceBuilder, model_service
 
 Schema = dict[str, Any]
 ITEM, VALUE = "[]", "{}"
@@ -103,10 +103,10 @@ def _below(path: tuple[str, ...], schema: Schema) -> Iterator[FormField]:
 KEYS = {"items": ITEM, "additionalProperties": VALUE}
 
 
-def with_field(path: tuple[str, ...], value: Any) -> AModelService:
+def with_field(path: tuple[str, ...], value: Any) -> ModelServiceBuilder:
     """The smallest ModelService whose field at `path` is `value`; what it needs beside it comes from the examples."""
     spec = _filled(_schema_of("spec"), (), path, value)
-    return a_model_service().having(**{"image": IMAGE, **spec})
+    return model_service().with_spec(**{"image": IMAGE, **spec})
 
 
 @cache

@@ -4,14 +4,14 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.support.openapi_walk import Place, Step
+from tests.support.openapi_walk import SchemaNode, Step
 
 _OTHER_STRINGS = ("1", "8Gi", "9%", "198.51.100.0/24", "Percent", "metadata.name", "tmp", "labels")
 """Values for strings that are not just any text: amounts, shares, addresses, names of other parts."""
 _VALUES_OF_A_TYPE: Mapping[str, list[Any]] = {"boolean": [True], "integer": [1], "string": ["foreign"]}
 
 
-def other_values(place: Place) -> list[Any]:
+def other_values(place: SchemaNode) -> list[Any]:
     """Values that differ from the wanted one; the first that the API server takes is used."""
     want = place.want
     if isinstance(want, bool):
@@ -26,7 +26,7 @@ def other_values(place: Place) -> list[Any]:
     return [*number, f"{want}x", f"x{want}", *_OTHER_STRINGS]
 
 
-def neighbours(place: Place, live: Any, mark: str) -> Iterator[tuple[Step, Any]]:
+def neighbours(place: SchemaNode, live: Any, mark: str) -> Iterator[tuple[Step, Any]]:
     """Fields, keys or items that could be added below a place: the step to each, and its value."""
     if isinstance(place.want, list):
         yield from _items(place, mark)
@@ -37,14 +37,14 @@ def neighbours(place: Place, live: Any, mark: str) -> Iterator[tuple[Step, Any]]
         yield from ((f"example.com/{mark}", "1"), ("ephemeral-storage", "1"))
 
 
-def _fields(place: Place, live: Any) -> Iterator[tuple[Step, Any]]:
+def _fields(place: SchemaNode, live: Any) -> Iterator[tuple[Step, Any]]:
     for name in place.schema.fields:
         schema = place.schema.below(name)
         if name not in live:
             yield from ((name, value) for value in schema.choices or _VALUES_OF_A_TYPE.get(schema.type, []))
 
 
-def _items(place: Place, mark: str) -> Iterator[tuple[Step, Any]]:
+def _items(place: SchemaNode, mark: str) -> Iterator[tuple[Step, Any]]:
     last = place.want[-1]
     if not isinstance(last, dict):
         yield "-", f"{last}-{mark}"

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Kind:
+class ResourceKind:
     """One resource of the Kubernetes API. There is one object for each, so it is compared, and hashed, by identity."""
 
     group: str
@@ -27,27 +27,39 @@ class Kind:
         return "/" + "/".join(quote(part, safe="") for part in parts)
 
 
-MODEL_SERVICE = Kind(group="modelservice.dev", version="v1alpha1", kind="ModelService", plural="modelservices")
-DEPLOYMENT = Kind(group="apps", version="v1", kind="Deployment", plural="deployments")
-SERVICE = Kind(group="", version="v1", kind="Service", plural="services")
-AUTOSCALER = Kind(group="autoscaling", version="v2", kind="HorizontalPodAutoscaler", plural="horizontalpodautoscalers")
+MODEL_SERVICE = ResourceKind(group="modelservice.dev", version="v1alpha1", kind="ModelService", plural="modelservices")
+DEPLOYMENT = ResourceKind(group="apps", version="v1", kind="Deployment", plural="deployments")
+SERVICE = ResourceKind(group="", version="v1", kind="Service", plural="services")
+HORIZONTAL_POD_AUTOSCALER = ResourceKind(
+    group="autoscaling", version="v2", kind="HorizontalPodAutoscaler", plural="horizontalpodautoscalers"
+)
 
-DISRUPTION_BUDGET = Kind(group="policy", version="v1", kind="PodDisruptionBudget", plural="poddisruptionbudgets")
-NETWORK_POLICY = Kind(group="networking.k8s.io", version="v1", kind="NetworkPolicy", plural="networkpolicies")
-INGRESS = Kind(group="networking.k8s.io", version="v1", kind="Ingress", plural="ingresses")
-HTTP_ROUTE = Kind(group="gateway.networking.k8s.io", version="v1", kind="HTTPRoute", plural="httproutes")
-POD_MONITOR = Kind(group="monitoring.coreos.com", version="v1", kind="PodMonitor", plural="podmonitors")
+POD_DISRUPTION_BUDGET = ResourceKind(
+    group="policy", version="v1", kind="PodDisruptionBudget", plural="poddisruptionbudgets"
+)
+NETWORK_POLICY = ResourceKind(group="networking.k8s.io", version="v1", kind="NetworkPolicy", plural="networkpolicies")
+INGRESS = ResourceKind(group="networking.k8s.io", version="v1", kind="Ingress", plural="ingresses")
+HTTP_ROUTE = ResourceKind(group="gateway.networking.k8s.io", version="v1", kind="HTTPRoute", plural="httproutes")
+POD_MONITOR = ResourceKind(group="monitoring.coreos.com", version="v1", kind="PodMonitor", plural="podmonitors")
 
-CRON_JOB = Kind(group="batch", version="v1", kind="CronJob", plural="cronjobs")
+CRON_JOB = ResourceKind(group="batch", version="v1", kind="CronJob", plural="cronjobs")
 
-POD = Kind(group="", version="v1", kind="Pod", plural="pods")
-REPLICA_SET = Kind(group="apps", version="v1", kind="ReplicaSet", plural="replicasets")
+POD = ResourceKind(group="", version="v1", kind="Pod", plural="pods")
+REPLICA_SET = ResourceKind(group="apps", version="v1", kind="ReplicaSet", plural="replicasets")
 
-LEASE = Kind(group="coordination.k8s.io", version="v1", kind="Lease", plural="leases")
+LEASE = ResourceKind(group="coordination.k8s.io", version="v1", kind="Lease", plural="leases")
 
-BUILT_IN_CHILDREN = (DEPLOYMENT, SERVICE, AUTOSCALER, DISRUPTION_BUDGET, NETWORK_POLICY, INGRESS, CRON_JOB)
-OPTIONAL_CHILDREN = (HTTP_ROUTE, POD_MONITOR)
+BUILT_IN_CHILD_KINDS = (
+    DEPLOYMENT,
+    SERVICE,
+    HORIZONTAL_POD_AUTOSCALER,
+    POD_DISRUPTION_BUDGET,
+    NETWORK_POLICY,
+    INGRESS,
+    CRON_JOB,
+)
+OPTIONAL_CHILD_KINDS = (HTTP_ROUTE, POD_MONITOR)
 """Kinds whose CRD a cluster may lack, and may get later."""
-CHILD_KINDS = BUILT_IN_CHILDREN + OPTIONAL_CHILDREN
-WITNESSES = (POD, REPLICA_SET)
+CHILD_KINDS = BUILT_IN_CHILD_KINDS + OPTIONAL_CHILD_KINDS
+DIAGNOSTIC_KINDS = (POD, REPLICA_SET)
 """Kinds that are never written, and tell why a child is not what it should be."""

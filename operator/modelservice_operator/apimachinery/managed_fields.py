@@ -9,18 +9,18 @@ from modelservice_operator.settings import FIELD_MANAGER
 
 Object = dict[str, Any]
 
-_COMMON = 2
+_SHARED_PREFIX_STEPS = 2
 """Steps at the beginning of a path that many fields share, as `spec.template` or `metadata.labels`."""
 _STEP = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
 
 
-def posted_by_us(entry: Mapping[str, Any]) -> bool:
+def is_own_create_entry(entry: Mapping[str, Any]) -> bool:
     """Whether an entry of managedFields holds what our POST set."""
     ours = entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Update"
     return ours and not entry.get("subresource")
 
 
-def handed_over(entries: list[Object]) -> list[Object]:
+def upgrade_managed_fields(entries: list[Object]) -> list[Object]:
     """Return `managedFields` in which our `Update` entry has become an `Apply` entry without replicas.
 
     Entries of others and of subresources stay as they are. Where an `Apply` entry of ours exists, the other one goes.
@@ -28,7 +28,7 @@ def handed_over(entries: list[Object]) -> list[Object]:
     applied = any(entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" for entry in entries)
     result = []
     for entry in entries:
-        if not posted_by_us(entry):
+        if not is_own_create_entry(entry):
             result.append(entry)
         elif not applied:
             fields = entry["fieldsV1"]
@@ -37,19 +37,21 @@ def handed_over(entries: list[Object]) -> list[Object]:
     return result
 
 
-def manager_of(path: str, entries: list[Object]) -> str | None:
+def last_manager_of_field(path: str, entries: list[Object]) -> str | None:
     """Who, other than us, owns the field at `path` (as `.spec.ports[http].port`), or most of the way to it.
 
     Of several the one that wrote last; None when none has anything of it, since who removes a field owns nothing.
     """
     steps = [tuple(step) for step in _STEP.findall(path)]
     others = (entry for entry in entries if entry.get("manager") != FIELD_MANAGER and not entry.get("subresource"))
-    found = [(_depth(steps, entry.get("fieldsV1") or {}), str(entry.get("time") or ""), entry) for entry in others]
+    found = [
+        (_matched_steps(steps, entry.get("fieldsV1") or {}), str(entry.get("time") or ""), entry) for entry in others
+    ]
     depth, _, entry = max(found, key=lambda one: one[:2], default=(0, "", {}))
-    return entry.get("manager") if depth == len(steps) or depth > _COMMON else None
+    return entry.get("manager") if depth == len(steps) or depth > _SHARED_PREFIX_STEPS else None
 
 
-def _depth(steps: list[tuple[str, ...]], fields: Mapping[str, Any]) -> int:
+def _matched_steps(steps: list[tuple[str, ...]], fields: Mapping[str, Any]) -> int:
     """How many steps of a path an entry's fields go along with."""
     depth = 0
     for field, item in steps:

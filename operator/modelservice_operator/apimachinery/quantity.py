@@ -17,12 +17,12 @@ class Quantity(str):
 
     __slots__ = ()
 
-    def same_as(self, other: object) -> bool:
+    def equals(self, other: object) -> bool:
         """Whether `other`, as the API server shows it, is the same amount."""
-        return self == other or amount(self) == amount(str(other))
+        return self == other or parse_quantity(self) == parse_quantity(str(other))
 
 
-def amount(text: str) -> Decimal | None:
+def parse_quantity(text: str) -> Decimal | None:
     """Value of a quantity in its base unit (cores, bytes); None for what is none."""
     match = _FORM.fullmatch(text)
     if match is None:

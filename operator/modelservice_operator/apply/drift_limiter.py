@@ -4,33 +4,33 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable
 
-MOST = 3
+MAX_CORRECTIONS = 3
 """Corrections of one field in one window; the next one would be a fight."""
-WINDOW = 60.0
-TRUCE = 600.0
+WINDOW_SECONDS = 60.0
+COOLDOWN_SECONDS = 600.0
 """Seconds without a write after that."""
 
 
-class Corrections:
+class DriftLimiter:
     """Counts corrections of the same field of the same object."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._times: dict[Hashable, deque[float]] = {}
 
-    def allows(self, what: Hashable) -> bool:
+    def allow(self, key: Hashable) -> bool:
         """Whether `what` may be corrected once more."""
-        times = self._times.get(what)
-        if times is None or len(times) < MOST:
+        times = self._times.get(key)
+        if times is None or len(times) < MAX_CORRECTIONS:
             return True
-        return times[-1] - times[0] > WINDOW or self._clock() - times[-1] >= TRUCE
+        return times[-1] - times[0] > WINDOW_SECONDS or self._clock() - times[-1] >= COOLDOWN_SECONDS
 
-    def count(self, what: Hashable) -> None:
+    def record(self, key: Hashable) -> None:
         """Take in that `what` was corrected: an attempt that failed corrected nothing."""
         now = self._clock()
         self._drop_old(now)
-        self._times.setdefault(what, deque(maxlen=MOST)).append(now)
+        self._times.setdefault(key, deque(maxlen=MAX_CORRECTIONS)).append(now)
 
     def _drop_old(self, now: float) -> None:
-        for what in [what for what, times in self._times.items() if now - times[-1] >= TRUCE]:
+        for what in [what for what, times in self._times.items() if now - times[-1] >= COOLDOWN_SECONDS]:
             del self._times[what]

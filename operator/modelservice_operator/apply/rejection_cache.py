@@ -5,39 +5,39 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from modelservice_operator.errors import Terminal
+from modelservice_operator.errors import TerminalError
 
-MEMORY = 20.0
+TTL_SECONDS = 20.0
 """Seconds: less than the pause after which what only a person can heal is tried again, so that it then really is."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Refusal:
-    error: Terminal
+class _Rejection:
+    error: TerminalError
     time: float
 
 
-class Refusals:
+class RejectionCache:
     """Remembers refusals for a while. Events of other children (a rollout) would otherwise repeat the request each."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._refusals: dict[Hashable, _Refusal] = {}
+        self._rejections: dict[Hashable, _Rejection] = {}
 
     @contextmanager
-    def remembered(self, what: Hashable) -> Iterator[None]:
+    def guard(self, key: Hashable) -> Iterator[None]:
         """Raise the error with which `what` was refused lately; else remember the one with which the block ends."""
-        if (known := self._fresh(what)) is not None:
+        if (known := self._fresh(key)) is not None:
             # The same error again and again: what led to it the last time is of no use, and would add up.
             raise known.error.with_traceback(None)
         try:
             yield
-        except Terminal as error:
-            self._refusals[what] = _Refusal(error, self._clock())
+        except TerminalError as error:
+            self._rejections[key] = _Rejection(error, self._clock())
             raise
 
-    def _fresh(self, what: Hashable) -> _Refusal | None:
+    def _fresh(self, what: Hashable) -> _Rejection | None:
         now = self._clock()
-        for old in [old for old, refusal in self._refusals.items() if now - refusal.time >= MEMORY]:
-            del self._refusals[old]
-        return self._refusals.get(what)
+        for old in [old for old, refusal in self._rejections.items() if now - refusal.time >= TTL_SECONDS]:
+            del self._rejections[old]
+        return self._rejections.get(what)

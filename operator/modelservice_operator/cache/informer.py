@@ -17,9 +17,15 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from modelservice_operator.apimachinery.kinds import Kind
-from modelservice_operator.client.rest import Connection, refusal
-from modelservice_operator.errors import Absent, Forbidden, Gone, OperatorError, Transient
+from modelservice_operator.apimachinery.kinds import ResourceKind
+from modelservice_operator.client.rest import RestClient, error_from_response
+from modelservice_operator.errors import (
+    ForbiddenError,
+    NotFoundError,
+    OperatorError,
+    ResourceExpiredError,
+    TransientError,
+)
 from modelservice_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -28,7 +34,7 @@ Key = tuple[str, str]
 """Namespace and name."""
 Object = dict[str, Any]
 
-_SHORTEST_LIFE = 1.0
+MIN_WATCH_SECONDS = 1.0
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 30.0
 _MOST_DOUBLINGS = 8
@@ -48,7 +54,7 @@ class Tombstone:
     """Version at which an object went, so that a late event cannot bring it back."""
 
     version: int
-    buried: float
+    deleted_at: float
 
 
 def key_of(body: Object) -> Key:
@@ -62,7 +68,7 @@ def version_of(body: Object) -> int:
     return int(body["metadata"]["resourceVersion"])
 
 
-def own_key(body: Object) -> tuple[Key, ...]:
+def map_to_same_name(body: Object) -> tuple[Key, ...]:
     """Whom an object concerns when nothing else is said: those of its own name."""
     return (key_of(body),)
 
@@ -72,18 +78,18 @@ class Informer:
 
     def __init__(
         self,
-        kind: Kind,
-        connection: Connection,
+        kind: ResourceKind,
+        connection: RestClient,
         settings: Settings,
         *,
         namespace: str = "",
         selector: str = "",
         optional: bool = False,
-        reduce: Callable[[Object], Object] = lambda body: body,
-        concerns: Callable[[Object], tuple[Key, ...]] = own_key,
-        turn: asyncio.Lock | None = None,
-        linger: float = 0.0,
-        changed: Callable[[Key], None] = lambda _: None,
+        transform: Callable[[Object], Object] = lambda body: body,
+        map_func: Callable[[Object], tuple[Key, ...]] = map_to_same_name,
+        list_lock: asyncio.Lock | None = None,
+        read_delay: float = 0.0,
+        on_change: Callable[[Key], None] = lambda _: None,
     ) -> None:
         """`reduce` keeps what is read of an object, which must be JSON; `concerns` tells from that whom it is about.
 
@@ -97,23 +103,23 @@ class Informer:
         self.namespace = namespace
         self.synced = asyncio.Event()
         """The cache is whole."""
-        self.settled = asyncio.Event()
+        self.initialized = asyncio.Event()
         """The cache is whole, or the kind is known not to be served."""
         self._optional = optional
-        self.last_contact = time.monotonic()
+        self.last_activity = time.monotonic()
         self._connection = connection
         self._settings = settings
         self._path = kind.path(namespace=namespace)
         self._type = {"apiVersion": kind.api_version, "kind": kind.kind}
         """What the items of a list lack, though objects of events have it."""
         self._params = {"labelSelector": selector} if selector else {}
-        self._reduce = reduce
-        self._concerns = concerns
-        self._linger = linger
-        self._turn = turn or asyncio.Lock()
-        self._changed = changed
+        self._reduce = transform
+        self._concerns = map_func
+        self._linger = read_delay
+        self._turn = list_lock or asyncio.Lock()
+        self._changed = on_change
         self._cache: dict[Key, Cached] = {}
-        self._index: dict[Key, set[Key]] | None = None if concerns is own_key else {}
+        self._index: dict[Key, set[Key]] | None = None if map_func is map_to_same_name else {}
         """Objects by the keys that they concern; only where these are others than their own."""
         self._tombstones: dict[Key, Tombstone] = {}
         self._version = ""
@@ -128,12 +134,12 @@ class Informer:
         """The object as we know it, reduced: a copy."""
         return None if (cached := self._cache.get(key)) is None else self._body(cached)
 
-    def concerning(self, key: Key) -> Iterator[Object]:
+    def by_index(self, key: Key) -> Iterator[Object]:
         """Copies of the objects that concern `key`."""
         keys = (key,) if self._index is None else sorted(self._index.get(key, ()))
         return (self._body(self._cache[found]) for found in keys if found in self._cache)
 
-    def went(self, key: Key) -> bool:
+    def was_recently_deleted(self, key: Key) -> bool:
         """Whether there was an object that has gone, lately and as far as we know."""
         return key in self._tombstones and key not in self._cache
 
@@ -141,7 +147,7 @@ class Informer:
         """Keys of all cached objects, from a copy."""
         return iter(tuple(self._cache))
 
-    def feed(self, body: Object, *, own: bool = False) -> None:
+    def upsert(self, body: Object, *, own: bool = False) -> None:
         """Take in an object of a list, of an event, or of the answer to a write of our `own`: of that nobody is told.
 
         Whoever wrote goes on with the answer, so there is nothing left to be looked at.
@@ -155,28 +161,28 @@ class Informer:
         if known is None or known.text != cached.text:
             before = () if known is None or self._index is None else self._concerns(self._body(known))
             after = self._concerns(reduced)
-            self._keep_index(key, before, after)
+            self._update_index(key, before, after)
             if not own:
-                self._tell(before, after)
+                self._notify(before, after)
 
-    def feed_deletion(self, body: Object) -> None:
+    def delete(self, body: Object) -> None:
         """Take in that an object went: its last state, with the version of the deletion."""
         key, version = key_of(body), version_of(body)
         known = self._cache.get(key)
         if known is not None and known.version > version:
             return
-        self._bury(key, version)
+        self._add_tombstone(key, version)
         if known is None:
-            self._tell((), self._concerns(self._reduce(body)))
+            self._notify((), self._concerns(self._reduce(body)))
         else:
-            self._drop(key)
+            self._remove(key)
 
-    def _drop(self, key: Key) -> None:
+    def _remove(self, key: Key) -> None:
         before = self._concerns(self._body(self._cache.pop(key)))
-        self._keep_index(key, before, ())
-        self._tell(before, ())
+        self._update_index(key, before, ())
+        self._notify(before, ())
 
-    def _keep_index(self, key: Key, before: tuple[Key, ...], after: tuple[Key, ...]) -> None:
+    def _update_index(self, key: Key, before: tuple[Key, ...], after: tuple[Key, ...]) -> None:
         """Have the object found by those whom it concerns, and by no others."""
         if self._index is None:
             return
@@ -188,7 +194,7 @@ class Informer:
                 if not self._index[one]:
                     del self._index[one]
 
-    def _tell(self, before: tuple[Key, ...], after: tuple[Key, ...]) -> None:
+    def _notify(self, before: tuple[Key, ...], after: tuple[Key, ...]) -> None:
         """Tell of a change to all whom the object concerned or concerns."""
         for one in dict.fromkeys((*before, *after)):
             self._changed(one)
@@ -209,64 +215,64 @@ class Informer:
                 await self._watch()
                 failures = 0
                 # A server (or a proxy) that ends every watch at once must not be asked without a pause.
-                if time.monotonic() - started < _SHORTEST_LIFE:
-                    await asyncio.sleep(_pause(1))
+                if time.monotonic() - started < MIN_WATCH_SECONDS:
+                    await asyncio.sleep(_backoff(1))
             except OperatorError as error:
-                if isinstance(error, Gone | Absent):
+                if isinstance(error, ResourceExpiredError | NotFoundError):
                     self._version = ""
-                if self._optional and isinstance(error, Absent | Forbidden):
-                    self._forget()
+                if self._optional and isinstance(error, NotFoundError | ForbiddenError):
+                    self._clear()
                     await asyncio.sleep(self._settings.discovery_interval)
                     continue
-                failures = 1 if self._had_a_life(started) else failures + 1
+                failures = 1 if self._made_progress(started) else failures + 1
                 self._report(error, failures)
-                await asyncio.sleep(max(_pause(failures), _asked_for(error)))
+                await asyncio.sleep(max(_backoff(failures), _retry_after(error)))
 
-    def _had_a_life(self, started: float) -> bool:
+    def _made_progress(self, started: float) -> bool:
         """Whether a watch since `started` told something, or was open for a while: its end is no repetition then.
 
         Pauses would otherwise grow while a server breaks the watches now and then, and the cache age with them.
         """
-        lived = self.last_contact > self._opened or time.monotonic() - self._opened > _SHORTEST_LIFE
+        lived = self.last_activity > self._opened or time.monotonic() - self._opened > MIN_WATCH_SECONDS
         return self._opened >= started and lived
 
     async def _list(self) -> None:
         """Read everything, page by page."""
         seen: set[Key] = set()
-        params = self._params | {"limit": str(self._settings.page_size)}
+        params = self._params | {"limit": str(self._settings.list_page_size)}
         while True:
             async with self._turn:
-                metadata = await self._take_page(params, seen)
+                metadata = await self._list_page(params, seen)
             if not metadata.get("continue"):
                 break
             params = params | {"continue": metadata["continue"]}
         self._version = str(metadata["resourceVersion"])
-        self._drop_unseen(seen, int(self._version))
-        self.last_contact = time.monotonic()
+        self._remove_missing(seen, int(self._version))
+        self.last_activity = time.monotonic()
         self.synced.set()
-        self.settled.set()
+        self.initialized.set()
 
-    async def _take_page(self, params: Mapping[str, str], seen: set[Key]) -> Object:
+    async def _list_page(self, params: Mapping[str, str], seen: set[Key]) -> Object:
         page = await self._connection.request("GET", self._path, params=params)
         for item in page.get("items") or ():
-            self.feed(item)
+            self.upsert(item)
             seen.add(key_of(item))
         metadata: Object = page["metadata"]
         return metadata
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         """Take in that the kind is not served: its objects are gone with it."""
         self._version = ""
         self.synced.clear()
-        self.settled.set()
+        self.initialized.set()
         for key in self.keys():
-            self._drop(key)
+            self._remove(key)
 
-    def _drop_unseen(self, seen: set[Key], version: int) -> None:
+    def _remove_missing(self, seen: set[Key], version: int) -> None:
         """Notice deletions that no watch told us. What is newer than the list is a write of our own, and stays."""
         for key in [key for key, cached in self._cache.items() if key not in seen and cached.version <= version]:
-            self._bury(key, version)
-            self._drop(key)
+            self._add_tombstone(key, version)
+            self._remove(key)
 
     async def _watch(self) -> None:
         """Follow one watch until the server ends it."""
@@ -276,29 +282,29 @@ class Informer:
             "resourceVersion": self._version,
             "timeoutSeconds": str(random.randint(*self._settings.watch_timeout)),  # noqa: S311 - spreads load
         }
-        async with self._connection.watch(self._path, params, linger=self._linger) as events:
+        async with self._connection.watch(self._path, params, read_delay=self._linger) as events:
             self._opened = time.monotonic()
             async for event in events:
-                self._take(event["type"], event["object"])
-                self.last_contact = time.monotonic()
+                self._handle_event(event["type"], event["object"])
+                self.last_activity = time.monotonic()
 
-    def _take(self, kind: str, body: Object) -> None:
+    def _handle_event(self, kind: str, body: Object) -> None:
         match kind:
             case "ERROR":
                 # 410 comes as an event too; whatever it is, the watch cannot be continued from here.
                 self._version = ""
-                raise refusal(int(body.get("code", 500)), str(body.get("message", "")).encode())
+                raise error_from_response(int(body.get("code", 500)), str(body.get("message", "")).encode())
             case "DELETED":
-                self.feed_deletion(body)
+                self.delete(body)
             case "ADDED" | "MODIFIED":
-                self.feed(body)
+                self.upsert(body)
         self._version = str(body["metadata"]["resourceVersion"])
 
-    def _bury(self, key: Key, version: int) -> None:
+    def _add_tombstone(self, key: Key, version: int) -> None:
         now = time.monotonic()
         while self._tombstones:  # oldest first: dicts keep the order of insertion
             oldest = next(iter(self._tombstones))
-            if now - self._tombstones[oldest].buried < _TOMBSTONE_LIFE:
+            if now - self._tombstones[oldest].deleted_at < _TOMBSTONE_LIFE:
                 break
             del self._tombstones[oldest]
         self._tombstones.pop(key, None)
@@ -317,59 +323,59 @@ def _text(body: Object) -> bytes:
     return memoryview(orjson.dumps(kept | {"metadata": metadata})).tobytes()
 
 
-def _pause(failures: int) -> float:
+def _backoff(failures: int) -> float:
     longest: float = min(_FIRST_PAUSE * 2 ** min(failures, _MOST_DOUBLINGS), _LONGEST_PAUSE)
     return longest * (0.5 + random.random() / 2)  # noqa: S311 - spreads retries
 
 
-def _asked_for(error: OperatorError) -> float:
+def _retry_after(error: OperatorError) -> float:
     """Seconds that the server asked to wait (RFC 9110, Retry-After), within reason."""
-    return min(error.retry_after or 0.0, _LONGEST_PAUSE) if isinstance(error, Transient) else 0.0
+    return min(error.retry_after or 0.0, _LONGEST_PAUSE) if isinstance(error, TransientError) else 0.0
 
 
-class Informers:
+class InformerSet:
     """All the caches: one informer for each kind, or for each kind and served namespace."""
 
-    def __init__(self, informers: Mapping[Kind, Sequence[Informer]]) -> None:
+    def __init__(self, informers: Mapping[ResourceKind, Sequence[Informer]]) -> None:
         self._informers = informers
 
-    def get(self, kind: Kind, key: Key) -> Object | None:
+    def get(self, kind: ResourceKind, key: Key) -> Object | None:
         """The cached object, reduced: a copy; None when it does not exist as far as we know."""
         return next((found for informer in self._informers[kind] if (found := informer.get(key)) is not None), None)
 
-    def concerning(self, kind: Kind, key: Key) -> tuple[Object, ...]:
+    def by_index(self, kind: ResourceKind, key: Key) -> tuple[Object, ...]:
         """Copies of the cached objects of a kind that concern `key`, in the order of their names."""
-        return tuple(chain.from_iterable(informer.concerning(key) for informer in self._informers[kind]))
+        return tuple(chain.from_iterable(informer.by_index(key) for informer in self._informers[kind]))
 
-    def went(self, kind: Kind, key: Key) -> bool:
+    def was_recently_deleted(self, kind: ResourceKind, key: Key) -> bool:
         """Whether there was an object that has gone, lately and as far as we know."""
-        return any(informer.went(key) for informer in self._informers[kind])
+        return any(informer.was_recently_deleted(key) for informer in self._informers[kind])
 
-    def keys(self, kind: Kind) -> Iterator[Key]:
+    def keys(self, kind: ResourceKind) -> Iterator[Key]:
         """Keys of all cached objects of a kind."""
         return chain.from_iterable(informer.keys() for informer in self._informers[kind])
 
-    def feed(self, kind: Kind, body: Object) -> None:
+    def upsert(self, kind: ResourceKind, body: Object) -> None:
         """Take in the answer to a write of our own."""
-        self._of(kind, body).feed(body, own=True)
+        self._of(kind, body).upsert(body, own=True)
 
-    def feed_deletion(self, kind: Kind, body: Object) -> None:
+    def delete(self, kind: ResourceKind, body: Object) -> None:
         """Take in a deletion of our own."""
-        self._of(kind, body).feed_deletion(body)
+        self._of(kind, body).delete(body)
 
     def all(self) -> Iterator[Informer]:
         """Each informer."""
         return chain.from_iterable(self._informers.values())
 
-    def has(self, kind: Kind) -> bool:
+    def is_served(self, kind: ResourceKind) -> bool:
         """Whether the cluster serves this kind, as far as we know: then its cache is whole."""
         return all(informer.synced.is_set() for informer in self._informers[kind])
 
-    async def settled(self) -> None:
+    async def wait_for_cache_sync(self) -> None:
         """Wait until every cache is whole: nothing may be decided on half a picture."""
         for informer in self.all():
-            await informer.settled.wait()
+            await informer.initialized.wait()
 
-    def _of(self, kind: Kind, body: Object) -> Informer:
+    def _of(self, kind: ResourceKind, body: Object) -> Informer:
         namespace = key_of(body)[0]
         return next(informer for informer in self._informers[kind] if informer.namespace in {"", namespace})

@@ -18,8 +18,8 @@ import yaml
 from modelservice_operator import __version__
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
-from modelservice_operator.errors import InvalidSpec
-from modelservice_operator.resources import build
+from modelservice_operator.errors import InvalidSpecError
+from modelservice_operator.resources import build_children
 from modelservice_operator.settings import DEFAULT_LOADER, FIELD_MANAGER, LoaderSettings, Settings
 
 _LOG_FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
@@ -51,30 +51,35 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--lease-namespace", metavar="NAME", help="agree with other operators on one, by a Lease in this namespace"
     )
-    run.add_argument("--workers", type=_positive, default=Settings().workers, help="objects worked on at once")
+    run.add_argument("--workers", type=_positive_int, default=Settings().workers, help="objects worked on at once")
     run.add_argument(
-        "--resync-seconds", type=_positive, default=int(Settings().resync_interval), help="time between two full looks"
+        "--resync-seconds",
+        type=_positive_int,
+        default=int(Settings().resync_interval),
+        help="time between two full looks",
     )
     run.add_argument(
         "--discovery-seconds",
-        type=_positive,
+        type=_positive_int,
         default=int(Settings().discovery_interval),
         help="time between two looks for kinds that the cluster does not serve yet",
     )
     loader = DEFAULT_LOADER
     run.add_argument("--loader-image", default=loader.image, metavar="IMAGE", help="image that fetches models")
-    run.add_argument("--loader-seconds", type=_positive, default=loader.timeout, help="time that loading may take")
+    run.add_argument(
+        "--loader-seconds", type=_positive_int, default=loader.timeout_seconds, help="time that loading may take"
+    )
     run.add_argument(
         "--refresh-seconds",
-        type=_positive,
-        default=loader.refresh_interval,
+        type=_positive_int,
+        default=loader.refresh_interval_seconds,
         help="time between two looks at a model that is to be followed (updatePolicy Auto)",
     )
     run.add_argument(
         "--allow-cidr",
         action="append",
         default=[],
-        type=_network,
+        type=_cidr,
         metavar="CIDR",
         help="private range in which loaders may connect to stores, also without TLS; repeatable",
     )
@@ -87,13 +92,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
+def _positive_int(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return int(text)
 
 
-def _network(text: str) -> str:
+def _cidr(text: str) -> str:
     try:
         return str(ip_network(text))
     except ValueError as error:
@@ -104,7 +109,7 @@ def _run(options: argparse.Namespace) -> int:
     import kopf  # noqa: PLC0415 - half of the start-up time of the other commands
     import uvloop  # noqa: PLC0415
 
-    from modelservice_operator.manager.handlers import Shell, connection_info  # noqa: PLC0415
+    from modelservice_operator.manager.handlers import OperatorHandlers, connection_info  # noqa: PLC0415
 
     logging.basicConfig(level=options.log_level.upper(), format=_LOG_FORMAT)
     if options.kubeconfig is not None:
@@ -118,8 +123,8 @@ def _run(options: argparse.Namespace) -> int:
         probe_port=options.probe_port,
         loader=LoaderSettings(
             image=options.loader_image,
-            timeout=options.loader_seconds,
-            refresh_interval=options.refresh_seconds,
+            timeout_seconds=options.loader_seconds,
+            refresh_interval_seconds=options.refresh_seconds,
             allowed_cidrs=tuple(dict.fromkeys(options.allow_cidr)),
         ),
     )
@@ -131,7 +136,7 @@ def _run(options: argparse.Namespace) -> int:
         return 1
 
     async def operate() -> int:
-        shell = Shell(settings)
+        shell = OperatorHandlers(settings)
         await kopf.operator(
             registry=shell.registry,
             stop_flag=shell.stop,
@@ -154,15 +159,15 @@ def _render(file: str) -> int:
     """Print the children of every ModelService in `file`; other objects are passed over."""
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-        bodies = [_as_stored(body) for body in yaml.safe_load_all(text) if _is_model_service(body)]
-        children = [child for body in bodies for child in build(ModelService.parse(body))]
-    except (InvalidSpec, OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        bodies = [_with_server_defaults(body) for body in yaml.safe_load_all(text) if _is_model_service(body)]
+        children = [child for body in bodies for child in build_children(ModelService.parse(body))]
+    except (InvalidSpecError, OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         print(f"{file}: {error}", file=sys.stderr)  # noqa: T201 - a command speaks to its user
         return 1
     if not children:
         print(f"{file}: holds no {MODEL_SERVICE.kind} of {MODEL_SERVICE.api_version}.", file=sys.stderr)  # noqa: T201
         return 1
-    _print_yaml([child.creation() for child in children])
+    _print_yaml([child.create_body() for child in children])
     return 0
 
 
@@ -187,7 +192,7 @@ def _is_model_service(body: object) -> bool:
     )
 
 
-def _as_stored(body: dict[str, Any]) -> dict[str, Any]:
+def _with_server_defaults(body: dict[str, Any]) -> dict[str, Any]:
     """What the API server would add before the operator sees the object."""
     metadata = {"namespace": "default", "uid": "00000000-0000-0000-0000-000000000000"} | (body.get("metadata") or {})
     return body | {"metadata": metadata}

@@ -5,50 +5,50 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-_COOLING = 1.0
+_COOLDOWN = 1.0
 """Seconds in which further failures count as one: they come from requests that were under way together."""
 
 
-class Throttle:
+class ConcurrencyLimiter:
     """A limit that grows by one for each round of successes and halves with a failure (AIMD, as RFC 5681 has it)."""
 
-    def __init__(self, most: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, max_limit: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         """`most`: requests at once that are never exceeded; it is where the limit starts."""
-        self.limit = float(most)
-        self._most = most
+        self.limit = float(max_limit)
+        self._max_limit = max_limit
         self._clock = clock
-        self._narrowed = -_COOLING
-        self._inside = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._decreased_at = -_COOLDOWN
+        self._in_flight = 0
+        self._waiters: deque[asyncio.Future[None]] = deque()
 
-    async def enter(self) -> None:
+    async def acquire(self) -> None:
         """Wait for a turn, first come first served; `leave` must follow."""
-        if self._inside < int(self.limit) and not self._waiting:
-            self._inside += 1
+        if self._in_flight < int(self.limit) and not self._waiters:
+            self._in_flight += 1
             return
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        self._waiters.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._inside -= 1  # the turn came together with the end: somebody else has it
-            self._admit()
+                self._in_flight -= 1  # the turn came together with the end: somebody else has it
+            self._wake_waiters()
             raise
 
-    def leave(self, *, busy: bool) -> None:
+    def release(self, *, overloaded: bool) -> None:
         """Give the turn back. `busy`: the server said that it is too much, or did not answer in time."""
-        self._inside -= 1
-        if not busy:
-            self.limit = min(float(self._most), self.limit + 1 / self.limit)
-        elif self._clock() - self._narrowed >= _COOLING:
-            self._narrowed = self._clock()
+        self._in_flight -= 1
+        if not overloaded:
+            self.limit = min(float(self._max_limit), self.limit + 1 / self.limit)
+        elif self._clock() - self._decreased_at >= _COOLDOWN:
+            self._decreased_at = self._clock()
             self.limit = max(1.0, self.limit / 2)
-        self._admit()
+        self._wake_waiters()
 
-    def _admit(self) -> None:
-        while self._waiting and self._inside < int(self.limit):
-            turn = self._waiting.popleft()
+    def _wake_waiters(self) -> None:
+        while self._waiters and self._in_flight < int(self.limit):
+            turn = self._waiters.popleft()
             if not turn.done():
-                self._inside += 1
+                self._in_flight += 1
                 turn.set_result(None)

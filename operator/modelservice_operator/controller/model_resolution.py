@@ -5,24 +5,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelservice_operator.api.v1alpha1.spec import ModelService
-from modelservice_operator.resources.metadata import LOADER_NAME, MODEL_KEY_LABEL, RESOLVER_NAME
-from modelservice_operator.resources.model_volume import CACHE_PATH, RESOLUTION, cache_key
+from modelservice_operator.resources.metadata import LOADER_NAME, MODEL_CACHE_KEY_LABEL, RESOLVER_NAME
+from modelservice_operator.resources.model_volume import CACHE_PATH, RESOLUTION_VARIABLE, cache_key
 from modelservice_operator.status.loader_report import Report
 from modelservice_operator.status.pods import Pod
-from modelservice_operator.status.snapshot import Observed
+from modelservice_operator.status.snapshot import Snapshot
 
 Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class _Told:
+class _Report:
     """What a container said, and when."""
 
-    time: str
+    finished_at: str
     resolution: str
 
 
-def resolution(service: ModelService, deployment: Object | None, observed: Observed) -> str | None:
+def resolve_model_revision(service: ModelService, deployment: Object | None, observed: Snapshot) -> str | None:
     """What the pods are to load; None leaves it to them, as at first.
 
     What was looked up last counts, when that was after the model of this revision was loaded; else what the Deployment
@@ -33,10 +33,10 @@ def resolution(service: ModelService, deployment: Object | None, observed: Obser
         return None
     pinned = _pinned(deployment, service)
     key = cache_key(model, None)
-    looked = (pod for pod in observed.pods if (pod["metadata"].get("labels") or {}).get(MODEL_KEY_LABEL) == key)
+    looked = (pod for pod in observed.pods if (pod["metadata"].get("labels") or {}).get(MODEL_CACHE_KEY_LABEL) == key)
     seen = _newest(looked, RESOLVER_NAME)
     loaded = _newest(observed.current_pods, LOADER_NAME)
-    if seen is None or loaded is None or seen.time <= loaded.time:
+    if seen is None or loaded is None or seen.finished_at <= loaded.finished_at:
         return pinned
     return pinned if seen.resolution == loaded.resolution else seen.resolution
 
@@ -48,13 +48,13 @@ def _pinned(deployment: Object | None, service: ModelService) -> str | None:
     containers = deployment["spec"]["template"]["spec"].get("initContainers") or ()
     loader: Object = next((one for one in containers if one.get("name") == LOADER_NAME), {})
     environment = {entry.get("name"): entry.get("value") for entry in loader.get("env") or ()}
-    pinned = environment.get(RESOLUTION) or None
+    pinned = environment.get(RESOLUTION_VARIABLE) or None
     same = environment.get("MODEL_PATH") == f"{CACHE_PATH}/{cache_key(service.spec.model, pinned)}"
     return pinned if same else None
 
 
-def _newest(pods: Iterable[Object], name: str) -> _Told | None:
+def _newest(pods: Iterable[Object], name: str) -> _Report | None:
     """The newest thing that a container of this name said about what the URI stands for."""
-    ends = (one.ended for pod in map(Pod.of, pods) for one in pod.containers if one.name == name)
-    told = [_Told(end.time, Report.of(end).resolution) for end in ends if end is not None and end.exit_code == 0]
+    ends = (one.last_termination for pod in map(Pod.of, pods) for one in pod.containers if one.name == name)
+    told = [_Report(end.time, Report.of(end).resolution) for end in ends if end is not None and end.exit_code == 0]
     return max((one for one in told if one.resolution), default=None)

@@ -13,8 +13,8 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
-FIRST_PAUSE = 0.2
-LONGEST_PAUSE = 60.0
+BACKOFF_BASE = 0.2
+BACKOFF_MAX = 60.0
 _MOST_DOUBLINGS = 16
 _SAME_TIME = 0.05
 """Seconds that two appointments may lie apart to be kept as one."""
@@ -23,14 +23,14 @@ _SAME_TIME = 0.05
 class Priority(IntEnum):
     """Which of two waiting keys is taken first."""
 
-    LIVE = 0
+    EVENT = 0
     """Something happened to it."""
     RESYNC = 1
     """It is merely looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Appointment:
+class _Timer:
     """When a key is to be looked at. The handle need not know: uvloop's has no time when it is due at once."""
 
     when: float
@@ -43,61 +43,61 @@ class WorkQueue(Generic[K]):
     def __init__(self, *, jitter: random.Random | None = None) -> None:
         self._ready: dict[Priority, deque[K]] = {priority: deque() for priority in Priority}
         self._dirty: dict[K, Priority] = {}
-        self._busy: set[K] = set()
+        self._processing: set[K] = set()
         self._failures: dict[K, int] = {}
-        self._later: dict[K, _Appointment] = {}
-        self._soon: dict[K, asyncio.Handle] = {}
-        self._last: dict[K, float] = {}
+        self._timers: dict[K, _Timer] = {}
+        self._debounced: dict[K, asyncio.Handle] = {}
+        self._latest_deadline: dict[K, float] = {}
         """Time of the last appointment, where there are several: those between the next and the last are left out."""
-        self._wake = asyncio.Event()
+        self._wakeup = asyncio.Event()
         self._jitter = jitter or random.Random()  # noqa: S311 - spreads retries, guards nothing
 
     def __len__(self) -> int:
         """Keys that wait for a worker now."""
         return len(self._dirty)
 
-    def is_busy(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether a key waits, or is about to."""
-        return bool(self._dirty or self._soon)
+        return bool(self._dirty or self._debounced)
 
-    def is_waiting(self, priority: Priority) -> bool:
+    def has_higher_priority_than(self, priority: Priority) -> bool:
         """Whether a key waits that would be taken before those of `priority`."""
         return any(self._ready[higher] for higher in Priority if higher < priority)
 
-    def add(self, key: K, priority: Priority = Priority.LIVE) -> None:
+    def add(self, key: K, priority: Priority = Priority.EVENT) -> None:
         """Have `key` looked at. While it is in a hand it waits; what waits already may only move ahead."""
         known = self._dirty.get(key)
         if known is not None and known <= priority:
             return
         self._dirty[key] = priority
-        if key not in self._busy:
-            self._offer(key, priority)
+        if key not in self._processing:
+            self._enqueue(key, priority)
 
-    def add_soon(self, key: K, seconds: float) -> None:
+    def add_debounced(self, key: K, seconds: float) -> None:
         """Have `key` looked at within `seconds`, once for all that is added meanwhile."""
-        if key not in self._soon and self._dirty.get(key) is not Priority.LIVE:
-            self._soon[key] = asyncio.get_running_loop().call_later(seconds, self._is_soon, key)
+        if key not in self._debounced and self._dirty.get(key) is not Priority.EVENT:
+            self._debounced[key] = asyncio.get_running_loop().call_later(seconds, self._fire_debounced, key)
 
-    def _is_soon(self, key: K) -> None:
-        del self._soon[key]
+    def _fire_debounced(self, key: K) -> None:
+        del self._debounced[key]
         self.add(key)
 
     def add_after(self, key: K, seconds: float) -> None:
         """Have `key` looked at in `seconds`, and not only before: an earlier appointment does not stand for it."""
         loop = asyncio.get_running_loop()
-        when, appointed = loop.time() + seconds, self._later.get(key)
+        when, appointed = loop.time() + seconds, self._timers.get(key)
         if appointed is not None:
             if abs(appointed.when - when) < _SAME_TIME:
                 return
-            self._last[key] = max(self._last.get(key, 0.0), when, appointed.when)
+            self._latest_deadline[key] = max(self._latest_deadline.get(key, 0.0), when, appointed.when)
             if appointed.when <= when:
                 return
             appointed.handle.cancel()
-        self._appoint(key, when)
+        self._schedule(key, when)
 
-    def _appoint(self, key: K, when: float) -> None:
-        handle = asyncio.get_running_loop().call_at(when, self._due, key)
-        self._later[key] = _Appointment(when, handle)
+    def _schedule(self, key: K, when: float) -> None:
+        handle = asyncio.get_running_loop().call_at(when, self._fire, key)
+        self._timers[key] = _Timer(when, handle)
 
     async def get(self) -> K:
         """Wait for a key and take it; `done` or `retry` gives it back."""
@@ -105,24 +105,24 @@ class WorkQueue(Generic[K]):
             for priority, ready in self._ready.items():
                 while ready:
                     key = ready.popleft()
-                    if self._dirty.get(key) is priority and key not in self._busy:
+                    if self._dirty.get(key) is priority and key not in self._processing:
                         return self._take(key)
-            self._wake.clear()
-            await self._wake.wait()
+            self._wakeup.clear()
+            await self._wakeup.wait()
 
     def done(self, key: K) -> None:
         """Give `key` back after success: its failures are forgotten."""
         self._failures.pop(key, None)
         self._release(key)
 
-    def retry(self, key: K, *, after: float | None = None) -> float:
+    def add_rate_limited(self, key: K, *, after: float | None = None) -> float:
         """Give `key` back after a failure and return the seconds until it is tried again.
 
         `after`: the pause that somebody (a server, a slow retry) asked for; None doubles the last one, up to a minute.
         """
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        pause = FIRST_PAUSE * 2 ** min(failures - 1, _MOST_DOUBLINGS) if after is None else after
-        pause = min(pause, LONGEST_PAUSE) * self._jitter.uniform(0.8, 1.2)
+        pause = BACKOFF_BASE * 2 ** min(failures - 1, _MOST_DOUBLINGS) if after is None else after
+        pause = min(pause, BACKOFF_MAX) * self._jitter.uniform(0.8, 1.2)
         self.add_after(key, pause)
         self._release(key)
         return pause
@@ -130,28 +130,28 @@ class WorkQueue(Generic[K]):
     def forget(self, key: K) -> None:
         """Drop the appointment and the failures of a key that is gone for good."""
         self._failures.pop(key, None)
-        self._last.pop(key, None)
-        if (appointed := self._later.pop(key, None)) is not None:
+        self._latest_deadline.pop(key, None)
+        if (appointed := self._timers.pop(key, None)) is not None:
             appointed.handle.cancel()
-        if (soon := self._soon.pop(key, None)) is not None:
+        if (soon := self._debounced.pop(key, None)) is not None:
             soon.cancel()
 
     def _take(self, key: K) -> K:
         del self._dirty[key]
-        self._busy.add(key)
+        self._processing.add(key)
         return key
 
-    def _due(self, key: K) -> None:
-        self._later.pop(key, None)
-        if (last := self._last.pop(key, 0.0)) > asyncio.get_running_loop().time():
-            self._appoint(key, last)
+    def _fire(self, key: K) -> None:
+        self._timers.pop(key, None)
+        if (last := self._latest_deadline.pop(key, 0.0)) > asyncio.get_running_loop().time():
+            self._schedule(key, last)
         self.add(key)
 
-    def _offer(self, key: K, priority: Priority) -> None:
+    def _enqueue(self, key: K, priority: Priority) -> None:
         self._ready[priority].append(key)
-        self._wake.set()
+        self._wakeup.set()
 
     def _release(self, key: K) -> None:
-        self._busy.discard(key)
+        self._processing.discard(key)
         if (priority := self._dirty.get(key)) is not None:
-            self._offer(key, priority)
+            self._enqueue(key, priority)

@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 from modelservice_operator.status.reasons import ConditionType, Reason
 from modelservice_operator.status.snapshot import Drift
-from modelservice_operator.status.text import quote
+from modelservice_operator.status.text import truncate
 
-LONGEST_NOTE = 1024
+MAX_NOTE_BYTES = 1024
 """Bytes of an Event's note (events.k8s.io/v1, validation)."""
 
 
-class Topic(StrEnum):
+class EventReason(StrEnum):
     """Reasons of Events."""
 
     CREATED = "Created"
@@ -33,69 +33,72 @@ class Topic(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Announcement:
+class EventSpec:
     """One Event: `action` is what the operator did, `note` a sentence for people."""
 
-    topic: Topic
+    reason: EventReason
     action: str
     note: str
     type: Literal["Normal", "Warning"] = "Normal"
 
 
-_ON_THE_WAY = frozenset({Reason.DEPLOYMENT_PENDING, Reason.ROLLOUT_IN_PROGRESS, Reason.STARTING, Reason.RETRYING})
+_IN_PROGRESS_REASONS = frozenset(
+    {Reason.DEPLOYMENT_PENDING, Reason.ROLLOUT_IN_PROGRESS, Reason.STARTING, Reason.RETRYING}
+)
 """Reasons of Ready that are no failure: time heals them."""
 
 
-def announcements(previous: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[Announcement, ...]:
+def events_for(previous: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[EventSpec, ...]:
     """What two consecutive statuses of one ModelService tell; empty when nothing has changed over."""
-    found = (_created, _rollout_started, _model_loaded, _ready)
+    found = (_created_event, _rollout_started_event, _model_loaded_event, _ready_event)
     return tuple(told for tell in found if (told := tell(previous, current)) is not None)
 
 
-def corrected(drifts: Iterable[Drift]) -> tuple[Announcement, ...]:
+def drift_events(drifts: Iterable[Drift]) -> tuple[EventSpec, ...]:
     """What was set back, and who had changed it."""
     return tuple(
-        Announcement(
-            Topic.DRIFT_CORRECTED,
+        EventSpec(
+            EventReason.DRIFT_CORRECTED,
             "Correct",
-            f"{drift.kind}: {quote(drift.field)} was changed by {quote(drift.manager or 'somebody')} and is set back.",
+            f"{drift.kind}: {truncate(drift.field)} was changed by {truncate(drift.manager or 'somebody')}"
+            " and is set back.",
         )
         for drift in drifts
     )
 
 
-def _created(previous: Mapping[str, Any], current: Mapping[str, Any]) -> Announcement | None:
-    if _generation(previous) >= 0 or _failed(current):
+def _created_event(previous: Mapping[str, Any], current: Mapping[str, Any]) -> EventSpec | None:
+    if _generation(previous) >= 0 or _has_failed(current):
         return None
     kinds = [resource["kind"] for resource in current.get("resources") or ()]
-    return Announcement(Topic.CREATED, "Create", f"Made {_listed(kinds)}.")
+    return EventSpec(EventReason.CREATED, "Create", f"Made {_join_names(kinds)}.")
 
 
-def _rollout_started(previous: Mapping[str, Any], current: Mapping[str, Any]) -> Announcement | None:
+def _rollout_started_event(previous: Mapping[str, Any], current: Mapping[str, Any]) -> EventSpec | None:
     generation = _generation(current)
-    if not 0 <= _generation(previous) < generation or _is_ready(current) or _failed(current):
+    if not 0 <= _generation(previous) < generation or _is_ready(current) or _has_failed(current):
         return None
-    note = f"Generation {generation} is on its way: {_of(current, ConditionType.READY).get('message')}"
-    return Announcement(Topic.ROLLOUT_STARTED, "Update", note)
+    note = f"Generation {generation} is on its way: {_condition(current, ConditionType.READY).get('message')}"
+    return EventSpec(EventReason.ROLLOUT_STARTED, "Update", note)
 
 
-def _model_loaded(previous: Mapping[str, Any], current: Mapping[str, Any]) -> Announcement | None:
-    before, after = (_of(status, ConditionType.MODEL_LOADED) for status in (previous, current))
+def _model_loaded_event(previous: Mapping[str, Any], current: Mapping[str, Any]) -> EventSpec | None:
+    before, after = (_condition(status, ConditionType.MODEL_LOADED) for status in (previous, current))
     if after.get("status") != "True" or before.get("status") == "True":
         return None
-    return Announcement(Topic.MODEL_LOADED, "Load", str(after.get("message")))
+    return EventSpec(EventReason.MODEL_LOADED, "Load", str(after.get("message")))
 
 
-def _ready(previous: Mapping[str, Any], current: Mapping[str, Any]) -> Announcement | None:
-    before, after = (_of(status, ConditionType.READY) for status in (previous, current))
+def _ready_event(previous: Mapping[str, Any], current: Mapping[str, Any]) -> EventSpec | None:
+    before, after = (_condition(status, ConditionType.READY) for status in (previous, current))
     message = str(after.get("message"))
     if _is_ready(current):
-        return None if _is_ready(previous) else Announcement(Topic.ROLLOUT_COMPLETE, "Update", message)
-    if not _failed(current) or before.get("reason") == after.get("reason"):
+        return None if _is_ready(previous) else EventSpec(EventReason.ROLLOUT_COMPLETE, "Update", message)
+    if not _has_failed(current) or before.get("reason") == after.get("reason"):
         return None
     if after.get("reason") == Reason.NAME_CONFLICT:
-        return Announcement(Topic.NAME_CONFLICT, "Refuse", message, "Warning")
-    return Announcement(Topic.FAILED, "Judge", f"{after.get('reason')}: {message}", "Warning")
+        return EventSpec(EventReason.NAME_CONFLICT, "Refuse", message, "Warning")
+    return EventSpec(EventReason.FAILED, "Judge", f"{after.get('reason')}: {message}", "Warning")
 
 
 def _generation(status: Mapping[str, Any]) -> int:
@@ -104,16 +107,16 @@ def _generation(status: Mapping[str, Any]) -> int:
 
 
 def _is_ready(status: Mapping[str, Any]) -> bool:
-    return _of(status, ConditionType.READY).get("status") == "True"
+    return _condition(status, ConditionType.READY).get("status") == "True"
 
 
-def _failed(status: Mapping[str, Any]) -> bool:
-    return not _is_ready(status) and _of(status, ConditionType.READY).get("reason") not in _ON_THE_WAY
+def _has_failed(status: Mapping[str, Any]) -> bool:
+    return not _is_ready(status) and _condition(status, ConditionType.READY).get("reason") not in _IN_PROGRESS_REASONS
 
 
-def _of(status: Mapping[str, Any], kind: ConditionType) -> Mapping[str, Any]:
+def _condition(status: Mapping[str, Any], kind: ConditionType) -> Mapping[str, Any]:
     return next((entry for entry in status.get("conditions") or () if entry["type"] == kind), {})
 
 
-def _listed(names: list[str]) -> str:
+def _join_names(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

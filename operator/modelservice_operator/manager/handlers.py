@@ -10,26 +10,26 @@ from collections.abc import Iterator
 import kopf
 
 from modelservice_operator.client.rest import Credentials
-from modelservice_operator.manager.manager import Runtime
+from modelservice_operator.manager.manager import Manager
 from modelservice_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 _BACKOFFS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
-_LONGEST_BACKOFF = 30.0
+_MAX_BACKOFF = 30.0
 _LOGIN_LIFETIME = dt.timedelta(minutes=10)
 
 
-class Patience:
+class UnlimitedBackoff:
     """Back-offs of kopf's own few requests, without an end: an API server that is down must not end the operator."""
 
     def __iter__(self) -> Iterator[float]:
         yield from _BACKOFFS
         while True:
-            yield _LONGEST_BACKOFF
+            yield _MAX_BACKOFF
 
 
-class Shell:
+class OperatorHandlers:
     """The operator as kopf runs it: `registry` for `kopf.operator`, `stop` for its stop flag."""
 
     def __init__(self, settings: Settings) -> None:
@@ -38,7 +38,7 @@ class Shell:
         self.failure: BaseException | None = None
         """What ended the operator, None while it runs or after a signal."""
         self._settings = settings
-        self._runtime: Runtime | None = None
+        self._manager: Manager | None = None
         self._task: asyncio.Task[None] | None = None
         kopf.on.startup(registry=self.registry)(self._start)
         kopf.on.login(registry=self.registry)(self._login)
@@ -46,10 +46,10 @@ class Shell:
         kopf.on.cleanup(registry=self.registry)(self._stop)
 
     async def _start(self, settings: kopf.OperatorSettings, **_: object) -> None:
-        _quieten(settings)
-        self._runtime = Runtime(lambda: credentials(settings), self._settings)
-        self._task = asyncio.create_task(self._runtime.run(), name="runtime")
-        self._task.add_done_callback(self._ended)
+        _disable_unused_features(settings)
+        self._manager = Manager(lambda: load_credentials(settings), self._settings)
+        self._task = asyncio.create_task(self._manager.run(), name="runtime")
+        self._task.add_done_callback(self._on_manager_exit)
 
     async def _login(self, settings: kopf.OperatorSettings, **_: object) -> kopf.ConnectionInfo:
         # An expiration makes kopf ask again, so that a rotated token is read.
@@ -57,9 +57,9 @@ class Shell:
         return dataclasses.replace(connection_info(settings), expiration=expiration)
 
     async def _probe(self, **_: object) -> dict[str, float | int]:
-        if self._runtime is None or self._task is None or self._task.done():
+        if self._manager is None or self._task is None or self._task.done():
             raise kopf.PermanentError("The reconciler does not run.")
-        return self._runtime.health()
+        return self._manager.health()
 
     async def _stop(self, **_: object) -> None:
         if self._task is not None:
@@ -68,21 +68,21 @@ class Shell:
         # kopf waits 5 s for the task that waits for this flag.
         self.stop.set()
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
+    def _on_manager_exit(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled():
             self.failure = task.exception()
             logger.critical("The reconciler ended; so does the operator.", exc_info=self.failure)
             self.stop.set()
 
 
-def _quieten(settings: kopf.OperatorSettings) -> None:
+def _disable_unused_features(settings: kopf.OperatorSettings) -> None:
     """Leave kopf nothing to do in the cluster: no Events, no scanning of CRDs and namespaces, no peering."""
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.peering.standalone = True
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 10
-    settings.networking.error_backoffs = Patience()
+    settings.networking.error_backoffs = UnlimitedBackoff()
     settings.networking.trust_env = False
 
 
@@ -103,7 +103,7 @@ def connection_info(settings: kopf.OperatorSettings) -> kopf.ConnectionInfo:
     return info
 
 
-def credentials(settings: kopf.OperatorSettings) -> Credentials:
+def load_credentials(settings: kopf.OperatorSettings) -> Credentials:
     """The same login for our own connection."""
     info = connection_info(settings)
     tls = info.as_ssl_context() if info.server.startswith("https://") else None

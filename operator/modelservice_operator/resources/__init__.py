@@ -6,19 +6,19 @@ under an autoscaler) is left out, not copied back. An object that is not wanted 
 
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.resources.autoscaler import build_autoscaler
-from modelservice_operator.resources.cron_job import build_refresh
+from modelservice_operator.resources.cron_job import build_cron_job
 from modelservice_operator.resources.deployment import build_deployment
-from modelservice_operator.resources.desired import Desired
+from modelservice_operator.resources.desired import DesiredChild
 from modelservice_operator.resources.disruption_budget import build_disruption_budget
 from modelservice_operator.resources.http_route import build_http_route
 from modelservice_operator.resources.ingress import build_ingress
-from modelservice_operator.resources.model_volume import build_loading
+from modelservice_operator.resources.model_volume import build_model_volume
 from modelservice_operator.resources.network_policy import build_network_policy
 from modelservice_operator.resources.pod_monitor import build_pod_monitor
 from modelservice_operator.resources.service import build_service
 from modelservice_operator.settings import DEFAULT_LOADER, LoaderSettings
 
-__all__ = ["Desired", "build"]
+__all__ = ["DesiredChild", "build_children"]
 
 BUILDERS = (
     build_service,
@@ -31,10 +31,10 @@ BUILDERS = (
 )
 
 
-def build(
+def build_children(
     service: ModelService, *, loader: LoaderSettings = DEFAULT_LOADER, resolution: str | None = None
-) -> tuple[Desired, ...]:
+) -> tuple[DesiredChild, ...]:
     """Every child of `service`. `resolution` is what its model's URI stands for, where that is followed."""
-    deployment = build_deployment(service, build_loading(service, loader, resolution))
+    deployment = build_deployment(service, build_model_volume(service, loader, resolution))
     others = (builder(service) for builder in BUILDERS)
-    return deployment, *(child for child in (*others, build_refresh(service, loader)) if child is not None)
+    return deployment, *(child for child in (*others, build_cron_job(service, loader)) if child is not None)

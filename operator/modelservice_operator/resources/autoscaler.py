@@ -4,11 +4,11 @@ from typing import Any
 
 from modelservice_operator.api.v1alpha1.scaling import Autoscaling
 from modelservice_operator.api.v1alpha1.spec import ModelService
-from modelservice_operator.apimachinery.kinds import AUTOSCALER, DEPLOYMENT
+from modelservice_operator.apimachinery.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER
 from modelservice_operator.apimachinery.quantity import Quantity
-from modelservice_operator.resources.desired import Desired
+from modelservice_operator.resources.desired import DesiredChild
 from modelservice_operator.resources.metadata import CONTAINER_NAME, child_metadata, type_meta
-from modelservice_operator.resources.replicas import Scaling, floor, scaling
+from modelservice_operator.resources.replicas import ReplicaOwner, min_replicas, replica_owner
 
 DEFAULT_CPU_TARGET = 80
 _METRIC_QUANTITIES = frozenset({"value", "averageValue"})
@@ -16,20 +16,23 @@ _BEHAVIOR_QUANTITIES = frozenset({"tolerance"})
 """Fields of type Quantity in MetricTarget and HPAScalingRules (autoscaling/v2)."""
 
 
-def build_autoscaler(service: ModelService) -> Desired | None:
+def build_autoscaler(service: ModelService) -> DesiredChild | None:
     """The autoscaler, or None where the count is fixed, suspended or somebody else's."""
     options = service.spec.autoscaling
-    if options is None or scaling(service) is not Scaling.AUTOSCALED:
+    if options is None or replica_owner(service) is not ReplicaOwner.AUTOSCALED:
         return None
     spec: dict[str, Any] = {
         "scaleTargetRef": {**type_meta(DEPLOYMENT), "name": service.metadata.name},
-        "minReplicas": floor(service),
+        "minReplicas": min_replicas(service),
         "maxReplicas": options.max_replicas,
         "metrics": _metrics(options),
     }
     if options.behavior is not None:
         spec["behavior"] = with_quantities(options.behavior, _BEHAVIOR_QUANTITIES)
-    return Desired.of(AUTOSCALER, {**type_meta(AUTOSCALER), "metadata": child_metadata(service), "spec": spec})
+    return DesiredChild.of(
+        HORIZONTAL_POD_AUTOSCALER,
+        {**type_meta(HORIZONTAL_POD_AUTOSCALER), "metadata": child_metadata(service), "spec": spec},
+    )
 
 
 def _metrics(options: Autoscaling) -> list[dict[str, Any]]:

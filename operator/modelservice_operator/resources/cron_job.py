@@ -9,45 +9,45 @@ from typing import Any
 
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import CRON_JOB
-from modelservice_operator.resources.desired import Desired
+from modelservice_operator.resources.desired import DesiredChild
 from modelservice_operator.resources.metadata import (
     INSTANCE_LABEL,
     MANAGED_BY_LABEL,
-    MODEL_KEY_LABEL,
+    MODEL_CACHE_KEY_LABEL,
     child_metadata,
     labels,
     type_meta,
 )
-from modelservice_operator.resources.model_volume import build_resolver, cache_key, is_fetched
+from modelservice_operator.resources.model_volume import build_resolver_container, cache_key, is_downloaded
 from modelservice_operator.resources.security_context import pod_security
 from modelservice_operator.settings import LoaderSettings
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-_LONGEST_LOOK = 600
+_RESOLVE_TIMEOUT_SECONDS = 600
 
 
-def is_followed(service: ModelService) -> bool:
+def tracks_updates(service: ModelService) -> bool:
     """Whether what the model's URI stands for is looked at again and again."""
     model = service.spec.model
-    return model is not None and model.update_policy == "Auto" and is_fetched(service)
+    return model is not None and model.update_policy == "Auto" and is_downloaded(service)
 
 
-def build_refresh(service: ModelService, settings: LoaderSettings) -> Desired | None:
+def build_cron_job(service: ModelService, settings: LoaderSettings) -> DesiredChild | None:
     """The CronJob; none where the model is not followed."""
     model = service.spec.model
-    if model is None or not is_followed(service):
+    if model is None or not tracks_updates(service):
         return None
-    seconds = model.refresh_interval_seconds or settings.refresh_interval
+    seconds = model.refresh_interval_seconds or settings.refresh_interval_seconds
     pod_labels = labels(service) | {
         # Not the name by which the Service and the Deployment find their pods.
         "app.kubernetes.io/name": "modelservice-refresh",
-        MODEL_KEY_LABEL: cache_key(model, None),
+        MODEL_CACHE_KEY_LABEL: cache_key(model, None),
     }
     body = {
         **type_meta(CRON_JOB),
         "metadata": child_metadata(service),
         "spec": {
-            "schedule": schedule(seconds, seed=service.metadata.uid),
+            "schedule": cron_schedule(seconds, seed=service.metadata.uid),
             "concurrencyPolicy": "Forbid",
             "suspend": service.spec.suspend,
             "successfulJobsHistoryLimit": 1,
@@ -56,13 +56,13 @@ def build_refresh(service: ModelService, settings: LoaderSettings) -> Desired | 
                 "metadata": {"labels": {name: pod_labels[name] for name in (INSTANCE_LABEL, MANAGED_BY_LABEL)}},
                 "spec": {
                     "backoffLimit": 0,
-                    "activeDeadlineSeconds": _LONGEST_LOOK,
+                    "activeDeadlineSeconds": _RESOLVE_TIMEOUT_SECONDS,
                     "template": {"metadata": {"labels": pod_labels}, "spec": _pod(service, settings)},
                 },
             },
         },
     }
-    return Desired.of(CRON_JOB, body)
+    return DesiredChild.of(CRON_JOB, body)
 
 
 def _pod(service: ModelService, settings: LoaderSettings) -> dict[str, Any]:
@@ -72,14 +72,14 @@ def _pod(service: ModelService, settings: LoaderSettings) -> dict[str, Any]:
         "automountServiceAccountToken": spec.service_account_name is not None,
         "enableServiceLinks": False,
         "securityContext": pod_security(spec, sysctls=False),
-        "containers": [build_resolver(service, settings)],
+        "containers": [build_resolver_container(service, settings)],
     }
     if spec.image_pull_secrets:
         pod["imagePullSecrets"] = [{"name": secret.name} for secret in spec.image_pull_secrets]
     return pod | ({"serviceAccountName": spec.service_account_name} if spec.service_account_name else {})
 
 
-def schedule(seconds: int, *, seed: str) -> str:
+def cron_schedule(seconds: int, *, seed: str) -> str:
     """About every so many seconds, as cron can say it; `seed` spreads many of them over the hour or the day."""
     number = int(hashlib.sha256(seed.encode()).hexdigest(), 16)
     minute, hour = number % 60, number // 60 % 24

@@ -8,20 +8,20 @@ from modelservice_operator.api.v1alpha1.scaling import Rollout
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import DEPLOYMENT
 from modelservice_operator.apimachinery.quantity import Quantity
-from modelservice_operator.resources.desired import Desired
+from modelservice_operator.resources.desired import DesiredChild
 from modelservice_operator.resources.metadata import (
     CONTAINER_NAME,
-    PORT_NAME,
+    HTTP_PORT_NAME,
     SUSPENDED_ANNOTATION,
     child_metadata,
+    int_or_string,
     labels,
-    number_or_share,
     selector,
     type_meta,
 )
-from modelservice_operator.resources.model_volume import NOTHING_TO_LOAD, Loading
-from modelservice_operator.resources.probes import build_probes, startup_budget
-from modelservice_operator.resources.replicas import Scaling, scaling, starting_replicas
+from modelservice_operator.resources.model_volume import NO_MODEL_VOLUME, ModelVolume
+from modelservice_operator.resources.probes import build_probes, startup_seconds
+from modelservice_operator.resources.replicas import ReplicaOwner, initial_replicas, replica_owner
 from modelservice_operator.resources.security_context import CONTAINER_SECURITY, pod_security
 from modelservice_operator.resources.volumes import build_volume, build_volume_mount
 
@@ -30,10 +30,10 @@ _DEADLINE_MARGIN = 300
 _REVISIONS = 3
 
 
-def build_deployment(service: ModelService, loading: Loading = NOTHING_TO_LOAD) -> Desired:
+def build_deployment(service: ModelService, loading: ModelVolume = NO_MODEL_VOLUME) -> DesiredChild:
     """The Deployment. `replicas` is what it is created with; what is applied later never names a count."""
-    start, decides = starting_replicas(service), scaling(service)
-    asleep = start == 0 and decides is not Scaling.EXTERNAL
+    start, decides = initial_replicas(service), replica_owner(service)
+    asleep = start == 0 and decides is not ReplicaOwner.EXTERNAL
     body = {
         **type_meta(DEPLOYMENT),
         "metadata": child_metadata(service, annotations={SUSPENDED_ANNOTATION: "true"} if asleep else None),
@@ -43,19 +43,23 @@ def build_deployment(service: ModelService, loading: Loading = NOTHING_TO_LOAD) 
             "template": {"metadata": _pod_metadata(service), "spec": _pod(service, loading)},
         },
     }
-    return Desired.of(DEPLOYMENT, body, replicas=start, fixed_replicas=decides in {Scaling.FIXED, Scaling.SUSPENDED})
+    return DesiredChild.of(
+        DEPLOYMENT, body, replicas=start, fixed_replicas=decides in {ReplicaOwner.FIXED, ReplicaOwner.SUSPENDED}
+    )
 
 
-def _rollout(service: ModelService, loading: Loading) -> dict[str, Any]:
+def _rollout(service: ModelService, loading: ModelVolume) -> dict[str, Any]:
     options = service.spec.rollout or Rollout()
-    least = loading.seconds + startup_budget(service.spec.probes or Probes()) + (options.min_ready_seconds or 0)
+    least = (
+        loading.timeout_seconds + startup_seconds(service.spec.probes or Probes()) + (options.min_ready_seconds or 0)
+    )
     history = options.revision_history_limit
     spec = {
         "strategy": {
             "type": "RollingUpdate",
             "rollingUpdate": {
-                "maxSurge": number_or_share(options.max_surge or "1"),
-                "maxUnavailable": number_or_share(options.max_unavailable or "0"),
+                "maxSurge": int_or_string(options.max_surge or "1"),
+                "maxUnavailable": int_or_string(options.max_unavailable or "0"),
             },
         },
         "revisionHistoryLimit": _REVISIONS if history is None else history,
@@ -70,7 +74,7 @@ def _pod_metadata(service: ModelService) -> dict[str, Any]:
     return metadata | ({"annotations": service.spec.pod_annotations} if service.spec.pod_annotations else {})
 
 
-def _pod(service: ModelService, loading: Loading) -> dict[str, Any]:
+def _pod(service: ModelService, loading: ModelVolume) -> dict[str, Any]:
     spec = service.spec
     pod = {
         "automountServiceAccountToken": spec.service_account_name is not None,
@@ -114,7 +118,7 @@ def _plain(model: ApiModel) -> dict[str, Any]:
     return model.model_dump(by_alias=True, exclude_none=True)
 
 
-def _container(service: ModelService, loading: Loading) -> dict[str, Any]:
+def _container(service: ModelService, loading: ModelVolume) -> dict[str, Any]:
     spec = service.spec
     optional = {
         "imagePullPolicy": spec.image_pull_policy,
@@ -126,7 +130,7 @@ def _container(service: ModelService, loading: Loading) -> dict[str, Any]:
         "name": CONTAINER_NAME,
         "image": spec.image,
         **{name: value for name, value in optional.items() if value is not None},
-        "ports": [{"name": PORT_NAME, "containerPort": spec.container_port, "protocol": "TCP"}],
+        "ports": [{"name": HTTP_PORT_NAME, "containerPort": spec.container_port, "protocol": "TCP"}],
         "env": _environment(service),
         "resources": _resources(spec.resources),
         **build_probes(spec.probes or Probes(), container_port=spec.container_port),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from modelservice_operator.api.v1alpha1.spec import ModelService
-from modelservice_operator.apimachinery.kinds import MODEL_SERVICE, Kind
+from modelservice_operator.apimachinery.kinds import MODEL_SERVICE, ResourceKind
 from modelservice_operator.settings import FIELD_MANAGER
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
@@ -13,16 +13,16 @@ HASH_ANNOTATION = "modelservice.dev/desired-hash"
 OWNER_ANNOTATION = "modelservice.dev/owner-uid"
 SUSPENDED_ANNOTATION = "modelservice.dev/suspended"
 """Marks a Deployment that we scaled to zero: no autoscaler ever wakes a count of 0, so whoever resumes must."""
-NO_ADDRESS = "None"
+CLUSTER_IP_NONE = "None"
 """clusterIP of a headless Service (core/v1, ServiceSpec)."""
-MODEL_KEY_LABEL = "modelservice.dev/model-key"
+MODEL_CACHE_KEY_LABEL = "modelservice.dev/model-key"
 """On pods that look at a model: for which of the spec's settings they did."""
 CONTAINER_NAME = "model"
 LOADER_NAME = "model-loader"
 """The init container that fetches the model."""
 RESOLVER_NAME = "model-resolver"
 """The container that says what the model's URI stands for."""
-PORT_NAME = "http"
+HTTP_PORT_NAME = "http"
 
 
 def selector(service: ModelService) -> dict[str, str]:
@@ -56,11 +56,11 @@ def child_metadata(service: ModelService, *, annotations: dict[str, str] | None 
     }
 
 
-def type_meta(kind: Kind) -> dict[str, str]:
+def type_meta(kind: ResourceKind) -> dict[str, str]:
     """`apiVersion` and `kind` of an object."""
     return {"apiVersion": kind.api_version, "kind": kind.kind}
 
 
-def number_or_share(text: str) -> int | str:
+def int_or_string(text: str) -> int | str:
     """Kubernetes' IntOrString: a count is a number, a share keeps its percent sign."""
     return int(text) if text.isdecimal() else text

@@ -16,40 +16,40 @@ import orjson
 from modelservice_operator.api.v1alpha1.model import Cache, ClaimCache, Loader, ModelSource
 from modelservice_operator.api.v1alpha1.pods import EmptyDirMount
 from modelservice_operator.api.v1alpha1.spec import ModelService
-from modelservice_operator.apimachinery.quantity import Quantity, amount
+from modelservice_operator.apimachinery.quantity import Quantity, parse_quantity
 from modelservice_operator.resources.metadata import LOADER_NAME, RESOLVER_NAME
 from modelservice_operator.resources.security_context import CONTAINER_SECURITY
 from modelservice_operator.settings import LoaderSettings
 
-VOLUME = "model"
+MODEL_VOLUME_NAME = "model"
 CACHE_PATH = "/model-cache"
 """Where the loader sees the cache."""
-RESOLUTION = "MODEL_RESOLUTION"
+RESOLUTION_VARIABLE = "MODEL_RESOLUTION"
 """Variable of the loader: what a URI of updatePolicy Auto stood for when it was looked at last."""
 IMAGE_MODEL_PATH = "models"
 """Folder of an image volume that holds the model, as modelcar images have it."""
 
 _DEFAULT_SIZE = "10Gi"
-_UNLIMITED = 1 << 60
+_NO_LIMIT = 1 << 60
 """Bytes: a claim has its own size, which the loader looks at."""
 _REQUESTS = {"cpu": "100m", "memory": "128Mi"}
 _MEMORY_LIMIT = 512 << 20
-_FETCHED = frozenset({"s3", "gs", "az", "abfs", "abfss", "https", "http", "hf", "models", "oci+artifact"})
+_DOWNLOADED_SCHEMES = frozenset({"s3", "gs", "az", "abfs", "abfss", "https", "http", "hf", "models", "oci+artifact"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loading:
+class ModelVolume:
     """What a pod gets for its model."""
 
     init_containers: tuple[dict[str, Any], ...] = ()
     volumes: tuple[dict[str, Any], ...] = ()
     mounts: tuple[dict[str, Any], ...] = ()
     """Of the model container."""
-    seconds: int = 0
+    timeout_seconds: int = 0
     """Longest time that it takes before the server can start."""
 
 
-NOTHING_TO_LOAD = Loading()
+NO_MODEL_VOLUME = ModelVolume()
 
 
 def scheme_of(service: ModelService) -> str:
@@ -58,9 +58,9 @@ def scheme_of(service: ModelService) -> str:
     return (model.uri or "").partition(":")[0] if model is not None else ""
 
 
-def is_fetched(service: ModelService) -> bool:
+def is_downloaded(service: ModelService) -> bool:
     """Whether a loader brings the model."""
-    return scheme_of(service) in _FETCHED
+    return scheme_of(service) in _DOWNLOADED_SCHEMES
 
 
 def is_mounted(service: ModelService) -> bool:
@@ -68,23 +68,25 @@ def is_mounted(service: ModelService) -> bool:
     return scheme_of(service) in {"pvc", "oci"}
 
 
-def build_loading(service: ModelService, settings: LoaderSettings, resolution: str | None) -> Loading:
+def build_model_volume(service: ModelService, settings: LoaderSettings, resolution: str | None) -> ModelVolume:
     """Containers and volumes of the model. `resolution` is what the URI stands for, as far as that is known."""
     model = service.spec.model
     if model is None or model.uri is None:
-        return NOTHING_TO_LOAD
-    if is_fetched(service):
-        return _fetched(service, model, settings, resolution)
+        return NO_MODEL_VOLUME
+    if is_downloaded(service):
+        return _downloaded(service, model, settings, resolution)
     match scheme_of(service):
         case "pvc":
             return _claim(model)
         case "oci":
             return _image(model)
         case _:
-            return NOTHING_TO_LOAD
+            return NO_MODEL_VOLUME
 
 
-def _fetched(service: ModelService, model: ModelSource, settings: LoaderSettings, resolution: str | None) -> Loading:
+def _downloaded(
+    service: ModelService, model: ModelSource, settings: LoaderSettings, resolution: str | None
+) -> ModelVolume:
     cache = model.cache or Cache()
     options = model.loader or Loader()
     key = cache_key(model, resolution)
@@ -101,11 +103,11 @@ def _fetched(service: ModelService, model: ModelSource, settings: LoaderSettings
     }
     if model.credentials is not None:
         container["envFrom"] = [{"secretRef": {"name": model.credentials.secret_ref.name}}]
-    return Loading(
+    return ModelVolume(
         init_containers=(container,),
-        volumes=({"name": VOLUME} | _volume(cache),),
-        mounts=({"name": VOLUME, "mountPath": model.path, "subPath": seen, "readOnly": True},),
-        seconds=_seconds(options, settings),
+        volumes=({"name": MODEL_VOLUME_NAME} | _volume(cache),),
+        mounts=({"name": MODEL_VOLUME_NAME, "mountPath": model.path, "subPath": seen, "readOnly": True},),
+        timeout_seconds=_timeout_seconds(options, settings),
     )
 
 
@@ -124,10 +126,10 @@ def cache_key(model: ModelSource, resolution: str | None) -> str:
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:16]
 
 
-def build_resolver(service: ModelService, settings: LoaderSettings) -> dict[str, Any]:
+def build_resolver_container(service: ModelService, settings: LoaderSettings) -> dict[str, Any]:
     """The container that says what the URI stands for now, and fetches nothing: the loader's, without its volume."""
     model = service.spec.model or ModelSource()
-    [container] = _fetched(service, model, settings, None).init_containers
+    [container] = _downloaded(service, model, settings, None).init_containers
     kept = {name: value for name, value in container.items() if name != "volumeMounts"}
     return kept | {"name": RESOLVER_NAME, "args": ["--resolve"]}
 
@@ -143,13 +145,13 @@ def _environment(
         "MODEL_PATH": f"{CACHE_PATH}/{key}",
         "MODEL_REVISION": model.revision or "",
         "MODEL_SHA256": model.sha256 or "",
-        RESOLUTION: resolution or "",
+        RESOLUTION_VARIABLE: resolution or "",
         "MODEL_ALLOW_PATTERNS": "\n".join(options.allow_patterns or ()),
         "MODEL_IGNORE_PATTERNS": "\n".join(options.ignore_patterns or ()),
         "MODEL_EXTRACT": "true" if options.extract else "",
-        "MODEL_MAX_BYTES": str(_most_bytes(model.cache or Cache())),
+        "MODEL_MAX_BYTES": str(_size_limit_bytes(model.cache or Cache())),
         "MODEL_MAX_FILES": "",
-        "MODEL_TIMEOUT_SECONDS": str(_seconds(options, settings)),
+        "MODEL_TIMEOUT_SECONDS": str(_timeout_seconds(options, settings)),
         "MODEL_ALLOWED_CIDRS": " ".join(settings.allowed_cidrs),
         "MODEL_IDENTITY": "ServiceAccount" if by_account else "",
     }
@@ -157,16 +159,16 @@ def _environment(
     return [{"name": name} | ({"value": text.replace("$", "$$")} if text else {}) for name, text in values.items()]
 
 
-def _seconds(options: Loader, settings: LoaderSettings) -> int:
-    return options.timeout_seconds or settings.timeout
+def _timeout_seconds(options: Loader, settings: LoaderSettings) -> int:
+    return options.timeout_seconds or settings.timeout_seconds
 
 
-def _most_bytes(cache: Cache) -> int:
+def _size_limit_bytes(cache: Cache) -> int:
     """The size of an emptyDir: a pod that exceeds it is evicted, which says less than a refusal does."""
     if cache.persistent_volume_claim is not None:
-        return _UNLIMITED
+        return _NO_LIMIT
     size = cache.empty_dir.size_limit if cache.empty_dir is not None else None
-    return int(amount(size or _DEFAULT_SIZE) or _UNLIMITED)
+    return int(parse_quantity(size or _DEFAULT_SIZE) or _NO_LIMIT)
 
 
 def _resources(options: Loader, cache: Cache) -> dict[str, dict[str, Quantity]]:
@@ -175,7 +177,7 @@ def _resources(options: Loader, cache: Cache) -> dict[str, dict[str, Quantity]]:
         blocks = {"requests": options.resources.requests, "limits": options.resources.limits}
         return {kind: _quantities(amounts) for kind, amounts in blocks.items() if amounts}
     in_memory = cache.empty_dir is not None and cache.empty_dir.medium == "Memory"
-    limit = _MEMORY_LIMIT + (_most_bytes(cache) if in_memory else 0)
+    limit = _MEMORY_LIMIT + (_size_limit_bytes(cache) if in_memory else 0)
     return {"requests": _quantities(_REQUESTS), "limits": {"memory": Quantity(str(limit))}}
 
 
@@ -184,7 +186,7 @@ def _quantities(amounts: Mapping[str, Any]) -> dict[str, Quantity]:
 
 
 def _mount(path: str, claim: ClaimCache | None) -> dict[str, Any]:
-    mount = {"name": VOLUME, "mountPath": path}
+    mount = {"name": MODEL_VOLUME_NAME, "mountPath": path}
     return mount | ({"subPath": claim.sub_path} if claim is not None and claim.sub_path else {})
 
 
@@ -196,21 +198,21 @@ def _volume(cache: Cache) -> dict[str, Any]:
     return {"emptyDir": options | ({"medium": empty.medium} if empty.medium else {})}
 
 
-def _claim(model: ModelSource) -> Loading:
+def _claim(model: ModelSource) -> ModelVolume:
     """A folder of a claim, which nobody writes."""
     claim, _, path = (model.uri or "").removeprefix("pvc://").partition("/")
-    mount = {"name": VOLUME, "mountPath": model.path, "readOnly": True}
+    mount = {"name": MODEL_VOLUME_NAME, "mountPath": model.path, "readOnly": True}
     path = path.strip("/")
-    return Loading(
+    return ModelVolume(
         # The API server drops a false, and the kubelet may mount a claim for one pod that writes and one that reads.
-        volumes=({"name": VOLUME, "persistentVolumeClaim": {"claimName": claim, "readOnly": True}},),
+        volumes=({"name": MODEL_VOLUME_NAME, "persistentVolumeClaim": {"claimName": claim, "readOnly": True}},),
         mounts=(mount | ({"subPath": path} if path else {}),),
     )
 
 
-def _image(model: ModelSource) -> Loading:
+def _image(model: ModelSource) -> ModelVolume:
     """An image as a volume (KEP-4639), which the kubelet pulls with the pod's pull secrets."""
     reference = (model.uri or "").removeprefix("oci://")
     image = {"reference": reference, "pullPolicy": "IfNotPresent"}
-    mount = {"name": VOLUME, "mountPath": model.path, "subPath": IMAGE_MODEL_PATH, "readOnly": True}
-    return Loading(volumes=({"name": VOLUME, "image": image},), mounts=(mount,))
+    mount = {"name": MODEL_VOLUME_NAME, "mountPath": model.path, "subPath": IMAGE_MODEL_PATH, "readOnly": True}
+    return ModelVolume(volumes=({"name": MODEL_VOLUME_NAME, "image": image},), mounts=(mount,))

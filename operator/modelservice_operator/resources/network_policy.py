@@ -5,11 +5,11 @@ from typing import Any
 from modelservice_operator.api.v1alpha1.exposure import NetworkPeer
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import NETWORK_POLICY
-from modelservice_operator.resources.desired import Desired
+from modelservice_operator.resources.desired import DesiredChild
 from modelservice_operator.resources.metadata import child_metadata, selector, type_meta
 
 
-def build_network_policy(service: ModelService) -> Desired | None:
+def build_network_policy(service: ModelService) -> DesiredChild | None:
     """The policy, or None unless it is enabled. Only the container's port is opened, only for those named."""
     options = service.spec.network_policy
     if options is None or not options.enabled:
@@ -26,7 +26,7 @@ def build_network_policy(service: ModelService) -> Desired | None:
             "ingress": [rule],
         },
     }
-    return Desired.of(NETWORK_POLICY, body)
+    return DesiredChild.of(NETWORK_POLICY, body)
 
 
 def _peer(peer: NetworkPeer) -> dict[str, Any]:

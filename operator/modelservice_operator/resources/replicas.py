@@ -6,7 +6,7 @@ from modelservice_operator.api.v1alpha1.scaling import Autoscaling
 from modelservice_operator.api.v1alpha1.spec import ModelService
 
 
-class Scaling(StrEnum):
+class ReplicaOwner(StrEnum):
     """Who decides the number of replicas after the Deployment was made."""
 
     FIXED = "fixed"
@@ -19,16 +19,16 @@ class Scaling(StrEnum):
     """Nobody: there are none."""
 
 
-def scaling(service: ModelService) -> Scaling:
+def replica_owner(service: ModelService) -> ReplicaOwner:
     """Decide who decides."""
     if service.spec.suspend:
-        return Scaling.SUSPENDED
+        return ReplicaOwner.SUSPENDED
     if service.spec.autoscaling is None:
-        return Scaling.FIXED
-    return Scaling.EXTERNAL if service.spec.autoscaling.managed_by == "External" else Scaling.AUTOSCALED
+        return ReplicaOwner.FIXED
+    return ReplicaOwner.EXTERNAL if service.spec.autoscaling.managed_by == "External" else ReplicaOwner.AUTOSCALED
 
 
-def starting_replicas(service: ModelService) -> int:
+def initial_replicas(service: ModelService) -> int:
     """Replicas to start from: max(replicas, minReplicas), never above maxReplicas; none while suspended."""
     if service.spec.suspend:
         return 0
@@ -37,7 +37,7 @@ def starting_replicas(service: ModelService) -> int:
     return start if options.max_replicas is None else min(start, options.max_replicas)
 
 
-def floor(service: ModelService) -> int:
+def min_replicas(service: ModelService) -> int:
     """Replicas that there are at least: minReplicas, else replicas."""
     options = service.spec.autoscaling
     return service.spec.replicas if options is None or options.min_replicas is None else options.min_replicas

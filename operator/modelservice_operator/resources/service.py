@@ -5,8 +5,14 @@ from typing import Any
 from modelservice_operator.api.v1alpha1.exposure import ServiceOptions
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import SERVICE
-from modelservice_operator.resources.desired import Desired
-from modelservice_operator.resources.metadata import NO_ADDRESS, PORT_NAME, child_metadata, selector, type_meta
+from modelservice_operator.resources.desired import DesiredChild
+from modelservice_operator.resources.metadata import (
+    CLUSTER_IP_NONE,
+    HTTP_PORT_NAME,
+    child_metadata,
+    selector,
+    type_meta,
+)
 
 HTTP_PORT = 80
 
@@ -26,17 +32,17 @@ def service_port(service: ModelService) -> int:
     return service.spec.container_port if is_headless(service) else service_options(service).port
 
 
-def build_service(service: ModelService) -> Desired:
+def build_service(service: ModelService) -> DesiredChild:
     """The Service in front of the replicas: its own port outside, the container's port by name inside."""
     options = service_options(service)
-    port = {"name": PORT_NAME, "port": service_port(service), "targetPort": PORT_NAME, "protocol": "TCP"}
+    port = {"name": HTTP_PORT_NAME, "port": service_port(service), "targetPort": HTTP_PORT_NAME, "protocol": "TCP"}
     if options.app_protocol is not None:
         port["appProtocol"] = options.app_protocol
     optional = {
         "loadBalancerClass": options.load_balancer_class,
         "externalTrafficPolicy": options.external_traffic_policy,
         "sessionAffinity": options.session_affinity,
-        "clusterIP": NO_ADDRESS if is_headless(service) else None,
+        "clusterIP": CLUSTER_IP_NONE if is_headless(service) else None,
     }
     spec: dict[str, Any] = {
         "type": "ClusterIP" if is_headless(service) else options.type,
@@ -45,7 +51,7 @@ def build_service(service: ModelService) -> Desired:
         **{name: value for name, value in optional.items() if value is not None},
     }
     metadata = child_metadata(service, annotations=options.annotations)
-    return Desired.of(SERVICE, {**type_meta(SERVICE), "metadata": metadata, "spec": spec})
+    return DesiredChild.of(SERVICE, {**type_meta(SERVICE), "metadata": metadata, "spec": spec})
 
 
 def http_url(service: ModelService, host: str) -> str:

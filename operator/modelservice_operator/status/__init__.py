@@ -1,13 +1,13 @@
 """Computes the status of a ModelService from a snapshot of its objects. Pure: no I/O, the time is an argument."""
 
-from modelservice_operator.status.autoscaling import next_look
-from modelservice_operator.status.compute import is_merely_unseen, judge, judge_invalid
-from modelservice_operator.status.diagnosis import untold
+from modelservice_operator.status.autoscaling import requeue_after
+from modelservice_operator.status.compute import compute_invalid_status, compute_status, is_only_unobserved
+from modelservice_operator.status.diagnosis import pod_needing_events
 
 __all__ = [
-    "is_merely_unseen",
-    "judge",
-    "judge_invalid",
-    "next_look",
-    "untold",
+    "compute_invalid_status",
+    "compute_status",
+    "is_only_unobserved",
+    "pod_needing_events",
+    "requeue_after",
 ]

@@ -4,8 +4,8 @@ import re
 
 from modelservice_operator.status.diagnosis import Finding
 from modelservice_operator.status.reasons import Reason
-from modelservice_operator.status.snapshot import Observed
-from modelservice_operator.status.text import advice, plain, quote, sentence
+from modelservice_operator.status.snapshot import Snapshot
+from modelservice_operator.status.text import find_advice, normalize, truncate, with_full_stop
 
 _QUOTA = re.compile(r"exceeded quota|failed quota|insufficient quota", re.IGNORECASE)
 _ADMISSION = re.compile(
@@ -25,26 +25,26 @@ _ADVICE = (
 )
 
 
-def denial(text: str) -> Reason | None:
+def classify_admission_error(text: str) -> Reason | None:
     """Whether a refusal is the quota's or admission's; None when it is something else, as missing rights are."""
     if _QUOTA.search(text):
         return Reason.QUOTA_EXCEEDED
     return Reason.ADMISSION_DENIED if _ADMISSION.search(text) else None
 
 
-def pods_refused(observed: Observed) -> Finding | None:
+def pod_creation_failure(observed: Snapshot) -> Finding | None:
     """Why further pods of the current revision cannot be created."""
-    message = _refusal(observed)
+    message = _replica_failure_message(observed)
     if message is None:
         return None
     forbidden = Reason.ADMISSION_DENIED if "is forbidden: " in message else Reason.REPLICA_FAILURE
-    reason = denial(message) or forbidden
-    why = sentence(quote(_OBJECT_FORBIDDEN.sub("", plain(message, observed)) or "no reason given"))
-    hint = advice(why, _ADVICE, otherwise="Change what it names.")
-    return Finding(reason, f"pods cannot be created: {why} {hint}", whole=True)
+    reason = classify_admission_error(message) or forbidden
+    why = with_full_stop(truncate(_OBJECT_FORBIDDEN.sub("", normalize(message, observed)) or "no reason given"))
+    hint = find_advice(why, _ADVICE, otherwise="Change what it names.")
+    return Finding(reason, f"pods cannot be created: {why} {hint}", covers_all_pods=True)
 
 
-def _refusal(observed: Observed) -> str | None:
+def _replica_failure_message(observed: Snapshot) -> str | None:
     """The ReplicaSet's own words, else those that its Deployment has copied."""
     status = (observed.current_replica_set or {}).get("status") or {}
     conditions = {entry.get("type"): entry for entry in status.get("conditions") or ()}

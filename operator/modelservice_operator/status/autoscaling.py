@@ -4,49 +4,49 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from modelservice_operator.apimachinery.kinds import AUTOSCALER
-from modelservice_operator.errors import OperatorError, Rejected
-from modelservice_operator.resources.replicas import Scaling, floor, scaling
+from modelservice_operator.apimachinery.kinds import HORIZONTAL_POD_AUTOSCALER
+from modelservice_operator.errors import InvalidRequestError, OperatorError
+from modelservice_operator.resources.replicas import ReplicaOwner, min_replicas, replica_owner
 from modelservice_operator.status.reasons import AUTOSCALER_REASONS, Reason
-from modelservice_operator.status.snapshot import Observed
-from modelservice_operator.status.text import plain, quote, sentence
-from modelservice_operator.status.verdict import Verdict
+from modelservice_operator.status.snapshot import Snapshot
+from modelservice_operator.status.text import normalize, truncate, with_full_stop
+from modelservice_operator.status.verdict import Explanation
 
-GRACE = timedelta(seconds=60)
+STARTUP_GRACE = timedelta(seconds=60)
 """What a new autoscaler gets: metrics-server needs two scrapes, 15 s apart, and the controller looks every 15 s."""
 
 _UNPROCESSABLE = 422
-_ABILITIES = ("AbleToScale", "ScalingActive")
+_REQUIRED_CONDITIONS = ("AbleToScale", "ScalingActive")
 """Conditions that must hold (autoscaling/v2). ScalingLimited only says that a bound of ours is reached."""
 
 
-class Ability(NamedTuple):
+class AutoscalerCondition(NamedTuple):
     """Whether the autoscaler can act, None while that is not known, and why."""
 
     status: bool | None
-    verdict: Verdict
+    verdict: Explanation
 
 
-def ability(observed: Observed, now: datetime) -> Ability | None:
+def autoscaler_condition(observed: Snapshot, now: datetime) -> AutoscalerCondition | None:
     """The condition AutoscalerReady; None where it has nothing to say. `now` is aware, UTC."""
-    decides = scaling(observed.service)
-    if decides is Scaling.EXTERNAL:
+    decides = replica_owner(observed.service)
+    if decides is ReplicaOwner.EXTERNAL:
         return None
     if observed.foreign_autoscalers:
-        return Ability(status=False, verdict=_foreign(observed))
-    if decides is not Scaling.AUTOSCALED:
+        return AutoscalerCondition(status=False, verdict=_foreign_autoscaler(observed))
+    if decides is not ReplicaOwner.AUTOSCALED:
         return None
-    if is_refused_zero(observed):
-        return Ability(status=False, verdict=_no_zero(observed))
-    return _own(observed, now)
+    if is_scale_to_zero_rejected(observed):
+        return AutoscalerCondition(status=False, verdict=_scale_to_zero_rejected(observed))
+    return _own_autoscaler_state(observed, now)
 
 
-def numbers(observed: Observed) -> dict[str, Any] | None:
+def autoscaling_status(observed: Snapshot) -> dict[str, Any] | None:
     """`status.autoscaling`. No utilisation: it would be a write for each look of the autoscaler.
 
     Until the autoscaler has an opinion (its counts are 0 then), the counts are those that it will find.
     """
-    if observed.autoscaler is None or scaling(observed.service) is not Scaling.AUTOSCALED:
+    if observed.autoscaler is None or replica_owner(observed.service) is not ReplicaOwner.AUTOSCALED:
         return None
     spec, status = observed.autoscaler.get("spec") or {}, observed.autoscaler.get("status") or {}
     rollout = observed.rollout
@@ -60,25 +60,31 @@ def numbers(observed: Observed) -> dict[str, Any] | None:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def next_look(observed: Observed, now: datetime) -> float | None:
+def requeue_after(observed: Snapshot, now: datetime) -> float | None:
     """Seconds after which the clock alone changes the judgement; None when it never does."""
-    found = ability(observed, now)
+    found = autoscaler_condition(observed, now)
     age = _age(observed, now)
-    if found is None or found.verdict.reason is not Reason.AUTOSCALER_STARTING or age is None or age >= GRACE:
+    if found is None or found.verdict.reason is not Reason.AUTOSCALER_STARTING or age is None or age >= STARTUP_GRACE:
         return None
-    return (GRACE - age).total_seconds()
+    return (STARTUP_GRACE - age).total_seconds()
 
 
-def is_refused_zero(observed: Observed) -> bool:
+def is_scale_to_zero_rejected(observed: Snapshot) -> bool:
     """Whether the API server refuses our autoscaler's floor of 0 (KEP-2021, gate HPAScaleToZero)."""
     failure: OperatorError | None = observed.failure
-    refused = isinstance(failure, Rejected) and failure.status == _UNPROCESSABLE and AUTOSCALER.kind in str(failure)
-    return refused and scaling(observed.service) is Scaling.AUTOSCALED and floor(observed.service) == 0
+    refused = (
+        isinstance(failure, InvalidRequestError)
+        and failure.status == _UNPROCESSABLE
+        and HORIZONTAL_POD_AUTOSCALER.kind in str(failure)
+    )
+    return (
+        refused and replica_owner(observed.service) is ReplicaOwner.AUTOSCALED and min_replicas(observed.service) == 0
+    )
 
 
-def _foreign(observed: Observed) -> Verdict:
+def _foreign_autoscaler(observed: Snapshot) -> Explanation:
     names = ", ".join(sorted(set(observed.foreign_autoscalers)))
-    return Verdict(
+    return Explanation(
         Reason.FOREIGN_AUTOSCALER,
         f"HorizontalPodAutoscaler {names} scales the Deployment too, and does not belong to this ModelService: two that"
         " set one count undo each other's work. Delete it, or set autoscaling.managedBy to External to leave the"
@@ -86,38 +92,42 @@ def _foreign(observed: Observed) -> Verdict:
     )
 
 
-def _no_zero(observed: Observed) -> Verdict:
-    return Verdict(
+def _scale_to_zero_rejected(observed: Snapshot) -> Explanation:
+    return Explanation(
         Reason.SCALE_TO_ZERO_UNSUPPORTED,
         f"The cluster does not allow minReplicas 0 (feature gate HPAScaleToZero, off before Kubernetes 1.37), so"
         f" {observed.service.metadata.name} has no autoscaler. Set autoscaling.minReplicas to 1.",
     )
 
 
-def _own(observed: Observed, now: datetime) -> Ability:
+def _own_autoscaler_state(observed: Snapshot, now: datetime) -> AutoscalerCondition:
     conditions = _conditions(observed.autoscaler)
-    if all(conditions.get(kind, {}).get("status") == "True" for kind in _ABILITIES):
-        return Ability(status=True, verdict=Verdict(Reason.AUTOSCALER_ACTIVE, "The autoscaler follows its metrics."))
-    failed = next((conditions[kind] for kind in _ABILITIES if conditions.get(kind, {}).get("status") == "False"), None)
+    if all(conditions.get(kind, {}).get("status") == "True" for kind in _REQUIRED_CONDITIONS):
+        return AutoscalerCondition(
+            status=True, verdict=Explanation(Reason.AUTOSCALER_ACTIVE, "The autoscaler follows its metrics.")
+        )
+    failed = next(
+        (conditions[kind] for kind in _REQUIRED_CONDITIONS if conditions.get(kind, {}).get("status") == "False"), None
+    )
     age = _age(observed, now)
-    if failed is None or (age is not None and age < GRACE):
+    if failed is None or (age is not None and age < STARTUP_GRACE):
         text = "The autoscaler has just been made: its metrics take up to a minute."
-        return Ability(status=None, verdict=Verdict(Reason.AUTOSCALER_STARTING, text))
-    return Ability(status=False, verdict=_failed(failed, observed))
+        return AutoscalerCondition(status=None, verdict=Explanation(Reason.AUTOSCALER_STARTING, text))
+    return AutoscalerCondition(status=False, verdict=_failed(failed, observed))
 
 
-def _failed(condition: Mapping[str, Any], observed: Observed) -> Verdict:
+def _failed(condition: Mapping[str, Any], observed: Snapshot) -> Explanation:
     told = condition.get("reason")
     reason = next((reason for reason in AUTOSCALER_REASONS if reason == told), Reason.AUTOSCALER_FAILED)
     if reason is Reason.SCALING_DISABLED:
-        return Verdict(reason, _woken_by_hand(observed))
-    why = sentence(quote(plain(str(condition.get("message") or told or "no reason given"), observed)))
+        return Explanation(reason, _scaled_to_zero_manually_message(observed))
+    why = with_full_stop(truncate(normalize(str(condition.get("message") or told or "no reason given"), observed)))
     none_ready = observed.rollout is not None and observed.rollout.ready == 0
     hint = " No replica is ready, and without one there are no metrics." if none_ready else ""
-    return Verdict(reason, f"The autoscaler cannot act: {why}{hint}")
+    return Explanation(reason, f"The autoscaler cannot act: {why}{hint}")
 
 
-def _woken_by_hand(observed: Observed) -> str:
+def _scaled_to_zero_manually_message(observed: Snapshot) -> str:
     metadata = observed.service.metadata
     return (
         "The Deployment was set to 0 replicas by hand, and from 0 an autoscaler never wakes it. Wake it: kubectl scale"
@@ -130,6 +140,6 @@ def _conditions(autoscaler: Mapping[str, Any] | None) -> dict[str, Mapping[str, 
     return {entry.get("type", ""): entry for entry in status.get("conditions") or ()}
 
 
-def _age(observed: Observed, now: datetime) -> timedelta | None:
+def _age(observed: Snapshot, now: datetime) -> timedelta | None:
     created = ((observed.autoscaler or {}).get("metadata") or {}).get("creationTimestamp")
     return None if created is None else now - datetime.fromisoformat(created)

@@ -5,22 +5,22 @@ from datetime import datetime
 from typing import Any
 
 from modelservice_operator.status.reasons import ConditionType
-from modelservice_operator.status.verdict import Verdict
+from modelservice_operator.status.verdict import Explanation
 
 Condition = dict[str, Any]
 
-LONGEST_MESSAGE = 1024
+MAX_MESSAGE_CHARS = 1024
 """A message is read in a terminal; the schema would allow more."""
 
 
 _STATUSES = {True: "True", False: "False", None: "Unknown"}
 
 
-def condition(kind: ConditionType, *, status: bool | None, verdict: Verdict, generation: int) -> Condition:
+def build_condition(kind: ConditionType, *, status: bool | None, verdict: Explanation, generation: int) -> Condition:
     """One condition, still without its transition time. `status` None: that cannot be known yet."""
     message = verdict.message
-    if len(message) > LONGEST_MESSAGE:
-        message = message[: LONGEST_MESSAGE - 1] + "…"
+    if len(message) > MAX_MESSAGE_CHARS:
+        message = message[: MAX_MESSAGE_CHARS - 1] + "…"
     return {
         "type": str(kind),
         "status": _STATUSES[status],
@@ -30,7 +30,9 @@ def condition(kind: ConditionType, *, status: bool | None, verdict: Verdict, gen
     }
 
 
-def merge(*, previous: Iterable[Mapping[str, Any]], current: Iterable[Condition], now: datetime) -> list[Condition]:
+def merge_conditions(
+    *, previous: Iterable[Mapping[str, Any]], current: Iterable[Condition], now: datetime
+) -> list[Condition]:
     """`current` with transition times: the previous one while the status is the same, `now` (UTC) otherwise."""
     before = {old["type"]: old for old in previous}
     moment = f"{now.replace(microsecond=0, tzinfo=None).isoformat()}Z"

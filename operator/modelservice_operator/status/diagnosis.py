@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from modelservice_operator.api.v1alpha1.pods import Probe, Probes
 from modelservice_operator.resources.metadata import CONTAINER_NAME, LOADER_NAME
 from modelservice_operator.status.loader_report import Report
-from modelservice_operator.status.pods import Container, Ending, Pod
+from modelservice_operator.status.pods import Container, Pod, Termination
 from modelservice_operator.status.reasons import LOADER_REASONS, Reason
-from modelservice_operator.status.snapshot import Observed
-from modelservice_operator.status.text import advice, last_words, plain, probe_words, quote, sentence
+from modelservice_operator.status.snapshot import Snapshot
+from modelservice_operator.status.text import find_advice, last_line, normalize, probe_message, truncate, with_full_stop
 
-_IMAGE_TROUBLE = frozenset(
+_IMAGE_PULL_REASONS = frozenset(
     {
         "ErrImagePull",
         "ImagePullBackOff",
@@ -23,11 +23,11 @@ _IMAGE_TROUBLE = frozenset(
     }
 )
 """Waiting reasons of the kubelet (pkg/kubelet/images/types.go)."""
-_NO_START = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"})
+_START_ERROR_REASONS = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"})
 """Waiting reasons of the kubelet, and reasons of an ending that containerd gives."""
-_KILLED = frozenset({137, 143})
+_KILL_EXIT_CODES = frozenset({137, 143})
 """Exit codes after SIGKILL and SIGTERM."""
-_ABOUT_VOLUMES = ("MountVolume", "AttachVolume", "MapVolume", "Unable to attach or mount volumes")
+_VOLUME_MESSAGE_PREFIXES = ("MountVolume", "AttachVolume", "MapVolume", "Unable to attach or mount volumes")
 """How the kubelet and the attach-detach controller begin what they say of volumes."""
 _ENDED_PHASES = frozenset({"Failed", "Succeeded"})
 
@@ -67,7 +67,7 @@ _PULL_ADVICE = (
         "The nodes do not reach the registry: look at its name, its certificate and the network.",
     ),
 )
-_WRAPPINGS = re.compile(
+_ERROR_PREFIXES = re.compile(
     r"^(?:ErrImagePull: |rpc error: code = \w+ desc = |failed to pull (?:and unpack )?image \"[^\"]*\": "
     r"|failed to resolve (?:image|reference \"[^\"]*\"): |[Bb]ack-off pulling image \"[^\"]*\"(?:: |$))+"
 )
@@ -80,7 +80,7 @@ _EXIT_HINTS = {
     143: "ended from outside (SIGTERM)",
 }
 
-RANKING = (
+REASONS_BY_PRIORITY = (
     Reason.UNSCHEDULABLE,
     Reason.QUOTA_EXCEEDED,
     Reason.ADMISSION_DENIED,
@@ -99,7 +99,7 @@ RANKING = (
     Reason.STARTING,
 )
 """What pods can suffer from, most telling first: what keeps most of them from being made or started."""
-_TOLD_BY_EVENTS = frozenset({Reason.CRASH_LOOP, Reason.PROBE_FAILING, Reason.VOLUME_PENDING, Reason.STARTING})
+_EXPLAINED_BY_EVENTS = frozenset({Reason.CRASH_LOOP, Reason.PROBE_FAILING, Reason.VOLUME_PENDING, Reason.STARTING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,21 +108,21 @@ class Finding:
 
     reason: Reason
     text: str
-    whole: bool = False
+    covers_all_pods: bool = False
     """It is about all pods, so that counts would say nothing."""
 
     @property
     def rank(self) -> tuple[int, str]:
         """Order of telling: the reason first; the text makes the order of the pods irrelevant."""
-        return RANKING.index(self.reason), self.text
+        return REASONS_BY_PRIORITY.index(self.reason), self.text
 
 
-def diagnose(observed: Observed, *, refusal: Finding | None = None) -> Finding | None:
+def diagnose(observed: Snapshot, *, refusal: Finding | None = None) -> Finding | None:
     """The most telling trouble, with its count; `refusal` is why further pods cannot be created."""
     findings = _findings(observed)
     found = [finding for _, finding in findings if finding is not None]
     worst = min([*found, *([refusal] if refusal else [])], key=lambda finding: finding.rank, default=None)
-    if worst is None or worst.whole:
+    if worst is None or worst.covers_all_pods:
         return worst
     total = sum(pod.phase not in _ENDED_PHASES for pod, _ in findings)
     count = sum(finding.reason is worst.reason for finding in found)
@@ -130,27 +130,30 @@ def diagnose(observed: Observed, *, refusal: Finding | None = None) -> Finding |
     return Finding(worst.reason, f"{who}: {worst.text}")
 
 
-def untold(observed: Observed) -> str | None:
+def pod_needing_events(observed: Snapshot) -> str | None:
     """UID of the pod of which only its Events can say more; None when none is in trouble, or pods say it themselves."""
     found = [(finding, pod) for pod, finding in _findings(observed) if finding is not None]
     if not found:
         return None
     finding, pod = min(found, key=lambda pair: (pair[0].rank, pair[1].name))
-    return pod.uid if finding.reason in _TOLD_BY_EVENTS and _events_tell(pod) else None
+    return pod.uid if finding.reason in _EXPLAINED_BY_EVENTS and _has_event_evidence(pod) else None
 
 
-def _events_tell(pod: Pod) -> bool:
+def _has_event_evidence(pod: Pod) -> bool:
     """Whether it waits for volumes, or a probe may keep it from being ready: neither is in a pod's status."""
     probed = any(one.running and not one.init and not one.ready for one in pod.containers)
-    killed = any(one.ended is not None and one.ended.exit_code in _KILLED for one in pod.containers)
+    killed = any(
+        one.last_termination is not None and one.last_termination.exit_code in _KILL_EXIT_CODES
+        for one in pod.containers
+    )
     return probed or killed or _waits_for_volumes(pod)
 
 
-def _findings(observed: Observed) -> list[tuple[Pod, Finding | None]]:
-    return [(pod, examine(pod, observed)) for pod in map(Pod.of, observed.current_pods)]
+def _findings(observed: Snapshot) -> list[tuple[Pod, Finding | None]]:
+    return [(pod, diagnose_pod(pod, observed)) for pod in map(Pod.of, observed.current_pods)]
 
 
-def examine(pod: Pod, observed: Observed) -> Finding | None:
+def diagnose_pod(pod: Pod, observed: Snapshot) -> Finding | None:
     """What this pod suffers from; None when it is ready."""
     if pod.phase in _ENDED_PHASES:
         return _failed(pod, observed)
@@ -159,59 +162,60 @@ def examine(pod: Pod, observed: Observed) -> Finding | None:
     if (unscheduled := pod.condition("PodScheduled")).get("status") == "False":
         return _unscheduled(unscheduled.get("message") or unscheduled.get("reason") or "", observed)
     unready = [container for container in pod.containers if not container.ready]
-    found = [finding for one in unready if (finding := _trouble(one, pod, observed)) is not None]
+    found = [finding for one in unready if (finding := _container_problem(one, pod, observed)) is not None]
     if found:
         # The first of equals: containers of the pod start only after its init containers.
         return min(found, key=lambda finding: finding.rank[0])
-    return _containers_are_fine(pod, observed)
+    return _diagnose_pod_condition(pod, observed)
 
 
-def _failed(pod: Pod, observed: Observed) -> Finding:
-    why = plain(": ".join(part for part in (pod.reason, pod.message) if part), observed)
-    text = f"A pod was ended from outside: {sentence(quote(why or 'no reason given'))} Another one takes its place."
-    return Finding(Reason.POD_FAILED, text, whole=True)
+def _failed(pod: Pod, observed: Snapshot) -> Finding:
+    why = normalize(": ".join(part for part in (pod.reason, pod.message) if part), observed)
+    cause = with_full_stop(truncate(why or "no reason given"))
+    text = f"A pod was ended from outside: {cause} Another one takes its place."
+    return Finding(Reason.POD_FAILED, text, covers_all_pods=True)
 
 
-def _unscheduled(message: str, observed: Observed) -> Finding:
-    why = plain(message, observed)
+def _unscheduled(message: str, observed: Snapshot) -> Finding:
+    why = normalize(message, observed)
     # What follows is about evicting others, which is a consequence and no cause.
-    why = sentence(quote(why.partition(" preemption:")[0] or "no reason given"))
+    why = with_full_stop(truncate(why.partition(" preemption:")[0] or "no reason given"))
     if "persistentvolumeclaim" in why.lower() or "volume node affinity" in why:
-        what = advice(why, _CLAIM_ADVICE, otherwise="Look at the PersistentVolumeClaims of the namespace.")
+        what = find_advice(why, _CLAIM_ADVICE, otherwise="Look at the PersistentVolumeClaims of the namespace.")
         return Finding(Reason.VOLUME_PENDING, f"{why} {what}")
-    what = advice(why, _SCHEDULING_ADVICE, otherwise="Change what the pod asks for, or add nodes.")
+    what = find_advice(why, _SCHEDULING_ADVICE, otherwise="Change what the pod asks for, or add nodes.")
     return Finding(Reason.UNSCHEDULABLE, f"no node can take it. {why} {what}")
 
 
-def _containers_are_fine(pod: Pod, observed: Observed) -> Finding:
+def _diagnose_pod_condition(pod: Pod, observed: Snapshot) -> Finding:
     if pod.phase != "Running":
         return _starting("the pod is being started", pod, observed)
     ready = pod.condition("Ready")
     if ready.get("reason") == "ReadinessGatesNotReady":
-        why = sentence(quote(plain(ready.get("message") or "a readiness gate is closed", observed)))
+        why = with_full_stop(truncate(normalize(ready.get("message") or "a readiness gate is closed", observed)))
         return Finding(Reason.POD_NOT_READY, f"{why} Whoever set the readiness gate has to open it.")
     text = "the containers are ready, the pod is not: its node may be lost. Look at the nodes: kubectl get nodes."
     return Finding(Reason.POD_NOT_READY, text)
 
 
-def _trouble(container: Container, pod: Pod, observed: Observed) -> Finding | None:
+def _container_problem(container: Container, pod: Pod, observed: Snapshot) -> Finding | None:
     """What this container, which is not ready, suffers from."""
-    if container.waiting in _IMAGE_TROUBLE:
+    if container.waiting in _IMAGE_PULL_REASONS:
         return _image(container, observed)
     if container.waiting == "CreateContainerConfigError":
         return _config(container, observed)
-    ended = container.ended
-    if container.waiting in _NO_START or (ended is not None and ended.reason in _NO_START):
-        return _no_start(container, observed)
+    ended = container.last_termination
+    if container.waiting in _START_ERROR_REASONS or (ended is not None and ended.reason in _START_ERROR_REASONS):
+        return _start_error(container, observed)
     if ended is not None and not (container.init and ended.exit_code == 0):
-        return _ended(container, ended, observed)
+        return _terminated(container, ended, observed)
     if container.running:
         return _running(container, pod, observed)
     return _starting(f"container {container.name} is being started", pod, observed)
 
 
-def _image(container: Container, observed: Observed) -> Finding:
-    cause = quote(_pull_cause(plain(container.message, observed)))
+def _image(container: Container, observed: Snapshot) -> Finding:
+    cause = truncate(_pull_cause(normalize(container.message, observed)))
     spec = observed.service.spec
     what = f'image "{spec.image}"' if container.name == CONTAINER_NAME else f"the image of container {container.name}"
     cause = cause or ("the name is invalid" if container.waiting == "InvalidImageName" else "the node names no cause")
@@ -222,45 +226,45 @@ def _image(container: Container, observed: Observed) -> Finding:
         else "Name a Secret with credentials for this registry in imagePullSecrets; also check the name of the image."
     )
     table = ((_UNAUTHORISED, allowed), *_PULL_ADVICE)
-    hint = advice(f"{container.waiting} {cause}", table, otherwise="Check image and imagePullSecrets.")
-    return Finding(Reason.IMAGE_PULL, f"{what} cannot be pulled: {sentence(cause)} {hint}")
+    hint = find_advice(f"{container.waiting} {cause}", table, otherwise="Check image and imagePullSecrets.")
+    return Finding(Reason.IMAGE_PULL, f"{what} cannot be pulled: {with_full_stop(cause)} {hint}")
 
 
 def _pull_cause(message: str) -> str:
     """Without the wrappings of kubelet, CRI and containerd, which differ between a pull and its back-off."""
-    return _WRAPPINGS.sub("", message)
+    return _ERROR_PREFIXES.sub("", message)
 
 
-def _config(container: Container, observed: Observed) -> Finding:
-    why = sentence(quote(plain(container.message or "no reason given", observed)))
-    hint = advice(why, _CONFIG_ADVICE, otherwise="Check env, mounts and runAsUser.")
+def _config(container: Container, observed: Snapshot) -> Finding:
+    why = with_full_stop(truncate(normalize(container.message or "no reason given", observed)))
+    hint = find_advice(why, _CONFIG_ADVICE, otherwise="Check env, mounts and runAsUser.")
     text = f"container {container.name} cannot be created: {why} {hint}"
     return Finding(Reason.CREATE_CONTAINER_CONFIG_ERROR, text)
 
 
-def _no_start(container: Container, observed: Observed) -> Finding:
-    told = container.message if container.waiting in _NO_START else ""
-    told = told or (container.ended.message if container.ended else "")
-    why = plain(told, observed)
+def _start_error(container: Container, observed: Snapshot) -> Finding:
+    told = container.message if container.waiting in _START_ERROR_REASONS else ""
+    told = told or (container.last_termination.message if container.last_termination else "")
+    why = normalize(told, observed)
     # The runtime's own story comes first, what the kernel said last: from `exec:` on it is the same in each state.
-    why = sentence(quote(why[max(why.find("exec: "), 0) :] or "no reason given"))
-    hint = advice(why, _START_ADVICE, otherwise="Check command, args, workingDir and mounts.")
+    why = with_full_stop(truncate(why[max(why.find("exec: "), 0) :] or "no reason given"))
+    hint = find_advice(why, _START_ADVICE, otherwise="Check command, args, workingDir and mounts.")
     return Finding(Reason.CONTAINER_START_ERROR, f"container {container.name} cannot be started: {why} {hint}")
 
 
-def _ended(container: Container, ended: Ending, observed: Observed) -> Finding:
+def _terminated(container: Container, ended: Termination, observed: Snapshot) -> Finding:
     if ended.reason == "OOMKilled":
         return _out_of_memory(container, observed)
     if container.name == LOADER_NAME:
         return loader_finding(ended, observed)
-    note = _note(observed, "Startup probe", "Liveness probe")
-    if ended.exit_code in _KILLED and note:
+    note = _event_message(observed, "Startup probe", "Liveness probe")
+    if ended.exit_code in _KILL_EXIT_CODES and note:
         text = f"container {container.name} is ended again and again by its probe: {_probe(note, observed)}"
         return Finding(Reason.PROBE_FAILING, text)
     return _crash(container, ended, observed)
 
 
-def _out_of_memory(container: Container, observed: Observed) -> Finding:
+def _out_of_memory(container: Container, observed: Snapshot) -> Finding:
     if container.name == LOADER_NAME:
         hint = "Raise model.loader.resources.limits.memory."
     elif limit := _memory_limit(observed) if container.name == CONTAINER_NAME else None:
@@ -271,43 +275,43 @@ def _out_of_memory(container: Container, observed: Observed) -> Finding:
     return Finding(Reason.OOM_KILLED, text)
 
 
-def _memory_limit(observed: Observed) -> str | None:
+def _memory_limit(observed: Snapshot) -> str | None:
     resources = observed.service.spec.resources
     return ((resources and resources.limits) or {}).get("memory")
 
 
-def loader_finding(ended: Ending, observed: Observed) -> Finding:
+def loader_finding(ended: Termination, observed: Snapshot) -> Finding:
     """Why a loader failed, in its own words, which say what to do; another's loader may have no such words."""
     report = Report.of(ended)
     reason = next((reason for reason in LOADER_REASONS if reason == report.reason), Reason.LOADER_FAILED)
-    why = last_words(report.message, observed) or f"it ended with exit code {ended.exit_code} and said nothing"
+    why = last_line(report.message, observed) or f"it ended with exit code {ended.exit_code} and said nothing"
     hint = "" if report.reason else " Check model.uri and model.credentials."
-    return Finding(reason, f"the model cannot be loaded: {sentence(why)}{hint}")
+    return Finding(reason, f"the model cannot be loaded: {with_full_stop(why)}{hint}")
 
 
-def _crash(container: Container, ended: Ending, observed: Observed) -> Finding:
+def _crash(container: Container, ended: Termination, observed: Snapshot) -> Finding:
     how = f"exit code {ended.exit_code}"
     if (hint := _EXIT_HINTS.get(ended.exit_code)) is not None:
         how += f", {hint}"
-    words = last_words(ended.message, observed)
+    words = last_line(ended.message, observed)
     said = f'. Its last words: "{words}"' if words else ". It said nothing"
     metadata = observed.service.metadata
     log = f"kubectl logs -n {metadata.namespace} deployment/{metadata.name} -c {container.name} --previous"
     return Finding(Reason.CRASH_LOOP, f"container {container.name} ends with {how}{said}. Read its log: {log}.")
 
 
-def _running(container: Container, pod: Pod, observed: Observed) -> Finding:
+def _running(container: Container, pod: Pod, observed: Snapshot) -> Finding:
     if container.name == LOADER_NAME:
         return _starting("the model is being loaded", pod, observed)
     if container.init:
         return _starting(f"init container {container.name} runs", pod, observed)
     if not container.started:
-        note = _note(observed, "Startup probe")
-        told = f": {probe_words(note, observed)}" if note else ""
+        note = _event_message(observed, "Startup probe")
+        told = f": {probe_message(note, observed)}" if note else ""
         text = f"container {container.name} runs and has not passed its startup probe yet{told}"
         hint = f"A server that listens elsewhere than on port {_port(observed)} needs another containerPort."
         return _starting(text, pod, observed, hint=hint)
-    if not (note := _note(observed, "Readiness probe")):
+    if not (note := _event_message(observed, "Readiness probe")):
         # Nobody has said that it fails: a server that has just started has not been asked yet.
         text = f"container {container.name} runs and is not ready yet: its probe asks for {_target(observed)}"
         return _starting(text, pod, observed)
@@ -315,13 +319,13 @@ def _running(container: Container, pod: Pod, observed: Observed) -> Finding:
     return Finding(Reason.PROBE_FAILING, text)
 
 
-def _probe(note: str, observed: Observed) -> str:
+def _probe(note: str, observed: Snapshot) -> str:
     """What a probe found, or what it asks, and what to do."""
-    found = probe_words(note, observed) or f"it asks for {_target(observed)}"
-    return f"{sentence(found)} Make the server answer, or change containerPort or probes."
+    found = probe_message(note, observed) or f"it asks for {_target(observed)}"
+    return f"{with_full_stop(found)} Make the server answer, or change containerPort or probes."
 
 
-def _target(observed: Observed) -> str:
+def _target(observed: Snapshot) -> str:
     """What the readiness probe asks for."""
     probe = (observed.service.spec.probes or Probes()).readiness or Probe()
     if probe.exec is not None:
@@ -334,24 +338,24 @@ def _target(observed: Observed) -> str:
     return f"a TCP connection to port {port or _port(observed)}"
 
 
-def _port(observed: Observed) -> int:
+def _port(observed: Snapshot) -> int:
     return observed.service.spec.container_port
 
 
-def _starting(what: str, pod: Pod, observed: Observed, *, hint: str = "") -> Finding:
-    note = _note(observed, *_ABOUT_VOLUMES)
+def _starting(what: str, pod: Pod, observed: Snapshot, *, hint: str = "") -> Finding:
+    note = _event_message(observed, *_VOLUME_MESSAGE_PREFIXES)
     unmounted = _waits_for_volumes(pod)
     if unmounted and note:
-        return Finding(Reason.VOLUME_PENDING, f"{sentence(quote(plain(note, observed)))} {_MOUNT_ADVICE}")
+        return Finding(Reason.VOLUME_PENDING, f"{with_full_stop(truncate(normalize(note, observed)))} {_MOUNT_ADVICE}")
     if unmounted and not hint:
         hint = "It waits for its volumes and its network."
-    return Finding(Reason.STARTING, f"{sentence(what)} {hint}".strip())
+    return Finding(Reason.STARTING, f"{with_full_stop(what)} {hint}".strip())
 
 
 def _waits_for_volumes(pod: Pod) -> bool:
     return pod.condition("PodReadyToStartContainers").get("status") == "False"
 
 
-def _note(observed: Observed, *subjects: str) -> str:
+def _event_message(observed: Snapshot, *subjects: str) -> str:
     """The newest note that is about one of the subjects; empty when there is none."""
-    return next((note for note in observed.notes if note.startswith(subjects)), "")
+    return next((note for note in observed.pod_event_messages if note.startswith(subjects)), "")

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Self
 
-from modelservice_operator.status.pods import Ending
+from modelservice_operator.status.pods import Termination
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class Report:
     files: int = 0
 
     @classmethod
-    def of(cls, ended: Ending) -> Self:
+    def of(cls, ended: Termination) -> Self:
         """Read an ending; any text that is no report is a message."""
         last = ended.message.strip().rpartition("\n")[2]
         try:

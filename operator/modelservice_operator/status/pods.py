@@ -8,7 +8,7 @@ Body = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Termination:
     """How a container ended (core/v1, ContainerStateTerminated)."""
 
     reason: str
@@ -41,7 +41,7 @@ class Container:
     """Why it waits, in one word; empty when it does not."""
     message: str
     """The same in a sentence."""
-    ended: Ending | None
+    last_termination: Termination | None
     """How it ended, now or before it was started the last time."""
 
     @classmethod
@@ -58,7 +58,7 @@ class Container:
             running="running" in state,
             waiting=waiting.get("reason") or "",
             message=waiting.get("message") or "",
-            ended=Ending.of(ended) if ended else None,
+            last_termination=Termination.of(ended) if ended else None,
         )
 
 

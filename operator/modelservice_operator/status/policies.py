@@ -3,99 +3,99 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from modelservice_operator.errors import (
-    DriftDetected,
-    Forbidden,
-    InvalidSpec,
-    KindUnavailable,
-    NameConflict,
+    DriftDetectedError,
+    ForbiddenError,
+    InvalidRequestError,
+    InvalidSpecError,
+    KindNotServedError,
+    NameConflictError,
     OperatorError,
-    Rejected,
 )
-from modelservice_operator.status.admission import denial, pods_refused
-from modelservice_operator.status.autoscaling import is_refused_zero
+from modelservice_operator.status.admission import classify_admission_error, pod_creation_failure
+from modelservice_operator.status.autoscaling import is_scale_to_zero_rejected
 from modelservice_operator.status.diagnosis import diagnose
 from modelservice_operator.status.reasons import Reason
-from modelservice_operator.status.snapshot import Observed, Rollout
-from modelservice_operator.status.verdict import Verdict
+from modelservice_operator.status.snapshot import DeploymentStatus, Snapshot
+from modelservice_operator.status.verdict import Explanation
 
 _REASONS: Mapping[type[OperatorError], Reason] = {
-    InvalidSpec: Reason.INVALID_SPEC,
-    NameConflict: Reason.NAME_CONFLICT,
-    KindUnavailable: Reason.KIND_UNAVAILABLE,
-    DriftDetected: Reason.DRIFT_DETECTED,
-    Forbidden: Reason.FORBIDDEN,
-    Rejected: Reason.REJECTED,
+    InvalidSpecError: Reason.INVALID_SPEC,
+    NameConflictError: Reason.NAME_CONFLICT,
+    KindNotServedError: Reason.KIND_UNAVAILABLE,
+    DriftDetectedError: Reason.DRIFT_DETECTED,
+    ForbiddenError: Reason.FORBIDDEN,
+    InvalidRequestError: Reason.REJECTED,
 }
 _STALLED = frozenset({Reason.INVALID_SPEC, Reason.NAME_CONFLICT})
 """What no retry can heal (kstatus)."""
 
 
-Policy = Callable[[Observed], Verdict | None]
+Policy = Callable[[Snapshot], Explanation | None]
 
 
-def first_violation(policies: Iterable[Policy], observed: Observed) -> Verdict | None:
+def first_violation(policies: Iterable[Policy], observed: Snapshot) -> Explanation | None:
     """The verdict of the first policy that has one."""
     return next((verdict for policy in policies if (verdict := policy(observed)) is not None), None)
 
 
-def children_failed(observed: Observed) -> Verdict | None:
+def children_failed(observed: Snapshot) -> Explanation | None:
     """A child could not be brought to what it should be."""
-    if observed.failure is None or is_refused_zero(observed):
+    if observed.failure is None or is_scale_to_zero_rejected(observed):
         return None  # an autoscaler that cannot be is told by AutoscalerReady, and is no reason not to be ready
-    return verdict_on(observed.failure)
+    return explain_error(observed.failure)
 
 
-def verdict_on(failure: OperatorError) -> Verdict:
+def explain_error(failure: OperatorError) -> Explanation:
     """How an error of the tree reads in status."""
     reason = next((reason for kind, reason in _REASONS.items() if isinstance(failure, kind)), Reason.RETRYING)
-    if isinstance(failure, Forbidden | Rejected):
-        reason = denial(str(failure)) or reason
-    return Verdict(reason, str(failure), stalled=reason in _STALLED)
+    if isinstance(failure, ForbiddenError | InvalidRequestError):
+        reason = classify_admission_error(str(failure)) or reason
+    return Explanation(reason, str(failure), stalled=reason in _STALLED)
 
 
-def deployment_pending(observed: Observed) -> Verdict | None:
+def deployment_pending(observed: Snapshot) -> Explanation | None:
     """The Deployment is not there, or its controller has not looked at it."""
     if observed.rollout is None:
-        return Verdict(Reason.DEPLOYMENT_PENDING, "The Deployment is not created yet.")
+        return Explanation(Reason.DEPLOYMENT_PENDING, "The Deployment is not created yet.")
     if not observed.rollout.observed:
-        return Verdict(Reason.DEPLOYMENT_PENDING, "The Deployment controller has not seen the newest revision yet.")
+        return Explanation(Reason.DEPLOYMENT_PENDING, "The Deployment controller has not seen the newest revision yet.")
     return None
 
 
-def deadline_exceeded(observed: Observed) -> Verdict | None:
+def deadline_exceeded(observed: Snapshot) -> Explanation | None:
     """The Deployment gave up waiting."""
     rollout = observed.rollout
     if rollout is None or _reason(rollout, "Progressing") != Reason.PROGRESS_DEADLINE_EXCEEDED:
         return None
-    return Verdict(
+    return Explanation(
         Reason.PROGRESS_DEADLINE_EXCEEDED,
         f"The rollout made no progress within its deadline: {_counts(rollout)}. Ready says what is in the way.",
         stalled=True,
     )
 
 
-def pods_in_trouble(observed: Observed) -> Verdict | None:
+def pods_not_ready(observed: Snapshot) -> Explanation | None:
     """Something keeps pods of the current revision from being made, started or ready."""
     rollout = observed.rollout
     if rollout is None or rollout.complete:
         return None
-    found = diagnose(observed, refusal=pods_refused(observed))
-    return None if found is None else Verdict(found.reason, found.text[0].upper() + found.text[1:])
+    found = diagnose(observed, refusal=pod_creation_failure(observed))
+    return None if found is None else Explanation(found.reason, found.text[0].upper() + found.text[1:])
 
 
-def rollout_in_progress(observed: Observed) -> Verdict | None:
+def rollout_in_progress(observed: Snapshot) -> Explanation | None:
     """Not every replica is new and available, or old ones are left."""
     rollout = observed.rollout
     if rollout is None or rollout.complete:
         return None
-    return Verdict(Reason.ROLLOUT_IN_PROGRESS, f"{_counts(rollout)}.")
+    return Explanation(Reason.ROLLOUT_IN_PROGRESS, f"{_counts(rollout)}.")
 
 
-def _reason(rollout: Rollout, kind: str) -> str | None:
+def _reason(rollout: DeploymentStatus, kind: str) -> str | None:
     return rollout.conditions.get(kind, {}).get("reason")
 
 
-def _counts(rollout: Rollout) -> str:
+def _counts(rollout: DeploymentStatus) -> str:
     text = f"{min(rollout.available, rollout.updated)} of {rollout.desired} replicas of this revision are available"
     old = rollout.replicas - rollout.updated
     return text + (f", {old} of an earlier revision {'is' if old == 1 else 'are'} left" if old > 0 else "")
@@ -104,7 +104,7 @@ def _counts(rollout: Rollout) -> str:
 READY: tuple[Policy, ...] = (
     children_failed,
     deployment_pending,
-    pods_in_trouble,
+    pods_not_ready,
     deadline_exceeded,
     rollout_in_progress,
 )

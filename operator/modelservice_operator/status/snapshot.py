@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelservice_operator.api.v1alpha1.spec import ModelService
-from modelservice_operator.apimachinery.kinds import DEPLOYMENT, SERVICE, Kind
+from modelservice_operator.apimachinery.kinds import DEPLOYMENT, SERVICE, ResourceKind
 from modelservice_operator.errors import OperatorError
 
-POSTED = "modelservice.dev/posted"
+HAS_UPDATE_FIELDS = "modelservice.dev/posted"
 """Key in a cached child: its managedFields hold fields that our POST set (see `cluster.apply`)."""
 
 TEMPLATE_HASH = "pod-template-hash"
@@ -18,7 +18,7 @@ REVISION = "deployment.kubernetes.io/revision"
 
 
 @dataclass(frozen=True, slots=True)
-class Rollout:
+class DeploymentStatus:
     """A Deployment's progress in numbers (apps/v1, DeploymentStatus)."""
 
     desired: int
@@ -34,7 +34,7 @@ class Rollout:
     """Number of the newest revision, as its controller counts them; empty before the first."""
 
     @classmethod
-    def of(cls, deployment: Mapping[str, Any]) -> "Rollout":
+    def of(cls, deployment: Mapping[str, Any]) -> "DeploymentStatus":
         """Read a Deployment."""
         status = deployment.get("status") or {}
         return cls(
@@ -67,13 +67,13 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
+class Snapshot:
     """A ModelService with what was found of it."""
 
     service: ModelService
-    wanted: tuple[Kind, ...] = (DEPLOYMENT, SERVICE)
+    child_kinds: tuple[ResourceKind, ...] = (DEPLOYMENT, SERVICE)
     """Kinds of the children that it stands for."""
-    rollout: Rollout | None = None
+    rollout: DeploymentStatus | None = None
     load_balancer: str | None = None
     """Address that a load balancer gave to the Service."""
     failure: OperatorError | None = None
@@ -86,7 +86,7 @@ class Observed:
     """The HorizontalPodAutoscaler that is its child."""
     foreign_autoscalers: tuple[str, ...] = ()
     """Names of those of others that target its Deployment."""
-    notes: tuple[str, ...] = ()
+    pod_event_messages: tuple[str, ...] = ()
     """What the Events of a pod that stays unready say of its probes and volumes, newest first."""
 
     @property
@@ -110,7 +110,7 @@ class Observed:
         return tuple(sorted(staying, key=lambda pod: str(pod["metadata"]["name"])))
 
 
-def _is_of(rollout: Rollout, metadata: Mapping[str, Any]) -> bool:
+def _is_of(rollout: DeploymentStatus, metadata: Mapping[str, Any]) -> bool:
     owners = {owner["uid"] for owner in metadata.get("ownerReferences") or ()}
     revision = (metadata.get("annotations") or {}).get(REVISION)
     return bool(revision == rollout.revision and (not rollout.uid or rollout.uid in owners))

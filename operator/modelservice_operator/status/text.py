@@ -6,15 +6,15 @@ Each difference would be a status write, and a name with a random part tells a p
 import re
 from collections.abc import Iterable
 
-from modelservice_operator.status.snapshot import TEMPLATE_HASH, Observed
+from modelservice_operator.status.snapshot import TEMPLATE_HASH, Snapshot
 
-LONGEST_QUOTE = 300
+MAX_QUOTE_CHARS = 300
 """Characters of somebody else's text in a sentence of ours."""
 
-_RANDOM = "[bcdfghjklmnpqrstvwxz2456789]"
+_RANDOM_SUFFIX_CHARS = "[bcdfghjklmnpqrstvwxz2456789]"
 """What random parts of names are made of (apimachinery, util/rand)."""
 _IP = r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\])"
-_NOISE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+_VOLATILE_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r"\x1b\[[0-9;?]*[A-Za-z]", ""),  # colours of terminals
@@ -35,59 +35,59 @@ _NOISE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\s+", " "),
     )
 )
-_REFUSED = re.compile(rf"dial tcp {_IP}:(\d+): connect: connection refused")
+_CONNECTION_REFUSED = re.compile(rf"dial tcp {_IP}:(\d+): connect: connection refused")
 _POD_ADDRESS = re.compile(_IP + r"(?=[:/\"\s]|$)")
 
 
-def plain(text: str, observed: Observed) -> str:
+def normalize(text: str, observed: Snapshot) -> str:
     """Text of a cluster on one line, the same for each pod and at each moment."""
-    for name in _names(observed):
+    for name in _pod_names(observed):
         text = text.replace(name, observed.service.metadata.name)
-    text = _of_a_revision(observed).sub("", text)
-    for pattern, replacement in _NOISE:
+    text = _revision_pattern(observed).sub("", text)
+    for pattern, replacement in _VOLATILE_PATTERNS:
         text = pattern.sub(replacement, text)
     return text.strip(" ,;:")
 
 
-def last_words(text: str, observed: Observed) -> str:
+def last_line(text: str, observed: Snapshot) -> str:
     """The end of a log: of a traceback or a panic, the last line says what happened."""
-    lines = [line for line in (plain(line, observed) for line in text.splitlines()) if line]
-    return quote(lines[-1]) if lines else ""
+    lines = [line for line in (normalize(line, observed) for line in text.splitlines()) if line]
+    return truncate(lines[-1]) if lines else ""
 
 
-def probe_words(note: str, observed: Observed) -> str:
+def probe_message(note: str, observed: Snapshot) -> str:
     """What an Unhealthy Event says: about ports, never about the address that a pod happens to have."""
-    told = _REFUSED.sub(r"nothing listens on port \1", note)
-    return quote(plain(_POD_ADDRESS.sub("", told), observed))
+    told = _CONNECTION_REFUSED.sub(r"nothing listens on port \1", note)
+    return truncate(normalize(_POD_ADDRESS.sub("", told), observed))
 
 
-def quote(text: str) -> str:
+def truncate(text: str) -> str:
     """Cut to what fits into a sentence."""
-    return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"
+    return text if len(text) <= MAX_QUOTE_CHARS else text[: MAX_QUOTE_CHARS - 1] + "…"
 
 
-def sentence(text: str) -> str:
+def with_full_stop(text: str) -> str:
     """With a full stop, whether or not it had one."""
     return text.rstrip(" .…") + ("…" if text.endswith("…") else ".")
 
 
-def advice(text: str, table: Iterable[tuple[str, str]], *, otherwise: str) -> str:
+def find_advice(text: str, table: Iterable[tuple[str, str]], *, otherwise: str) -> str:
     """What to do about `text`: the advice of the first entry whose pattern it matches."""
     return next((what for pattern, what in table if re.search(pattern, text, re.IGNORECASE)), otherwise)
 
 
-def _names(observed: Observed) -> list[str]:
+def _pod_names(observed: Snapshot) -> list[str]:
     """Names of the pods, the longest first: one may begin with another."""
     return sorted({str(pod["metadata"]["name"]) for pod in observed.pods}, key=lambda name: (-len(name), name))
 
 
-def _of_a_revision(observed: Observed) -> re.Pattern[str]:
+def _revision_pattern(observed: Snapshot) -> re.Pattern[str]:
     """What a ReplicaSet's name has more than its Deployment's, with what its pods' names have more than that."""
-    known = "".join(f"|-{re.escape(one)}" for one in _hashes(observed))
-    unknown = rf"(?<={re.escape(observed.service.metadata.name)})-{_RANDOM}{{8,10}}(?![a-z0-9])"
-    return re.compile(rf"(?:{unknown}{known})(?:-{_RANDOM}{{5}}(?![a-z0-9]))?-?")
+    known = "".join(f"|-{re.escape(one)}" for one in _template_hashes(observed))
+    unknown = rf"(?<={re.escape(observed.service.metadata.name)})-{_RANDOM_SUFFIX_CHARS}{{8,10}}(?![a-z0-9])"
+    return re.compile(rf"(?:{unknown}{known})(?:-{_RANDOM_SUFFIX_CHARS}{{5}}(?![a-z0-9]))?-?")
 
 
-def _hashes(observed: Observed) -> list[str]:
+def _template_hashes(observed: Snapshot) -> list[str]:
     labels = ((one["metadata"].get("labels") or {}) for one in (*observed.pods, *observed.replica_sets))
     return sorted({label[TEMPLATE_HASH] for label in labels if label.get(TEMPLATE_HASH)})

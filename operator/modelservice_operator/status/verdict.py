@@ -6,7 +6,7 @@ from modelservice_operator.status.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Explanation:
     """Why a condition has its status."""
 
     reason: Reason

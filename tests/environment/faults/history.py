@@ -12,7 +12,7 @@ from typing import Any, Self
 from bench.api_client import ApiClient
 from bench.errors import BenchError
 
-from modelservice_operator.apimachinery.kinds import Kind
+from modelservice_operator.apimachinery.kinds import ResourceKind
 from tests.environment.cluster import ClusterError
 
 Object = dict[str, Any]
@@ -43,10 +43,10 @@ class Version:
 class History:
     """Use as an async context manager: it remembers from then on."""
 
-    def __init__(self, client: ApiClient, kinds: Sequence[Kind]) -> None:
+    def __init__(self, client: ApiClient, kinds: Sequence[ResourceKind]) -> None:
         self._client = client
         self._kinds = kinds
-        self._versions: dict[tuple[Kind, str, str], list[Version]] = defaultdict(list)
+        self._versions: dict[tuple[ResourceKind, str, str], list[Version]] = defaultdict(list)
         self._changed = asyncio.Event()
         self._changes: Counter[str] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
@@ -67,7 +67,7 @@ class History:
             task.cancel()
         await asyncio.wait(self._tasks)
 
-    def versions(self, kind: Kind, namespace: str, name: str) -> Sequence[Version]:
+    def versions(self, kind: ResourceKind, namespace: str, name: str) -> Sequence[Version]:
         """All versions under one name, oldest first: possibly of several objects, one after the other."""
         return self._versions.get((kind, namespace, name), ())
 
@@ -75,12 +75,12 @@ class History:
         """How many changes a namespace has seen: what is dear to compute is computed only when there is one more."""
         return self._changes[namespace]
 
-    def live(self, kind: Kind, namespace: str, name: str) -> Object | None:
+    def live(self, kind: ResourceKind, namespace: str, name: str) -> Object | None:
         """The object as it is now, None when there is none."""
         versions = self.versions(kind, namespace, name)
         return versions[-1].body if versions and not versions[-1].deleted else None
 
-    def names(self, kind: Kind, namespace: str) -> Iterator[str]:
+    def names(self, kind: ResourceKind, namespace: str) -> Iterator[str]:
         """Every name under which there ever was an object."""
         return (
             name for its_kind, its_namespace, name in self._versions if (its_kind, its_namespace) == (kind, namespace)
@@ -106,7 +106,7 @@ class History:
                     await changed.wait()
         return True
 
-    async def _list(self, kind: Kind) -> Object:
+    async def _list(self, kind: ResourceKind) -> Object:
         """List a kind. A resource that is quite new answers 429 at first: its storage is being set up."""
         deadline = time.monotonic() + _SECONDS_TO_SET_UP
         while True:
@@ -117,11 +117,11 @@ class History:
                     raise
             await asyncio.sleep(_PAUSE)
 
-    async def _follow(self, kind: Kind, version: str) -> None:
+    async def _follow(self, kind: ResourceKind, version: str) -> None:
         async for event, body in self._client.watch(kind.path(), version):
             self._take(kind, event, body)
 
-    def _take(self, kind: Kind, event: str, body: Object) -> None:
+    def _take(self, kind: ResourceKind, event: str, body: Object) -> None:
         metadata = body["metadata"]
         key = (kind, metadata["namespace"], metadata["name"])
         self._versions[key].append(Version(body, deleted=event == _DELETED, seen=time.monotonic()))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILDREN, DEPLOYMENT, Kind
+from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILD_KINDS, DEPLOYMENT, ResourceKind
 from tests.environment.faults.audit import AuditedRequest
 from tests.environment.faults.history import Version
 from tests.environment.faults.masking import differences
@@ -21,7 +21,7 @@ from tests.environment.faults.state import KINDS, NEWS, Place, condition_of, con
 
 STATUS = "update modelservices/status"
 _SHOWN = 12
-_CHILDREN = {kind.plural: kind for kind in BUILT_IN_CHILDREN}
+_CHILDREN = {kind.plural: kind for kind in BUILT_IN_CHILD_KINDS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def trail(writes: Sequence[Write], place: Place) -> list[str]:
     return [f"{seen:.3f} {text}" for seen, text in sorted(events)]
 
 
-def _told(kind: Kind, version: Version) -> str:
+def _told(kind: ResourceKind, version: Version) -> str:
     owner = controller_of(version.body)
     word = "deleted" if version.deleted else "stands"
     return f"{kind.kind} {version.uid[:8]} of {str(owner)[:8]} {word} at version {version.number}"
@@ -179,7 +179,7 @@ def _lawful_write(write: Write, place: Place) -> Iterator[str]:
         yield from _is_ours(write, place, kind, uid=metadata["uid"], number=int(metadata["resourceVersion"]))
 
 
-def _is_ours(write: Write, place: Place, kind: Kind, *, uid: str, number: int | None) -> Iterator[str]:
+def _is_ours(write: Write, place: Place, kind: ResourceKind, *, uid: str, number: int | None) -> Iterator[str]:
     """Check that the object `uid` belonged to a ModelService that lived at version `number`."""
     before = [v for v in place.versions(kind) if v.uid == uid and (number is None or v.number < number)]
     owners = [controller_of(version.body) for version in before]
@@ -203,7 +203,7 @@ def _is_service(uid: str | None, place: Place) -> bool:
 def _at_most_one_child(place: Place) -> Iterator[str]:
     """Two children of one kind would have to have different names, and ours is the ModelService's."""
     uids = {version.uid for version in place.versions()}
-    for kind in BUILT_IN_CHILDREN:
+    for kind in BUILT_IN_CHILD_KINDS:
         for name in place.history.names(kind, place.namespace):
             owners = {controller_of(version.body) for version in place.history.versions(kind, place.namespace, name)}
             if name != place.name and owners & uids:

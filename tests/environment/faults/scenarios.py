@@ -6,10 +6,10 @@ from typing import Any
 
 from bench.api_client import MERGE_PATCH, ApiClient
 
-from modelservice_operator.apimachinery.kinds import AUTOSCALER, DEPLOYMENT, MODEL_SERVICE, Kind
+from modelservice_operator.apimachinery.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, MODEL_SERVICE, ResourceKind
 from modelservice_operator.client.rest import APPLY
 from tests.environment.faults.state import Place
-from tests.support.builders import AModelService, a_model_service
+from tests.support.builders import ModelServiceBuilder, model_service
 
 PATIENCE = 90.0
 """Seconds: 60 to converge, and the longest back-off of what was tried again once or twice (30)."""
@@ -25,7 +25,7 @@ class Stage:
     client: ApiClient
     place: Place
 
-    async def apply(self, service: AModelService) -> None:
+    async def apply(self, service: ModelServiceBuilder) -> None:
         """Apply as a person would, on the server."""
         body = service.named(self.place.name, namespace=self.place.namespace).manifest()
         await self._seen(await self.client.request("PATCH", self._path() + _BY_A_PERSON, body, content_type=APPLY))
@@ -45,7 +45,7 @@ class Stage:
         path = DEPLOYMENT.path(namespace=self.place.namespace, name=self.place.name, subresource="scale")
         await self.client.request("PATCH", path, {"spec": {"replicas": replicas}}, content_type=MERGE_PATCH)
 
-    async def mark(self, kind: Kind) -> None:
+    async def mark(self, kind: ResourceKind) -> None:
         """Put a label and an annotation on the ModelService or a child, as anybody may: it is no business of ours."""
         path = kind.path(namespace=self.place.namespace, name=self.place.name)
         mark = {"example.com/theirs": "1"}
@@ -89,8 +89,8 @@ class Scenario:
 
 _IMAGE = "registry.example.com/iris:2"
 _URI = {"uri": "file:///app/model"}
-_SERVICE = a_model_service().having(model=_URI)
-_SCALED = _SERVICE.having(replicas=2).autoscaled(high=5)
+_SERVICE = model_service().with_spec(model=_URI)
+_SCALED = _SERVICE.with_spec(replicas=2).autoscaled(max_replicas=5)
 # Accepted by the CRD, and refused by the Deployment: more than one number cannot be compared with.
 _TWO_BOUNDS = {"key": "example.com/cores", "operator": "Gt", "values": ["1", "2"]}
 _NO_NODES: dict[str, Any] = {
@@ -98,11 +98,11 @@ _NO_NODES: dict[str, Any] = {
 }
 
 
-def _applied(service: AModelService) -> Step:
+def _applied(service: ModelServiceBuilder) -> Step:
     return lambda stage: stage.apply(service)
 
 
-def _standing(service: AModelService) -> Step:
+def _standing(service: ModelServiceBuilder) -> Step:
     async def prepare(stage: Stage) -> None:
         await stage.apply(service)
         await stage.until_ready()
@@ -125,7 +125,9 @@ async def _scaled_by_its_autoscaler(stage: Stage) -> None:
 
 
 async def _ready_without_autoscaler(stage: Stage) -> None:
-    await stage.until(lambda: stage.place.is_ready and stage.place.child(AUTOSCALER) is None, "a fixed count")
+    await stage.until(
+        lambda: stage.place.is_ready and stage.place.child(HORIZONTAL_POD_AUTOSCALER) is None, "a fixed count"
+    )
 
 
 async def _gone(stage: Stage) -> None:
@@ -134,11 +136,11 @@ async def _gone(stage: Stage) -> None:
 
 async def _made_again(stage: Stage) -> None:
     await stage.delete()
-    await stage.apply(_SCALED.having(image=_IMAGE))
+    await stage.apply(_SCALED.with_spec(image=_IMAGE))
 
 
 async def _invalid_then_fixed(stage: Stage) -> None:
-    await stage.apply(_SERVICE.having(affinity={"nodeAffinity": _NO_NODES}))
+    await stage.apply(_SERVICE.with_spec(affinity={"nodeAffinity": _NO_NODES}))
     await stage.until(lambda: stage.place.condition().get("reason") == "Rejected", "a complaint")
     await stage.apply(_SERVICE)
 
@@ -149,16 +151,16 @@ def _counts(place: Place) -> tuple[int, int]:
 
 
 S1 = Scenario("S1", "create", _nothing, _applied(_SCALED), _ready)
-S2 = Scenario("S2", "image", _standing(_SERVICE), _applied(_SERVICE.having(image=_IMAGE)), _ready)
-S3 = Scenario("S3", "URI", _standing(_SERVICE), _applied(_SERVICE.having(model={"uri": "file:///app/2"})), _ready)
+S2 = Scenario("S2", "image", _standing(_SERVICE), _applied(_SERVICE.with_spec(image=_IMAGE)), _ready)
+S3 = Scenario("S3", "URI", _standing(_SERVICE), _applied(_SERVICE.with_spec(model={"uri": "file:///app/2"})), _ready)
 S4 = Scenario("S4", "scale", _standing(_SERVICE), lambda stage: stage.scale(3), _ready)
-S5 = Scenario("S5", "HPA on", _standing(_SERVICE.having(replicas=2)), _applied(_SCALED), _ready)
+S5 = Scenario("S5", "HPA on", _standing(_SERVICE.with_spec(replicas=2)), _applied(_SCALED), _ready)
 S6 = Scenario(
-    "S6", "HPA off", _scaled_by_its_autoscaler, _applied(_SERVICE.having(replicas=2)), _ready_without_autoscaler
+    "S6", "HPA off", _scaled_by_its_autoscaler, _applied(_SERVICE.with_spec(replicas=2)), _ready_without_autoscaler
 )
-S7 = Scenario("S7", "port", _standing(_SERVICE), _applied(_SERVICE.having(containerPort=9000)), _ready)
+S7 = Scenario("S7", "port", _standing(_SERVICE), _applied(_SERVICE.with_spec(containerPort=9000)), _ready)
 S8 = Scenario(
-    "S8", "env", _standing(_SERVICE), _applied(_SERVICE.having(env=[{"name": "LEVEL", "value": "debug"}])), _ready
+    "S8", "env", _standing(_SERVICE), _applied(_SERVICE.with_spec(env=[{"name": "LEVEL", "value": "debug"}])), _ready
 )
 S9 = Scenario("S9", "delete", _standing(_SCALED), Stage.delete, _gone)
 S10 = Scenario("S10", "delete and make again", _standing(_SCALED), _made_again, _ready)

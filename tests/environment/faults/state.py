@@ -3,11 +3,17 @@
 from dataclasses import dataclass
 from typing import Any
 
-from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILDREN, DEPLOYMENT, MODEL_SERVICE, REPLICA_SET, Kind
+from modelservice_operator.apimachinery.kinds import (
+    BUILT_IN_CHILD_KINDS,
+    DEPLOYMENT,
+    MODEL_SERVICE,
+    REPLICA_SET,
+    ResourceKind,
+)
 from tests.environment.faults.history import History, Version
 from tests.environment.faults.masking import masked, masked_replica_set, without_autoscaler
 
-KINDS = (MODEL_SERVICE, *BUILT_IN_CHILDREN, REPLICA_SET)
+KINDS = (MODEL_SERVICE, *BUILT_IN_CHILD_KINDS, REPLICA_SET)
 NEWS = "the autoscaler's news"
 """A report of nothing but what its controller says, when it says it."""
 _ON_THE_WAY = frozenset({"DeploymentPending", "RolloutInProgress", "Starting", "Retrying"})
@@ -25,11 +31,11 @@ class Place:
     def service(self) -> dict[str, Any] | None:
         return self.history.live(MODEL_SERVICE, self.namespace, self.name)
 
-    def child(self, kind: Kind) -> dict[str, Any] | None:
+    def child(self, kind: ResourceKind) -> dict[str, Any] | None:
         """Return a live child."""
         return self.history.live(kind, self.namespace, self.name)
 
-    def versions(self, kind: Kind = MODEL_SERVICE) -> list[Version]:
+    def versions(self, kind: ResourceKind = MODEL_SERVICE) -> list[Version]:
         """All versions of the ModelService or of a child."""
         return list(self.history.versions(kind, self.namespace, self.name))
 
@@ -37,7 +43,7 @@ class Place:
     def is_empty(self) -> bool:
         """Whether nothing stands here."""
         return not any(
-            self.history.live(kind, self.namespace, self.name) for kind in (MODEL_SERVICE, *BUILT_IN_CHILDREN)
+            self.history.live(kind, self.namespace, self.name) for kind in (MODEL_SERVICE, *BUILT_IN_CHILD_KINDS)
         )
 
     @property
@@ -69,7 +75,7 @@ class Place:
             words[self.service["metadata"]["uid"]] = "<owner>"
         found = {
             kind.kind: masked(body, words)
-            for kind in (MODEL_SERVICE, *BUILT_IN_CHILDREN)
+            for kind in (MODEL_SERVICE, *BUILT_IN_CHILD_KINDS)
             if (body := self.child(kind)) is not None
         }
         return found | {"ReplicaSets": self._revisions(words)}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from modelservice_operator.apimachinery.managed_fields import handed_over, manager_of
+from modelservice_operator.apimachinery.managed_fields import last_manager_of_field, upgrade_managed_fields
 
 OURS = {
     "manager": "modelservice-operator",
@@ -16,14 +16,14 @@ OTHER = {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:spec": {"f
 
 
 def test_our_post_becomes_an_apply_without_replicas() -> None:
-    [first, second, third] = handed_over([OURS, SCALED, OTHER])
+    [first, second, third] = upgrade_managed_fields([OURS, SCALED, OTHER])
     assert first == OURS | {"operation": "Apply", "fieldsV1": {"f:spec": {"f:template": {}}}}
     assert [second, third] == [SCALED, OTHER]
 
 
 def test_an_apply_that_is_there_already_is_the_only_one() -> None:
     applied = OURS | {"operation": "Apply"}
-    assert handed_over([applied, OURS]) == [applied]
+    assert upgrade_managed_fields([applied, OURS]) == [applied]
 
 
 def written_by(manager: str, fields: dict[str, Any], **entry: Any) -> dict[str, Any]:
@@ -60,4 +60,4 @@ LABELS: dict[str, Any] = {"f:metadata": {"f:labels": {"f:team": {}}}}
     ],
 )
 def test_a_field_s_manager_is_who_wrote_it_last(path: str, entries: list[dict[str, Any]], manager: str | None) -> None:
-    assert manager_of(path, entries) == manager
+    assert last_manager_of_field(path, entries) == manager

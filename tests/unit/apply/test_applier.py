@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from modelservice_operator.apply.applier import Ownership, ownership
-from modelservice_operator.controller.transforms import reduce_child, reduce_service
+from modelservice_operator.apply.applier import Ownership, ownership_of
+from modelservice_operator.controller.transforms import transform_child, transform_model_service
 from modelservice_operator.resources.metadata import OWNER_ANNOTATION
-from modelservice_operator.status.snapshot import POSTED
-from tests.support.builders import a_model_service
+from modelservice_operator.status.snapshot import HAS_UPDATE_FIELDS
+from tests.support.builders import model_service
 
-SERVICE = a_model_service().parsed()
+SERVICE = model_service().parsed()
 UID = SERVICE.metadata.uid
 
 
@@ -22,19 +22,19 @@ def owned_by(uid: str, *, kind: str = "ModelService", name: str = "iris", **meta
 @pytest.mark.parametrize(
     ("live", "expected"),
     [
-        (owned_by(UID), Ownership.OURS),
-        (owned_by(UID, deletionTimestamp="2026-01-01T00:00:00Z"), Ownership.LEAVING),
-        (owned_by("another-uid"), Ownership.LEAVING),
-        (owned_by("another-uid", name="other"), Ownership.FOREIGN),
-        (owned_by("another-uid", kind="Rollout"), Ownership.FOREIGN),
-        ({"metadata": {}}, Ownership.FOREIGN),
-        ({"metadata": {"annotations": {OWNER_ANNOTATION: UID}}}, Ownership.OURS),
-        ({"metadata": {"annotations": {OWNER_ANNOTATION: "another-uid"}}}, Ownership.FOREIGN),
-        (owned_by("x", kind="Rollout", annotations={OWNER_ANNOTATION: UID}), Ownership.FOREIGN),
+        (owned_by(UID), Ownership.OWNED),
+        (owned_by(UID, deletionTimestamp="2026-01-01T00:00:00Z"), Ownership.TERMINATING),
+        (owned_by("another-uid"), Ownership.TERMINATING),
+        (owned_by("another-uid", name="other"), Ownership.NOT_OWNED),
+        (owned_by("another-uid", kind="Rollout"), Ownership.NOT_OWNED),
+        ({"metadata": {}}, Ownership.NOT_OWNED),
+        ({"metadata": {"annotations": {OWNER_ANNOTATION: UID}}}, Ownership.OWNED),
+        ({"metadata": {"annotations": {OWNER_ANNOTATION: "another-uid"}}}, Ownership.NOT_OWNED),
+        (owned_by("x", kind="Rollout", annotations={OWNER_ANNOTATION: UID}), Ownership.NOT_OWNED),
     ],
 )
 def test_ownership_is_decided_by_uid(live: dict[str, Any], expected: Ownership) -> None:
-    assert ownership(live, SERVICE) is expected
+    assert ownership_of(live, SERVICE) is expected
 
 
 OURS = {
@@ -48,11 +48,11 @@ OTHER = {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:spec": {"f
 
 @pytest.mark.parametrize(("entries", "posted"), [([OURS], True), ([SCALED, OTHER], False), ([], False)])
 def test_one_bit_is_kept_of_the_managed_fields(entries: list[Any], posted: bool) -> None:  # noqa: FBT001
-    reduced = reduce_child({"metadata": {"name": "iris", "managedFields": entries}, "spec": {}})
-    assert reduced == {"metadata": {"name": "iris"}, "spec": {}, POSTED: posted}
-    assert reduce_child(reduced) == reduced
+    reduced = transform_child({"metadata": {"name": "iris", "managedFields": entries}, "spec": {}})
+    assert reduced == {"metadata": {"name": "iris"}, "spec": {}, HAS_UPDATE_FIELDS: posted}
+    assert transform_child(reduced) == reduced
 
 
 def test_annotations_of_a_model_service_are_nobody_s_business() -> None:
-    reduced = reduce_service({"metadata": {"name": "iris", "annotations": {"a": "b"}, "managedFields": []}})
+    reduced = transform_model_service({"metadata": {"name": "iris", "annotations": {"a": "b"}, "managedFields": []}})
     assert reduced == {"metadata": {"name": "iris"}}

@@ -1,6 +1,6 @@
 import pytest
 
-from modelservice_operator.apply.drift_limiter import MOST, TRUCE, WINDOW, Corrections
+from modelservice_operator.apply.drift_limiter import COOLDOWN_SECONDS, MAX_CORRECTIONS, WINDOW_SECONDS, DriftLimiter
 
 
 class Clock:
@@ -19,41 +19,41 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def corrections(clock: Clock) -> Corrections:
-    return Corrections(clock=clock)
+def corrections(clock: Clock) -> DriftLimiter:
+    return DriftLimiter(clock=clock)
 
 
-def test_three_in_a_minute_are_enough(corrections: Corrections, clock: Clock) -> None:
-    for _ in range(MOST):
-        assert corrections.allows("port")
-        corrections.count("port")
+def test_three_in_a_minute_are_enough(corrections: DriftLimiter, clock: Clock) -> None:
+    for _ in range(MAX_CORRECTIONS):
+        assert corrections.allow("port")
+        corrections.record("port")
         clock.now += 1
-    assert not corrections.allows("port")
-    assert corrections.allows("image"), "another field is another matter"
+    assert not corrections.allow("port")
+    assert corrections.allow("image"), "another field is another matter"
 
 
-def test_after_the_truce_it_is_tried_again(corrections: Corrections, clock: Clock) -> None:
-    for _ in range(MOST):
-        corrections.count("port")
-    clock.now += TRUCE - 1
-    assert not corrections.allows("port")
+def test_after_the_truce_it_is_tried_again(corrections: DriftLimiter, clock: Clock) -> None:
+    for _ in range(MAX_CORRECTIONS):
+        corrections.record("port")
+    clock.now += COOLDOWN_SECONDS - 1
+    assert not corrections.allow("port")
     clock.now += 1
-    assert corrections.allows("port")
+    assert corrections.allow("port")
 
 
-def test_now_and_then_is_no_fight(corrections: Corrections, clock: Clock) -> None:
-    for _ in range(5 * MOST):
-        assert corrections.allows("port")
-        corrections.count("port")
-        clock.now += WINDOW / 2 + 1
+def test_now_and_then_is_no_fight(corrections: DriftLimiter, clock: Clock) -> None:
+    for _ in range(5 * MAX_CORRECTIONS):
+        assert corrections.allow("port")
+        corrections.record("port")
+        clock.now += WINDOW_SECONDS / 2 + 1
 
 
-def test_attempts_that_failed_do_not_count(corrections: Corrections) -> None:
-    assert all(corrections.allows("port") for _ in range(5 * MOST))
+def test_attempts_that_failed_do_not_count(corrections: DriftLimiter) -> None:
+    assert all(corrections.allow("port") for _ in range(5 * MAX_CORRECTIONS))
 
 
-def test_what_was_long_ago_is_forgotten(corrections: Corrections, clock: Clock) -> None:
-    corrections.count("port")
-    clock.now += TRUCE
-    corrections.count("image")
-    assert corrections.allows("port")
+def test_what_was_long_ago_is_forgotten(corrections: DriftLimiter, clock: Clock) -> None:
+    corrections.record("port")
+    clock.now += COOLDOWN_SECONDS
+    corrections.record("image")
+    assert corrections.allow("port")

@@ -1,7 +1,7 @@
 import pytest
 
-from modelservice_operator.apply.rejection_cache import MEMORY, Refusals
-from modelservice_operator.errors import Conflict, NameConflict, Terminal
+from modelservice_operator.apply.rejection_cache import TTL_SECONDS, RejectionCache
+from modelservice_operator.errors import ConflictError, NameConflictError, TerminalError
 
 
 class Server:
@@ -11,43 +11,43 @@ class Server:
         self.error = error
         self.asked = 0
         self.now = 0.0
-        self.refusals = Refusals(clock=lambda: self.now)
+        self.refusals = RejectionCache(clock=lambda: self.now)
 
     def ask(self, what: str = "Service iris") -> None:
-        with self.refusals.remembered(what):
+        with self.refusals.guard(what):
             self.asked += 1
             if self.error is not None:
                 raise self.error
 
 
 def test_what_was_refused_is_not_asked_again_at_once() -> None:
-    server = Server(NameConflict("The name is taken."))
+    server = Server(NameConflictError("The name is taken."))
     for _ in range(3):
-        with pytest.raises(NameConflict, match="taken"):
+        with pytest.raises(NameConflictError, match="taken"):
             server.ask()
     assert server.asked == 1
 
 
 def test_something_else_is_another_matter() -> None:
-    server = Server(NameConflict("The name is taken."))
+    server = Server(NameConflictError("The name is taken."))
     for what in ("Service iris", "Deployment iris"):
-        with pytest.raises(NameConflict):
+        with pytest.raises(NameConflictError):
             server.ask(what)
     assert server.asked == 2
 
 
 def test_after_a_while_it_is_asked_again() -> None:
-    server = Server(NameConflict("The name is taken."))
-    with pytest.raises(Terminal):
+    server = Server(NameConflictError("The name is taken."))
+    with pytest.raises(TerminalError):
         server.ask()
-    server.now, server.error = MEMORY, None
+    server.now, server.error = TTL_SECONDS, None
     server.ask()
     assert server.asked == 2
 
 
 def test_what_heals_by_itself_is_asked_again_at_once() -> None:
-    server = Server(Conflict("Changed meanwhile."))
+    server = Server(ConflictError("Changed meanwhile."))
     for _ in range(2):
-        with pytest.raises(Conflict):
+        with pytest.raises(ConflictError):
             server.ask()
     assert server.asked == 2

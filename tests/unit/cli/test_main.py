@@ -5,20 +5,20 @@ import pytest
 import yaml
 
 from modelservice_operator.cli.main import main
-from tests.support.builders import a_model_service
+from tests.support.builders import model_service
 
 
 def test_rendering_prints_the_children(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "objects.yaml"
     others = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ml"}}
-    file.write_text(yaml.safe_dump_all([others, a_model_service().autoscaled(high=3).manifest()]))
+    file.write_text(yaml.safe_dump_all([others, model_service().autoscaled(max_replicas=3).manifest()]))
     assert main(["render", str(file)]) == 0
     kinds = [body["kind"] for body in yaml.safe_load_all(capsys.readouterr().out)]
     assert kinds == ["Deployment", "Service", "HorizontalPodAutoscaler"]
 
 
 def test_rendering_reads_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(yaml.safe_dump(a_model_service().manifest())))
+    monkeypatch.setattr("sys.stdin", io.StringIO(yaml.safe_dump(model_service().manifest())))
     assert main(["render", "-"]) == 0
     assert "kind: Deployment" in capsys.readouterr().out
 
@@ -26,7 +26,7 @@ def test_rendering_reads_standard_input(monkeypatch: pytest.MonkeyPatch, capsys:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (yaml.safe_dump(a_model_service().without("image").manifest()), "spec.image: Field required"),
+        (yaml.safe_dump(model_service().without_spec("image").manifest()), "spec.image: Field required"),
         ("kind: Pod", "holds no ModelService of modelservice.dev/v1alpha1"),
         ("a: [", "while parsing"),
     ],

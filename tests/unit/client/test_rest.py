@@ -4,19 +4,19 @@ import json
 
 import pytest
 
-from modelservice_operator.client.rest import Connection, Credentials, refusal
+from modelservice_operator.client.rest import Credentials, RestClient, error_from_response
 from modelservice_operator.errors import (
-    Absent,
-    Conflict,
-    Forbidden,
-    Gone,
-    NamespaceEnding,
+    ConflictError,
+    ForbiddenError,
+    InvalidRequestError,
+    NamespaceTerminatingError,
+    NotFoundError,
     OperatorError,
-    Rejected,
-    ServerBusy,
-    Transient,
-    Unauthorized,
-    Unreachable,
+    ResourceExpiredError,
+    ServerOverloadedError,
+    TransientError,
+    UnauthorizedError,
+    UnreachableError,
 )
 from modelservice_operator.settings import Settings
 
@@ -24,21 +24,21 @@ from modelservice_operator.settings import Settings
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, Rejected),
-        (401, Unauthorized),
-        (403, Forbidden),
-        (404, Absent),
-        (409, Conflict),
-        (410, Gone),
-        (422, Rejected),
-        (429, ServerBusy),
-        (500, ServerBusy),
-        (504, ServerBusy),
+        (400, InvalidRequestError),
+        (401, UnauthorizedError),
+        (403, ForbiddenError),
+        (404, NotFoundError),
+        (409, ConflictError),
+        (410, ResourceExpiredError),
+        (422, InvalidRequestError),
+        (429, ServerOverloadedError),
+        (500, ServerOverloadedError),
+        (504, ServerOverloadedError),
     ],
 )
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"message": 1}', json.dumps({"message": "why"}).encode()])
 def test_every_status_has_its_place_in_the_tree(status: int, kind: type[OperatorError], body: bytes) -> None:
-    error = refusal(status, body)
+    error = error_from_response(status, body)
     assert type(error) is kind
     assert str(status) in str(error)
 
@@ -46,26 +46,28 @@ def test_every_status_has_its_place_in_the_tree(status: int, kind: type[Operator
 def test_a_namespace_that_ends_is_no_failure() -> None:
     cause = {"reason": "NamespaceTerminating", "message": "namespace ml is being terminated"}
     body = {"message": "forbidden", "reason": "Forbidden", "details": {"causes": [cause]}}
-    assert type(refusal(403, json.dumps(body, separators=(",", ":")).encode())) is NamespaceEnding
+    assert type(error_from_response(403, json.dumps(body, separators=(",", ":")).encode())) is NamespaceTerminatingError
 
 
 def test_the_server_s_words_are_kept() -> None:
-    assert str(refusal(403, b'{"message": "exceeded quota"}')) == "The API server answered 403: exceeded quota"
+    assert (
+        str(error_from_response(403, b'{"message": "exceeded quota"}')) == "The API server answered 403: exceeded quota"
+    )
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), (None, None)])
 def test_retry_after_in_seconds_is_honoured(header: str | None, seconds: float | None) -> None:
-    error = refusal(429, b"", retry_after=header)
-    assert isinstance(error, Transient)
+    error = error_from_response(429, b"", retry_after=header)
+    assert isinstance(error, TransientError)
     assert error.retry_after == seconds
 
 
 async def test_no_server_is_a_sentence() -> None:
     credentials = Credentials("http://127.0.0.1:9", None, "secret-token")
-    async with Connection(lambda: credentials, Settings()) as connection:
-        with pytest.raises(Unreachable, match="The API server did not answer GET /healthz"):
+    async with RestClient(lambda: credentials, Settings()) as connection:
+        with pytest.raises(UnreachableError, match="The API server did not answer GET /healthz"):
             await connection.request("GET", "/healthz")
-        with pytest.raises(Unreachable, match="The watch of /api/v1/services broke"):
+        with pytest.raises(UnreachableError, match="The watch of /api/v1/services broke"):
             async with connection.watch("/api/v1/services", {}):
                 pass
 

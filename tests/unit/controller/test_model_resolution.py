@@ -3,15 +3,15 @@
 import json
 from typing import Any
 
-from modelservice_operator.controller.model_resolution import resolution
-from modelservice_operator.resources import build
-from modelservice_operator.resources.metadata import MODEL_KEY_LABEL
+from modelservice_operator.controller.model_resolution import resolve_model_revision
+from modelservice_operator.resources import build_children
+from modelservice_operator.resources.metadata import MODEL_CACHE_KEY_LABEL
 from modelservice_operator.resources.model_volume import cache_key
-from tests.support.builders import a_model_service
-from tests.support.pods import APod, a_pod
-from tests.support.snapshots import observed
+from tests.support.builders import model_service
+from tests.support.pods import PodBuilder, new_pod
+from tests.support.snapshots import snapshot
 
-SERVICE = a_model_service().having(model={"uri": "models:/iris@champion", "updatePolicy": "Auto"})
+SERVICE = model_service().with_spec(model={"uri": "models:/iris@champion", "updatePolicy": "Auto"})
 PARSED = SERVICE.parsed()
 ONE, TWO = "models:/iris/1", "models:/iris/2"
 
@@ -24,30 +24,30 @@ def at(minute: int) -> str:
     return f"2026-01-02T03:{minute:02}:00Z"
 
 
-def loaded(found: str, minute: int) -> APod:
+def loaded(found: str, minute: int) -> PodBuilder:
     text = json.dumps({"reason": "Loaded", "message": "x", "resolution": found})
     ended = {"exitCode": 0, "reason": "Completed", "message": text, "finishedAt": at(minute)}
-    return a_pod().container("model-loader", init=True, ready=True, state={"terminated": ended})
+    return new_pod().container("model-loader", init=True, ready=True, state={"terminated": ended})
 
 
-def looked(found: str, minute: int, *, label: str | None = None, code: int = 0, suffix: str = "look1") -> APod:
+def looked(found: str, minute: int, *, label: str | None = None, code: int = 0, suffix: str = "look1") -> PodBuilder:
     text = json.dumps({"reason": "Resolved", "message": "x", "resolution": found})
     ended = {"exitCode": code, "reason": "Completed", "message": text, "finishedAt": at(minute)}
-    pod = a_pod().named(suffix).of_revision("").container("model-resolver", state={"terminated": ended})
-    labels = {"app.kubernetes.io/instance": "iris", MODEL_KEY_LABEL: label or key()}
+    pod = new_pod().named(suffix).of_revision("").container("model-resolver", state={"terminated": ended})
+    labels = {"app.kubernetes.io/instance": "iris", MODEL_CACHE_KEY_LABEL: label or key()}
     return pod.labelled(labels)
 
 
 def deployment(pinned: str | None) -> dict[str, Any]:
-    return build(PARSED, resolution=pinned)[0].body
+    return build_children(PARSED, resolution=pinned)[0].body
 
 
-def decided(*pods: APod, pinned: str | None = None) -> str | None:
-    return resolution(PARSED, deployment(pinned), observed(*pods, service=SERVICE))
+def decided(*pods: PodBuilder, pinned: str | None = None) -> str | None:
+    return resolve_model_revision(PARSED, deployment(pinned), snapshot(*pods, service=SERVICE))
 
 
 def test_at_first_the_pods_decide() -> None:
-    assert resolution(PARSED, None, observed(service=SERVICE)) is None
+    assert resolve_model_revision(PARSED, None, snapshot(service=SERVICE)) is None
     assert decided(loaded(ONE, 1)) is None
 
 
@@ -82,8 +82,8 @@ def test_a_look_at_another_model_says_nothing() -> None:
 
 
 def test_another_model_is_not_held_to_what_the_last_one_stood_for() -> None:
-    other = a_model_service().having(model={"uri": "models:/rose@champion", "updatePolicy": "Auto"}).parsed()
-    assert resolution(other, deployment(TWO), observed(service=SERVICE)) is None
+    other = model_service().with_spec(model={"uri": "models:/rose@champion", "updatePolicy": "Auto"}).parsed()
+    assert resolve_model_revision(other, deployment(TWO), snapshot(service=SERVICE)) is None
 
 
 def test_going_back_is_a_change_too() -> None:

@@ -4,7 +4,7 @@ import random
 import pytest
 import uvloop
 
-from modelservice_operator.controller.workqueue import LONGEST_PAUSE, Priority, WorkQueue
+from modelservice_operator.controller.workqueue import BACKOFF_MAX, Priority, WorkQueue
 
 
 @pytest.fixture
@@ -46,14 +46,14 @@ async def test_a_key_in_a_hand_waits_until_it_is_given_back(queue: WorkQueue[str
 
 async def test_what_happened_goes_before_what_is_looked_at_again(queue: WorkQueue[str]) -> None:
     queue.add("old", Priority.RESYNC)
-    queue.add("new", Priority.LIVE)
+    queue.add("new", Priority.EVENT)
     assert await taken(queue) == "new"
 
 
 async def test_a_waiting_key_moves_ahead_and_is_still_taken_once(queue: WorkQueue[str]) -> None:
     queue.add("a", Priority.RESYNC)
     queue.add("b", Priority.RESYNC)
-    queue.add("b", Priority.LIVE)
+    queue.add("b", Priority.EVENT)
     assert [await taken(queue), await taken(queue)] == ["b", "a"]
     queue.done("a")
     queue.done("b")
@@ -65,35 +65,35 @@ async def test_failures_double_the_pause_up_to_a_minute(queue: WorkQueue[str]) -
     for _ in range(12):
         queue.add("a")
         await taken(queue)
-        pauses.append(queue.retry("a"))
+        pauses.append(queue.add_rate_limited("a"))
     assert 0.16 <= pauses[0] <= 0.24
     assert 0.64 <= pauses[2] <= 0.96
-    assert 0.8 * LONGEST_PAUSE <= pauses[-1] <= 1.2 * LONGEST_PAUSE
+    assert 0.8 * BACKOFF_MAX <= pauses[-1] <= 1.2 * BACKOFF_MAX
 
 
 async def test_success_forgets_failures(queue: WorkQueue[str]) -> None:
     for _ in range(5):
         queue.add("a")
         await taken(queue)
-        queue.retry("a")
+        queue.add_rate_limited("a")
     queue.add("a")
     await taken(queue)
     queue.done("a")
     queue.add("a")
     await taken(queue)
-    assert queue.retry("a") <= 0.24
+    assert queue.add_rate_limited("a") <= 0.24
 
 
 async def test_a_pause_that_the_server_asked_for_is_kept(queue: WorkQueue[str]) -> None:
     queue.add("a")
     await taken(queue)
-    assert 4 <= queue.retry("a", after=5) <= 6
+    assert 4 <= queue.add_rate_limited("a", after=5) <= 6
 
 
 async def test_a_failed_key_comes_back_by_itself(queue: WorkQueue[str]) -> None:
     queue.add("a")
     await taken(queue)
-    queue.retry("a")
+    queue.add_rate_limited("a")
     assert await taken(queue) == "a"
 
 
@@ -107,25 +107,25 @@ async def test_the_earlier_appointment_stands(queue: WorkQueue[str]) -> None:
 
 
 async def test_what_comes_soon_comes_once(queue: WorkQueue[str]) -> None:
-    queue.add_soon("a", 0.02)
-    queue.add_soon("a", 0.03)
-    assert queue.is_busy()
+    queue.add_debounced("a", 0.02)
+    queue.add_debounced("a", 0.03)
+    assert queue.has_pending()
     assert len(queue) == 0
     assert await taken(queue) == "a"
     queue.done("a")
     await asyncio.sleep(0.05)  # nothing is left that could come
-    assert not queue.is_busy()
+    assert not queue.has_pending()
 
 
 async def test_what_waits_already_need_not_come_soon(queue: WorkQueue[str]) -> None:
     queue.add("a")
-    queue.add_soon("a", 0.01)
+    queue.add_debounced("a", 0.01)
     assert await taken(queue) == "a"
     queue.done("a")
-    assert not queue.is_busy()
-    queue.add_soon("a", 60)
+    assert not queue.has_pending()
+    queue.add_debounced("a", 60)
     queue.forget("a")
-    assert not queue.is_busy()
+    assert not queue.has_pending()
 
 
 async def test_a_forgotten_key_does_not_come_back(queue: WorkQueue[str]) -> None:
@@ -187,9 +187,9 @@ async def test_a_later_appointment_is_kept_beside_an_earlier_one(queue: WorkQueu
 
 async def test_whether_something_goes_first_can_be_asked(queue: WorkQueue[str]) -> None:
     queue.add("again", Priority.RESYNC)
-    assert not queue.is_waiting(Priority.RESYNC)
+    assert not queue.has_higher_priority_than(Priority.RESYNC)
     queue.add("new")
-    assert queue.is_waiting(Priority.RESYNC)
+    assert queue.has_higher_priority_than(Priority.RESYNC)
     assert [await queue.get(), await queue.get()] == ["new", "again"]
 
 

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from modelservice_operator.client.rest import Connection
-from modelservice_operator.errors import Forbidden, NamespaceEnding, OperatorError, Unreachable
-from modelservice_operator.events.recorder import BURST, REFILL, Recorder, event
-from modelservice_operator.events.transitions import Announcement, Topic
+from modelservice_operator.client.rest import RestClient
+from modelservice_operator.errors import ForbiddenError, NamespaceTerminatingError, OperatorError, UnreachableError
+from modelservice_operator.events.recorder import BURST, REFILL_SECONDS, EventRecorder, build_event
+from modelservice_operator.events.transitions import EventReason, EventSpec
 
 ABOUT = {"metadata": {"name": "iris", "namespace": "ml", "uid": "1"}}
-TOLD = Announcement(Topic.FAILED, "Judge", "CrashLoop: no.", "Warning")
+TOLD = EventSpec(EventReason.FAILED, "Judge", "CrashLoop: no.", "Warning")
 
 
-class Server(Connection):
+class Server(RestClient):
     """Answers as it is told, and keeps what it was asked."""
 
     def __init__(self, *failures: OperatorError) -> None:
@@ -40,7 +40,7 @@ class Clock:
         return self.now
 
 
-async def posted(recorder: Recorder, server: Server, count: int) -> list[dict[str, Any]]:
+async def posted(recorder: EventRecorder, server: Server, count: int) -> list[dict[str, Any]]:
     """Run until so many were posted."""
     async with asyncio.timeout(20):
         task = asyncio.create_task(recorder.run())
@@ -52,10 +52,12 @@ async def posted(recorder: Recorder, server: Server, count: int) -> list[dict[st
 
 
 def test_an_event_has_what_the_api_asks_for() -> None:
-    body = event(ABOUT["metadata"], TOLD, datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
+    body = build_event(ABOUT["metadata"], TOLD, datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
     name = body["metadata"].pop("name")
     assert name.startswith("iris.")
-    assert name != event(ABOUT["metadata"], TOLD, datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))["metadata"]["name"]
+    assert (
+        name != build_event(ABOUT["metadata"], TOLD, datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))["metadata"]["name"]
+    )
     assert body.pop("reportingInstance")
     assert body == {
         "apiVersion": "events.k8s.io/v1",
@@ -79,14 +81,18 @@ def test_an_event_has_what_the_api_asks_for() -> None:
 
 @pytest.mark.parametrize(
     ("failure", "told"),
-    [(Forbidden("No."), True), (Unreachable("No answer."), True), (NamespaceEnding("It goes."), False)],
+    [
+        (ForbiddenError("No."), True),
+        (UnreachableError("No answer."), True),
+        (NamespaceTerminatingError("It goes."), False),
+    ],
 )
 async def test_a_failure_to_post_is_nobody_s(
     failure: OperatorError, caplog: pytest.LogCaptureFixture, *, told: bool
 ) -> None:
     caplog.set_level("INFO")
     server = Server(failure)
-    recorder = Recorder(server, busy=lambda: False)
+    recorder = EventRecorder(server, is_busy=lambda: False)
     recorder.record(ABOUT, [TOLD, TOLD])
     first, second = await posted(recorder, server, 2)
     assert first["to"] == second["to"] == "POST /apis/events.k8s.io/v1/namespaces/ml/events"
@@ -95,9 +101,9 @@ async def test_a_failure_to_post_is_nobody_s(
 
 async def test_an_object_has_a_budget_that_fills_again() -> None:
     server, clock = Server(), Clock()
-    recorder = Recorder(server, busy=lambda: False, clock=clock)
+    recorder = EventRecorder(server, is_busy=lambda: False, clock=clock)
     recorder.record(ABOUT, [TOLD] * (BURST + 5))
-    clock.now += REFILL
+    clock.now += REFILL_SECONDS
     recorder.record(ABOUT, [TOLD] * 2)
     recorder.record({"metadata": ABOUT["metadata"] | {"uid": "2"}}, [TOLD])
     assert len(await posted(recorder, server, BURST + 2)) == BURST + 2
@@ -111,7 +117,7 @@ async def test_what_is_more_urgent_goes_first() -> None:
         order.append(f"{len(server.posted)} posted")
         return waiting.pop(0)
 
-    recorder = Recorder(server, busy=busy)
+    recorder = EventRecorder(server, is_busy=busy)
     recorder.record(ABOUT, [TOLD])
     await posted(recorder, server, 1)
     assert order == ["0 posted"] * 3

@@ -5,21 +5,21 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from modelservice_operator.errors import Forbidden, NameConflict
-from modelservice_operator.events.transitions import Topic, announcements, corrected
-from modelservice_operator.status.snapshot import Drift, Observed
-from tests.support.pods import a_pod
-from tests.support.snapshots import IRIS, a_rollout, judged, observed
+from modelservice_operator.errors import ForbiddenError, NameConflictError
+from modelservice_operator.events.transitions import EventReason, drift_events, events_for
+from modelservice_operator.status.snapshot import Drift, Snapshot
+from tests.support.pods import new_pod
+from tests.support.snapshots import IRIS, computed_status, deployment_status, snapshot
 from tests.unit.status.test_laws import OBSERVED
 
-NEW = judged(observed(service=IRIS.of_generation(1)))
-READY = judged(observed(rollout=a_rollout()))
-ROLLING = judged(observed())
-CRASHING = judged(observed(a_pod().crashed(message="no model")))
-TAKEN = judged(observed(failure=NameConflict("Service iris exists.")))
-FORBIDDEN = judged(observed(failure=Forbidden("No rights.")))
-LATER = judged(observed(service=IRIS.of_generation(4)))
-LATER_READY = judged(observed(rollout=a_rollout(), service=IRIS.of_generation(4)))
+NEW = computed_status(snapshot(service=IRIS.with_generation(1)))
+READY = computed_status(snapshot(rollout=deployment_status()))
+ROLLING = computed_status(snapshot())
+CRASHING = computed_status(snapshot(new_pod().crashed(message="no model")))
+TAKEN = computed_status(snapshot(failure=NameConflictError("Service iris exists.")))
+FORBIDDEN = computed_status(snapshot(failure=ForbiddenError("No rights.")))
+LATER = computed_status(snapshot(service=IRIS.with_generation(4)))
+LATER_READY = computed_status(snapshot(rollout=deployment_status(), service=IRIS.with_generation(4)))
 FRESH = {"observedGeneration": -1}
 
 
@@ -50,27 +50,27 @@ def loaded(status: dict[str, Any], value: str) -> dict[str, Any]:
     ],
 )
 def test_a_transition_is_told_once(previous: dict[str, Any], current: dict[str, Any], topics: list[str]) -> None:
-    assert [str(told.topic) for told in announcements(previous, current)] == topics
+    assert [str(told.reason) for told in events_for(previous, current)] == topics
 
 
 @settings(max_examples=100, deadline=None)
 @given(OBSERVED)
-def test_at_rest_nothing_is_told(found: Observed) -> None:
-    status = judged(found)
-    assert announcements(status, judged(found, previous=status)) == ()
+def test_at_rest_nothing_is_told(found: Snapshot) -> None:
+    status = computed_status(found)
+    assert events_for(status, computed_status(found, previous=status)) == ()
 
 
 def test_a_failure_is_a_warning_with_its_reason() -> None:
-    [told] = announcements(ROLLING, CRASHING)
+    [told] = events_for(ROLLING, CRASHING)
     assert (told.type, told.note[:25]) == ("Warning", "CrashLoop: The only pod: ")
 
 
 def test_creation_names_the_children() -> None:
-    assert announcements(FRESH, NEW)[0].note == "Made Deployment and Service."
+    assert events_for(FRESH, NEW)[0].note == "Made Deployment and Service."
 
 
 @pytest.mark.parametrize(("manager", "who"), [("kubectl-edit", "kubectl-edit"), (None, "somebody")])
 def test_drift_names_the_field_and_who_changed_it(manager: str | None, who: str) -> None:
-    [told] = corrected([Drift(kind="Service", field="spec.type", manager=manager)])
-    assert told.topic is Topic.DRIFT_CORRECTED
+    [told] = drift_events([Drift(kind="Service", field="spec.type", manager=manager)])
+    assert told.reason is EventReason.DRIFT_CORRECTED
     assert told.note == f"Service: spec.type was changed by {who} and is set back."

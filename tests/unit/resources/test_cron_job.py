@@ -4,16 +4,18 @@ from typing import Any
 
 import pytest
 
-from modelservice_operator.resources import build
-from modelservice_operator.resources.cron_job import schedule
+from modelservice_operator.resources import build_children
+from modelservice_operator.resources.cron_job import cron_schedule
 from modelservice_operator.settings import LoaderSettings
-from tests.support.builders import a_model_service
+from tests.support.builders import model_service
 
 FOLLOWED = {"uri": "models:/iris@champion", "updatePolicy": "Auto", "credentials": {"secretRef": {"name": "registry"}}}
 
 
 def cron_job(**fields: Any) -> dict[str, Any] | None:
-    children = build(a_model_service().having(**({"model": FOLLOWED} | fields)).parsed(), loader=LoaderSettings())
+    children = build_children(
+        model_service().with_spec(**({"model": FOLLOWED} | fields)).parsed(), loader=LoaderSettings()
+    )
     return next((child.body for child in children if child.kind.kind == "CronJob"), None)
 
 
@@ -26,7 +28,7 @@ def test_only_a_followed_model_has_one() -> None:
 def test_its_pods_are_not_those_of_the_service() -> None:
     found = cron_job()
     assert found is not None
-    deployment, service, *_ = build(a_model_service().having(model=FOLLOWED).parsed())
+    deployment, service, *_ = build_children(model_service().with_spec(model=FOLLOWED).parsed())
     labels = found["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"].items()
     for selector in (service.body["spec"]["selector"], deployment.body["spec"]["selector"]["matchLabels"]):
         assert not selector.items() <= labels
@@ -62,9 +64,9 @@ def test_a_suspended_service_is_not_looked_after() -> None:
     ],
 )
 def test_the_interval_becomes_a_schedule(seconds: int, pattern: str) -> None:
-    assert schedule(seconds, seed="a").endswith(pattern)
-    assert len(schedule(seconds, seed="a").split()) == 5
+    assert cron_schedule(seconds, seed="a").endswith(pattern)
+    assert len(cron_schedule(seconds, seed="a").split()) == 5
 
 
 def test_many_do_not_look_at_the_same_moment() -> None:
-    assert len({schedule(3600, seed=str(number)) for number in range(100)}) > 30
+    assert len({cron_schedule(3600, seed=str(number)) for number in range(100)}) > 30

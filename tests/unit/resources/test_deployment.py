@@ -2,29 +2,29 @@ from typing import Any
 
 import pytest
 
-from modelservice_operator.resources import build
+from modelservice_operator.resources import build_children
 from modelservice_operator.resources.deployment import build_deployment
-from tests.support.builders import AModelService, a_model_service
+from tests.support.builders import ModelServiceBuilder, model_service
 
 
-def container(service: AModelService) -> Any:
+def container(service: ModelServiceBuilder) -> Any:
     [only] = build_deployment(service.parsed()).body["spec"]["template"]["spec"]["containers"]
     return only
 
 
-def environment(service: AModelService) -> dict[str, Any]:
+def environment(service: ModelServiceBuilder) -> dict[str, Any]:
     return {
         variable["name"]: variable.get("value", variable.get("valueFrom")) for variable in container(service)["env"]
     }
 
 
 def test_an_image_alone_is_enough() -> None:
-    kinds = [child.kind.kind for child in build(a_model_service().parsed())]
+    kinds = [child.kind.kind for child in build_children(model_service().parsed())]
     assert kinds == ["Deployment", "Service"]
 
 
 def test_the_server_learns_its_port_and_its_model() -> None:
-    service = a_model_service().having(containerPort=9696, model={"uri": "file:///app/model.bin"})
+    service = model_service().with_spec(containerPort=9696, model={"uri": "file:///app/model.bin"})
     assert environment(service) == {
         "PORT": "9696",
         "MODEL_NAME": "iris",
@@ -34,36 +34,36 @@ def test_the_server_learns_its_port_and_its_model() -> None:
 
 
 def test_a_dollar_reaches_the_container_as_it_is() -> None:
-    service = a_model_service().having(env=[{"name": "PRICE", "value": "$(PORT) $5"}])
+    service = model_service().with_spec(env=[{"name": "PRICE", "value": "$(PORT) $5"}])
     assert environment(service)["PRICE"] == "$$(PORT) $$5"
 
 
 def test_an_empty_value_is_left_out_since_the_server_drops_it() -> None:
-    assert "value" not in container(a_model_service().having(env=[{"name": "EMPTY", "value": ""}]))["env"][-1]
+    assert "value" not in container(model_service().with_spec(env=[{"name": "EMPTY", "value": ""}]))["env"][-1]
 
 
 def test_a_model_without_a_uri_is_only_named() -> None:
-    assert environment(a_model_service().having(model={"name": "flower"})) == {"PORT": "8080", "MODEL_NAME": "flower"}
+    assert environment(model_service().with_spec(model={"name": "flower"})) == {"PORT": "8080", "MODEL_NAME": "flower"}
 
 
 def test_logins_of_registries_are_named() -> None:
-    service = a_model_service().having(imagePullSecrets=[{"name": "login"}])
+    service = model_service().with_spec(imagePullSecrets=[{"name": "login"}])
     pod = build_deployment(service.parsed()).body["spec"]["template"]["spec"]
     assert pod["imagePullSecrets"] == [{"name": "login"}]
 
 
 def test_a_secret_is_named_never_read() -> None:
     reference = {"secretKeyRef": {"name": "login", "key": "token"}}
-    service = a_model_service().having(env=[{"name": "TOKEN", "valueFrom": reference}])
+    service = model_service().with_spec(env=[{"name": "TOKEN", "valueFrom": reference}])
     assert environment(service)["TOKEN"] == reference
 
 
 def test_the_image_s_own_entrypoint_is_kept() -> None:
-    assert {"command", "args", "imagePullPolicy"}.isdisjoint(container(a_model_service()))
+    assert {"command", "args", "imagePullPolicy"}.isdisjoint(container(model_service()))
 
 
 def test_pods_pass_the_restricted_profile() -> None:
-    pod = build_deployment(a_model_service().parsed()).body["spec"]["template"]["spec"]
+    pod = build_deployment(model_service().parsed()).body["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -78,40 +78,40 @@ def test_pods_pass_the_restricted_profile() -> None:
     ("port", "sysctls"), [(80, [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "80"}]), (1024, None)]
 )
 def test_a_low_port_is_opened_for_an_unprivileged_server(port: int, sysctls: Any) -> None:
-    pod = build_deployment(a_model_service().having(containerPort=port).parsed()).body["spec"]["template"]["spec"]
+    pod = build_deployment(model_service().with_spec(containerPort=port).parsed()).body["spec"]["template"]["spec"]
     assert pod["securityContext"].get("sysctls") == sysctls
 
 
 def test_default_requests_only_when_the_whole_block_is_absent() -> None:
-    assert container(a_model_service())["resources"] == {"requests": {"cpu": "500m", "memory": "512Mi"}}
-    limited = a_model_service().having(resources={"limits": {"cpu": 1}})
+    assert container(model_service())["resources"] == {"requests": {"cpu": "500m", "memory": "512Mi"}}
+    limited = model_service().with_spec(resources={"limits": {"cpu": 1}})
     assert container(limited)["resources"] == {"limits": {"cpu": "1"}}
 
 
 def test_a_grpc_probe_names_a_number_since_kubernetes_takes_no_name_there() -> None:
-    service = a_model_service().having(containerPort=9000, probes={"readiness": {"grpc": {}}})
+    service = model_service().with_spec(containerPort=9000, probes={"readiness": {"grpc": {}}})
     assert container(service)["readinessProbe"] == {"grpc": {"port": 9000}}
 
 
 def test_the_deadline_is_longer_than_the_server_may_take_to_start() -> None:
-    service = a_model_service().having(probes={"startup": {"periodSeconds": 10, "failureThreshold": 60}})
+    service = model_service().with_spec(probes={"startup": {"periodSeconds": 10, "failureThreshold": 60}})
     assert build_deployment(service.parsed()).body["spec"]["progressDeadlineSeconds"] > 600
 
 
 @pytest.mark.parametrize(
     ("service", "count", "fixed"),
     [
-        (a_model_service().having(replicas=3), 3, True),
-        (a_model_service().having(replicas=0), 0, True),
-        (a_model_service().having(replicas=2).autoscaled(high=5), 2, False),
-        (a_model_service().having(replicas=2).autoscaled(low=3, high=5), 3, False),
-        (a_model_service().having(replicas=9).autoscaled(low=1, high=5), 5, False),
-        (a_model_service().having(replicas=3, autoscaling={"managedBy": "External"}), 3, False),
-        (a_model_service().having(replicas=3, suspend=True).autoscaled(high=5), 0, True),
+        (model_service().with_spec(replicas=3), 3, True),
+        (model_service().with_spec(replicas=0), 0, True),
+        (model_service().with_spec(replicas=2).autoscaled(max_replicas=5), 2, False),
+        (model_service().with_spec(replicas=2).autoscaled(min_replicas=3, max_replicas=5), 3, False),
+        (model_service().with_spec(replicas=9).autoscaled(min_replicas=1, max_replicas=5), 5, False),
+        (model_service().with_spec(replicas=3, autoscaling={"managedBy": "External"}), 3, False),
+        (model_service().with_spec(replicas=3, suspend=True).autoscaled(max_replicas=5), 0, True),
     ],
 )
-def test_the_count_to_start_from(service: AModelService, count: int, fixed: bool) -> None:  # noqa: FBT001
+def test_the_count_to_start_from(service: ModelServiceBuilder, count: int, fixed: bool) -> None:  # noqa: FBT001
     desired = build_deployment(service.parsed())
     assert (desired.replicas, desired.fixed_replicas) == (count, fixed)
-    assert desired.creation()["spec"]["replicas"] == count
+    assert desired.create_body()["spec"]["replicas"] == count
     assert "replicas" not in desired.body["spec"]

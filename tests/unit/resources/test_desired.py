@@ -5,27 +5,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelservice_operator.apimachinery.quantity import amount
-from modelservice_operator.resources import Desired, build
+from modelservice_operator.apimachinery.quantity import parse_quantity
+from modelservice_operator.resources import DesiredChild, build_children
 from modelservice_operator.resources.autoscaler import build_autoscaler
 from modelservice_operator.resources.deployment import build_deployment
 from modelservice_operator.resources.http_route import build_http_route
 from modelservice_operator.resources.metadata import HASH_ANNOTATION, SUSPENDED_ANNOTATION, selector
 from modelservice_operator.resources.service import build_service
-from tests.support.builders import a_model_service
+from tests.support.builders import model_service
 
 
-def live_copy(desired: Desired) -> Any:
-    return copy.deepcopy(desired.creation())
+def live_copy(desired: DesiredChild) -> Any:
+    return copy.deepcopy(desired.create_body())
 
 
 def test_what_was_created_does_not_differ() -> None:
-    for child in build(a_model_service().autoscaled(high=3).parsed()):
-        assert child.difference(live_copy(child)) is None
+    for child in build_children(model_service().autoscaled(max_replicas=3).parsed()):
+        assert child.first_difference(live_copy(child)) is None
 
 
 def test_what_others_add_is_theirs() -> None:
-    desired = build_deployment(a_model_service().parsed())
+    desired = build_deployment(model_service().parsed())
     live = live_copy(desired)
     live["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = "3"
     pod = live["spec"]["template"]["spec"]
@@ -34,92 +34,92 @@ def test_what_others_add_is_theirs() -> None:
     pod["containers"].reverse()
     pod["dnsPolicy"] = "ClusterFirst"
     live["spec"]["replicas"] = 7
-    assert desired.difference(live) is None
+    assert desired.first_difference(live) is None
 
 
 @pytest.mark.parametrize(("given_amount", "shown"), [("1000m", "1"), ("0.5", "500m"), ("1024Mi", "1Gi"), ("1e3", "1k")])
 def test_quantities_are_compared_by_value(given_amount: str, shown: str) -> None:
-    desired = build_deployment(a_model_service().having(resources={"limits": {"memory": given_amount}}).parsed())
+    desired = build_deployment(model_service().with_spec(resources={"limits": {"memory": given_amount}}).parsed())
     live = live_copy(desired)
     live["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] = shown
-    assert desired.difference(live) is None
+    assert desired.first_difference(live) is None
 
 
 def test_text_that_looks_like_a_quantity_is_text() -> None:
-    desired = build_deployment(a_model_service().having(env=[{"name": "A", "value": "1000m"}]).parsed())
+    desired = build_deployment(model_service().with_spec(env=[{"name": "A", "value": "1000m"}]).parsed())
     live = live_copy(desired)
     live["spec"]["template"]["spec"]["containers"][0]["env"][-1]["value"] = "1"
-    assert desired.difference(live) == ".spec.template.spec.containers[model].env[A].value"
+    assert desired.first_difference(live) == ".spec.template.spec.containers[model].env[A].value"
 
 
 def test_a_field_that_left_the_desired_state_is_noticed_by_the_hash() -> None:
-    before = build_deployment(a_model_service().having(env=[{"name": "A", "value": "1"}]).parsed())
-    after = build_deployment(a_model_service().parsed())
-    assert after.difference(live_copy(before)) == f".metadata.annotations.{HASH_ANNOTATION}"
+    before = build_deployment(model_service().with_spec(env=[{"name": "A", "value": "1"}]).parsed())
+    after = build_deployment(model_service().parsed())
+    assert after.first_difference(live_copy(before)) == f".metadata.annotations.{HASH_ANNOTATION}"
 
 
 def test_atomic_lists_are_compared_whole() -> None:
-    desired = build_autoscaler(a_model_service().autoscaled(high=3).parsed())
+    desired = build_autoscaler(model_service().autoscaled(max_replicas=3).parsed())
     assert desired is not None
     live = live_copy(desired)
     live["spec"]["metrics"].append({"type": "Resource"})
-    assert desired.difference(live) == ".spec.metrics"
+    assert desired.first_difference(live) == ".spec.metrics"
 
 
 def test_what_is_added_to_an_atomic_map_is_a_difference() -> None:
     """A selector with one more label selects nothing."""
-    desired = build_service(a_model_service().parsed())
+    desired = build_service(model_service().parsed())
     live = live_copy(desired)
     live["spec"]["selector"]["tier"] = "theirs"
-    assert desired.difference(live) == ".spec.selector.tier"
+    assert desired.first_difference(live) == ".spec.selector.tier"
 
 
 def test_what_is_added_to_an_item_of_an_atomic_list_is_a_difference() -> None:
-    desired = build_autoscaler(a_model_service().autoscaled(high=3).parsed())
+    desired = build_autoscaler(model_service().autoscaled(max_replicas=3).parsed())
     assert desired is not None
     live = live_copy(desired)
     live["spec"]["metrics"][0]["containerResource"]["target"]["averageValue"] = "1"
-    assert desired.difference(live) == ".spec.metrics[0].containerResource.target.averageValue"
+    assert desired.first_difference(live) == ".spec.metrics[0].containerResource.target.averageValue"
 
 
 def test_defaults_of_kinds_that_others_define_are_no_difference() -> None:
     route = {"httpRoute": {"parentRefs": [{"name": "edge"}]}}
-    desired = build_http_route(a_model_service().having(expose=route).parsed())
+    desired = build_http_route(model_service().with_spec(expose=route).parsed())
     assert desired is not None
     live = live_copy(desired)
     live["spec"]["parentRefs"][0]["kind"] = "Gateway"
-    assert desired.difference(live) is None
+    assert desired.first_difference(live) is None
 
 
 def test_a_list_with_several_keys_may_be_added_to() -> None:
     spread = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
-    desired = build_deployment(a_model_service().having(topologySpreadConstraints=[spread]).parsed())
+    desired = build_deployment(model_service().with_spec(topologySpreadConstraints=[spread]).parsed())
     live = live_copy(desired)
     constraints = live["spec"]["template"]["spec"]["topologySpreadConstraints"]
     constraints.insert(0, spread | {"whenUnsatisfiable": "DoNotSchedule"})
-    assert desired.difference(live) is None
+    assert desired.first_difference(live) is None
     constraints[1]["maxSkew"] = 2
     where = ".spec.template.spec.topologySpreadConstraints[zone,ScheduleAnyway].maxSkew"
-    assert desired.difference(live) == where
+    assert desired.first_difference(live) == where
 
 
 def test_nothing_is_in_the_way_of_what_only_differs() -> None:
-    desired = build_deployment(a_model_service().parsed())
+    desired = build_deployment(model_service().parsed())
     live = live_copy(desired)
     live["spec"]["template"]["spec"]["containers"][0]["image"] = "theirs"
     live["spec"]["template"]["spec"]["containers"][0]["env"].pop()
-    assert desired.obstacles(live) == []
+    assert desired.conflicting_nodes(live) == []
 
 
 def test_a_second_source_and_a_moved_port_are_in_the_way() -> None:
     mount = {"name": "files", "mountPath": "/a", "configMap": {"name": "a"}}
-    desired = build_deployment(a_model_service().having(mounts=[mount]).parsed())
+    desired = build_deployment(model_service().with_spec(mounts=[mount]).parsed())
     live = live_copy(desired)
     pod = live["spec"]["template"]["spec"]
     pod["volumes"][1] = {"name": "files", "emptyDir": {}}
     pod["containers"].insert(0, {"name": "sidecar"})
     pod["containers"][1]["ports"][0]["containerPort"] = 1
-    assert desired.obstacles(live) == [
+    assert desired.conflicting_nodes(live) == [
         (
             "/spec/template/spec/containers/1/ports/0",
             {"name": "http", "containerPort": 8080, "protocol": "TCP"},
@@ -129,10 +129,10 @@ def test_a_second_source_and_a_moved_port_are_in_the_way() -> None:
 
 
 def test_a_service_s_port_keeps_the_node_port_that_it_got() -> None:
-    desired = build_service(a_model_service().parsed())
+    desired = build_service(model_service().parsed())
     live = live_copy(desired)
     live["spec"]["ports"][0] |= {"port": 81, "nodePort": 30123}
-    [(path, port)] = desired.obstacles(live)
+    [(path, port)] = desired.conflicting_nodes(live)
     assert (path, port["port"], port["nodePort"]) == ("/spec/ports/0", 80, 30123)
 
 
@@ -145,7 +145,9 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 @given(st.data())
 def test_each_leaf_that_changes_or_goes_is_a_difference(data: st.DataObject) -> None:
-    children = build(a_model_service().having(env=[{"name": "A", "value": "1"}]).autoscaled(high=3).parsed())
+    children = build_children(
+        model_service().with_spec(env=[{"name": "A", "value": "1"}]).autoscaled(max_replicas=3).parsed()
+    )
     desired = data.draw(st.sampled_from(children))
     *parents, last = data.draw(st.sampled_from(paths(desired.body)))
     live = live_copy(desired)
@@ -156,14 +158,14 @@ def test_each_leaf_that_changes_or_goes_is_a_difference(data: st.DataObject) -> 
         node[last] = "changed by somebody"
     else:
         del node[last]
-    assert desired.difference(live) is not None
+    assert desired.first_difference(live) is not None
 
 
 @given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=63), st.integers(0, 10_000))
 def test_building_is_deterministic_and_the_selector_depends_on_the_name_alone(name: str, replicas: int) -> None:
-    service = a_model_service().named(name).having(replicas=replicas)
-    assert build(service.parsed()) == build(service.parsed())
-    assert selector(service.parsed()) == selector(a_model_service().named(name).parsed())
+    service = model_service().named(name).with_spec(replicas=replicas)
+    assert build_children(service.parsed()) == build_children(service.parsed())
+    assert selector(service.parsed()) == selector(model_service().named(name).parsed())
 
 
 @pytest.mark.parametrize(
@@ -176,21 +178,21 @@ def test_building_is_deterministic_and_the_selector_depends_on_the_name_alone(na
     ],
 )
 def test_whole_branches_that_change_or_go_are_a_difference(path: tuple[str, ...], value: Any, where: str) -> None:
-    desired = build_deployment(a_model_service().parsed())
+    desired = build_deployment(model_service().parsed())
     live = live_copy(desired)
     *parents, last = path
     node = live
     for step in parents:
         node = node[step]
     node[last] = value
-    assert desired.difference(live) == where
+    assert desired.first_difference(live) == where
 
 
 def test_a_command_is_compared_word_by_word() -> None:
-    desired = build_deployment(a_model_service().having(command=["serve", "--fast"]).parsed())
+    desired = build_deployment(model_service().with_spec(command=["serve", "--fast"]).parsed())
     live = live_copy(desired)
     live["spec"]["template"]["spec"]["containers"][0]["command"][1] = "--slow"
-    assert desired.difference(live) == ".spec.template.spec.containers[model].command[1]"
+    assert desired.first_difference(live) == ".spec.template.spec.containers[model].command[1]"
 
 
 ASLEEP = {"annotations": {SUSPENDED_ANNOTATION: "true"}}
@@ -199,37 +201,37 @@ ASLEEP = {"annotations": {SUSPENDED_ANNOTATION: "true"}}
 @pytest.mark.parametrize(
     ("service", "count", "metadata", "expected"),
     [
-        (a_model_service().having(replicas=2), 2, {}, None),
-        (a_model_service().having(replicas=2), 5, {}, 2),
-        (a_model_service().having(replicas=2).autoscaled(high=5), 4, {}, None),
-        (a_model_service().having(replicas=2).autoscaled(high=5), 0, {}, None),
-        (a_model_service().having(replicas=2).autoscaled(high=5), 0, ASLEEP, 2),
-        (a_model_service().having(replicas=2).scaled_by_others(), 0, ASLEEP, 2),
-        (a_model_service().having(replicas=0).scaled_by_others(), 0, ASLEEP, None),
-        (a_model_service().having(replicas=2).autoscaled(high=5).suspended(), 4, {}, 0),
+        (model_service().with_spec(replicas=2), 2, {}, None),
+        (model_service().with_spec(replicas=2), 5, {}, 2),
+        (model_service().with_spec(replicas=2).autoscaled(max_replicas=5), 4, {}, None),
+        (model_service().with_spec(replicas=2).autoscaled(max_replicas=5), 0, {}, None),
+        (model_service().with_spec(replicas=2).autoscaled(max_replicas=5), 0, ASLEEP, 2),
+        (model_service().with_spec(replicas=2).scaled_by_others(), 0, ASLEEP, 2),
+        (model_service().with_spec(replicas=0).scaled_by_others(), 0, ASLEEP, None),
+        (model_service().with_spec(replicas=2).autoscaled(max_replicas=5).suspended(), 4, {}, 0),
     ],
 )
 def test_the_count_is_ours_when_fixed_and_once_when_waking(
     service: Any, count: int, metadata: dict[str, Any], expected: int | None
 ) -> None:
     live = {"metadata": metadata, "spec": {"replicas": count}}
-    assert build_deployment(service.parsed()).replicas_for(live) == expected
+    assert build_deployment(service.parsed()).replicas_to_set(live) == expected
 
 
 def test_only_a_deployment_has_a_count() -> None:
-    desired = build_service(a_model_service().parsed())
-    assert desired.replicas_for({"metadata": {}, "spec": {}}) is None
+    desired = build_service(model_service().parsed())
+    assert desired.replicas_to_set({"metadata": {}, "spec": {}}) is None
 
 
 def test_a_service_is_made_anew_to_and_from_headless() -> None:
     usual, headless = (
-        build_service(a_model_service().having(service={"type": kind}).parsed()) for kind in ("ClusterIP", "Headless")
+        build_service(model_service().with_spec(service={"type": kind}).parsed()) for kind in ("ClusterIP", "Headless")
     )
-    assert headless.must_be_remade({"spec": {"clusterIP": "198.19.0.7"}})
-    assert usual.must_be_remade({"spec": {"clusterIP": "None"}})
-    assert not usual.must_be_remade({"spec": {"clusterIP": "198.19.0.7"}})
-    assert not build_deployment(a_model_service().parsed()).must_be_remade({"spec": {}})
+    assert headless.requires_recreate({"spec": {"clusterIP": "198.19.0.7"}})
+    assert usual.requires_recreate({"spec": {"clusterIP": "None"}})
+    assert not usual.requires_recreate({"spec": {"clusterIP": "198.19.0.7"}})
+    assert not build_deployment(model_service().parsed()).requires_recreate({"spec": {}})
 
 
 def test_what_is_no_quantity_has_no_amount() -> None:
-    assert amount("many") is None
+    assert parse_quantity("many") is None

@@ -5,11 +5,11 @@ import pytest
 from modelservice_operator.resources.http_route import build_http_route
 from modelservice_operator.resources.ingress import build_ingress
 from modelservice_operator.resources.volumes import build_volume
-from tests.support.builders import a_model_service
+from tests.support.builders import model_service
 
 
 def test_an_ingress_without_a_certificate_has_no_tls() -> None:
-    service = a_model_service().having(expose={"ingress": {"host": "iris.example.com", "className": "nginx"}})
+    service = model_service().with_spec(expose={"ingress": {"host": "iris.example.com", "className": "nginx"}})
     ingress = build_ingress(service.parsed())
     assert ingress is not None
     assert "tls" not in ingress.body["spec"]
@@ -17,7 +17,7 @@ def test_an_ingress_without_a_certificate_has_no_tls() -> None:
 
 
 def test_a_route_without_host_names_takes_those_of_its_gateway() -> None:
-    service = a_model_service().having(expose={"httpRoute": {"parentRefs": [{"name": "edge"}]}})
+    service = model_service().with_spec(expose={"httpRoute": {"parentRefs": [{"name": "edge"}]}})
     route = build_http_route(service.parsed())
     assert route is not None
     assert "hostnames" not in route.body["spec"]
@@ -34,6 +34,6 @@ def test_a_route_without_host_names_takes_those_of_its_gateway() -> None:
 )
 def test_an_empty_folder_has_what_was_asked_for(options: dict[str, Any], volume: dict[str, Any]) -> None:
     mount = {"name": "scratch", "mountPath": "/scratch", "emptyDir": options}
-    mounts = a_model_service().having(mounts=[mount]).parsed().spec.mounts
+    mounts = model_service().with_spec(mounts=[mount]).parsed().spec.mounts
     assert mounts is not None
     assert build_volume(mounts[0]) == {"name": "scratch", "emptyDir": volume}

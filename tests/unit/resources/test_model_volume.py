@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
-from modelservice_operator.resources import build
+from modelservice_operator.resources import build_children
 from modelservice_operator.resources.model_volume import cache_key
 from modelservice_operator.settings import LoaderSettings
-from tests.support.builders import a_model_service
+from tests.support.builders import model_service
 
 S3 = "s3://models/iris"
 
 
 def template(*, resolution: str | None = None, settings: LoaderSettings | None = None, **model: Any) -> dict[str, Any]:
-    service = a_model_service().having(model={"uri": S3, **model}).parsed()
-    [deployment, *_] = build(service, loader=settings or LoaderSettings(), resolution=resolution)
+    service = model_service().with_spec(model={"uri": S3, **model}).parsed()
+    [deployment, *_] = build_children(service, loader=settings or LoaderSettings(), resolution=resolution)
     spec: dict[str, Any] = deployment.body["spec"]
     return spec
 
@@ -113,14 +113,16 @@ def test_a_claim_is_shared_below_its_folder() -> None:
 
 
 def test_the_deadline_leaves_time_to_load() -> None:
-    plain = build(a_model_service().parsed())[0].body["spec"]["progressDeadlineSeconds"]
-    assert template(settings=LoaderSettings(timeout=900))["progressDeadlineSeconds"] == plain + 900
-    service = a_model_service().having(model={"uri": S3, "loader": {"timeoutSeconds": 60}}).parsed()
-    assert build(service)[0].body["spec"]["progressDeadlineSeconds"] == plain + 60
+    plain = build_children(model_service().parsed())[0].body["spec"]["progressDeadlineSeconds"]
+    assert template(settings=LoaderSettings(timeout_seconds=900))["progressDeadlineSeconds"] == plain + 900
+    service = model_service().with_spec(model={"uri": S3, "loader": {"timeoutSeconds": 60}}).parsed()
+    assert build_children(service)[0].body["spec"]["progressDeadlineSeconds"] == plain + 60
 
 
 def test_settings_of_the_administrator_reach_the_loader() -> None:
-    settings = LoaderSettings(image="registry.local/loader:1", timeout=60, allowed_cidrs=("10.0.0.0/8", "fc00::/7"))
+    settings = LoaderSettings(
+        image="registry.local/loader:1", timeout_seconds=60, allowed_cidrs=("10.0.0.0/8", "fc00::/7")
+    )
     spec = template(settings=settings)
     assert environment(spec)["MODEL_ALLOWED_CIDRS"] == "10.0.0.0/8 fc00::/7"
     assert environment(spec)["MODEL_TIMEOUT_SECONDS"] == "60"
@@ -128,8 +130,8 @@ def test_settings_of_the_administrator_reach_the_loader() -> None:
 
 
 def test_a_service_account_is_an_identity_only_without_credentials() -> None:
-    service = a_model_service().having(serviceAccountName="reader", model={"uri": "gs://models/iris"}).parsed()
-    [deployment, *_] = build(service)
+    service = model_service().with_spec(serviceAccountName="reader", model={"uri": "gs://models/iris"}).parsed()
+    [deployment, *_] = build_children(service)
     assert environment(deployment.body["spec"])["MODEL_IDENTITY"] == "ServiceAccount"
 
 
@@ -138,13 +140,13 @@ def test_dollars_stay_as_they_are() -> None:
 
 
 def test_nothing_is_loaded_for_a_model_in_the_image() -> None:
-    service = a_model_service().having(model={"uri": "file:///app/model"}).parsed()
-    [deployment, *_] = build(service)
+    service = model_service().with_spec(model={"uri": "file:///app/model"}).parsed()
+    [deployment, *_] = build_children(service)
     assert "initContainers" not in deployment.body["spec"]["template"]["spec"]
 
 
 def test_the_key_is_stable() -> None:
-    model = a_model_service().having(model={"uri": S3}).parsed().spec.model
+    model = model_service().with_spec(model={"uri": S3}).parsed().spec.model
     assert model is not None
     assert cache_key(model, None) == cache_key(model, None)
     assert len(cache_key(model, None)) == 16

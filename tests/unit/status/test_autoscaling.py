@@ -3,16 +3,16 @@ from typing import Any
 
 import pytest
 
-from modelservice_operator.errors import Rejected
-from modelservice_operator.status import next_look
+from modelservice_operator.errors import InvalidRequestError
+from modelservice_operator.status import requeue_after
 from modelservice_operator.status.reasons import AUTOSCALER_REASONS
-from tests.support.builders import AModelService
+from tests.support.builders import ModelServiceBuilder
 from tests.support.pods import CREATED
-from tests.support.snapshots import IRIS, NOW, a_rollout, condition, judged, observed
+from tests.support.snapshots import IRIS, NOW, computed_status, condition, deployment_status, snapshot
 
-SCALED = IRIS.autoscaled(low=2, high=5)
+SCALED = IRIS.autoscaled(min_replicas=2, max_replicas=5)
 EXTERNAL_METRIC = {"type": "External", "external": {"metric": {"name": "queue"}}}
-TO_ZERO = IRIS.having(autoscaling={"minReplicas": 0, "maxReplicas": 5, "metrics": [EXTERNAL_METRIC]})
+TO_ZERO = IRIS.with_spec(autoscaling={"minReplicas": 0, "maxReplicas": 5, "metrics": [EXTERNAL_METRIC]})
 NO_METRICS = {
     "type": "ScalingActive",
     "status": "False",
@@ -38,10 +38,12 @@ def an_autoscaler(*conditions: dict[str, Any], created: str = CREATED, **status:
     }
 
 
-def told(service: AModelService = SCALED, **changes: Any) -> tuple[str, str, str] | None:
-    found = judged(observed(service=service, **({"rollout": a_rollout()} | changes)))
+def told(service: ModelServiceBuilder = SCALED, **changes: Any) -> tuple[str, str, str] | None:
+    found = computed_status(snapshot(service=service, **({"rollout": deployment_status()} | changes)))
     # Whatever the autoscaler says, the model serves.
-    assert condition(found) == condition(judged(observed(service=service, rollout=changes.get("rollout", a_rollout()))))
+    assert condition(found) == condition(
+        computed_status(snapshot(service=service, rollout=changes.get("rollout", deployment_status())))
+    )
     entry = condition(found, "AutoscalerReady")
     return None if entry is None else (entry["status"], entry["reason"], entry["message"])
 
@@ -63,12 +65,12 @@ def test_a_new_autoscaler_gets_a_minute() -> None:
 
 
 def test_the_clock_alone_ends_the_minute() -> None:
-    young = observed(service=SCALED, autoscaler=an_autoscaler(ABLE, NO_METRICS, created=YOUNG))
-    assert next_look(young, NOW) == 40.0
-    assert next_look(young, NOW + timedelta(seconds=40)) is None
-    assert next_look(observed(service=SCALED), NOW) is None
-    assert next_look(observed(service=SCALED, autoscaler=an_autoscaler()), NOW) is None
-    assert next_look(observed(), NOW) is None
+    young = snapshot(service=SCALED, autoscaler=an_autoscaler(ABLE, NO_METRICS, created=YOUNG))
+    assert requeue_after(young, NOW) == 40.0
+    assert requeue_after(young, NOW + timedelta(seconds=40)) is None
+    assert requeue_after(snapshot(service=SCALED), NOW) is None
+    assert requeue_after(snapshot(service=SCALED, autoscaler=an_autoscaler()), NOW) is None
+    assert requeue_after(snapshot(), NOW) is None
 
 
 def test_afterwards_its_own_reason_is_told() -> None:
@@ -76,7 +78,7 @@ def test_afterwards_its_own_reason_is_told() -> None:
     hint = " No replica is ready, and without one there are no metrics."
     autoscaler = an_autoscaler(ABLE, NO_METRICS)
     assert told(autoscaler=autoscaler) == ("False", "FailedGetContainerResourceMetric", message)
-    found = told(autoscaler=autoscaler, rollout=a_rollout(ready=0, available=0))
+    found = told(autoscaler=autoscaler, rollout=deployment_status(ready=0, available=0))
     assert found == ("False", "FailedGetContainerResourceMetric", message + hint)
     assert told(autoscaler=autoscaler, rollout=None) == ("False", "FailedGetContainerResourceMetric", message)
 
@@ -101,8 +103,8 @@ def test_an_unknown_reason_is_quoted() -> None:
 def test_a_count_of_zero_by_hand_is_not_woken() -> None:
     message = "scaling is disabled since the replica count of the target is zero"
     entry = {"type": "ScalingActive", "status": "False", "reason": "ScalingDisabled", "message": message}
-    none = a_rollout(desired=0, replicas=0, ready=0, updated=0, available=0)
-    found = observed(service=SCALED, autoscaler=an_autoscaler(ABLE, entry), rollout=none)
+    none = deployment_status(desired=0, replicas=0, ready=0, updated=0, available=0)
+    found = snapshot(service=SCALED, autoscaler=an_autoscaler(ABLE, entry), rollout=none)
     assert told(autoscaler=found.autoscaler, rollout=none) == (
         "False",
         "ScalingDisabled",
@@ -112,7 +114,7 @@ def test_a_count_of_zero_by_hand_is_not_woken() -> None:
             " -n ml deployment/iris --replicas=1. To have none on purpose, set suspend: true."
         ),
     )
-    ready = condition(judged(found))
+    ready = condition(computed_status(found))
     assert ready is not None
     assert ready["message"] == (
         "Its Deployment was scaled to 0, no replica runs: nothing serves until it is scaled up."
@@ -120,7 +122,7 @@ def test_a_count_of_zero_by_hand_is_not_woken() -> None:
 
 
 @pytest.mark.parametrize("service", [IRIS, SCALED, IRIS.suspended()], ids=["fixed", "scaled", "suspended"])
-def test_an_autoscaler_of_somebody_else_is_named_with_two_ways_out(service: AModelService) -> None:
+def test_an_autoscaler_of_somebody_else_is_named_with_two_ways_out(service: ModelServiceBuilder) -> None:
     found = told(service, foreign_autoscalers=("theirs", "hers", "theirs"), autoscaler=an_autoscaler(ABLE, ACTIVE))
     assert found == (
         "False",
@@ -134,15 +136,15 @@ def test_an_autoscaler_of_somebody_else_is_named_with_two_ways_out(service: AMod
 
 
 @pytest.mark.parametrize("service", [IRIS, IRIS.suspended(), IRIS.scaled_by_others()])
-def test_without_an_autoscaler_of_ours_there_is_nothing_to_say(service: AModelService) -> None:
+def test_without_an_autoscaler_of_ours_there_is_nothing_to_say(service: ModelServiceBuilder) -> None:
     foreign = ("theirs",) if service == IRIS.scaled_by_others() else ()
     assert told(service, autoscaler=an_autoscaler(ABLE, ACTIVE), foreign_autoscalers=foreign) is None
-    assert "autoscaling" not in judged(observed(service=service, autoscaler=an_autoscaler()))
+    assert "autoscaling" not in computed_status(snapshot(service=service, autoscaler=an_autoscaler()))
 
 
 def test_a_cluster_without_scale_to_zero_leaves_the_model_ready() -> None:
     text = 'HorizontalPodAutoscaler.autoscaling "iris" is invalid: spec.minReplicas: Invalid value: 0'
-    found = told(TO_ZERO, failure=Rejected(text, status=422))
+    found = told(TO_ZERO, failure=InvalidRequestError(text, status=422))
     assert found == (
         "False",
         "ScaleToZeroUnsupported",
@@ -153,17 +155,17 @@ def test_a_cluster_without_scale_to_zero_leaves_the_model_ready() -> None:
         ),
     )
     for failure, service in (
-        (Rejected("Deployment no", status=422), TO_ZERO),
-        (Rejected(text, status=400), TO_ZERO),
-        (Rejected(text, status=422), SCALED),
+        (InvalidRequestError("Deployment no", status=422), TO_ZERO),
+        (InvalidRequestError(text, status=400), TO_ZERO),
+        (InvalidRequestError(text, status=422), SCALED),
     ):
-        ready = condition(judged(observed(service=service, rollout=a_rollout(), failure=failure)))
+        ready = condition(computed_status(snapshot(service=service, rollout=deployment_status(), failure=failure)))
         assert ready is not None
         assert ready["reason"] == "Rejected"
 
 
 def test_the_counts_of_the_autoscaler_are_in_status() -> None:
-    found = judged(observed(service=SCALED, autoscaler=an_autoscaler(ABLE, ACTIVE, lastScaleTime=CREATED)))
+    found = computed_status(snapshot(service=SCALED, autoscaler=an_autoscaler(ABLE, ACTIVE, lastScaleTime=CREATED)))
     assert found["autoscaling"] == {
         "minReplicas": 2,
         "maxReplicas": 5,
@@ -171,10 +173,10 @@ def test_the_counts_of_the_autoscaler_are_in_status() -> None:
         "desiredReplicas": 3,
         "lastScaleTime": CREATED,
     }
-    assert judged(observed(service=SCALED, autoscaler={"metadata": {}}, rollout=None))["autoscaling"] == {}
+    assert computed_status(snapshot(service=SCALED, autoscaler={"metadata": {}}, rollout=None))["autoscaling"] == {}
 
 
 def test_before_it_has_looked_the_counts_are_those_that_it_will_find() -> None:
     new = {"metadata": {}, "spec": {"minReplicas": 2, "maxReplicas": 5}, "status": {"desiredReplicas": 0}}
     counts = {"currentReplicas": 2, "desiredReplicas": 2}
-    assert judged(observed(service=SCALED, autoscaler=new))["autoscaling"] == new["spec"] | counts
+    assert computed_status(snapshot(service=SCALED, autoscaler=new))["autoscaling"] == new["spec"] | counts

@@ -6,32 +6,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelservice_operator.errors import (
-    DriftDetected,
-    Forbidden,
-    InvalidSpec,
-    KindUnavailable,
-    NameConflict,
+    DriftDetectedError,
+    ForbiddenError,
+    InvalidRequestError,
+    InvalidSpecError,
+    KindNotServedError,
+    NameConflictError,
     OperatorError,
-    Rejected,
-    Unreachable,
+    UnreachableError,
 )
-from modelservice_operator.status import is_merely_unseen, judge, judge_invalid
-from modelservice_operator.status.snapshot import Observed, Rollout, load_balancer_address
-from tests.support.builders import a_model_service
+from modelservice_operator.status import compute_invalid_status, compute_status, is_only_unobserved
+from modelservice_operator.status.snapshot import DeploymentStatus, Snapshot, load_balancer_address
+from tests.support.builders import model_service
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-SERVICE = a_model_service().of_generation(3).parsed()
+SERVICE = model_service().with_generation(3).parsed()
 
 
-def a_rollout(**changes: Any) -> Rollout:
+def a_rollout(**changes: Any) -> DeploymentStatus:
     """Two replicas, done."""
     counts = dict.fromkeys(("desired", "replicas", "ready", "updated", "available"), 2)
     done: dict[str, Any] = {**counts, "observed": True, "conditions": {}}
-    return Rollout(**(done | changes))
+    return DeploymentStatus(**(done | changes))
 
 
-def status(rollout: Rollout | None = None, **changes: Any) -> dict[str, Any]:
-    return judge(Observed(service=SERVICE, rollout=rollout, **changes), previous={}, now=NOW)
+def status(rollout: DeploymentStatus | None = None, **changes: Any) -> dict[str, Any]:
+    return compute_status(Snapshot(service=SERVICE, rollout=rollout, **changes), previous={}, now=NOW)
 
 
 def conditions(found: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -76,7 +76,7 @@ def test_nothing_there_yet() -> None:
         ),
     ],
 )
-def test_on_the_way(rollout: Rollout, sentence: str) -> None:
+def test_on_the_way(rollout: DeploymentStatus, sentence: str) -> None:
     found = status(rollout)
     assert conditions(found)["Ready"] == ("False", "RolloutInProgress")
     assert message(found) == sentence
@@ -97,8 +97,8 @@ def test_a_deployment_is_read_as_its_controller_reports_it() -> None:
         },
     }
     counts: dict[str, Any] = {"desired": 3, "replicas": 3, "updated": 2, "ready": 1, "available": 1}
-    assert Rollout.of(body) == Rollout(**counts, observed=True, conditions={"Progressing": condition})
-    assert not Rollout.of({"metadata": {"generation": 1}, "spec": {}}).observed
+    assert DeploymentStatus.of(body) == DeploymentStatus(**counts, observed=True, conditions={"Progressing": condition})
+    assert not DeploymentStatus.of({"metadata": {"generation": 1}, "spec": {}}).observed
 
 
 def test_an_unseen_revision_is_never_ready() -> None:
@@ -128,13 +128,13 @@ def test_no_replicas_wanted_is_as_asked_for_but_serves_nothing() -> None:
 @pytest.mark.parametrize(
     ("failure", "reason", "kind"),
     [
-        (NameConflict("taken"), "NameConflict", "Stalled"),
-        (InvalidSpec("odd"), "InvalidSpec", "Stalled"),
-        (KindUnavailable("no CRD"), "KindUnavailable", "Reconciling"),
-        (DriftDetected("reverted"), "DriftDetected", "Reconciling"),
-        (Forbidden("no"), "Forbidden", "Reconciling"),
-        (Rejected("no", status=422), "Rejected", "Reconciling"),
-        (Unreachable("no answer"), "Retrying", "Reconciling"),
+        (NameConflictError("taken"), "NameConflict", "Stalled"),
+        (InvalidSpecError("odd"), "InvalidSpec", "Stalled"),
+        (KindNotServedError("no CRD"), "KindUnavailable", "Reconciling"),
+        (DriftDetectedError("reverted"), "DriftDetected", "Reconciling"),
+        (ForbiddenError("no"), "Forbidden", "Reconciling"),
+        (InvalidRequestError("no", status=422), "Rejected", "Reconciling"),
+        (UnreachableError("no answer"), "Retrying", "Reconciling"),
     ],
 )
 def test_a_failure_speaks_before_the_rollout(failure: OperatorError, reason: str, kind: str) -> None:
@@ -147,8 +147,8 @@ def test_a_failure_speaks_before_the_rollout(failure: OperatorError, reason: str
 def test_a_transition_time_moves_only_with_the_status() -> None:
     first = status(a_rollout(available=1))
     later = NOW + timedelta(hours=1)
-    same = judge(Observed(service=SERVICE, rollout=a_rollout(available=0)), previous=first, now=later)
-    flipped = judge(Observed(service=SERVICE, rollout=a_rollout()), previous=first, now=later)
+    same = compute_status(Snapshot(service=SERVICE, rollout=a_rollout(available=0)), previous=first, now=later)
+    flipped = compute_status(Snapshot(service=SERVICE, rollout=a_rollout()), previous=first, now=later)
     times = [{entry["type"]: entry["lastTransitionTime"] for entry in found["conditions"]} for found in (same, flipped)]
     assert times[0]["Ready"] == "2026-01-02T03:04:05Z"
     assert times[1]["Ready"] == "2026-01-02T04:04:05Z"
@@ -156,14 +156,14 @@ def test_a_transition_time_moves_only_with_the_status() -> None:
 
 def test_what_cannot_be_understood_keeps_its_numbers() -> None:
     before = status(a_rollout())
-    found = judge_invalid(InvalidSpec("spec.image: missing"), generation=4, previous=before, now=NOW)
+    found = compute_invalid_status(InvalidSpecError("spec.image: missing"), generation=4, previous=before, now=NOW)
     assert found["observedGeneration"] == 4
     assert found["readyReplicas"] == 2
     assert conditions(found) == {"Ready": ("False", "InvalidSpec"), "Stalled": ("True", "InvalidSpec")}
 
 
 def test_a_long_message_is_cut() -> None:
-    assert len(message(status(a_rollout(), failure=Unreachable("x" * 5000)))) == 1024
+    assert len(message(status(a_rollout(), failure=UnreachableError("x" * 5000)))) == 1024
 
 
 def test_the_load_balancer_s_address_is_the_url() -> None:
@@ -189,14 +189,14 @@ def test_the_load_balancer_s_address_is_the_url() -> None:
     ],
 )
 def test_the_url_is_where_people_reach_it(expose: dict[str, Any], url: str) -> None:
-    observed = Observed(service=a_model_service().having(expose=expose).parsed(), rollout=a_rollout())
-    found = judge(observed, previous={}, now=NOW)
+    observed = Snapshot(service=model_service().with_spec(expose=expose).parsed(), rollout=a_rollout())
+    found = compute_status(observed, previous={}, now=NOW)
     assert (found["url"], found["address"]["url"]) == (url, "http://iris.ml.svc")
 
 
 counts = st.integers(0, 4)
 rollouts = st.builds(
-    Rollout,
+    DeploymentStatus,
     desired=counts,
     replicas=counts,
     ready=counts,
@@ -212,15 +212,15 @@ rollouts = st.builds(
 )
 
 
-@given(rollouts, st.one_of(st.none(), st.builds(Unreachable, st.text())))
-def test_judging_is_total_and_ready_means_complete(rollout: Rollout, failure: OperatorError | None) -> None:
+@given(rollouts, st.one_of(st.none(), st.builds(UnreachableError, st.text())))
+def test_judging_is_total_and_ready_means_complete(rollout: DeploymentStatus, failure: OperatorError | None) -> None:
     found = status(rollout, failure=failure)
     ready = conditions(found)["Ready"][0] == "True"
     assert not ready or (rollout.complete and failure is None)
     # kstatus: in progress or stalled is said exactly while it is not ready.
     assert ({"Reconciling", "Stalled"} & conditions(found).keys() != set()) is not ready
     assert all(entry["reason"] and entry["observedGeneration"] == 3 for entry in found["conditions"])
-    assert judge(Observed(service=SERVICE, rollout=rollout, failure=failure), previous=found, now=NOW) == found
+    assert compute_status(Snapshot(service=SERVICE, rollout=rollout, failure=failure), previous=found, now=NOW) == found
 
 
 DONE = status(a_rollout())
@@ -240,4 +240,4 @@ UNSEEN = status(a_rollout(observed=False))
     ids=["a moment", "done", "a rollout", "not ready before", "a new generation", "new"],
 )
 def test_merely_unseen(previous: dict[str, Any], found: dict[str, Any], *, expected: bool) -> None:
-    assert is_merely_unseen(previous, found) is expected
+    assert is_only_unobserved(previous, found) is expected

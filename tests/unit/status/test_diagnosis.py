@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from modelservice_operator.errors import Forbidden
-from modelservice_operator.status import untold
-from modelservice_operator.status.diagnosis import RANKING
+from modelservice_operator.errors import ForbiddenError
+from modelservice_operator.status import pod_needing_events
+from modelservice_operator.status.diagnosis import REASONS_BY_PRIORITY
 from modelservice_operator.status.reasons import LOADER_REASONS
-from tests.support.builders import AModelService
-from tests.support.pods import HASH, OLD_HASH, APod, a_pod
-from tests.support.snapshots import IRIS, a_rollout, observed, told
+from tests.support.builders import ModelServiceBuilder
+from tests.support.pods import HASH, OLD_HASH, PodBuilder, new_pod
+from tests.support.snapshots import IRIS, deployment_status, reported, snapshot
 
 NO_NODE = (
     "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint {gpu: }. preemption: 0/3 nodes are"
@@ -34,30 +34,30 @@ TRACEBACK = (
     "2026-01-02 03:02:00 ModuleNotFoundError: No module named 'iris'\n\n"
 )
 LOG = "kubectl logs -n ml deployment/iris -c model --previous"
-IMAGE = IRIS.having(image="registry.local/iris:9")
+IMAGE = IRIS.with_spec(image="registry.local/iris:9")
 OTHER_PORT = "Make the server answer, or change containerPort or probes."
 
 
-def ready(*pods: APod, **changes: Any) -> tuple[str, str]:
+def ready(*pods: PodBuilder, **changes: Any) -> tuple[str, str]:
     """Reason and message of Ready=False."""
-    found = told(observed(*pods, **changes))
+    found = reported(snapshot(*pods, **changes))
     assert found is not None
     assert found[0] == "False"
     return found[1:]
 
 
-def loader(report: dict[str, Any] | str, **ended: Any) -> APod:
+def loader(report: dict[str, Any] | str, **ended: Any) -> PodBuilder:
     text = report if isinstance(report, str) else f"fetching\n{json.dumps(report)}\n"
-    return a_pod().crashed(name="model-loader", init=True, message=text, **ended).waiting("PodInitializing")
+    return new_pod().crashed(name="model-loader", init=True, message=text, **ended).waiting("PodInitializing")
 
 
-def pulling(reason: str, message: str) -> APod:
-    return a_pod().waiting(reason, message)
+def pulling(reason: str, message: str) -> PodBuilder:
+    return new_pod().waiting(reason, message)
 
 
-GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
+GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
     "no room on any node": (
-        a_pod().unschedulable(NO_NODE),
+        new_pod().unschedulable(NO_NODE),
         IRIS,
         "Unschedulable",
         (
@@ -66,7 +66,7 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         ),
     ),
     "a scheduling gate": (
-        a_pod().unschedulable("Scheduling is blocked due to non-empty scheduling gates", "SchedulingGated"),
+        new_pod().unschedulable("Scheduling is blocked due to non-empty scheduling gates", "SchedulingGated"),
         IRIS,
         "Unschedulable",
         (
@@ -75,13 +75,13 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         ),
     ),
     "no word of the scheduler": (
-        a_pod().unschedulable("", ""),
+        new_pod().unschedulable("", ""),
         IRIS,
         "Unschedulable",
         "no node can take it. no reason given. Change what the pod asks for, or add nodes.",
     ),
     "an unbound claim": (
-        a_pod().unschedulable("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"),
+        new_pod().unschedulable("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"),
         IRIS,
         "VolumePending",
         (
@@ -90,7 +90,7 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         ),
     ),
     "a claim of another zone": (
-        a_pod().unschedulable("0/1 nodes are available: 1 node(s) had volume node affinity conflict."),
+        new_pod().unschedulable("0/1 nodes are available: 1 node(s) had volume node affinity conflict."),
         IRIS,
         "VolumePending",
         (
@@ -129,7 +129,7 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
     ),
     "a login is wrong": (
         pulling("ErrImagePull", "unexpected status from HEAD request to https://registry.local/v2/: 401 Unauthorized"),
-        IMAGE.having(imagePullSecrets=[{"name": "registry-login"}]),
+        IMAGE.with_spec(imagePullSecrets=[{"name": "registry-login"}]),
         "ImagePull",
         (
             'image "registry.local/iris:9" cannot be pulled: unexpected status from HEAD request to'
@@ -147,7 +147,7 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         ),
     ),
     "an older kubelet names no cause": (
-        a_pod().waiting("ImagePullBackOff", 'Back-off pulling image "proxy:1"', name="proxy"),
+        new_pod().waiting("ImagePullBackOff", 'Back-off pulling image "proxy:1"', name="proxy"),
         IMAGE,
         "ImagePull",
         "the image of container proxy cannot be pulled: the node names no cause. Check image and imagePullSecrets.",
@@ -163,7 +163,7 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         ),
     ),
     "a key is missing": (
-        a_pod().waiting("CreateContainerConfigError", "couldn't find key token in Secret ml/store"),
+        new_pod().waiting("CreateContainerConfigError", "couldn't find key token in Secret ml/store"),
         IRIS,
         "CreateContainerConfigError",
         (
@@ -172,13 +172,13 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         ),
     ),
     "a Secret is missing": (
-        a_pod().waiting("CreateContainerConfigError", 'secret "store" not found'),
+        new_pod().waiting("CreateContainerConfigError", 'secret "store" not found'),
         IRIS,
         "CreateContainerConfigError",
         'container model cannot be created: secret "store" not found. Create the Secret: the pods go on by themselves.',
     ),
     "root is not allowed": (
-        a_pod().waiting(
+        new_pod().waiting(
             "CreateContainerConfigError",
             f'container has runAsNonRoot and image will run as root (pod: "iris-{HASH}-x2x7k_ml'
             '(4a1c1a9e-4b0e-4b0c-9c53-2f3b1a7f0d11)", container: model)',
@@ -192,7 +192,7 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         ),
     ),
     "no such command": (
-        a_pod().waiting("RunContainerError", RUNC),
+        new_pod().waiting("RunContainerError", RUNC),
         IRIS,
         "ContainerStartError",
         (
@@ -201,7 +201,7 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         ),
     ),
     "no such command, between starts": (
-        a_pod().crashed(reason="StartError", exitCode=128, message=RUNC),
+        new_pod().crashed(reason="StartError", exitCode=128, message=RUNC),
         IRIS,
         "ContainerStartError",
         (
@@ -210,7 +210,7 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         ),
     ),
     "a container cannot be created": (
-        a_pod().waiting("CreateContainerError", ""),
+        new_pod().waiting("CreateContainerError", ""),
         IRIS,
         "ContainerStartError",
         "container model cannot be started: no reason given. Check command, args, workingDir and mounts.",
@@ -246,8 +246,8 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         ),
     ),
     "out of memory": (
-        a_pod().crashed(reason="OOMKilled", exitCode=137),
-        IRIS.having(resources={"limits": {"memory": "512Mi"}}),
+        new_pod().crashed(reason="OOMKilled", exitCode=137),
+        IRIS.with_spec(resources={"limits": {"memory": "512Mi"}}),
         "OOMKilled",
         (
             "container model was killed because it used more memory than it may."
@@ -255,8 +255,8 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         ),
     ),
     "out of memory without a limit": (
-        a_pod().crashed(reason="OOMKilled", exitCode=137, name="proxy"),
-        IRIS.having(resources={"limits": {"memory": "512Mi"}}),
+        new_pod().crashed(reason="OOMKilled", exitCode=137, name="proxy"),
+        IRIS.with_spec(resources={"limits": {"memory": "512Mi"}}),
         "OOMKilled",
         (
             "container proxy was killed because it used more memory than it may."
@@ -264,7 +264,7 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         ),
     ),
     "a crash": (
-        a_pod().crashed(message=TRACEBACK),
+        new_pod().crashed(message=TRACEBACK),
         IRIS,
         "CrashLoop",
         (
@@ -273,7 +273,7 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         ),
     ),
     "a crash, just now": (
-        a_pod().crashed(message=TRACEBACK, waits=False),
+        new_pod().crashed(message=TRACEBACK, waits=False),
         IRIS,
         "CrashLoop",
         (
@@ -282,7 +282,7 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         ),
     ),
     "started again after a crash": (
-        a_pod().running(started=False, exitCode=1, reason="Error", message=TRACEBACK),
+        new_pod().running(started=False, exitCode=1, reason="Error", message=TRACEBACK),
         IRIS,
         "CrashLoop",
         (
@@ -291,7 +291,7 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         ),
     ),
     "a server that ends": (
-        a_pod().crashed(reason="Completed", exitCode=0),
+        new_pod().crashed(reason="Completed", exitCode=0),
         IRIS,
         "CrashLoop",
         (
@@ -300,19 +300,19 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         ),
     ),
     "never ready": (
-        a_pod().running(started=True),
+        new_pod().running(started=True),
         IRIS,
         "Starting",
         "container model runs and is not ready yet: its probe asks for a TCP connection to port 8080.",
     ),
     "an injected init container works": (
-        a_pod().container("mesh", init=True, state={"running": {}}).waiting("PodInitializing"),
+        new_pod().container("mesh", init=True, state={"running": {}}).waiting("PodInitializing"),
         IRIS,
         "Starting",
         "init container mesh runs.",
     ),
     "the server starts": (
-        a_pod().running(started=False),
+        new_pod().running(started=False),
         IRIS,
         "Starting",
         (
@@ -321,31 +321,31 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
         ),
     ),
     "a container is being made": (
-        a_pod().waiting("ContainerCreating"),
+        new_pod().waiting("ContainerCreating"),
         IRIS,
         "Starting",
         "container model is being started.",
     ),
     "volumes are being mounted": (
-        a_pod().waiting("ContainerCreating").having("PodReadyToStartContainers", "False"),
+        new_pod().waiting("ContainerCreating").with_condition("PodReadyToStartContainers", "False"),
         IRIS,
         "Starting",
         "container model is being started. It waits for its volumes and its network.",
     ),
     "the kubelet has not looked yet": (
-        APod(conditions=(), containers={}, phase="Pending"),
+        PodBuilder(conditions=(), containers={}, phase="Pending"),
         IRIS,
         "Starting",
         "the pod is being started.",
     ),
     "the node is lost": (
-        a_pod().unready(),
+        new_pod().unready(),
         IRIS,
         "PodNotReady",
         "the containers are ready, the pod is not: its node may be lost. Look at the nodes: kubectl get nodes.",
     ),
     "a readiness gate is closed": (
-        a_pod().having(
+        new_pod().with_condition(
             "Ready",
             "False",
             reason="ReadinessGatesNotReady",
@@ -362,8 +362,8 @@ GALLERY: dict[str, tuple[APod, AModelService, str, str]] = {
 
 
 @pytest.mark.parametrize(("pod", "service", "reason", "message"), GALLERY.values(), ids=GALLERY)
-def test_the_gallery(pod: APod, service: AModelService, reason: str, message: str) -> None:
-    found = ready(pod, a_pod().named("zzzzz"), service=service)
+def test_the_gallery(pod: PodBuilder, service: ModelServiceBuilder, reason: str, message: str) -> None:
+    found = ready(pod, new_pod().named("zzzzz"), service=service)
     assert found == (reason, f"1 of 2 pods: {message}")
     # A second pod with the same trouble counts, and its name changes nothing.
     again = ready(pod, pod.named("bbbbb"), service=service)
@@ -371,7 +371,7 @@ def test_the_gallery(pod: APod, service: AModelService, reason: str, message: st
 
 
 def test_the_loader_works() -> None:
-    pod = a_pod().container("model-loader", init=True, state={"running": {}}).waiting("PodInitializing")
+    pod = new_pod().container("model-loader", init=True, state={"running": {}}).waiting("PodInitializing")
     assert ready(pod) == ("Starting", "The only pod: the model is being loaded.")
 
 
@@ -388,7 +388,7 @@ def test_a_loader_that_nests_too_deep_is_quoted() -> None:
 
 def test_an_ended_init_container_is_no_trouble() -> None:
     done = {"terminated": {"exitCode": 0, "reason": "Completed"}}
-    pod = a_pod().container("model-loader", init=True, state=done).waiting("PodInitializing")
+    pod = new_pod().container("model-loader", init=True, state=done).waiting("PodInitializing")
     assert ready(pod) == ("Starting", "The only pod: container model-loader is being started.")
 
 
@@ -448,7 +448,7 @@ REFUSALS = {
 @pytest.mark.parametrize(("text", "reason", "message"), REFUSALS.values(), ids=REFUSALS)
 def test_refused_pods_are_told_in_the_server_s_words(text: str, reason: str, message: str) -> None:
     copied = {"ReplicaFailure": {"type": "ReplicaFailure", "status": "True", "message": text}}
-    rollout = a_rollout(available=0, conditions=copied)
+    rollout = deployment_status(available=0, conditions=copied)
     assert ready(rollout=rollout, replica_sets=()) == (reason, message)
     if text:
         assert ready(refused=text) == (reason, message)
@@ -466,7 +466,7 @@ def test_refused_pods_are_told_in_the_server_s_words(text: str, reason: str, mes
     ],
 )
 def test_a_refused_child_says_who_refused(text: str, reason: str) -> None:
-    assert ready(failure=Forbidden(text)) == (reason, text)
+    assert ready(failure=ForbiddenError(text)) == (reason, text)
 
 
 @pytest.mark.parametrize(
@@ -481,9 +481,9 @@ def test_a_refused_child_says_who_refused(text: str, reason: str) -> None:
     ],
 )
 def test_without_an_event_the_probe_s_question_is_told(probe: dict[str, Any], target: str) -> None:
-    service = IRIS.having(containerPort=5000, probes={"readiness": probe})
+    service = IRIS.with_spec(containerPort=5000, probes={"readiness": probe})
     message = f"The only pod: container model runs and is not ready yet: its probe asks for {target}."
-    assert ready(a_pod().running(started=True), service=service) == ("Starting", message)
+    assert ready(new_pod().running(started=True), service=service) == ("Starting", message)
 
 
 @pytest.mark.parametrize(
@@ -506,73 +506,76 @@ def test_without_an_event_the_probe_s_question_is_told(probe: dict[str, Any], ta
 )
 def test_an_event_says_what_the_probe_found(note: str, words: str | None) -> None:
     message = f"container model runs, but its readiness probe fails: {words or note + '.'} {OTHER_PORT}"
-    found = ready(a_pod().running(started=True), notes=(note,))
+    found = ready(new_pod().running(started=True), pod_event_messages=(note,))
     assert found == ("ProbeFailing", f"The only pod: {message}")
 
 
 def test_an_event_says_what_the_startup_probe_found() -> None:
     note = "Startup probe failed: dial tcp 198.18.0.9:8080: connect: connection refused"
-    reason, message = ready(a_pod().running(started=False), notes=(note,))
+    reason, message = ready(new_pod().running(started=False), pod_event_messages=(note,))
     assert reason == "Starting"
     assert "has not passed its startup probe yet: Startup probe failed: nothing listens on port 8080." in message
 
 
 def test_who_is_killed_by_its_probe_does_not_crash() -> None:
     note = "Liveness probe failed: HTTP probe failed with statuscode: 500"
-    killed = a_pod().running(started=False, exitCode=137, reason="Error")
+    killed = new_pod().running(started=False, exitCode=137, reason="Error")
     message = "container model is ended again and again by its probe: Liveness probe failed: HTTP probe failed with"
-    assert ready(killed, notes=(note,)) == ("ProbeFailing", f"The only pod: {message} statuscode: 500. {OTHER_PORT}")
+    assert ready(killed, pod_event_messages=(note,)) == (
+        "ProbeFailing",
+        f"The only pod: {message} statuscode: 500. {OTHER_PORT}",
+    )
     assert "exit code 137, killed from outside (SIGKILL)" in ready(killed)[1]
 
 
 def test_an_event_says_which_volume_is_missing() -> None:
     note = 'MountVolume.SetUp failed for volume "config" : configmap "nope" not found'
-    pod = a_pod().waiting("ContainerCreating").having("PodReadyToStartContainers", "False")
+    pod = new_pod().waiting("ContainerCreating").with_condition("PodReadyToStartContainers", "False")
     hint = "Create what the volume names (Secret, ConfigMap, claim): the pods go on by themselves."
-    assert ready(pod, notes=(note,)) == ("VolumePending", f"The only pod: {note}. {hint}")
+    assert ready(pod, pod_event_messages=(note,)) == ("VolumePending", f"The only pod: {note}. {hint}")
     # An event of an earlier moment: the volumes are there.
-    assert ready(a_pod().waiting("ContainerCreating"), notes=(note,))[0] == "Starting"
+    assert ready(new_pod().waiting("ContainerCreating"), pod_event_messages=(note,))[0] == "Starting"
 
 
 def test_an_evicted_pod_is_told_while_another_one_takes_its_place() -> None:
-    evicted = a_pod().in_phase("Failed", reason="Evicted", message="The node was low on resource: memory.")
+    evicted = new_pod().in_phase("Failed", reason="Evicted", message="The node was low on resource: memory.")
     text = "A pod was ended from outside: Evicted: The node was low on resource: memory. Another one takes its place."
-    assert ready(evicted, a_pod().waiting("ContainerCreating")) == ("PodFailed", text)
-    silent = ready(a_pod().in_phase("Failed"))[1]
+    assert ready(evicted, new_pod().waiting("ContainerCreating")) == ("PodFailed", text)
+    silent = ready(new_pod().in_phase("Failed"))[1]
     assert silent == "A pod was ended from outside: no reason given. Another one takes its place."
     # It is no pod to count with.
-    crash = a_pod().named("bbbbb").crashed()
+    crash = new_pod().named("bbbbb").crashed()
     assert ready(evicted, crash)[1].startswith("The only pod: container model ends")
 
 
 def test_pods_that_go_or_of_another_revision_do_not_speak() -> None:
-    going, old = a_pod().crashed().being_deleted(), a_pod().of_revision(OLD_HASH).crashed()
+    going, old = new_pod().crashed().being_deleted(), new_pod().of_revision(OLD_HASH).crashed()
     assert ready(going, old) == ("RolloutInProgress", "0 of 2 replicas of this revision are available.")
     # Ready pods have to be so for a while (minReadySeconds).
-    assert ready(a_pod())[0] == "RolloutInProgress"
+    assert ready(new_pod())[0] == "RolloutInProgress"
 
 
 def test_a_failing_probe_says_more_than_a_start_and_less_than_a_crash() -> None:
-    starting, unready, crashed = a_pod().running(started=False), a_pod().running(started=True), a_pod().crashed()
+    starting, unready, crashed = new_pod().running(started=False), new_pod().running(started=True), new_pod().crashed()
     note = ("Readiness probe failed: HTTP probe failed with statuscode: 503",)
-    assert ready(starting.named("aaaaa"), unready.named("bbbbb"), notes=note)[0] == "ProbeFailing"
-    assert ready(crashed.named("aaaaa"), unready.named("bbbbb"), notes=note)[0] == "CrashLoop"
+    assert ready(starting.named("aaaaa"), unready.named("bbbbb"), pod_event_messages=note)[0] == "ProbeFailing"
+    assert ready(crashed.named("aaaaa"), unready.named("bbbbb"), pod_event_messages=note)[0] == "CrashLoop"
 
 
 def test_a_note_of_an_earlier_time_says_nothing_of_now() -> None:
-    found = ready(a_pod().running(started=True), notes=("Startup probe failed: of an earlier time",))
+    found = ready(new_pod().running(started=True), pod_event_messages=("Startup probe failed: of an earlier time",))
     assert found[0] == "Starting"
 
 
 def test_the_most_telling_trouble_speaks() -> None:
     troubled = [
-        a_pod().running(started=True),
-        a_pod().crashed(),
-        a_pod().crashed(reason="OOMKilled", exitCode=137),
+        new_pod().running(started=True),
+        new_pod().crashed(),
+        new_pod().crashed(reason="OOMKilled", exitCode=137),
         loader("no"),
-        a_pod().waiting("CreateContainerConfigError", 'secret "store" not found'),
+        new_pod().waiting("CreateContainerConfigError", 'secret "store" not found'),
         pulling("ErrImagePull", NOT_FOUND),
-        a_pod().unschedulable(NO_NODE),
+        new_pod().unschedulable(NO_NODE),
     ]
     pods = [pod.named(f"{number:05}") for number, pod in enumerate(troubled)]
     reasons = [ready(*pods[: count + 1])[0] for count in range(len(pods))]
@@ -587,49 +590,52 @@ def test_the_most_telling_trouble_speaks() -> None:
     ]
     assert ready(*pods, refused="exceeded quota: compute")[0] == "Unschedulable"
     assert ready(*pods[:-1], refused="exceeded quota: compute")[0] == "QuotaExceeded"
-    assert len(set(RANKING)) == len(RANKING)
+    assert len(set(REASONS_BY_PRIORITY)) == len(REASONS_BY_PRIORITY)
 
 
 def test_of_one_pod_the_most_telling_container_speaks() -> None:
-    pod = a_pod().running(started=True).crashed(name="proxy")
+    pod = new_pod().running(started=True).crashed(name="proxy")
     assert ready(pod)[0] == "CrashLoop"
 
 
 def test_who_is_complete_is_ready_whatever_its_pods_say() -> None:
-    found = told(observed(a_pod().crashed(), rollout=a_rollout()))
+    found = reported(snapshot(new_pod().crashed(), rollout=deployment_status()))
     assert found == ("True", "RolloutComplete", "All 2 replicas are available.")
 
 
 def test_a_rollout_that_gave_up_is_stalled_and_ready_names_the_cause() -> None:
     gave_up = {"Progressing": {"status": "False", "reason": "ProgressDeadlineExceeded"}}
-    found = observed(pulling("ErrImagePull", NOT_FOUND), rollout=a_rollout(available=0, conditions=gave_up))
+    found = snapshot(pulling("ErrImagePull", NOT_FOUND), rollout=deployment_status(available=0, conditions=gave_up))
     assert ready(pulling("ErrImagePull", NOT_FOUND), rollout=found.rollout)[0] == "ImagePull"
     for kind, status in (("Stalled", "True"), ("Progressing", "False")):
-        entry = told(found, kind)
+        entry = reported(found, kind)
         assert entry is not None
         assert entry[:2] == (status, "ProgressDeadlineExceeded")
-    assert told(found, "Reconciling") is None
+    assert reported(found, "Reconciling") is None
 
 
 @pytest.mark.parametrize(
     ("pod", "asked"),
     [
-        (a_pod().running(started=True), True),
-        (a_pod().running(started=False), True),
-        (a_pod().running(started=False, exitCode=137, reason="Error"), True),
-        (a_pod().waiting("ContainerCreating").having("PodReadyToStartContainers", "False"), True),
-        (a_pod().waiting("ContainerCreating"), False),
-        (a_pod().running(started=False, exitCode=1, reason="Error"), True),
-        (a_pod().crashed(exitCode=1, message="no"), False),
-        (a_pod().unschedulable(NO_NODE), False),
+        (new_pod().running(started=True), True),
+        (new_pod().running(started=False), True),
+        (new_pod().running(started=False, exitCode=137, reason="Error"), True),
+        (new_pod().waiting("ContainerCreating").with_condition("PodReadyToStartContainers", "False"), True),
+        (new_pod().waiting("ContainerCreating"), False),
+        (new_pod().running(started=False, exitCode=1, reason="Error"), True),
+        (new_pod().crashed(exitCode=1, message="no"), False),
+        (new_pod().unschedulable(NO_NODE), False),
         (pulling("ErrImagePull", "not found"), False),
-        (a_pod(), False),
+        (new_pod(), False),
     ],
 )
-def test_events_are_asked_only_about_what_no_pod_says(pod: APod, *, asked: bool) -> None:
-    found = observed(pod.named("bbbbb"))
-    assert untold(found) == (found.pods[0]["metadata"]["uid"] if asked else None)
+def test_events_are_asked_only_about_what_no_pod_says(pod: PodBuilder, *, asked: bool) -> None:
+    found = snapshot(pod.named("bbbbb"))
+    assert pod_needing_events(found) == (found.pods[0]["metadata"]["uid"] if asked else None)
 
 
 def test_events_are_not_asked_while_something_worse_is_known() -> None:
-    assert untold(observed(a_pod().running(started=True), a_pod().named("bbbbb").unschedulable(NO_NODE))) is None
+    assert (
+        pod_needing_events(snapshot(new_pod().running(started=True), new_pod().named("bbbbb").unschedulable(NO_NODE)))
+        is None
+    )

@@ -1,7 +1,7 @@
 import re
 from pathlib import Path
 
-from modelservice_operator.status.diagnosis import RANKING
+from modelservice_operator.status.diagnosis import REASONS_BY_PRIORITY
 from modelservice_operator.status.reasons import LOADER_REASONS, ConditionType, Reason
 from tests.e2e.gallery import CASES
 from tests.environment.runbook import page, recorded
@@ -36,6 +36,6 @@ def test_every_condition_is_told() -> None:
 
 def test_the_table_names_what_pods_suffer_from_in_its_order() -> None:
     rows = [row.split(" | ")[1] for row in section("From what is seen to what is said").splitlines() if " | " in row]
-    told = [row for row in rows if row in {str(reason) for reason in RANKING}]
-    generic = [str(reason) for reason in RANKING if reason not in {*LOADER_REASONS, Reason.LOADER_FAILED}]
+    told = [row for row in rows if row in {str(reason) for reason in REASONS_BY_PRIORITY}]
+    generic = [str(reason) for reason in REASONS_BY_PRIORITY if reason not in {*LOADER_REASONS, Reason.LOADER_FAILED}]
     assert list(dict.fromkeys(told)) == generic

@@ -1,9 +1,9 @@
 from typing import Any
 
-from tests.support.pods import HASH, OLD_HASH, a_pod
-from tests.support.snapshots import a_rollout, judged, observed
+from tests.support.pods import HASH, OLD_HASH, new_pod
+from tests.support.snapshots import computed_status, deployment_status, snapshot
 
-CRASH = a_pod().crashed(message="2026-01-02 03:02:00 starting\nout of paper\n")
+CRASH = new_pod().crashed(message="2026-01-02 03:02:00 starting\nout of paper\n")
 FAILURE = {
     "pod": f"iris-{HASH}-x2x7k",
     "container": "model",
@@ -17,14 +17,14 @@ OLD = FAILURE | {"pod": f"iris-{OLD_HASH}-x2x7k"}
 
 def failure(*pods: Any, before: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any] | None:
     previous = {} if before is None else {"lastFailure": before}
-    found: dict[str, Any] | None = judged(observed(*pods, **changes), previous=previous).get("lastFailure")
+    found: dict[str, Any] | None = computed_status(snapshot(*pods, **changes), previous=previous).get("lastFailure")
     return found
 
 
 def test_how_a_container_ended() -> None:
     assert failure(CRASH) == FAILURE
-    assert failure(a_pod()) is None
-    assert failure(a_pod().crashed(reason=None, finishedAt=None)) == {
+    assert failure(new_pod()) is None
+    assert failure(new_pod().crashed(reason=None, finishedAt=None)) == {
         "pod": f"iris-{HASH}-x2x7k",
         "container": "model",
         "reason": "Error",
@@ -33,13 +33,13 @@ def test_how_a_container_ended() -> None:
 
 
 def test_the_hundredth_crash_is_no_news() -> None:
-    again = a_pod().named("bbbbb").crashed(message="out of ink", finishedAt="2026-01-02T04:00:00Z")
+    again = new_pod().named("bbbbb").crashed(message="out of ink", finishedAt="2026-01-02T04:00:00Z")
     assert failure(again, before=FAILURE) == FAILURE
     assert failure(again.being_deleted(), before=FAILURE) == FAILURE
 
 
 def test_another_failure_is_news() -> None:
-    killed = a_pod().crashed(reason="OOMKilled", exitCode=137, finishedAt="2026-01-02T04:00:00Z")
+    killed = new_pod().crashed(reason="OOMKilled", exitCode=137, finishedAt="2026-01-02T04:00:00Z")
     found = failure(killed, before=FAILURE)
     assert found is not None
     assert (found["reason"], found["exitCode"], found["time"]) == ("OOMKilled", 137, "2026-01-02T04:00:00Z")
@@ -48,7 +48,7 @@ def test_another_failure_is_news() -> None:
 
 
 def test_the_newest_one_is_told_first() -> None:
-    later = a_pod().named("bbbbb").crashed(exitCode=2, finishedAt="2026-01-02T03:03:00Z")
+    later = new_pod().named("bbbbb").crashed(exitCode=2, finishedAt="2026-01-02T03:03:00Z")
     for pods in ((CRASH, later), (later, CRASH)):
         found = failure(*pods)
         assert found is not None
@@ -57,21 +57,21 @@ def test_the_newest_one_is_told_first() -> None:
 
 def test_an_init_container_that_did_its_work_has_not_failed() -> None:
     done = {"terminated": {"exitCode": 0, "reason": "Completed"}}
-    assert failure(a_pod().container("model-loader", init=True, state=done)) is None
-    server = failure(a_pod().crashed(exitCode=0, reason="Completed"))
+    assert failure(new_pod().container("model-loader", init=True, state=done)) is None
+    server = failure(new_pod().crashed(exitCode=0, reason="Completed"))
     assert server is not None
     assert (server["reason"], server["exitCode"]) == ("Completed", 0)
 
 
 def test_the_loader_s_whole_line_is_kept() -> None:
     report = '{"reason": "ModelNotFound", "message": "no such key"}'
-    found = failure(a_pod().crashed(name="model-loader", init=True, message=report))
+    found = failure(new_pod().crashed(name="model-loader", init=True, message=report))
     assert found is not None
     assert found["message"] == report
 
 
 def test_a_pod_that_was_evicted_has_failed_as_a_whole() -> None:
-    evicted = a_pod().in_phase("Failed", reason="Evicted", message="The node was low on resource: memory.")
+    evicted = new_pod().in_phase("Failed", reason="Evicted", message="The node was low on resource: memory.")
     assert failure(evicted) == {
         "pod": f"iris-{HASH}-x2x7k",
         "reason": "Evicted",
@@ -80,9 +80,9 @@ def test_a_pod_that_was_evicted_has_failed_as_a_whole() -> None:
 
 
 def test_it_stays_when_the_same_revision_recovers_and_goes_with_the_next_one() -> None:
-    assert failure(a_pod(), before=FAILURE, rollout=a_rollout()) == FAILURE
-    assert failure(a_pod(), before=OLD) == OLD  # the new revision is on its way
-    assert failure(a_pod(), before=OLD, rollout=a_rollout()) is None
+    assert failure(new_pod(), before=FAILURE, rollout=deployment_status()) == FAILURE
+    assert failure(new_pod(), before=OLD) == OLD  # the new revision is on its way
+    assert failure(new_pod(), before=OLD, rollout=deployment_status()) is None
     assert failure(CRASH, before=OLD) == FAILURE  # as the old one failed
     # Which revision is the current one is not known: nothing is dropped for that.
-    assert failure(a_pod(), before=OLD, rollout=a_rollout(), replica_sets=()) == OLD
+    assert failure(new_pod(), before=OLD, rollout=deployment_status(), replica_sets=()) == OLD

@@ -7,20 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelservice_operator.api.v1alpha1.status import ModelServiceStatus
-from modelservice_operator.controller.transforms import reduce_pod, reduce_replica_set
-from modelservice_operator.errors import OperatorError, Rejected, Unreachable
-from modelservice_operator.status import judge, next_look
+from modelservice_operator.controller.transforms import transform_pod, transform_replica_set
+from modelservice_operator.errors import InvalidRequestError, OperatorError, UnreachableError
+from modelservice_operator.status import compute_status, requeue_after
 from modelservice_operator.status.reasons import ConditionType, Reason
-from modelservice_operator.status.snapshot import Observed
-from tests.support.pods import HASH, OLD_HASH, a_replica_set
-from tests.support.snapshots import IRIS, NOW, a_rollout
+from modelservice_operator.status.snapshot import Snapshot
+from tests.support.pods import HASH, OLD_HASH, new_replica_set
+from tests.support.snapshots import IRIS, NOW, deployment_status
 
 SERVICES = [
     IRIS.parsed(),
-    IRIS.autoscaled(low=2, high=5).parsed(),
+    IRIS.autoscaled(min_replicas=2, max_replicas=5).parsed(),
     IRIS.scaled_by_others().parsed(),
     IRIS.suspended().parsed(),
-    IRIS.having(imagePullSecrets=[{"name": "login"}], probes={"readiness": {"httpGet": {"path": "/"}}}).parsed(),
+    IRIS.with_spec(imagePullSecrets=[{"name": "login"}], probes={"readiness": {"httpGet": {"path": "/"}}}).parsed(),
 ]
 TIMES = st.sampled_from(["2026-01-02T03:00:00Z", "2026-01-02T03:03:50Z"])
 NAMES = st.sampled_from([f"iris-{revision}-{end}" for revision in (HASH, OLD_HASH) for end in ("aaaaa", "bbbbb", "c2")])
@@ -93,7 +93,7 @@ PODS = st.builds(
     ),
 )
 REPLICA_SETS = st.builds(
-    lambda revision, number, text: a_replica_set(revision, number=number, refused=text),
+    lambda revision, number, text: new_replica_set(revision, number=number, refused=text),
     st.sampled_from([HASH, OLD_HASH]),
     st.integers(1, 3),
     st.none() | TEXTS,
@@ -105,7 +105,7 @@ AUTOSCALERS = odd(
 )
 COUNTS = st.integers(0, 3)
 ROLLOUTS = st.builds(
-    a_rollout,
+    deployment_status,
     desired=COUNTS,
     replicas=COUNTS,
     ready=COUNTS,
@@ -122,18 +122,18 @@ ROLLOUTS = st.builds(
     ),
 )
 FAILURES: st.SearchStrategy[OperatorError | None] = st.sampled_from(
-    [None, None, None, Unreachable("no answer"), Rejected("HorizontalPodAutoscaler: no", status=422)]
+    [None, None, None, UnreachableError("no answer"), InvalidRequestError("HorizontalPodAutoscaler: no", status=422)]
 )
 OBSERVED = st.builds(
-    Observed,
+    Snapshot,
     service=st.sampled_from(SERVICES),
     rollout=st.none() | ROLLOUTS,
     failure=FAILURES,
-    pods=st.lists(PODS.map(reduce_pod), max_size=4).map(tuple),
-    replica_sets=st.lists(REPLICA_SETS.map(reduce_replica_set), max_size=2).map(tuple),
+    pods=st.lists(PODS.map(transform_pod), max_size=4).map(tuple),
+    replica_sets=st.lists(REPLICA_SETS.map(transform_replica_set), max_size=2).map(tuple),
     autoscaler=st.none() | AUTOSCALERS,
     foreign_autoscalers=st.lists(st.sampled_from(["theirs", "hers"]), max_size=2).map(tuple),
-    notes=st.lists(
+    pod_event_messages=st.lists(
         TEXTS | st.sampled_from(["Readiness probe failed: no", "Startup probe failed: no", "MountVolume.SetUp failed"]),
         max_size=3,
     ).map(tuple),
@@ -143,8 +143,8 @@ MOMENT = re.compile(rf"\d\d:\d\d:\d\d|{HASH}|{OLD_HASH}|back-off \d+[hms]|(?i:re
 
 @settings(max_examples=200, deadline=None)
 @given(OBSERVED)
-def test_judging_never_fails_and_says_what_a_schema_allows(observed: Observed) -> None:
-    status = judge(observed, previous={}, now=NOW)
+def test_judging_never_fails_and_says_what_a_schema_allows(observed: Snapshot) -> None:
+    status = compute_status(observed, previous={}, now=NOW)
     ModelServiceStatus.model_validate(status)
     kinds = [entry["type"] for entry in status["conditions"]]
     assert len(kinds) == len(set(kinds))
@@ -155,34 +155,34 @@ def test_judging_never_fails_and_says_what_a_schema_allows(observed: Observed) -
         assert 0 < len(entry["message"]) <= 1024
         assert not MOMENT.search(entry["message"]), entry["message"]
     assert ("Stalled" in kinds) + ("Reconciling" in kinds) == (status["conditions"][0]["status"] != "True")
-    wait = next_look(observed, NOW)
+    wait = requeue_after(observed, NOW)
     assert wait is None or wait > 0
 
 
 @settings(max_examples=100, deadline=None)
 @given(OBSERVED, st.randoms(use_true_random=False))
-def test_the_order_of_what_is_seen_changes_nothing(observed: Observed, random: Any) -> None:
+def test_the_order_of_what_is_seen_changes_nothing(observed: Snapshot, random: Any) -> None:
     pods, replica_sets = list(observed.pods), list(observed.replica_sets)
     random.shuffle(pods)
     random.shuffle(replica_sets)
-    fields = {name: getattr(observed, name) for name in Observed.__dataclass_fields__}
+    fields = {name: getattr(observed, name) for name in Snapshot.__dataclass_fields__}
     names = tuple(reversed(observed.foreign_autoscalers))
-    shuffled = Observed(
+    shuffled = Snapshot(
         **(fields | {"pods": tuple(pods), "replica_sets": tuple(replica_sets), "foreign_autoscalers": names})
     )
-    assert judge(shuffled, previous={}, now=NOW) == judge(observed, previous={}, now=NOW)
+    assert compute_status(shuffled, previous={}, now=NOW) == compute_status(observed, previous={}, now=NOW)
 
 
 @settings(max_examples=100, deadline=None)
 @given(OBSERVED)
-def test_ready_means_complete_and_a_second_look_changes_nothing(observed: Observed) -> None:
-    status = judge(observed, previous={}, now=NOW)
+def test_ready_means_complete_and_a_second_look_changes_nothing(observed: Snapshot) -> None:
+    status = compute_status(observed, previous={}, now=NOW)
     if status["conditions"][0]["status"] == "True":
         assert observed.rollout is not None
         assert observed.rollout.complete
-    assert judge(observed, previous=status, now=NOW) == status
+    assert compute_status(observed, previous=status, now=NOW) == status
 
 
 @given(PODS)
 def test_reducing_twice_changes_nothing(pod: dict[str, Any]) -> None:
-    assert reduce_pod(reduce_pod(pod)) == reduce_pod(pod)
+    assert transform_pod(transform_pod(pod)) == transform_pod(pod)

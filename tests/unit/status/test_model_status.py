@@ -6,58 +6,60 @@ from typing import Any
 import pytest
 
 from model_loader.errors import Reason as LoaderReason
-from modelservice_operator.errors import Rejected
-from modelservice_operator.status.model_status import judge_model
+from modelservice_operator.errors import InvalidRequestError
+from modelservice_operator.status.model_status import compute_model_status
 from modelservice_operator.status.reasons import LOADER_REASONS, Reason
-from modelservice_operator.status.snapshot import Observed
-from modelservice_operator.status.verdict import Verdict
-from tests.support.builders import a_model_service
-from tests.support.pods import APod, a_pod
-from tests.support.snapshots import a_rollout, observed
+from modelservice_operator.status.snapshot import Snapshot
+from modelservice_operator.status.verdict import Explanation
+from tests.support.builders import model_service
+from tests.support.pods import PodBuilder, new_pod
+from tests.support.snapshots import deployment_status, snapshot
 
 
-def model_loaded(found: Observed, previous: dict[str, Any]) -> tuple[bool, Verdict] | None:
-    model = judge_model(found, previous)
+def model_loaded(found: Snapshot, previous: dict[str, Any]) -> tuple[bool, Explanation] | None:
+    model = compute_model_status(found, previous)
     return None if model is None else (model.loaded, model.verdict)
 
 
-def model_status(found: Observed, previous: dict[str, Any]) -> dict[str, Any] | None:
-    model = judge_model(found, previous)
+def model_status(found: Snapshot, previous: dict[str, Any]) -> dict[str, Any] | None:
+    model = compute_model_status(found, previous)
     return None if model is None else model.status
 
 
 S3 = "s3://models/iris/v3"
 DIGEST = f"sha256:{'ab' * 32}"
 REPORT = {"reason": "Loaded", "message": "x", "resolvedURI": S3, "digest": DIGEST, "files": 2, "bytes": 10, "uri": S3}
-FETCHED = a_model_service().having(model={"uri": S3})
+FETCHED = model_service().with_spec(model={"uri": S3})
 
 
-def loaded(report: dict[str, Any] | str = REPORT, *, suffix: str = "x2x7k", time: str = "2026-01-02T03:00:00Z") -> APod:
+def loaded(
+    report: dict[str, Any] | str = REPORT, *, suffix: str = "x2x7k", time: str = "2026-01-02T03:00:00Z"
+) -> PodBuilder:
     text = report if isinstance(report, str) else json.dumps(report)
     ended = {"exitCode": 0, "reason": "Completed", "message": text, "finishedAt": time}
-    return a_pod().named(suffix).container("model-loader", init=True, ready=True, state={"terminated": ended})
+    return new_pod().named(suffix).container("model-loader", init=True, ready=True, state={"terminated": ended})
 
 
-def failing(suffix: str = "x2x7k") -> APod:
+def failing(suffix: str = "x2x7k") -> PodBuilder:
     report = json.dumps({"reason": "AccessDenied", "message": f"{S3} may not be read."})
-    return a_pod().named(suffix).crashed(name="model-loader", init=True, message=report).waiting("PodInitializing")
+    return new_pod().named(suffix).crashed(name="model-loader", init=True, message=report).waiting("PodInitializing")
 
 
-def verdict(*pods: APod, service: Any = FETCHED, **more: Any) -> tuple[bool, str, str]:
-    found = model_loaded(observed(*pods, service=service, **more), {})
+def verdict(*pods: PodBuilder, service: Any = FETCHED, **more: Any) -> tuple[bool, str, str]:
+    found = model_loaded(snapshot(*pods, service=service, **more), {})
     assert found is not None
     return found[0], str(found[1].reason), found[1].message
 
 
 def test_what_was_loaded_is_told() -> None:
     assert verdict(loaded()) == (True, "ModelLoaded", f"The model is loaded from {S3} (2 files, 10 bytes).")
-    status = model_status(observed(loaded(), service=FETCHED), {})
+    status = model_status(snapshot(loaded(), service=FETCHED), {})
     assert status == {"uri": S3, "resolvedURI": S3, "digest": DIGEST, "state": "Loaded"}
 
 
 def test_the_newest_report_counts() -> None:
     newer = loaded({**REPORT, "digest": "sha256:new"}, suffix="aaaaa", time="2026-01-02T04:00:00Z")
-    status = model_status(observed(loaded(), newer, service=FETCHED), {})
+    status = model_status(snapshot(loaded(), newer, service=FETCHED), {})
     assert status is not None
     assert status["digest"] == "sha256:new"
 
@@ -65,18 +67,18 @@ def test_the_newest_report_counts() -> None:
 def test_one_pod_that_cannot_load_is_a_failure() -> None:
     told = (False, "AccessDenied", f"1 of 2 pods: the model cannot be loaded: {S3} may not be read.")
     assert verdict(loaded(suffix="aaaaa"), failing()) == told
-    status = model_status(observed(failing(), service=FETCHED), {})
+    status = model_status(snapshot(failing(), service=FETCHED), {})
     assert status == {"uri": S3, "state": "Failed"}
 
 
 def test_more_pods_do_not_take_away_what_is_loaded() -> None:
     """Scaling up must not flip the condition."""
-    starting = a_pod().named("aaaaa").container("model-loader", init=True, state={"running": {}}).unready()
+    starting = new_pod().named("aaaaa").container("model-loader", init=True, state={"running": {}}).unready()
     assert verdict(loaded(), starting)[0]
 
 
 def test_it_takes_its_time() -> None:
-    running = a_pod().container("model-loader", init=True, state={"running": {}}).waiting("PodInitializing")
+    running = new_pod().container("model-loader", init=True, state={"running": {}}).waiting("PodInitializing")
     assert verdict(running)[:2] == (False, "ModelLoading")
     assert verdict()[:2] == (False, "ModelPending")
 
@@ -88,7 +90,7 @@ def test_a_loader_of_somebody_else_may_say_anything(report: str) -> None:
 
 def test_hostile_reports_are_cut() -> None:
     report = {**REPORT, "resolvedURI": "s3://" + "a" * 9000, "digest": "d" * 9000}
-    status = model_status(observed(loaded(report), service=FETCHED), {})
+    status = model_status(snapshot(loaded(report), service=FETCHED), {})
     assert status is not None
     assert len(json.dumps(status)) < 5000
 
@@ -99,7 +101,7 @@ def test_the_past_stays_while_nobody_can_tell() -> None:
         "model": {"uri": S3, "digest": DIGEST, "state": "Loaded"},
         "conditions": [{"type": "ModelLoaded", "status": "True", "reason": "ModelLoaded", "message": "as it was"}],
     }
-    empty = observed(service=FETCHED, rollout=a_rollout(desired=0, replicas=0, ready=0, updated=0, available=0))
+    empty = snapshot(service=FETCHED, rollout=deployment_status(desired=0, replicas=0, ready=0, updated=0, available=0))
     assert model_status(empty, before) == before["model"]
     found = model_loaded(empty, before)
     assert found is not None
@@ -107,24 +109,24 @@ def test_the_past_stays_while_nobody_can_tell() -> None:
 
 
 def test_a_mounted_model_is_there_when_a_pod_runs() -> None:
-    service = a_model_service().having(model={"uri": "pvc://models/iris"})
-    assert verdict(a_pod(), service=service) == (True, "ModelLoaded", "The model is mounted.")
-    assert verdict(a_pod().in_phase("Pending").unready(), service=service)[:2] == (False, "ModelPending")
+    service = model_service().with_spec(model={"uri": "pvc://models/iris"})
+    assert verdict(new_pod(), service=service) == (True, "ModelLoaded", "The model is mounted.")
+    assert verdict(new_pod().in_phase("Pending").unready(), service=service)[:2] == (False, "ModelPending")
 
 
 def test_images_that_cannot_be_mounted_are_told() -> None:
-    service = a_model_service().having(model={"uri": "oci://registry.example.com/iris:1"})
+    service = model_service().with_spec(model={"uri": "oci://registry.example.com/iris:1"})
     said = "Deployment iris: spec.template.spec.volumes[1]: Required value: must specify a volume type"
-    error = Rejected(said, status=422)
+    error = InvalidRequestError(said, status=422)
     found = verdict(service=service, failure=error)
     assert found[:2] == (False, str(Reason.IMAGE_VOLUMES_UNSUPPORTED))
 
 
 @pytest.mark.parametrize("model", [None, {"uri": "file:///app/model"}, {"name": "x"}])
 def test_without_a_loader_there_is_nothing_to_tell(model: dict[str, Any] | None) -> None:
-    service = a_model_service().having(model=model) if model else a_model_service()
-    assert model_loaded(observed(a_pod(), service=service), {}) is None
-    assert model_status(observed(a_pod(), service=service), {}) is None
+    service = model_service().with_spec(model=model) if model else model_service()
+    assert model_loaded(snapshot(new_pod(), service=service), {}) is None
+    assert model_status(snapshot(new_pod(), service=service), {}) is None
 
 
 def test_the_loader_and_the_operator_speak_one_language() -> None:

@@ -1,10 +1,10 @@
 import pytest
 
-from modelservice_operator.status.text import LONGEST_QUOTE, last_words, plain, quote, sentence
-from tests.support.pods import HASH, OLD_HASH, a_pod
-from tests.support.snapshots import observed
+from modelservice_operator.status.text import MAX_QUOTE_CHARS, last_line, normalize, truncate, with_full_stop
+from tests.support.pods import HASH, OLD_HASH, new_pod
+from tests.support.snapshots import snapshot
 
-SEEN = observed(a_pod(), a_pod().of_revision(OLD_HASH))
+SEEN = snapshot(new_pod(), new_pod().of_revision(OLD_HASH))
 
 
 @pytest.mark.parametrize(
@@ -36,15 +36,15 @@ SEEN = observed(a_pod(), a_pod().of_revision(OLD_HASH))
     ],
 )
 def test_what_differs_from_moment_to_moment_goes(text: str, expected: str) -> None:
-    assert plain(text, SEEN) == expected
+    assert normalize(text, SEEN) == expected
 
 
 def test_the_last_line_that_says_something_is_quoted() -> None:
-    assert last_words("first\nsecond\n2026-01-02 03:04:05\n\n", SEEN) == "second"
-    assert last_words("\n", SEEN) == ""
+    assert last_line("first\nsecond\n2026-01-02 03:04:05\n\n", SEEN) == "second"
+    assert last_line("\n", SEEN) == ""
 
 
 def test_quotes_are_cut_and_sentences_end() -> None:
-    assert len(quote("x" * 999)) == LONGEST_QUOTE
-    assert sentence(quote("x" * 999)).endswith("x…")
-    assert (sentence("no"), sentence("no."), sentence("no...")) == ("no.", "no.", "no.")
+    assert len(truncate("x" * 999)) == MAX_QUOTE_CHARS
+    assert with_full_stop(truncate("x" * 999)).endswith("x…")
+    assert (with_full_stop("no"), with_full_stop("no."), with_full_stop("no...")) == ("no.", "no.", "no.")

@@ -10,11 +10,11 @@ import yaml
 from pydantic import BaseModel
 
 from modelservice_operator.api.crdgen import upstream
-from modelservice_operator.api.markers import PATTERN_SENTENCE, UPSTREAM
+from modelservice_operator.api.markers import PATTERN_MESSAGE, UPSTREAM_TYPE
 
 Schema = dict[str, Any]
 RULES = "x-kubernetes-validations"
-_DROPPED = ("title", "$defs", "additionalProperties", PATTERN_SENTENCE)
+_DROPPED = ("title", "$defs", "additionalProperties", PATTERN_MESSAGE)
 
 
 def structural_schema(model: type[BaseModel]) -> Schema:
@@ -50,8 +50,8 @@ def _explained_below(key: str, value: Any) -> Any:  # noqa: ANN401 - free-form J
 def _structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     """One node with all that is below it: references inlined, null alternatives removed."""
     node = _inlined(_without_null(_inlined(schema, definitions)), definitions)
-    if UPSTREAM in node:
-        described = structural_schema(getattr(upstream, node[UPSTREAM]))
+    if UPSTREAM_TYPE in node:
+        described = structural_schema(getattr(upstream, node[UPSTREAM_TYPE]))
         return described | {key: node[key] for key in ("description", "examples") if key in node}
     result = {key: value for key, value in node.items() if key not in _DROPPED}
     if "properties" in node:
@@ -95,7 +95,7 @@ def _int_or_string(schema: Schema) -> Schema:
 
 def _sentenced(schema: Schema, source: Schema) -> Schema:
     """A pattern as a CEL rule with a sentence: nobody should have to read a regular expression."""
-    if PATTERN_SENTENCE not in source:
+    if PATTERN_MESSAGE not in source:
         return schema
-    rule = {"rule": f'self.matches(r"{schema.pop("pattern")}")', "message": source[PATTERN_SENTENCE]}
+    rule = {"rule": f'self.matches(r"{schema.pop("pattern")}")', "message": source[PATTERN_MESSAGE]}
     return schema | {RULES: [rule, *schema.get(RULES, ())]}

@@ -19,9 +19,9 @@ from modelservice_operator.api.markers import (
     Quantity,
     Rule,
     Selector,
-    cel,
+    cel_rules,
     dns_label,
-    matching,
+    string_with_pattern,
 )
 
 _SELECTOR_EXAMPLE = {"matchLabels": {"app": "gateway"}}
@@ -33,7 +33,7 @@ Values = Annotated[list[LabelValue], Field(max_length=64, json_schema_extra=ATOM
 
 
 def _needs_values(operators: str, valueless: str) -> ConfigDict:
-    rules = cel(
+    rules = cel_rules(
         (
             f"!(self.operator in [{operators}]) || (has(self.values) && self.values.size() > 0)",
             "this operator compares with values: name at least one",
@@ -154,7 +154,7 @@ class PodTerm(ApiModel):
     """Pods of the same namespace, and how near is near."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             (
                 "has(self.labelSelector) || !(has(self.matchLabelKeys) || has(self.mismatchLabelKeys))",
                 "matchLabelKeys and mismatchLabelKeys need a labelSelector: add one, or remove them",
@@ -241,7 +241,7 @@ class ResourceTarget(ApiModel):
     """What an autoscaler aims at: a share of the requests, or a value for each pod."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             Rule(
                 "has(self.averageValue) == (self.type == 'AverageValue')"
                 " && has(self.averageUtilization) == (self.type == 'Utilization')",
@@ -262,7 +262,7 @@ class ObjectTarget(ApiModel):
     """What an autoscaler aims at: a value, as it is or for each pod."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             Rule(
                 "has(self.value) == (self.type == 'Value') && has(self.averageValue) == (self.type == 'AverageValue')",
                 _BY_TYPE.format(names="value or averageValue"),
@@ -281,10 +281,10 @@ class MetricName(ApiModel):
 
     name: Annotated[
         str,
-        matching(
+        string_with_pattern(
             r"^[^/%.\s\p{C}][^/%\s\p{C}]*$",
             "must be the name of a metric: no spaces, '/' and '%', and no '.' in front",
-            longest=253,
+            max_length=253,
         ),
     ] = Field(description="Name of the metric.", examples=["requests_per_second"])
     selector: LabelSelector | None = Field(
@@ -332,16 +332,19 @@ class ObjectReference(ApiModel):
     api_version: (
         Annotated[
             str,
-            matching(
+            string_with_pattern(
                 "^([a-z0-9][-a-z0-9.]*/)?v[0-9][0-9a-z]*$",
                 "must be a group and version such as networking.k8s.io/v1",
-                longest=316,
+                max_length=316,
             ),
         ]
         | None
     ) = Field(default=None, description="Group and version.", examples=["networking.k8s.io/v1"])
     kind: Annotated[
-        str, matching("^[A-Za-z][A-Za-z0-9]*$", "must be a kind such as Ingress, of letters and digits", longest=63)
+        str,
+        string_with_pattern(
+            "^[A-Za-z][A-Za-z0-9]*$", "must be a kind such as Ingress, of letters and digits", max_length=63
+        ),
     ] = Field(description="Kind of the object.", examples=["Ingress"])
     name: ObjectName = Field(description="Name, in the namespace of the ModelService.", examples=["iris"])
 
@@ -362,7 +365,7 @@ class MetricSpec(ApiModel):
     """A metric of an autoscaler (autoscaling/v2 MetricSpec)."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             (
                 " && ".join(f"has(self.{name}) == (self.type == '{name[0].upper()}{name[1:]}')" for name in _SOURCES),
                 f"set exactly the block that type names: {', '.join(_SOURCES[:-1])} or {_SOURCES[-1]}",

@@ -15,7 +15,7 @@ from modelservice_operator.api.markers import (
     RequestPath,
     RoutePath,
     Selector,
-    cel,
+    cel_rules,
 )
 
 
@@ -23,7 +23,7 @@ class ServiceOptions(ApiModel):
     """The Service in front of the replicas."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             (
                 "!has(self.externalTrafficPolicy) || self.type in ['NodePort', 'LoadBalancer']",
                 "externalTrafficPolicy needs type NodePort or LoadBalancer: change type, or remove it",
@@ -115,7 +115,9 @@ class Expose(ApiModel):
     """How the model is reached from outside of the cluster."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(("!(has(self.ingress) && has(self.httpRoute))", "set ingress or httpRoute, not both"))
+        json_schema_extra=cel_rules(
+            ("!(has(self.ingress) && has(self.httpRoute))", "set ingress or httpRoute, not both")
+        )
     )
     ingress: IngressOptions | None = Field(
         default=None, description="By an Ingress.", examples=[{"host": "iris.example.com", "className": "nginx"}]
@@ -132,7 +134,7 @@ AddressRange = Annotated[
     Field(
         min_length=1,
         max_length=43,
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             (
                 "isCIDR(self) && cidr(self) == cidr(self).masked()",
                 "must be a range of addresses such as 192.0.2.0/24, without bits behind the prefix",
@@ -152,7 +154,7 @@ class NetworkPeer(ApiModel):
     """Who may send requests; selectors that stand together must both match."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             (
                 "has(self.ipBlock) != (has(self.podLabels) || has(self.namespaceLabels))",
                 "set ipBlock, or podLabels and namespaceLabels",

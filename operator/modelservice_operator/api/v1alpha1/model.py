@@ -13,8 +13,8 @@ from modelservice_operator.api.markers import (
     PositiveSeconds,
     RelativePath,
     Rule,
-    cel,
-    matching,
+    cel_rules,
+    string_with_pattern,
 )
 from modelservice_operator.api.v1alpha1.pods import ClaimMount, EmptyDirMount, LocalReference, Resources
 
@@ -48,11 +48,11 @@ _FORMS = (
 """Scheme, form and sentence. They say what is missing; what is there is the loader's to find out."""
 Uri = Annotated[
     str,
-    matching(
+    string_with_pattern(
         r"^[^\s\p{C}]+$",
         "must be a URI without spaces and control characters: percent-encode them (RFC 3986)",
-        longest=2048,
-        rules=cel(
+        max_length=2048,
+        rules=cel_rules(
             Rule(
                 f"self.matches('^({_SCHEMES}):')",
                 "must begin with one of file, s3, gs, az, abfs, abfss, https, http, hf, models, oci, oci+artifact and"
@@ -123,7 +123,7 @@ class Cache(ApiModel):
     """Where the fetched model is kept."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             (
                 "has(self.emptyDir) != has(self.persistentVolumeClaim)",
                 "set exactly one of emptyDir and persistentVolumeClaim",
@@ -148,7 +148,7 @@ class ModelSource(ApiModel):
     """The model that the server loads."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             *(
                 Rule(f"!has(self.{field}) || {_LOADED}", f"{field} {_NOTHING_LOADED}")
                 for field in ("revision", "credentials", "sha256", "loader", "cache")
@@ -178,10 +178,10 @@ class ModelSource(ApiModel):
     revision: (
         Annotated[
             str,
-            matching(
+            string_with_pattern(
                 "^[A-Za-z0-9][-A-Za-z0-9._/]*$",
                 "must be a commit, branch or version: letters, digits, '-', '_', '.' and '/'",
-                longest=256,
+                max_length=256,
             ),
         ]
         | None
@@ -204,7 +204,9 @@ class ModelSource(ApiModel):
     sha256: (
         Annotated[
             str,
-            matching("^[0-9a-f]{64}$", "must be a SHA-256 digest: 64 digits 0-9 and letters a-f", longest=64),
+            string_with_pattern(
+                "^[0-9a-f]{64}$", "must be a SHA-256 digest: 64 digits 0-9 and letters a-f", max_length=64
+            ),
         ]
         | None
     ) = Field(

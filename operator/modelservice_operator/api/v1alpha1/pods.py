@@ -19,10 +19,10 @@ from modelservice_operator.api.markers import (
     RequestPath,
     Rule,
     Seconds,
-    cel,
+    cel_rules,
     dns_label,
-    matching,
-    passed_through,
+    string_with_pattern,
+    upstream_schema,
 )
 
 _RESERVED = (
@@ -32,7 +32,7 @@ _RESERVED = (
 _KEY_SENTENCE = "must be a key of the object: letters, digits, '-', '_' and '.', not beginning with '..'"
 Key = Annotated[
     str,
-    matching("^([-_a-zA-Z0-9]|[.][-_a-zA-Z0-9])[-._a-zA-Z0-9]*$", _KEY_SENTENCE, longest=253),
+    string_with_pattern("^([-_a-zA-Z0-9]|[.][-_a-zA-Z0-9])[-._a-zA-Z0-9]*$", _KEY_SENTENCE, max_length=253),
 ]
 
 
@@ -74,11 +74,11 @@ class FieldSelector(ApiModel):
 
     field_path: Annotated[
         str,
-        matching(
+        string_with_pattern(
             rf"^({'|'.join(_POD_FIELDS).replace('.', '[.]')}"
             r"|metadata[.](labels|annotations)\['[-A-Za-z0-9_./]{1,317}'\])$",
             f"must be one of {', '.join(_POD_FIELDS)}, metadata.labels['KEY'] or metadata.annotations['KEY']",
-            longest=340,
+            max_length=340,
         ),
     ] = Field(description="Path of the field (downward API).", examples=["status.podIP"])
 
@@ -87,7 +87,7 @@ class EnvSource(ApiModel):
     """Where the value of an environment variable comes from."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             (
                 "[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.fieldRef)].filter(x, x).size() == 1",
                 "set exactly one of secretKeyRef, configMapKeyRef and fieldRef",
@@ -109,17 +109,17 @@ class EnvVar(ApiModel):
     """One environment variable of the model server."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             ("!(has(self.value) && has(self.valueFrom))", "set value or valueFrom, not both"),
         )
     )
     name: Annotated[
         str,
-        matching(
+        string_with_pattern(
             "^[A-Za-z_][A-Za-z0-9_]*$",
             "must be the name of a variable: letters, digits and '_', not beginning with a digit",
-            longest=253,
-            rules=cel(
+            max_length=253,
+            rules=cel_rules(
                 Rule(
                     "!(self in ['MODEL_NAME', 'MODEL_URI', 'MODEL_PATH', 'PORT'])"
                     " && !self.startsWith('KUBERNETES_') && !self.startsWith('LD_')",
@@ -147,7 +147,7 @@ _KINDS_OF_RESOURCES = Rule(
     " && !format.qualifiedName().validate(name).hasValue()))",
     "name cpu, memory, ephemeral-storage, or a device such as nvidia.com/gpu",
 )
-Amounts = Annotated[dict[str, Quantity], Field(max_length=16, json_schema_extra=cel(_KINDS_OF_RESOURCES))]
+Amounts = Annotated[dict[str, Quantity], Field(max_length=16, json_schema_extra=cel_rules(_KINDS_OF_RESOURCES))]
 _COMPARED = (
     "!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits)"
     " || !isQuantity(string(self.requests[name])) || !isQuantity(string(self.limits[name]))"
@@ -167,7 +167,7 @@ class Resources(ApiModel):
     """CPU and memory of the model container."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             Rule(_COMPARED, "a request must not be greater than its limit: raise the limit or lower the request"),
             Rule(_SHARED_DEVICES, "devices are never shared: give each of them the same request and limit"),
             Rule(_WHOLE_DEVICES.format(block="requests"), "devices are requested whole: use a whole number"),
@@ -187,7 +187,7 @@ class HttpHeader(ApiModel):
 
     name: Annotated[
         str,
-        matching("^[-A-Za-z0-9]+$", "must be the name of a header: letters, digits and '-'", longest=253),
+        string_with_pattern("^[-A-Za-z0-9]+$", "must be the name of a header: letters, digits and '-'", max_length=253),
     ] = Field(description="Name of the header.", examples=["X-Probe"])
     value: str = Field(max_length=1024, description="Value of the header.", examples=["kubelet"])
 
@@ -245,7 +245,7 @@ class Probe(ApiModel):
     """How the kubelet asks the container; without an action it opens a TCP connection to spec.containerPort."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             (
                 "[has(self.httpGet), has(self.tcpSocket), has(self.grpc), has(self.exec)].filter(x, x).size() <= 1",
                 "set at most one of httpGet, tcpSocket, grpc and exec",
@@ -288,7 +288,7 @@ class Probes(ApiModel):
     """Health checks of the model container."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             (_ONE_SUCCESS.format(probe="liveness"), "liveness.successThreshold must be 1: remove it"),
             (_ONE_SUCCESS.format(probe="startup"), "startup.successThreshold must be 1: remove it"),
         )
@@ -351,7 +351,7 @@ class Mount(ApiModel):
     """One volume at one path of the model container."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             Rule(
                 "[has(self.configMap), has(self.secret), has(self.persistentVolumeClaim), has(self.emptyDir)]"
                 ".filter(x, x).size() == 1",
@@ -363,7 +363,7 @@ class Mount(ApiModel):
         str,
         dns_label(
             "volume",
-            rules=cel(("!(self in ['tmp', 'model'])", "the names tmp and model are taken: choose another name")),
+            rules=cel_rules(("!(self in ['tmp', 'model'])", "the names tmp and model are taken: choose another name")),
         ),
     ] = Field(description="Name of the volume.", examples=["labels"])
     mount_path: MountPath = Field(description="Where the container sees it.", examples=["/etc/labels"])
@@ -387,7 +387,7 @@ class Toleration(ApiModel):
     """A taint that the pods tolerate."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             (
                 "has(self.key) || (has(self.operator) && self.operator == 'Exists')",
                 "a toleration without a key tolerates all: set operator to Exists, or name a key",
@@ -430,4 +430,4 @@ class TopologySpread(ApiModel):
 
 
 UserId = Annotated[int, Field(ge=1, le=2_147_483_647, json_schema_extra={"format": "int64"})]
-Affinity = Annotated[dict[str, Any], Field(json_schema_extra=passed_through("Affinity"))]
+Affinity = Annotated[dict[str, Any], Field(json_schema_extra=upstream_schema("Affinity"))]

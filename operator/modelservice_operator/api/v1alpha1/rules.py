@@ -9,31 +9,31 @@ from modelservice_operator.api.markers import Rule
 MAX_REFERENCES = 24
 """Secrets, ConfigMaps, claims and accounts of one object: the admission policy can check no more (see manifests/)."""
 
-_SCALED = "has(self.autoscaling) && has(self.autoscaling.maxReplicas)"
-_FLOOR = (
-    f"!({_SCALED})"
+_HAS_MAX_REPLICAS = "has(self.autoscaling) && has(self.autoscaling.maxReplicas)"
+_MIN_REPLICAS_RULE = (
+    f"!({_HAS_MAX_REPLICAS})"
     " || (has(self.autoscaling.minReplicas) ? self.autoscaling.minReplicas : self.replicas)"
     " <= self.autoscaling.maxReplicas"
 )
 _CPU_TARGET = (
-    f"{_SCALED} && (has(self.autoscaling.targetCPUUtilizationPercentage)"
+    f"{_HAS_MAX_REPLICAS} && (has(self.autoscaling.targetCPUUtilizationPercentage)"
     " || (!has(self.autoscaling.targetMemoryUtilizationPercentage)"
     " && (!has(self.autoscaling.metrics) || self.autoscaling.metrics.size() == 0)))"
 )
-_MEMORY_TARGET = f"{_SCALED} && has(self.autoscaling.targetMemoryUtilizationPercentage)"
-_REQUESTED = (
+_MEMORY_TARGET = f"{_HAS_MAX_REPLICAS} && has(self.autoscaling.targetMemoryUtilizationPercentage)"
+_REQUEST_RULE = (
     "!({target}) || !has(self.resources)"
     " || (has(self.resources.requests) && '{kind}' in self.resources.requests)"
     " || (has(self.resources.limits) && '{kind}' in self.resources.limits)"
 )
 _STARTUP = "self.?probes.?startup"
-_STARTUP_BUDGET = (
+_STARTUP_SECONDS = (
     f"(!{_STARTUP}.hasValue() ? 1800 : {_STARTUP}.?initialDelaySeconds.orValue(0)"
     f" + {_STARTUP}.?periodSeconds.orValue(10) * {_STARTUP}.?failureThreshold.orValue(3))"
 )
 _DEADLINE = (
     "!has(self.rollout) || !has(self.rollout.progressDeadlineSeconds) || self.rollout.progressDeadlineSeconds"
-    f" > {_STARTUP_BUDGET} + self.?model.?loader.?timeoutSeconds.orValue(0)"
+    f" > {_STARTUP_SECONDS} + self.?model.?loader.?timeoutSeconds.orValue(0)"
 )
 _REFERENCES = (
     "(has(self.imagePullSecrets) ? self.imagePullSecrets.size() : 0)"
@@ -47,24 +47,24 @@ _REFERENCES = (
 )
 SPEC_RULES = (
     Rule(
-        _FLOOR,
+        _MIN_REPLICAS_RULE,
         "the floor (autoscaling.minReplicas, else replicas) must not be greater than autoscaling.maxReplicas: raise"
         " maxReplicas or lower the floor",
         ".autoscaling.maxReplicas",
     ),
     Rule(
-        f"!({_SCALED}) || self.replicas >= 1"
+        f"!({_HAS_MAX_REPLICAS}) || self.replicas >= 1"
         " || (has(self.autoscaling.minReplicas) && self.autoscaling.minReplicas == 0)",
         "replicas must be at least 1 under autoscaling: set suspend to true to run none",
         ".replicas",
     ),
     Rule(
-        _REQUESTED.format(kind="cpu", target=_CPU_TARGET),
+        _REQUEST_RULE.format(kind="cpu", target=_CPU_TARGET),
         "a CPU target needs a CPU request or limit: set resources.requests.cpu",
         ".resources",
     ),
     Rule(
-        _REQUESTED.format(kind="memory", target=_MEMORY_TARGET),
+        _REQUEST_RULE.format(kind="memory", target=_MEMORY_TARGET),
         "a memory target needs a memory request or limit: set resources.requests.memory",
         ".resources",
     ),

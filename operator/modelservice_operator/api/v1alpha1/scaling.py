@@ -10,18 +10,18 @@ from modelservice_operator.api.markers import (
     ApiModel,
     Count,
     IntOrPercent,
-    IntOrPortion,
+    IntOrPercentUpTo100,
     PositiveCount,
     PositiveSeconds,
     Rule,
     Seconds,
-    cel,
-    passed_through,
+    cel_rules,
+    upstream_schema,
 )
 
 Percentage = Annotated[int, Field(ge=1, le=1000, json_schema_extra=INT32)]
-Metric = Annotated[dict[str, Any], Field(json_schema_extra=passed_through("MetricSpec"))]
-Behavior = Annotated[dict[str, Any], Field(json_schema_extra=passed_through("Behavior"))]
+Metric = Annotated[dict[str, Any], Field(json_schema_extra=upstream_schema("MetricSpec"))]
+Behavior = Annotated[dict[str, Any], Field(json_schema_extra=upstream_schema("Behavior"))]
 _METRIC_TYPES = "['External', 'Object']"
 
 
@@ -29,7 +29,7 @@ class Autoscaling(ApiModel):
     """How the replicas follow the load: a HorizontalPodAutoscaler on the model container, or somebody else."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             Rule(
                 "!has(self.managedBy) || self.managedBy != 'External' || !(has(self.minReplicas)"
                 " || has(self.maxReplicas) || has(self.targetCPUUtilizationPercentage)"
@@ -100,7 +100,7 @@ class Rollout(ApiModel):
     """How replicas are replaced by those of a new revision."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             Rule(
                 "!has(self.maxSurge) || !(string(self.maxSurge) in ['0', '0%', '00%', '000%'])"
                 " || (has(self.maxUnavailable) && !(string(self.maxUnavailable) in ['0', '0%', '00%', '000%']))",
@@ -116,7 +116,7 @@ class Rollout(ApiModel):
     max_surge: IntOrPercent | None = Field(
         default=None, description="Replicas above the wanted count, as a number or share. Absent: 1.", examples=["25%"]
     )
-    max_unavailable: IntOrPortion | None = Field(
+    max_unavailable: IntOrPercentUpTo100 | None = Field(
         default=None, description="Replicas that may be missing meanwhile. Absent: 0.", examples=[1]
     )
     min_ready_seconds: Seconds | None = Field(
@@ -137,16 +137,16 @@ class DisruptionBudget(ApiModel):
     """How many replicas a node drain may take away; made only when more than one replica is certain."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel(
+        json_schema_extra=cel_rules(
             (
                 "has(self.minAvailable) != has(self.maxUnavailable)",
                 "set exactly one of minAvailable and maxUnavailable",
             )
         )
     )
-    min_available: IntOrPortion | None = Field(
+    min_available: IntOrPercentUpTo100 | None = Field(
         default=None, description="Replicas that must stay, as a number or share.", examples=["50%"]
     )
-    max_unavailable: IntOrPortion | None = Field(
+    max_unavailable: IntOrPercentUpTo100 | None = Field(
         default=None, description="Replicas that may go, as a number or share.", examples=[1]
     )

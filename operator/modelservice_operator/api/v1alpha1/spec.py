@@ -21,7 +21,7 @@ from modelservice_operator.api.markers import (
     Rule,
     Seconds,
     Selector,
-    cel,
+    cel_rules,
     list_map,
 )
 from modelservice_operator.api.v1alpha1.exposure import Expose, Monitoring, NetworkPolicyOptions, ServiceOptions
@@ -39,7 +39,7 @@ from modelservice_operator.api.v1alpha1.pods import (
 )
 from modelservice_operator.api.v1alpha1.rules import SPEC_RULES
 from modelservice_operator.api.v1alpha1.scaling import Autoscaling, DisruptionBudget, Rollout
-from modelservice_operator.errors import InvalidSpec
+from modelservice_operator.errors import InvalidSpecError
 
 MAX_NAME_LENGTH = 63
 
@@ -47,7 +47,7 @@ MAX_NAME_LENGTH = 63
 class ModelServiceSpec(ApiModel):
     """What should run."""
 
-    model_config = ConfigDict(json_schema_extra=cel(*SPEC_RULES))
+    model_config = ConfigDict(json_schema_extra=cel_rules(*SPEC_RULES))
     image: ImageReference = Field(
         description="Image of the model server. Its own ENTRYPOINT is kept unless command is set.",
         examples=["registry.example.com/iris-server:1.4"],
@@ -155,7 +155,7 @@ class ModelServiceSpec(ApiModel):
             Field(
                 max_length=32,
                 json_schema_extra=list_map("name")
-                | cel(
+                | cel_rules(
                     Rule(
                         "self.all(one, self.exists_one(other, other.mountPath == one.mountPath))",
                         "each mountPath must be used once: choose another path",
@@ -264,7 +264,7 @@ class ModelService(ApiModel):
             return cls.model_validate(body)
         except ValidationError as error:
             faults = "; ".join(f"{_dotted(fault['loc'])}: {fault['msg']}" for fault in error.errors()[:8])
-            raise InvalidSpec(f"The object does not follow the schema: {faults}.") from error
+            raise InvalidSpecError(f"The object does not follow the schema: {faults}.") from error
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:

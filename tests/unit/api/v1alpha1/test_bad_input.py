@@ -6,10 +6,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelservice_operator.errors import InvalidSpec
-from modelservice_operator.resources import build
-from tests.support.builders import AModelService, a_model_service
-from tests.support.expansion import expanded
+from modelservice_operator.errors import InvalidSpecError
+from modelservice_operator.resources import build_children
+from tests.support.builders import ModelServiceBuilder, model_service
+from tests.support.expansion import expand_variables
 from tests.support.schema_fields import fields, with_field
 
 LEAVES = [field for field in fields() if "properties" not in field.schema]
@@ -30,32 +30,32 @@ def test_no_value_of_any_field_crashes(field: Any, value: object) -> None:
     assert verdict(with_field(field.path, value)).startswith(("built", "The object does not follow the schema: spec."))
 
 
-def verdict(service: AModelService) -> str:
+def verdict(service: ModelServiceBuilder) -> str:
     try:
-        return f"built {len(build(service.parsed()))} objects"
-    except InvalidSpec as error:
+        return f"built {len(build_children(service.parsed()))} objects"
+    except InvalidSpecError as error:
         return str(error)
 
 
 @given(st.text())
 def test_a_value_reaches_the_container_as_it_stands(text: str) -> None:
-    service = a_model_service().having(env=[{"name": "A", "value": text}], model={"name": text or "iris"}).parsed()
-    [container] = build(service)[0].body["spec"]["template"]["spec"]["containers"]
+    service = model_service().with_spec(env=[{"name": "A", "value": text}], model={"name": text or "iris"}).parsed()
+    [container] = build_children(service)[0].body["spec"]["template"]["spec"]["containers"]
     known = {entry["name"]: "expanded" for entry in container["env"]}
-    seen = {entry["name"]: expanded(entry.get("value", ""), known) for entry in container["env"]}
+    seen = {entry["name"]: expand_variables(entry.get("value", ""), known) for entry in container["env"]}
     assert seen["A"] == text
     assert seen["MODEL_NAME"] == (text or "iris")
 
 
 @given(st.text(alphabet="$(){}A \n'\"`\\", max_size=12))
 def test_what_looks_like_a_variable_does_so_too(text: str) -> None:
-    service = a_model_service().having(env=[{"name": "A", "value": text}]).parsed()
-    [container] = build(service)[0].body["spec"]["template"]["spec"]["containers"]
-    assert expanded(container["env"][-1].get("value", ""), {"A": "expanded", "PORT": "expanded"}) == text
+    service = model_service().with_spec(env=[{"name": "A", "value": text}]).parsed()
+    [container] = build_children(service)[0].body["spec"]["template"]["spec"]["containers"]
+    assert expand_variables(container["env"][-1].get("value", ""), {"A": "expanded", "PORT": "expanded"}) == text
 
 
 def test_command_and_args_are_left_to_kubernetes() -> None:
-    service = a_model_service().having(command=["$(PORT)"], args=["$$(PORT)", "{{ x }}"]).parsed()
-    [container] = build(service)[0].body["spec"]["template"]["spec"]["containers"]
+    service = model_service().with_spec(command=["$(PORT)"], args=["$$(PORT)", "{{ x }}"]).parsed()
+    [container] = build_children(service)[0].body["spec"]["template"]["spec"]["containers"]
     assert (container["command"], container["args"]) == (["$(PORT)"], ["$$(PORT)", "{{ x }}"])
     assert yaml.safe_load(yaml.safe_dump(container["args"])) == container["args"]

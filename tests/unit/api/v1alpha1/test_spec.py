@@ -7,8 +7,8 @@ import yaml
 from modelservice_operator.api.crdgen.crd import custom_resource_definition
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import DEPLOYMENT, SERVICE
-from modelservice_operator.errors import InvalidSpec
-from tests.support.builders import a_model_service
+from modelservice_operator.errors import InvalidSpecError
+from tests.support.builders import model_service
 
 
 def test_the_committed_crd_is_the_generated_one() -> None:
@@ -17,14 +17,14 @@ def test_the_committed_crd_is_the_generated_one() -> None:
 
 
 def test_everything_that_is_wrong_is_named() -> None:
-    body = a_model_service().having(replicas="many", env=[{"value": "x"}]).without("image").body()
-    with pytest.raises(InvalidSpec) as caught:
+    body = model_service().with_spec(replicas="many", env=[{"value": "x"}]).without_spec("image").body()
+    with pytest.raises(InvalidSpecError) as caught:
         ModelService.parse(body)
     assert all(field in str(caught.value) for field in ("spec.image", "spec.replicas", "spec.env.0.name"))
 
 
 def test_what_a_newer_version_added_is_passed_over() -> None:
-    assert a_model_service().having(somethingNewer=True).parsed().spec.image
+    assert model_service().with_spec(somethingNewer=True).parsed().spec.image
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_what_a_newer_version_added_is_passed_over() -> None:
     ],
 )
 def test_where_the_model_is_found(model: dict[str, Any], path: str) -> None:
-    source = a_model_service().having(model=model).parsed().spec.model
+    source = model_service().with_spec(model=model).parsed().spec.model
     assert source is not None
     assert source.mount_path == path
 
