@@ -12,8 +12,10 @@ import pytest
 import pytest_asyncio
 
 from modelservice_operator.apimachinery.kinds import DEPLOYMENT, MODEL_SERVICE, SERVICE, ResourceKind
+from modelservice_operator.apimachinery.objects import NamespacedName
 from modelservice_operator.cache.informer import Informer
-from modelservice_operator.client.rest import Credentials, RestClient
+from modelservice_operator.client.credentials import Credentials
+from modelservice_operator.client.rest import RestClient
 from modelservice_operator.settings import Settings
 from tests.environment.faults.actions import Reply
 from tests.environment.faults.lab import RESYNC, TWO_RESYNCS, Lab, Lane, eventually
@@ -219,7 +221,7 @@ async def test_a_watch_that_falls_silent(lab: Lab, lane: Lane) -> None:
             async with asyncio.timeout(RECOVERY):
                 await silent.fired.wait()
             stage = await a_ready_one(lane, "silent")
-            key = (lane.namespace, stage.place.name)
+            key = NamespacedName(lane.namespace, stage.place.name)
             assert await eventually(lambda: informer.get(key) is not None, seconds=RECOVERY)
             task.cancel()
             await asyncio.wait([task])

@@ -11,9 +11,10 @@ from typing import Any
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE, ResourceKind
 from modelservice_operator.apimachinery.managed_fields import last_manager_of_field, upgrade_managed_fields
+from modelservice_operator.apimachinery.objects import NamespacedName, Object, key_of
 from modelservice_operator.apply.drift_limiter import COOLDOWN_SECONDS, MAX_CORRECTIONS, DriftLimiter
 from modelservice_operator.apply.rejection_cache import RejectionCache
-from modelservice_operator.cache.informer import InformerSet, Key, Object, key_of
+from modelservice_operator.cache.informer import InformerSet
 from modelservice_operator.client.rest import APPLY, JSON_PATCH, MERGE_PATCH, RestClient
 from modelservice_operator.controller.transforms import transform_child
 from modelservice_operator.errors import (
@@ -27,12 +28,11 @@ from modelservice_operator.errors import (
     OwnerTerminatingError,
 )
 from modelservice_operator.resources import DesiredChild
-from modelservice_operator.resources.metadata import OWNER_ANNOTATION
+from modelservice_operator.resources.diff import Drift
+from modelservice_operator.resources.metadata import HAS_UPDATE_FIELDS, OWNER_ANNOTATION
 from modelservice_operator.settings import FIELD_MANAGER
-from modelservice_operator.status.snapshot import HAS_UPDATE_FIELDS, Drift
 
 _FIELD_MANAGER_PARAMS = {"fieldManager": FIELD_MANAGER}
-_UNPROCESSABLE = 422
 
 
 class Ownership(StrEnum):
@@ -130,13 +130,13 @@ class Applier:
                 drifts.append(Drift(kind=desired.kind.kind, field=field.removeprefix("."), manager=manager))
         return drifts
 
-    async def _last_manager_of(self, kind: ResourceKind, key: Key, field: str) -> str | None:
+    async def _last_manager_of(self, kind: ResourceKind, key: NamespacedName, field: str) -> str | None:
         """Say whose a field is before it becomes ours again. Caches hold no managedFields; a drift is worth a look."""
         with suppress(OperatorError):  # nobody's work depends on it
             return last_manager_of_field(field, (await self._read(kind, key))["metadata"].get("managedFields") or [])
         return None
 
-    def _check_drift_limit(self, desired: DesiredChild, key: Key, field: str) -> None:
+    def _check_drift_limit(self, desired: DesiredChild, key: NamespacedName, field: str) -> None:
         """DriftDetected when this field has been corrected, and reverted, too often."""
         # A new desired state is a new matter: its digest is part of what is counted.
         if not self._corrections.allow((desired.kind, key, desired.digest, field)):
@@ -152,7 +152,7 @@ class Applier:
         Watches are not ordered among each other: the garbage collector may have deleted the children of a ModelService
         whose own deletion we have not heard of, and what was then made would belong to nobody.
         """
-        key = (service.metadata.namespace, service.metadata.name)
+        key = service.metadata.key
         if not any(self._informers.was_recently_deleted(child.kind, key) for child in children):
             return
         try:
@@ -184,7 +184,7 @@ class Applier:
         answer = await self._connection.request("PUT", path, body=body, params=_FIELD_MANAGER_PARAMS)
         self._informers.upsert(MODEL_SERVICE, answer)
 
-    async def _create(self, desired: DesiredChild, key: Key) -> Object:
+    async def _create(self, desired: DesiredChild, key: NamespacedName) -> Object:
         path = desired.kind.path(namespace=key[0])
         try:
             return transform_child(
@@ -194,7 +194,7 @@ class Applier:
             # Either our own POST whose answer was lost, or somebody else's object: the live one tells.
             return transform_child(await self._read(desired.kind, key))
 
-    async def _server_side_apply(self, desired: DesiredChild, key: Key, live: Object) -> Object:
+    async def _server_side_apply(self, desired: DesiredChild, key: NamespacedName, live: Object) -> Object:
         """Server-side apply (KEP-555); the UID in the body makes sure that it is still the object that we judged."""
         if live.get(HAS_UPDATE_FIELDS):
             await self._upgrade_managed_fields(desired.kind, key)
@@ -206,12 +206,14 @@ class Applier:
                 "PATCH", path, body=body, content_type=APPLY, params=_FIELD_MANAGER_PARAMS | {"force": "true"}
             )
         except InvalidRequestError as error:
-            if error.status == _UNPROCESSABLE and "metadata.uid" in str(error):
+            if error.has_cause(field="metadata.uid"):
                 raise ConflictError(f"{desired.kind.kind} {key[1]} was replaced meanwhile.") from error
             answer = await self._replace_conflicting_nodes(desired, key, error)
         return self._cache_response(desired.kind, answer)
 
-    async def _replace_conflicting_nodes(self, desired: DesiredChild, key: Key, error: InvalidRequestError) -> Object:
+    async def _replace_conflicting_nodes(
+        self, desired: DesiredChild, key: NamespacedName, error: InvalidRequestError
+    ) -> Object:
         """Replace what somebody put where ours has to be, so that an apply is possible; else raise `error`.
 
         An apply cannot: a port whose number somebody changed is another item to it, and two items of one name are
@@ -232,7 +234,7 @@ class Applier:
         except InvalidRequestError:
             raise error from None
 
-    async def _upgrade_managed_fields(self, kind: ResourceKind, key: Key) -> None:
+    async def _upgrade_managed_fields(self, kind: ResourceKind, key: NamespacedName) -> None:
         """Turn the fields that our POST set into applied ones: an apply never removes what an Update owns.
 
         The replicas are left out: an apply that omits them would otherwise reset them.
@@ -264,7 +266,7 @@ class Applier:
             await self._connection.request("DELETE", kind.path(namespace=key[0], name=key[1]), body=body)
         self._informers.delete(kind, live)
 
-    async def _scale(self, kind: ResourceKind, key: Key, live: Object, replicas: int) -> Object:
+    async def _scale(self, kind: ResourceKind, key: NamespacedName, live: Object, replicas: int) -> Object:
         path = kind.path(namespace=key[0], name=key[1], subresource="scale")
         body = {"metadata": {"uid": live["metadata"]["uid"]}, "spec": {"replicas": replicas}}
         scale = await self._connection.request(
@@ -279,7 +281,7 @@ class Applier:
         self._informers.upsert(kind, scaled)
         return scaled
 
-    async def _read(self, kind: ResourceKind, key: Key) -> Object:
+    async def _read(self, kind: ResourceKind, key: NamespacedName) -> Object:
         try:
             return await self._connection.request("GET", kind.path(namespace=key[0], name=key[1]))
         except NotFoundError as error:

@@ -8,17 +8,18 @@ list; an event older than what is cached, also than our own last write, changes 
 import asyncio
 import logging
 import random
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
 from modelservice_operator.apimachinery.kinds import ResourceKind
-from modelservice_operator.client.rest import RestClient, error_from_response
+from modelservice_operator.apimachinery.objects import NamespacedName, Object, key_of, version_of
+from modelservice_operator.client.rest import RestClient
+from modelservice_operator.client.status_errors import error_from_status, status_from_object
 from modelservice_operator.errors import (
     ForbiddenError,
     NotFoundError,
@@ -29,10 +30,6 @@ from modelservice_operator.errors import (
 from modelservice_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-Key = tuple[str, str]
-"""Namespace and name."""
-Object = dict[str, Any]
 
 MIN_WATCH_SECONDS = 1.0
 _FIRST_PAUSE = 0.2
@@ -57,18 +54,7 @@ class Tombstone:
     deleted_at: float
 
 
-def key_of(body: Object) -> Key:
-    """Namespace and name of an object. Interned: each stands in the cache of each kind."""
-    metadata = body["metadata"]
-    return sys.intern(metadata.get("namespace", "")), sys.intern(metadata["name"])
-
-
-def version_of(body: Object) -> int:
-    """The resourceVersion as a number: comparable within one resource (KEP-5504)."""
-    return int(body["metadata"]["resourceVersion"])
-
-
-def map_to_same_name(body: Object) -> tuple[Key, ...]:
+def map_to_same_name(body: Object) -> tuple[NamespacedName, ...]:
     """Whom an object concerns when nothing else is said: those of its own name."""
     return (key_of(body),)
 
@@ -86,10 +72,10 @@ class Informer:
         selector: str = "",
         optional: bool = False,
         transform: Callable[[Object], Object] = lambda body: body,
-        map_func: Callable[[Object], tuple[Key, ...]] = map_to_same_name,
+        map_func: Callable[[Object], tuple[NamespacedName, ...]] = map_to_same_name,
         list_lock: asyncio.Lock | None = None,
         read_delay: float = 0.0,
-        on_change: Callable[[Key], None] = lambda _: None,
+        on_change: Callable[[NamespacedName], None] = lambda _: None,
     ) -> None:
         """`reduce` keeps what is read of an object, which must be JSON; `concerns` tells from that whom it is about.
 
@@ -118,10 +104,10 @@ class Informer:
         self._linger = read_delay
         self._turn = list_lock or asyncio.Lock()
         self._changed = on_change
-        self._cache: dict[Key, Cached] = {}
-        self._index: dict[Key, set[Key]] | None = None if map_func is map_to_same_name else {}
+        self._cache: dict[NamespacedName, Cached] = {}
+        self._index: dict[NamespacedName, set[NamespacedName]] | None = None if map_func is map_to_same_name else {}
         """Objects by the keys that they concern; only where these are others than their own."""
-        self._tombstones: dict[Key, Tombstone] = {}
+        self._tombstones: dict[NamespacedName, Tombstone] = {}
         self._version = ""
         """Version to watch from; empty when a list is due."""
         self._opened = 0.0
@@ -130,20 +116,20 @@ class Informer:
     def __len__(self) -> int:
         return len(self._cache)
 
-    def get(self, key: Key) -> Object | None:
+    def get(self, key: NamespacedName) -> Object | None:
         """The object as we know it, reduced: a copy."""
         return None if (cached := self._cache.get(key)) is None else self._body(cached)
 
-    def by_index(self, key: Key) -> Iterator[Object]:
+    def by_index(self, key: NamespacedName) -> Iterator[Object]:
         """Copies of the objects that concern `key`."""
         keys = (key,) if self._index is None else sorted(self._index.get(key, ()))
         return (self._body(self._cache[found]) for found in keys if found in self._cache)
 
-    def was_recently_deleted(self, key: Key) -> bool:
+    def was_recently_deleted(self, key: NamespacedName) -> bool:
         """Whether there was an object that has gone, lately and as far as we know."""
         return key in self._tombstones and key not in self._cache
 
-    def keys(self) -> Iterator[Key]:
+    def keys(self) -> Iterator[NamespacedName]:
         """Keys of all cached objects, from a copy."""
         return iter(tuple(self._cache))
 
@@ -177,12 +163,14 @@ class Informer:
         else:
             self._remove(key)
 
-    def _remove(self, key: Key) -> None:
+    def _remove(self, key: NamespacedName) -> None:
         before = self._concerns(self._body(self._cache.pop(key)))
         self._update_index(key, before, ())
         self._notify(before, ())
 
-    def _update_index(self, key: Key, before: tuple[Key, ...], after: tuple[Key, ...]) -> None:
+    def _update_index(
+        self, key: NamespacedName, before: tuple[NamespacedName, ...], after: tuple[NamespacedName, ...]
+    ) -> None:
         """Have the object found by those whom it concerns, and by no others."""
         if self._index is None:
             return
@@ -194,7 +182,7 @@ class Informer:
                 if not self._index[one]:
                     del self._index[one]
 
-    def _notify(self, before: tuple[Key, ...], after: tuple[Key, ...]) -> None:
+    def _notify(self, before: tuple[NamespacedName, ...], after: tuple[NamespacedName, ...]) -> None:
         """Tell of a change to all whom the object concerned or concerns."""
         for one in dict.fromkeys((*before, *after)):
             self._changed(one)
@@ -238,7 +226,7 @@ class Informer:
 
     async def _list(self) -> None:
         """Read everything, page by page."""
-        seen: set[Key] = set()
+        seen: set[NamespacedName] = set()
         params = self._params | {"limit": str(self._settings.list_page_size)}
         while True:
             async with self._turn:
@@ -252,7 +240,7 @@ class Informer:
         self.synced.set()
         self.initialized.set()
 
-    async def _list_page(self, params: Mapping[str, str], seen: set[Key]) -> Object:
+    async def _list_page(self, params: Mapping[str, str], seen: set[NamespacedName]) -> Object:
         page = await self._connection.request("GET", self._path, params=params)
         for item in page.get("items") or ():
             self.upsert(item)
@@ -268,7 +256,7 @@ class Informer:
         for key in self.keys():
             self._remove(key)
 
-    def _remove_missing(self, seen: set[Key], version: int) -> None:
+    def _remove_missing(self, seen: set[NamespacedName], version: int) -> None:
         """Notice deletions that no watch told us. What is newer than the list is a write of our own, and stays."""
         for key in [key for key, cached in self._cache.items() if key not in seen and cached.version <= version]:
             self._add_tombstone(key, version)
@@ -293,14 +281,14 @@ class Informer:
             case "ERROR":
                 # 410 comes as an event too; whatever it is, the watch cannot be continued from here.
                 self._version = ""
-                raise error_from_response(int(body.get("code", 500)), str(body.get("message", "")).encode())
+                raise error_from_status(status_from_object(int(body.get("code", 500)), body))
             case "DELETED":
                 self.delete(body)
             case "ADDED" | "MODIFIED":
                 self.upsert(body)
         self._version = str(body["metadata"]["resourceVersion"])
 
-    def _add_tombstone(self, key: Key, version: int) -> None:
+    def _add_tombstone(self, key: NamespacedName, version: int) -> None:
         now = time.monotonic()
         while self._tombstones:  # oldest first: dicts keep the order of insertion
             oldest = next(iter(self._tombstones))
@@ -339,19 +327,19 @@ class InformerSet:
     def __init__(self, informers: Mapping[ResourceKind, Sequence[Informer]]) -> None:
         self._informers = informers
 
-    def get(self, kind: ResourceKind, key: Key) -> Object | None:
+    def get(self, kind: ResourceKind, key: NamespacedName) -> Object | None:
         """The cached object, reduced: a copy; None when it does not exist as far as we know."""
         return next((found for informer in self._informers[kind] if (found := informer.get(key)) is not None), None)
 
-    def by_index(self, kind: ResourceKind, key: Key) -> tuple[Object, ...]:
+    def by_index(self, kind: ResourceKind, key: NamespacedName) -> tuple[Object, ...]:
         """Copies of the cached objects of a kind that concern `key`, in the order of their names."""
         return tuple(chain.from_iterable(informer.by_index(key) for informer in self._informers[kind]))
 
-    def was_recently_deleted(self, kind: ResourceKind, key: Key) -> bool:
+    def was_recently_deleted(self, kind: ResourceKind, key: NamespacedName) -> bool:
         """Whether there was an object that has gone, lately and as far as we know."""
         return any(informer.was_recently_deleted(key) for informer in self._informers[kind])
 
-    def keys(self, kind: ResourceKind) -> Iterator[Key]:
+    def keys(self, kind: ResourceKind) -> Iterator[NamespacedName]:
         """Keys of all cached objects of a kind."""
         return chain.from_iterable(informer.keys() for informer in self._informers[kind])
 

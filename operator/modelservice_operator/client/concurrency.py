@@ -1,19 +1,19 @@
-"""How much is asked of a server at once: less while it is busy. Knows nothing of Kubernetes."""
+"""Limits concurrent requests: fewer while the server is overloaded. Knows nothing of Kubernetes."""
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import Callable
+
+from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
 
 _COOLDOWN = 1.0
-"""Seconds in which further failures count as one: they come from requests that were under way together."""
+"""Seconds in which further failures count as one: they come from requests that were in flight together."""
 
 
 class ConcurrencyLimiter:
-    """A limit that grows by one for each round of successes and halves with a failure (AIMD, as RFC 5681 has it)."""
+    """Limit of concurrent requests, adapted by AIMD (RFC 5681): +1 per round of successes, halved by an overload."""
 
-    def __init__(self, max_limit: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """`most`: requests at once that are never exceeded; it is where the limit starts."""
+    def __init__(self, max_limit: int, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        """`max_limit`: concurrent requests that are never exceeded; the limit starts there."""
         self.limit = float(max_limit)
         self._max_limit = max_limit
         self._clock = clock
@@ -22,33 +22,33 @@ class ConcurrencyLimiter:
         self._waiters: deque[asyncio.Future[None]] = deque()
 
     async def acquire(self) -> None:
-        """Wait for a turn, first come first served; `leave` must follow."""
+        """Wait for a slot, first come first served. `release` must follow."""
         if self._in_flight < int(self.limit) and not self._waiters:
             self._in_flight += 1
             return
-        turn = asyncio.get_running_loop().create_future()
-        self._waiters.append(turn)
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
         try:
-            await turn
+            await waiter
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._in_flight -= 1  # the turn came together with the end: somebody else has it
+            if waiter.done() and not waiter.cancelled():
+                self._in_flight -= 1  # the slot was granted together with the cancellation: pass it on
             self._wake_waiters()
             raise
 
     def release(self, *, overloaded: bool) -> None:
-        """Give the turn back. `busy`: the server said that it is too much, or did not answer in time."""
+        """Free the slot. `overloaded`: the server rejected the load, or did not answer in time."""
         self._in_flight -= 1
         if not overloaded:
             self.limit = min(float(self._max_limit), self.limit + 1 / self.limit)
-        elif self._clock() - self._decreased_at >= _COOLDOWN:
-            self._decreased_at = self._clock()
+        elif self._clock.monotonic() - self._decreased_at >= _COOLDOWN:
+            self._decreased_at = self._clock.monotonic()
             self.limit = max(1.0, self.limit / 2)
         self._wake_waiters()
 
     def _wake_waiters(self) -> None:
         while self._waiters and self._in_flight < int(self.limit):
-            turn = self._waiters.popleft()
-            if not turn.done():
+            waiter = self._waiters.popleft()
+            if not waiter.done():
                 self._in_flight += 1
-                turn.set_result(None)
+                waiter.set_result(None)

@@ -17,8 +17,9 @@ from modelservice_operator.apimachinery.kinds import (
     REPLICA_SET,
     SERVICE,
 )
+from modelservice_operator.apimachinery.objects import NamespacedName, Object
 from modelservice_operator.apply.applier import Applier, Ownership, ownership_of
-from modelservice_operator.cache.informer import InformerSet, Key, Object
+from modelservice_operator.cache.informer import InformerSet
 from modelservice_operator.controller.model_resolution import resolve_model_revision
 from modelservice_operator.controller.workqueue import Priority, WorkQueue
 from modelservice_operator.errors import (
@@ -33,6 +34,7 @@ from modelservice_operator.events.recorder import EventRecorder
 from modelservice_operator.events.transitions import drift_events, events_for
 from modelservice_operator.resources import DesiredChild, build_children
 from modelservice_operator.resources.cron_job import tracks_updates
+from modelservice_operator.resources.diff import Drift
 from modelservice_operator.settings import LoaderSettings, Settings
 from modelservice_operator.status import (
     compute_invalid_status,
@@ -41,7 +43,7 @@ from modelservice_operator.status import (
     pod_needing_events,
     requeue_after,
 )
-from modelservice_operator.status.snapshot import DeploymentStatus, Drift, Snapshot, load_balancer_address
+from modelservice_operator.status.snapshot import DeploymentStatus, Snapshot, load_balancer_address
 
 T = TypeVar("T")
 
@@ -79,7 +81,7 @@ class Reconciler:
         self,
         informers: InformerSet,
         cluster: Applier,
-        queue: WorkQueue[Key],
+        queue: WorkQueue[NamespacedName],
         settings: Settings,
         *,
         pod_events: PodEventReader,
@@ -93,17 +95,17 @@ class Reconciler:
         self._queue = queue
         self._settings = settings
         self._now = now
-        self._plans: dict[Key, Plan] = {}
-        self._terminating_uids: dict[Key, str] = {}
+        self._plans: dict[NamespacedName, Plan] = {}
+        self._terminating_uids: dict[NamespacedName, str] = {}
         """UIDs of objects that are going, with their namespace or alone: there is no way back for them."""
-        self._written: dict[Key, float] = {}
+        self._written: dict[NamespacedName, float] = {}
         """When the status was last written, by the monotonic clock."""
-        self._deferred_since: dict[Key, float] = {}
+        self._deferred_since: dict[NamespacedName, float] = {}
         """Since when the status has waited for others' children, by the monotonic clock."""
-        self._unobserved_since: dict[Key, float] = {}
+        self._unobserved_since: dict[NamespacedName, float] = {}
         """Since when all that is new is a generation that the Deployment's controller has not looked at."""
 
-    async def reconcile(self, key: Key) -> None:
+    async def reconcile(self, key: NamespacedName) -> None:
         """Do what is to be done for `key`; raise what kept it from being done, after it was reported in status."""
         live = self._informers.get(MODEL_SERVICE, key)
         if live is None:
@@ -126,7 +128,7 @@ class Reconciler:
         if failure is not None:
             raise failure
 
-    def _plan(self, key: Key, live: Object) -> Plan:
+    def _plan(self, key: NamespacedName, live: Object) -> Plan:
         """Parse and build what the last plan does not fit any more; InvalidSpec for what cannot be understood."""
         plan = self._plans.pop(key, None)
         known = plan is not None and plan.matches(live["metadata"])
@@ -139,7 +141,7 @@ class Reconciler:
             del self._plans[next(iter(self._plans))]
         return plan
 
-    def _resolution(self, key: Key, service: ModelService) -> str | None:
+    def _resolution(self, key: NamespacedName, service: ModelService) -> str | None:
         """What the model's URI stands for, where that is followed."""
         if not tracks_updates(service):
             return None
@@ -183,7 +185,7 @@ class Reconciler:
             ),
         ]
 
-    async def _update_status(self, key: Key, plan: Plan, failure: OperatorError | None) -> None:
+    async def _update_status(self, key: NamespacedName, plan: Plan, failure: OperatorError | None) -> None:
         if failure is None and self._is_new(key, plan) and self._defer_for_pending_children(key, time.monotonic()):
             return  # by then there is more to judge, too
         observed = await self._with_pod_events(key, self._observe(key, plan.service, plan.children, failure))
@@ -196,12 +198,12 @@ class Reconciler:
         status = compute_status(observed, previous=live.get("status") or {}, now=now)
         await self._write_status(key, live, status, urgent=failure is not None)
 
-    def _is_new(self, key: Key, plan: Plan) -> bool:
+    def _is_new(self, key: NamespacedName, plan: Plan) -> bool:
         """Whether no status tells of this generation yet."""
         live = self._informers.get(MODEL_SERVICE, key) or {}
         return bool((live.get("status") or {}).get("observedGeneration") != plan.service.metadata.generation)
 
-    async def _with_pod_events(self, key: Key, observed: Snapshot) -> Snapshot:
+    async def _with_pod_events(self, key: NamespacedName, observed: Snapshot) -> Snapshot:
         """Add what only Events tell of a pod that stays unready."""
         notes, seconds = await self._pod_events.read(key, pod_needing_events(observed))
         if seconds is not None:
@@ -210,7 +212,7 @@ class Reconciler:
 
     def _observe(
         self,
-        key: Key,
+        key: NamespacedName,
         service: ModelService,
         children: tuple[DesiredChild, ...] = (),
         failure: OperatorError | None = None,
@@ -228,11 +230,11 @@ class Reconciler:
             foreign_autoscalers=self._foreign_autoscalers(key, service),
         )
 
-    def _own_autoscaler(self, key: Key, service: ModelService) -> Object | None:
+    def _own_autoscaler(self, key: NamespacedName, service: ModelService) -> Object | None:
         live = self._informers.get(HORIZONTAL_POD_AUTOSCALER, key)
         return live if live is not None and ownership_of(live, service) is Ownership.OWNED else None
 
-    def _foreign_autoscalers(self, key: Key, service: ModelService) -> tuple[str, ...]:
+    def _foreign_autoscalers(self, key: NamespacedName, service: ModelService) -> tuple[str, ...]:
         return tuple(
             autoscaler["metadata"]["name"]
             for autoscaler in self._informers.by_index(HORIZONTAL_POD_AUTOSCALER, key)
@@ -240,13 +242,13 @@ class Reconciler:
             and autoscaler["spec"].get("scaleTargetRef", {}).get("name") == key[1]
         )
 
-    async def _report_invalid(self, key: Key, live: Object, error: InvalidSpecError) -> None:
+    async def _report_invalid(self, key: NamespacedName, live: Object, error: InvalidSpecError) -> None:
         previous = live.get("status") or {}
         generation = live["metadata"]["generation"]
         status = compute_invalid_status(error, generation=generation, previous=previous, now=self._now())
         await self._write_status(key, live, status, urgent=True)
 
-    async def _write_status(self, key: Key, live: Object, status: dict[str, Any], *, urgent: bool) -> None:
+    async def _write_status(self, key: NamespacedName, live: Object, status: dict[str, Any], *, urgent: bool) -> None:
         """Write a status that differs; within the interval only for a new generation, else once it has passed."""
         previous, now = live.get("status") or {}, time.monotonic()
         since = self._written.get(key, 0.0)
@@ -270,7 +272,7 @@ class Reconciler:
         await self._applier.update_status(live, status)
         self._recorder.record(live, events_for(previous, status))
 
-    def _defer_for_pending_children(self, key: Key, now: float) -> bool:
+    def _defer_for_pending_children(self, key: NamespacedName, now: float) -> bool:
         """Whether this status waits while others' children are to be made, which takes no longer than the interval.
 
         Meanwhile many a status becomes outdated, and is never written.
@@ -281,7 +283,7 @@ class Reconciler:
         self._queue.add_after(key, wait)
         return True
 
-    def _forget(self, key: Key) -> None:
+    def _forget(self, key: NamespacedName) -> None:
         self._plans.pop(key, None)
         self._terminating_uids.pop(key, None)
         self._written.pop(key, None)

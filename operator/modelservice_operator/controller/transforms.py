@@ -6,21 +6,21 @@ Two bodies that reduce to the same but for their versions are the same to the op
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from modelservice_operator.apimachinery.kinds import DEPLOYMENT, MODEL_SERVICE
+from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 from modelservice_operator.apimachinery.managed_fields import is_own_create_entry
+from modelservice_operator.apimachinery.objects import Object
 from modelservice_operator.resources.metadata import (
+    HAS_UPDATE_FIELDS,
     INSTANCE_LABEL,
     LOADER_NAME,
     MANAGED_BY_LABEL,
     MODEL_CACHE_KEY_LABEL,
     OWNER_ANNOTATION,
     RESOLVER_NAME,
+    REVISION,
+    TEMPLATE_HASH,
 )
 from modelservice_operator.settings import FIELD_MANAGER
-from modelservice_operator.status.snapshot import HAS_UPDATE_FIELDS, REVISION, TEMPLATE_HASH
-
-Object = dict[str, Any]
-Key = tuple[str, str]
 
 MAX_TEXT_CHARS = 1024
 """Characters that are kept of a message."""
@@ -80,21 +80,6 @@ def transform_replica_set(body: Object) -> Object:
         "metadata": _metadata(body) | _omit_empty({"annotations": annotations}),
         "status": _omit_empty({"conditions": refused}),
     }
-
-
-def map_autoscaler(body: Object) -> tuple[Key, ...]:
-    """Say whom an autoscaler concerns: the ModelService of its name, and the one whose Deployment it scales."""
-    metadata, target = body["metadata"], (body.get("spec") or {}).get("scaleTargetRef") or {}
-    own = (metadata.get("namespace", ""), metadata["name"])
-    if target.get("kind") != DEPLOYMENT.kind or target.get("name") in {None, own[1]}:
-        return (own,)
-    return own, (own[0], target["name"])
-
-
-def map_by_instance_label(body: Object) -> tuple[Key, ...]:
-    """Say whom a pod or ReplicaSet concerns: the ModelService that its label names."""
-    metadata = body["metadata"]
-    return ((metadata.get("namespace", ""), (metadata.get("labels") or {}).get(INSTANCE_LABEL, "")),)
 
 
 def _may_be_child(metadata: Object) -> bool:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
+from modelservice_operator.resources.diff import Drift
 from modelservice_operator.status.reasons import ConditionType, Reason
-from modelservice_operator.status.snapshot import Drift
 from modelservice_operator.status.text import truncate
 
 MAX_NOTE_BYTES = 1024

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import kopf
 
-from modelservice_operator.client.rest import Credentials
+from modelservice_operator.client.credentials import Credentials
 from modelservice_operator.manager.manager import Manager
 from modelservice_operator.settings import Settings
 

@@ -20,13 +20,14 @@ from modelservice_operator.apimachinery.kinds import (
     REPLICA_SET,
     ResourceKind,
 )
+from modelservice_operator.apimachinery.objects import NamespacedName, Object
 from modelservice_operator.apply.applier import Applier
-from modelservice_operator.cache.informer import Informer, InformerSet, Key, Object, map_to_same_name
-from modelservice_operator.client.rest import Credentials, RestClient
+from modelservice_operator.cache.informer import Informer, InformerSet, map_to_same_name
+from modelservice_operator.client.credentials import Credentials
+from modelservice_operator.client.rest import RestClient
+from modelservice_operator.controller.mappers import map_autoscaler, map_by_instance_label
 from modelservice_operator.controller.reconciler import Reconciler
 from modelservice_operator.controller.transforms import (
-    map_autoscaler,
-    map_by_instance_label,
     transform_autoscaler,
     transform_child,
     transform_model_service,
@@ -54,7 +55,7 @@ _REDUCTIONS: Mapping[ResourceKind, Callable[[Object], Object]] = {
     POD: transform_pod,
     REPLICA_SET: transform_replica_set,
 }
-_CONCERNS: Mapping[ResourceKind, Callable[[Object], tuple[Key, ...]]] = {
+_CONCERNS: Mapping[ResourceKind, Callable[[Object], tuple[NamespacedName, ...]]] = {
     HORIZONTAL_POD_AUTOSCALER: map_autoscaler,
     POD: map_by_instance_label,
     REPLICA_SET: map_by_instance_label,
@@ -68,7 +69,7 @@ class Manager:
         self._settings = settings
         self._caches_synced = False
         """Whether all caches are whole. What they hold before is merely looked at again."""
-        self._queue: WorkQueue[Key] = WorkQueue()
+        self._queue: WorkQueue[NamespacedName] = WorkQueue()
         self._turn = asyncio.Lock()
         self._connection = RestClient(load_credentials, settings)
         self._informers = InformerSet(
@@ -144,11 +145,11 @@ class Manager:
             on_change=self._enqueue if kind is MODEL_SERVICE else self._enqueue_debounced,
         )
 
-    def _enqueue(self, key: Key) -> None:
+    def _enqueue(self, key: NamespacedName) -> None:
         """Somebody changed a ModelService: that is looked at at once."""
         self._queue.add(key, Priority.EVENT if self._caches_synced else Priority.RESYNC)
 
-    def _enqueue_debounced(self, key: Key) -> None:
+    def _enqueue_debounced(self, key: NamespacedName) -> None:
         """Something changed that belongs to one: mostly more will, as in a rollout."""
         if self._caches_synced:
             self._queue.add_debounced(key, self._settings.event_debounce)
@@ -171,7 +172,7 @@ class Manager:
             else:
                 self._queue.done(key)
 
-    def _requeue(self, key: Key, error: OperatorError) -> None:
+    def _requeue(self, key: NamespacedName, error: OperatorError) -> None:
         match error:
             case TransientError():
                 after = error.retry_after

@@ -24,6 +24,14 @@ RESOLVER_NAME = "model-resolver"
 """The container that says what the model's URI stands for."""
 HTTP_PORT_NAME = "http"
 
+HAS_UPDATE_FIELDS = "modelservice.dev/posted"
+"""Key in a cached child: its managedFields hold fields that our POST set (see `cluster.apply`)."""
+
+TEMPLATE_HASH = "pod-template-hash"
+"""Label by which a ReplicaSet and its pods know each other (apps/v1)."""
+REVISION = "deployment.kubernetes.io/revision"
+"""Annotation in which a Deployment and its ReplicaSets carry their revision (apps/v1)."""
+
 
 def selector(service: ModelService) -> dict[str, str]:
     """Labels by which the pods are found. A Deployment's selector is immutable, so only the name goes in."""

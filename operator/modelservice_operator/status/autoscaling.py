@@ -7,15 +7,14 @@ from typing import Any, NamedTuple
 from modelservice_operator.apimachinery.kinds import HORIZONTAL_POD_AUTOSCALER
 from modelservice_operator.errors import InvalidRequestError, OperatorError
 from modelservice_operator.resources.replicas import ReplicaOwner, min_replicas, replica_owner
+from modelservice_operator.status.conditions import Explanation
 from modelservice_operator.status.reasons import AUTOSCALER_REASONS, Reason
 from modelservice_operator.status.snapshot import Snapshot
 from modelservice_operator.status.text import normalize, truncate, with_full_stop
-from modelservice_operator.status.verdict import Explanation
 
 STARTUP_GRACE = timedelta(seconds=60)
 """What a new autoscaler gets: metrics-server needs two scrapes, 15 s apart, and the controller looks every 15 s."""
 
-_UNPROCESSABLE = 422
 _REQUIRED_CONDITIONS = ("AbleToScale", "ScalingActive")
 """Conditions that must hold (autoscaling/v2). ScalingLimited only says that a bound of ours is reached."""
 
@@ -74,8 +73,9 @@ def is_scale_to_zero_rejected(observed: Snapshot) -> bool:
     failure: OperatorError | None = observed.failure
     refused = (
         isinstance(failure, InvalidRequestError)
-        and failure.status == _UNPROCESSABLE
-        and HORIZONTAL_POD_AUTOSCALER.kind in str(failure)
+        and failure.status is not None
+        and failure.status.kind == HORIZONTAL_POD_AUTOSCALER.kind
+        and failure.has_cause(reason="FieldValueInvalid", field="spec.minReplicas")
     )
     return (
         refused and replica_owner(observed.service) is ReplicaOwner.AUTOSCALED and min_replicas(observed.service) == 0

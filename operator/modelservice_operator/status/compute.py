@@ -9,13 +9,12 @@ from modelservice_operator.resources.metadata import selector
 from modelservice_operator.resources.replicas import ReplicaOwner, replica_owner
 from modelservice_operator.resources.service import cluster_url, exposed_url, http_url
 from modelservice_operator.status.autoscaling import autoscaler_condition, autoscaling_status
-from modelservice_operator.status.conditions import Condition, build_condition, merge_conditions
+from modelservice_operator.status.conditions import Condition, Explanation, build_condition, merge_conditions
 from modelservice_operator.status.last_failure import last_failure
 from modelservice_operator.status.model_status import ModelStatus, compute_model_status
 from modelservice_operator.status.policies import READY, STALLED, explain_error, first_violation
 from modelservice_operator.status.reasons import ConditionType, Reason
 from modelservice_operator.status.snapshot import DeploymentStatus, Snapshot
-from modelservice_operator.status.verdict import Explanation
 
 Status = dict[str, Any]
 

@@ -1,16 +1,26 @@
 """metav1.Condition: building, and merging with the previous ones so that a transition time moves only on a flip."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from modelservice_operator.status.reasons import ConditionType
-from modelservice_operator.status.verdict import Explanation
+from modelservice_operator.status.reasons import ConditionType, Reason
 
 Condition = dict[str, Any]
 
 MAX_MESSAGE_CHARS = 1024
 """A message is read in a terminal; the schema would allow more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a condition has its status."""
+
+    reason: Reason
+    message: str
+    stalled: bool = False
+    """No retry can heal it: a person has to act."""
 
 
 _STATUSES = {True: "True", False: "False", None: "Unknown"}

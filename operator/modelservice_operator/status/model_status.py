@@ -1,5 +1,6 @@
 """`status.model` and the condition ModelLoaded: what the loaders of the current revision say, or the mounts show."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,16 +8,15 @@ from typing import Any
 from modelservice_operator.errors import InvalidRequestError
 from modelservice_operator.resources.metadata import LOADER_NAME
 from modelservice_operator.resources.model_volume import is_downloaded, is_mounted, scheme_of
+from modelservice_operator.status.conditions import Explanation
 from modelservice_operator.status.diagnosis import loader_finding
 from modelservice_operator.status.loader_report import Report
 from modelservice_operator.status.pods import Container, Pod, Termination
 from modelservice_operator.status.reasons import ConditionType, Reason
 from modelservice_operator.status.snapshot import Snapshot
 from modelservice_operator.status.text import normalize, truncate
-from modelservice_operator.status.verdict import Explanation
 
-_IMAGE_VOLUME_ERROR = "must specify a volume type"
-"""What validation says of a volume whose image was dropped, because the feature is off (core/v1, validation)."""
+_VOLUME_FIELD = re.compile(r"spec\.template\.spec\.volumes\[\d+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +104,7 @@ def _loaded(ending: Termination, observed: Snapshot) -> _ModelState:
 def _mounted(observed: Snapshot) -> _ModelState:
     """A volume is there when its pod runs: the kubelet starts no container before."""
     failure = observed.failure
-    if (
-        scheme_of(observed.service) == "oci"
-        and isinstance(failure, InvalidRequestError)
-        and _IMAGE_VOLUME_ERROR in str(failure)
-    ):
+    if scheme_of(observed.service) == "oci" and isinstance(failure, InvalidRequestError) and _lacks_source(failure):
         text = (
             "This cluster cannot mount an image as a volume (Kubernetes has it on by default from 1.35): have the"
             " feature ImageVolume switched on, or keep the model in another place."
@@ -117,3 +113,9 @@ def _mounted(observed: Snapshot) -> _ModelState:
     if any(pod.phase == "Running" for pod in map(Pod.of, observed.current_pods)):
         return _ModelState("Loaded", Explanation(Reason.MODEL_LOADED, "The model is mounted."))
     return _ModelState("Pending", Explanation(Reason.MODEL_PENDING, "No pod has mounted the model. Ready says why."))
+
+
+def _lacks_source(error: InvalidRequestError) -> bool:
+    """Return True if a volume has no source: the API server drops `image` where the feature is off (core/v1)."""
+    causes = error.status.causes if error.status is not None else ()
+    return any(cause.reason == "FieldValueRequired" and _VOLUME_FIELD.fullmatch(cause.field) for cause in causes)

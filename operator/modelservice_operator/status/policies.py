@@ -13,10 +13,10 @@ from modelservice_operator.errors import (
 )
 from modelservice_operator.status.admission import classify_admission_error, pod_creation_failure
 from modelservice_operator.status.autoscaling import is_scale_to_zero_rejected
+from modelservice_operator.status.conditions import Explanation
 from modelservice_operator.status.diagnosis import diagnose
 from modelservice_operator.status.reasons import Reason
 from modelservice_operator.status.snapshot import DeploymentStatus, Snapshot
-from modelservice_operator.status.verdict import Explanation
 
 _REASONS: Mapping[type[OperatorError], Reason] = {
     InvalidSpecError: Reason.INVALID_SPEC,

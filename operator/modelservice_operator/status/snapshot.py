@@ -7,14 +7,7 @@ from typing import Any
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import DEPLOYMENT, SERVICE, ResourceKind
 from modelservice_operator.errors import OperatorError
-
-HAS_UPDATE_FIELDS = "modelservice.dev/posted"
-"""Key in a cached child: its managedFields hold fields that our POST set (see `cluster.apply`)."""
-
-TEMPLATE_HASH = "pod-template-hash"
-"""Label by which a ReplicaSet and its pods know each other (apps/v1)."""
-REVISION = "deployment.kubernetes.io/revision"
-"""Annotation in which a Deployment and its ReplicaSets carry their revision (apps/v1)."""
+from modelservice_operator.resources.metadata import REVISION, TEMPLATE_HASH
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +46,6 @@ class DeploymentStatus:
     def complete(self) -> bool:
         """Whether every wanted pod is of the newest revision and available, and no other pod is left."""
         return self.observed and self.updated == self.desired == self.replicas == self.available
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drift:
-    """A field of a child that somebody changed, and that was set back."""
-
-    kind: str
-    field: str
-    """Its path, as `spec.template.spec.containers[model].image`."""
-    manager: str | None
-    """Field manager that changed it (KEP-555); None when it left no trace, as one does that removes a field."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ Each difference would be a status write, and a name with a random part tells a p
 import re
 from collections.abc import Iterable
 
-from modelservice_operator.status.snapshot import TEMPLATE_HASH, Snapshot
+from modelservice_operator.resources.metadata import TEMPLATE_HASH
+from modelservice_operator.status.snapshot import Snapshot
 
 MAX_QUOTE_CHARS = 300
 """Characters of somebody else's text in a sentence of ours."""

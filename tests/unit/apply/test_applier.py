@@ -6,8 +6,7 @@ import pytest
 
 from modelservice_operator.apply.applier import Ownership, ownership_of
 from modelservice_operator.controller.transforms import transform_child, transform_model_service
-from modelservice_operator.resources.metadata import OWNER_ANNOTATION
-from modelservice_operator.status.snapshot import HAS_UPDATE_FIELDS
+from modelservice_operator.resources.metadata import HAS_UPDATE_FIELDS, OWNER_ANNOTATION
 from tests.support.builders import model_service
 
 SERVICE = model_service().parsed()

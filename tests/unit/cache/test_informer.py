@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from modelservice_operator.apimachinery.kinds import DEPLOYMENT
-from modelservice_operator.cache.informer import Informer, InformerSet, Key, Object
-from modelservice_operator.client.rest import Credentials, RestClient
+from modelservice_operator.apimachinery.objects import NamespacedName, Object
+from modelservice_operator.cache.informer import Informer, InformerSet
+from modelservice_operator.client.credentials import Credentials
+from modelservice_operator.client.rest import RestClient
 from modelservice_operator.settings import Settings
 
 
@@ -18,7 +20,7 @@ def an_object(name: str = "iris", *, version: int, **fields: Any) -> dict[str, A
 class Heard(list[str]):
     """Names of the objects that changed."""
 
-    def hear(self, key: Key) -> None:
+    def hear(self, key: NamespacedName) -> None:
         self.append(key[1])
 
 
@@ -34,7 +36,7 @@ def informer(heard: Heard) -> Informer:
     return Informer(DEPLOYMENT, connection, settings, on_change=heard.hear)
 
 
-KEY = ("ml", "iris")
+KEY = NamespacedName("ml", "iris")
 
 
 def test_an_older_event_than_our_own_write_changes_nothing(informer: Informer, heard: Heard) -> None:
@@ -69,7 +71,7 @@ def test_what_a_list_lacks_is_gone_unless_we_wrote_it_later(informer: Informer, 
     informer.upsert(an_object("gone", version=3))
     informer.upsert(an_object("kept", version=4))
     informer.upsert(an_object("ours", version=20))
-    informer._remove_missing({("ml", "kept")}, 10)  # noqa: SLF001 - the rule itself, without a server
+    informer._remove_missing({NamespacedName("ml", "kept")}, 10)  # noqa: SLF001 - the rule itself, without a server
     assert sorted(informer.keys()) == [("ml", "kept"), ("ml", "ours")]
     assert heard[3:] == ["gone"]
 
@@ -98,8 +100,8 @@ def test_an_object_of_another_name_is_found_by_whom_it_concerns(heard: Heard) ->
     settings = Settings()
     connection = RestClient(lambda: Credentials("http://127.0.0.1:9", None, None), settings)
 
-    def concerns(body: Object) -> tuple[Key, ...]:
-        return tuple(("ml", name) for name in body["of"])
+    def concerns(body: Object) -> tuple[NamespacedName, ...]:
+        return tuple(NamespacedName("ml", name) for name in body["of"])
 
     cache = Informer(DEPLOYMENT, connection, settings, map_func=concerns, on_change=heard.hear)
     pods = InformerSet({DEPLOYMENT: [cache]})
@@ -128,7 +130,7 @@ def test_nobody_is_told_of_what_we_wrote_ourselves(heard: Heard) -> None:
 def test_without_an_index_an_object_concerns_its_own_name(informer: Informer) -> None:
     informer.upsert(an_object(version=1))
     assert [body["metadata"]["name"] for body in informer.by_index(KEY)] == ["iris"]
-    assert list(informer.by_index(("ml", "wine"))) == []
+    assert list(informer.by_index(NamespacedName("ml", "wine"))) == []
 
 
 def test_what_went_is_known_until_it_is_there_again(informer: Informer) -> None:

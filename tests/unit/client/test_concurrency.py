@@ -5,23 +5,15 @@ import asyncio
 import pytest
 
 from modelservice_operator.client.concurrency import ConcurrencyLimiter
-
-
-class Clock:
-    """Time that stands still until a test moves it."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import ManualClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
-async def test_no_more_than_the_limit_are_inside_and_they_come_in_order(clock: Clock) -> None:
+async def test_no_more_than_the_limit_are_inside_and_they_come_in_order(clock: ManualClock) -> None:
     throttle, inside = ConcurrencyLimiter(2, clock=clock), []
 
     async def visit(name: str) -> None:
@@ -39,7 +31,7 @@ async def test_no_more_than_the_limit_are_inside_and_they_come_in_order(clock: C
     assert inside == ["a", "b", "c", "d"]
 
 
-async def test_failures_of_one_moment_halve_it_once_and_successes_widen_it_again(clock: Clock) -> None:
+async def test_failures_of_one_moment_halve_it_once_and_successes_widen_it_again(clock: ManualClock) -> None:
     throttle = ConcurrencyLimiter(8, clock=clock)
     for _ in range(4):
         await throttle.acquire()
@@ -47,7 +39,7 @@ async def test_failures_of_one_moment_halve_it_once_and_successes_widen_it_again
         throttle.release(overloaded=True)
     assert throttle.limit == 4
     for _ in range(4):
-        clock.now += 1
+        clock.seconds += 1
         await throttle.acquire()
         throttle.release(overloaded=True)
     assert throttle.limit == 1
@@ -57,7 +49,7 @@ async def test_failures_of_one_moment_halve_it_once_and_successes_widen_it_again
     assert throttle.limit == 8
 
 
-async def test_who_gives_up_waiting_takes_no_turn_away(clock: Clock) -> None:
+async def test_who_gives_up_waiting_takes_no_turn_away(clock: ManualClock) -> None:
     throttle = ConcurrencyLimiter(1, clock=clock)
     await throttle.acquire()
     waiting, last = asyncio.create_task(throttle.acquire()), asyncio.create_task(throttle.acquire())
@@ -68,7 +60,7 @@ async def test_who_gives_up_waiting_takes_no_turn_away(clock: Clock) -> None:
     await asyncio.wait_for(last, 1)
 
 
-async def test_a_turn_that_comes_together_with_the_end_goes_on_to_the_next(clock: Clock) -> None:
+async def test_a_turn_that_comes_together_with_the_end_goes_on_to_the_next(clock: ManualClock) -> None:
     throttle = ConcurrencyLimiter(1, clock=clock)
     await throttle.acquire()
     ended, last = asyncio.create_task(throttle.acquire()), asyncio.create_task(throttle.acquire())

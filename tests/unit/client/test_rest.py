@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from modelservice_operator.client.rest import Credentials, RestClient, error_from_response
+from modelservice_operator.client.credentials import Credentials
+from modelservice_operator.client.rest import RestClient
+from modelservice_operator.client.status_errors import error_from_response
 from modelservice_operator.errors import (
     ConflictError,
     ForbiddenError,

@@ -12,8 +12,9 @@ from modelservice_operator.apimachinery.kinds import (
     HORIZONTAL_POD_AUTOSCALER,
     MODEL_SERVICE,
 )
+from modelservice_operator.apimachinery.objects import NamespacedName, key_of
 from modelservice_operator.apply.applier import Applier
-from modelservice_operator.cache.informer import Informer, InformerSet, Key, key_of
+from modelservice_operator.cache.informer import Informer, InformerSet
 from modelservice_operator.client.rest import RestClient
 from modelservice_operator.controller import reconciler as module
 from modelservice_operator.controller.reconciler import Reconciler
@@ -24,7 +25,7 @@ from modelservice_operator.resources import build_children
 from modelservice_operator.settings import Settings
 from tests.support.builders import ModelServiceBuilder, model_service
 
-KEY = ("ml", "iris")
+KEY = NamespacedName("ml", "iris")
 SOON = 0.05
 
 
@@ -48,7 +49,7 @@ class World:
     """Caches in which the children of an autoscaled ModelService stand, and a person who switches that off."""
 
     def __init__(self, before: ModelServiceBuilder, after: ModelServiceBuilder) -> None:
-        self.server, self.queue = Server(after.body()), WorkQueue[Key]()
+        self.server, self.queue = Server(after.body()), WorkQueue[NamespacedName]()
         caches = {
             kind: Informer(kind, self.server, Settings()) for kind in (MODEL_SERVICE, *CHILD_KINDS, *DIAGNOSTIC_KINDS)
         }

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
+from modelservice_operator.controller.mappers import map_autoscaler, map_by_instance_label
 from modelservice_operator.controller.transforms import (
     MAX_TEXT_CHARS,
-    map_autoscaler,
-    map_by_instance_label,
     transform_autoscaler,
     transform_pod,
     transform_replica_set,

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 
 from modelservice_operator.errors import ForbiddenError, NameConflictError
 from modelservice_operator.events.transitions import EventReason, drift_events, events_for
-from modelservice_operator.status.snapshot import Drift, Snapshot
+from modelservice_operator.resources.diff import Drift
+from modelservice_operator.status.snapshot import Snapshot
 from tests.support.pods import new_pod
 from tests.support.snapshots import IRIS, computed_status, deployment_status, snapshot
 from tests.unit.status.test_laws import OBSERVED

@@ -1,9 +1,10 @@
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from modelservice_operator.errors import InvalidRequestError
+from modelservice_operator.errors import ApiStatus, InvalidRequestError, StatusCause
 from modelservice_operator.status import requeue_after
 from modelservice_operator.status.reasons import AUTOSCALER_REASONS
 from tests.support.builders import ModelServiceBuilder
@@ -144,7 +145,9 @@ def test_without_an_autoscaler_of_ours_there_is_nothing_to_say(service: ModelSer
 
 def test_a_cluster_without_scale_to_zero_leaves_the_model_ready() -> None:
     text = 'HorizontalPodAutoscaler.autoscaling "iris" is invalid: spec.minReplicas: Invalid value: 0'
-    found = told(TO_ZERO, failure=InvalidRequestError(text, status=422))
+    cause = StatusCause("FieldValueInvalid", "Invalid value: 0", "spec.minReplicas")
+    refused = ApiStatus(422, "Invalid", text, "HorizontalPodAutoscaler", (cause,))
+    found = told(TO_ZERO, failure=InvalidRequestError(text, status=refused))
     assert found == (
         "False",
         "ScaleToZeroUnsupported",
@@ -155,9 +158,10 @@ def test_a_cluster_without_scale_to_zero_leaves_the_model_ready() -> None:
         ),
     )
     for failure, service in (
-        (InvalidRequestError("Deployment no", status=422), TO_ZERO),
-        (InvalidRequestError(text, status=400), TO_ZERO),
-        (InvalidRequestError(text, status=422), SCALED),
+        (InvalidRequestError("Deployment no", status=replace(refused, kind="Deployment")), TO_ZERO),
+        (InvalidRequestError(text, status=replace(refused, causes=())), TO_ZERO),
+        (InvalidRequestError(text), TO_ZERO),
+        (InvalidRequestError(text, status=refused), SCALED),
     ):
         ready = condition(computed_status(snapshot(service=service, rollout=deployment_status(), failure=failure)))
         assert ready is not None

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelservice_operator.errors import (
+    ApiStatus,
     DriftDetectedError,
     ForbiddenError,
     InvalidRequestError,
@@ -133,7 +134,7 @@ def test_no_replicas_wanted_is_as_asked_for_but_serves_nothing() -> None:
         (KindNotServedError("no CRD"), "KindUnavailable", "Reconciling"),
         (DriftDetectedError("reverted"), "DriftDetected", "Reconciling"),
         (ForbiddenError("no"), "Forbidden", "Reconciling"),
-        (InvalidRequestError("no", status=422), "Rejected", "Reconciling"),
+        (InvalidRequestError("no", status=ApiStatus(422)), "Rejected", "Reconciling"),
         (UnreachableError("no answer"), "Retrying", "Reconciling"),
     ],
 )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from modelservice_operator.api.v1alpha1.status import ModelServiceStatus
 from modelservice_operator.controller.transforms import transform_pod, transform_replica_set
-from modelservice_operator.errors import InvalidRequestError, OperatorError, UnreachableError
+from modelservice_operator.errors import ApiStatus, InvalidRequestError, OperatorError, StatusCause, UnreachableError
 from modelservice_operator.status import compute_status, requeue_after
 from modelservice_operator.status.reasons import ConditionType, Reason
 from modelservice_operator.status.snapshot import Snapshot
@@ -121,8 +121,19 @@ ROLLOUTS = st.builds(
         ),
     ),
 )
+NO_ZERO = ApiStatus(
+    422,
+    kind="HorizontalPodAutoscaler",
+    causes=(StatusCause("FieldValueInvalid", "Invalid value: 0", "spec.minReplicas"),),
+)
 FAILURES: st.SearchStrategy[OperatorError | None] = st.sampled_from(
-    [None, None, None, UnreachableError("no answer"), InvalidRequestError("HorizontalPodAutoscaler: no", status=422)]
+    [
+        None,
+        None,
+        None,
+        UnreachableError("no answer"),
+        InvalidRequestError("HorizontalPodAutoscaler: no", status=NO_ZERO),
+    ]
 )
 OBSERVED = st.builds(
     Snapshot,

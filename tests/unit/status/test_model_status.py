@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from model_loader.errors import Reason as LoaderReason
-from modelservice_operator.errors import InvalidRequestError
+from modelservice_operator.errors import ApiStatus, InvalidRequestError, StatusCause
+from modelservice_operator.status.conditions import Explanation
 from modelservice_operator.status.model_status import compute_model_status
 from modelservice_operator.status.reasons import LOADER_REASONS, Reason
 from modelservice_operator.status.snapshot import Snapshot
-from modelservice_operator.status.verdict import Explanation
 from tests.support.builders import model_service
 from tests.support.pods import PodBuilder, new_pod
 from tests.support.snapshots import deployment_status, snapshot
@@ -117,7 +117,8 @@ def test_a_mounted_model_is_there_when_a_pod_runs() -> None:
 def test_images_that_cannot_be_mounted_are_told() -> None:
     service = model_service().with_spec(model={"uri": "oci://registry.example.com/iris:1"})
     said = "Deployment iris: spec.template.spec.volumes[1]: Required value: must specify a volume type"
-    error = InvalidRequestError(said, status=422)
+    cause = StatusCause("FieldValueRequired", "must specify a volume type", "spec.template.spec.volumes[1]")
+    error = InvalidRequestError(said, status=ApiStatus(422, "Invalid", said, "Deployment", (cause,)))
     found = verdict(service=service, failure=error)
     assert found[:2] == (False, str(Reason.IMAGE_VOLUMES_UNSUPPORTED))
 

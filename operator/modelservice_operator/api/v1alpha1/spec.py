@@ -39,6 +39,7 @@ from modelservice_operator.api.v1alpha1.pods import (
 )
 from modelservice_operator.api.v1alpha1.rules import SPEC_RULES
 from modelservice_operator.api.v1alpha1.scaling import Autoscaling, DisruptionBudget, Rollout
+from modelservice_operator.apimachinery.objects import NamespacedName
 from modelservice_operator.errors import InvalidSpecError
 
 MAX_NAME_LENGTH = 63
@@ -246,9 +247,9 @@ class Metadata(ApiModel):
     generation: int = 1
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> NamespacedName:
         """Namespace and name, which the children share."""
-        return self.namespace, self.name
+        return NamespacedName(self.namespace, self.name)
 
 
 class ModelService(ApiModel):

@@ -1,0 +1,16 @@
+"""Address of the API server, and the identity of the operator."""
+
+import ssl
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How to reach the API server and authenticate. `token` is never part of a log line or a traceback."""
+
+    server: str
+    tls: ssl.SSLContext | None
+    token: str | None
+
+    def __repr__(self) -> str:
+        return f"Credentials(server={self.server!r})"

@@ -1,0 +1,19 @@
+"""Map functions: from an object to the keys of the ModelServices it affects (controller-runtime, handler.MapFunc)."""
+
+from modelservice_operator.apimachinery.kinds import DEPLOYMENT
+from modelservice_operator.apimachinery.objects import NamespacedName, Object, key_of
+from modelservice_operator.resources.metadata import INSTANCE_LABEL
+
+
+def map_autoscaler(body: Object) -> tuple[NamespacedName, ...]:
+    """Map an autoscaler to the ModelService of its name, and to the one whose Deployment it scales."""
+    own, target = key_of(body), (body.get("spec") or {}).get("scaleTargetRef") or {}
+    if target.get("kind") != DEPLOYMENT.kind or target.get("name") in {None, own.name}:
+        return (own,)
+    return own, NamespacedName(own.namespace, target["name"])
+
+
+def map_by_instance_label(body: Object) -> tuple[NamespacedName, ...]:
+    """Map a Pod or ReplicaSet to the ModelService that its instance label names."""
+    labels = body["metadata"].get("labels") or {}
+    return (NamespacedName(key_of(body).namespace, labels.get(INSTANCE_LABEL, "")),)
