@@ -72,7 +72,7 @@ def test_the_operator_is_a_pod_without_privileges_that_stays_small(
     absent = "import importlib.util, sys; sys.exit(importlib.util.find_spec('kubernetes') is not None)"
     world.cluster.run_kubectl("exec", "-n", NAMESPACE, deployment, "--", "/app/venv/bin/python3", "-c", absent)
     log = world.operator_log()
-    assert "All caches are complete" in log
+    assert "Caches synced" in log
     assert "Traceback" not in log
 
 

@@ -152,7 +152,7 @@ def test_headless_and_back_makes_the_service_anew(world: TestNamespace) -> None:
 def test_a_kind_that_appears_later_is_used_without_a_restart(world: TestNamespace, control_plane: Cluster) -> None:
     world.apply(golden("routed"))
     world.wait(lambda: world.condition("routed").get("reason") == "KindUnavailable", "complaint", name="routed")
-    assert "The cluster does not serve HTTPRoute" in world.condition("routed")["message"]
+    assert "HTTPRoute (gateway.networking.k8s.io/v1) is not available" in world.condition("routed")["message"]
     for plural, kind in ((ROUTE, "HTTPRoute"), (MONITOR, "PodMonitor")):
         control_plane.run_kubectl("apply", "-f", "-", stdin=minimal_crd(plural, kind))
     world.wait_ready("routed", within=60)

@@ -102,7 +102,9 @@ async def test_who_rewrites_us_after_each_correction_wins(world: TestNamespace, 
     ):
         opponent = asyncio.create_task(rewriting(api, watched, world.namespace, "after"))
         await asyncio.to_thread(world.wait, lambda: complaint(world, "after"), "complaint", name="after")
-        assert "somebody changes spec.maxReplicas back" in world.condition("after")["message"]
+        assert (
+            "spec.maxReplicas of HorizontalPodAutoscaler after is being reverted" in world.condition("after")["message"]
+        )
         await asyncio.to_thread(provoke, world, "hpa", "after")
         writes = await asyncio.to_thread(settled, world, audit, "after") - before
         opponent.cancel()
@@ -142,7 +144,10 @@ def test_who_rewrites_us_at_admission_wins(
     with admission(world, f"{kind}s", name, mutation):
         world.apply(model_service().named(name).with_spec(service={"sessionAffinity": "ClientIP"}))
         world.wait(lambda: complaint(world, name), "complaint", name=name)
-        assert f"somebody changes {field} back" in world.condition(name)["message"]
+        assert (
+            f"{field} of {kind.capitalize()} {name} is being reverted by another client"
+            in world.condition(name)["message"]
+        )
         before = settled(world, audit, name)
         provoke(world, kind, name)
         assert settled(world, audit, name) == before

@@ -54,4 +54,4 @@ def test_a_name_that_is_taken_is_an_event(world: TestNamespace) -> None:
     world.kubectl("create", "service", "clusterip", "taken", "--tcp=80")
     world.apply(model_service().named("taken"))
     wait_reasons(world, "taken", ["NameConflict"])
-    assert "Service taken exists and does not belong to this ModelService" in told(world, "taken")[0][1]
+    assert "Service taken already exists and is not managed by this ModelService" in told(world, "taken")[0][1]

@@ -23,7 +23,7 @@ OTHER_UID = "99999999-8888-7777-6666-555555555555"
 HOLD = ["example.com/hold"]
 LABELS = {MANAGED_BY_LABEL: FIELD_MANAGER}
 RENAME = "Delete or rename it, or give the ModelService another name."
-ORPHANED = "An earlier ModelService of this name left it behind (--cascade=orphan): delete it to have a new one made."
+ORPHANED = "An earlier ModelService of this name left it behind (--cascade=orphan): delete it to have a new one created."
 RETRY = 60
 """An object without our label sends us no event: it is looked at again every 30 s, give or take."""
 
@@ -85,7 +85,9 @@ def is_ours(world: TestNamespace, kind: ResourceKind, name: str) -> bool:
 
 def assert_refused(world: TestNamespace, kind: ResourceKind, name: str, way_out: str) -> None:
     world.wait(lambda: is_refused(world, name), "name conflict", name=name)
-    expected = f"{kind.kind} {name} exists and does not belong to this ModelService, so it is left untouched. {way_out}"
+    expected = (
+        f"{kind.kind} {name} already exists and is not managed by this ModelService; it was not modified. {way_out}"
+    )
     assert world.condition(name)["message"] == expected
     assert world.condition(name, "Stalled")["reason"] == "NameConflict"
     assert world.condition(name, "Reconciling") == {}

@@ -202,7 +202,7 @@ def test_a_fight_is_not_fought(world: TestNamespace, audit: AuditTrail) -> None:
     before = settled(world, audit, "fight")
     world.kubectl("patch", "hpa", "fight", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
     world.wait(lambda: world.condition("fight").get("reason") == "DriftDetected", "complaint", name="fight")
-    assert "somebody changes spec.maxReplicas back" in world.condition("fight")["message"]
+    assert "spec.maxReplicas of HorizontalPodAutoscaler fight is being reverted" in world.condition("fight")["message"]
     after = settled(world, audit, "fight") - before
     assert set(after) == {STATUS}
     # A new desired state is a new matter.
@@ -229,7 +229,7 @@ def test_somebody_else_s_object_is_left_alone(world: TestNamespace) -> None:
     before = world.get("service", "taken")
     world.apply(model_service().named("taken"))
     world.wait(lambda: world.condition("taken").get("reason") == "NameConflict", "name conflict", name="taken")
-    assert "Service taken exists and does not belong to this ModelService" in world.condition("taken")["message"]
+    assert "Service taken already exists and is not managed by this ModelService" in world.condition("taken")["message"]
     assert world.condition("taken", "Stalled")["status"] == "True"
     assert world.get("service", "taken") == before
     world.kubectl("delete", "service", "taken")

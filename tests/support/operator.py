@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.environment.cluster.wait import wait_until
 
-READY = "All caches are complete"
+READY = "Caches synced"
 
 
 @dataclass
