@@ -12,9 +12,9 @@ from pathlib import Path
 
 from bench.api_client import ApiClient
 
+from tests.environment.audit import AuditLog
 from tests.environment.cluster import Cluster, ClusterError
 from tests.environment.cluster.fixtures import create_namespace
-from tests.environment.faults.audit import AuditLog
 from tests.environment.faults.history import History
 from tests.environment.faults.proxy import FaultProxy
 from tests.environment.faults.scenarios import Stage
@@ -119,10 +119,8 @@ class Lab:
 @asynccontextmanager
 async def open_lab(cluster: Cluster, kubeconfig: Path, folder: Path) -> AsyncIterator[Lab]:
     """Observe a control plane for the length of a `with` block."""
-    if cluster.audit_log is None:
-        raise ClusterError(f"The {cluster.tier} cluster has no audit log that can be read.")
     async with ApiClient(cluster.kubeconfig) as client, History(client, KINDS) as history:
-        yield Lab(cluster, kubeconfig, folder, client, history, AuditLog(cluster.audit_log, USER))
+        yield Lab(cluster, kubeconfig, folder, client, history, AuditLog(cluster.audit_log_path(), USER))
 
 
 async def eventually(condition: Callable[[], bool], *, seconds: float, pause: float = 0.05) -> bool:

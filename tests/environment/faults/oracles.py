@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILD_KINDS, DEPLOYMENT, ResourceKind
-from tests.environment.faults.audit import AuditedRequest
+from tests.environment.audit import AuditedRequest
 from tests.environment.faults.history import Version
 from tests.environment.faults.masking import differences
 from tests.environment.faults.rules import Exchange

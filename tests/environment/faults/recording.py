@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from tests.environment.audit import AuditedRequest
 from tests.environment.cluster import ClusterError
-from tests.environment.faults.audit import AuditedRequest
 from tests.environment.faults.calls import STREAMS
 from tests.environment.faults.lab import Lane, eventually
 from tests.environment.faults.oracles import STATUS, Tally, lawful, no_echoes, paired

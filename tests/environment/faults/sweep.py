@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from bench.errors import BenchError
 
+from tests.environment.audit import AuditedRequest
 from tests.environment.cluster import ClusterError
 from tests.environment.faults.actions import Kill
-from tests.environment.faults.audit import AuditedRequest
 from tests.environment.faults.lab import RESYNC, TWO_RESYNCS, Lab, Lane
 from tests.environment.faults.oracles import Tally, inside, lawful, no_more_writes, paired, same_end, silence, trail
 from tests.environment.faults.recording import Point, Recording
