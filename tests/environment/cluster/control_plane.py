@@ -136,7 +136,7 @@ class ControlPlane:
     def wait_for_default_account(self, cluster: Cluster) -> None:
         """Return when pods can be created in the namespace `default`."""
         self.processes.wait(
-            lambda: cluster.run_kubectl("get", "serviceaccount", "default", "-o", "name", check=False),
+            lambda: cluster.read("serviceaccounts", "default", namespace="default"),
             name=Program.CONTROLLER_MANAGER,
             seconds=SECONDS_TO_START,
         )

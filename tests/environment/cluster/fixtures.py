@@ -61,8 +61,11 @@ def create_namespace(cluster: Cluster, prefix: str) -> str:
         "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
     }
     cluster.run_kubectl("create", "-f", "-", stdin=json.dumps(manifest))
-    account = ("get", "serviceaccount", "default", "-n", name, "-o", "name")
-    wait_until(lambda: cluster.run_kubectl(*account, check=False), seconds=30, what=f"the default account of {name}")
+    wait_until(
+        lambda: cluster.read("serviceaccounts", "default", namespace=name),
+        seconds=30,
+        what=f"the default account of {name}",
+    )
     return name
 
 

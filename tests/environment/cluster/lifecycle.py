@@ -64,7 +64,11 @@ def start(
     they win. Call it from a thread that lives as long as the block: on Linux the processes end with it.
     """
     if tier is Tier.EXISTING:
-        yield existing.connect()
+        connected = existing.connect()
+        try:
+            yield connected
+        finally:
+            connected.close()
         return
     place, held = _fresh_place(tier) if state is None else _claimed(state)
     with held:
@@ -72,6 +76,7 @@ def start(
         try:
             yield cluster
         finally:
+            cluster.close()
             _teardown(tier, place)
             (place.remove if state is None else place.clear)()
 

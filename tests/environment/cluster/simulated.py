@@ -114,7 +114,7 @@ def simulated_node(number: int) -> dict[str, Any]:
 
 def all_nodes_ready(cluster: Cluster) -> bool:
     """Tell whether every node is ready and free of the taint that new nodes carry."""
-    nodes = cluster.get("nodes")["items"]
+    nodes = (cluster.read("nodes") or {"items": []})["items"]
     return bool(nodes) and all(_is_ready(node) for node in nodes)
 
 
