@@ -18,6 +18,8 @@ PLURAL = "modelservices.modelservice.dev"
 class TestNamespace:
     """One namespace and the operator that serves it; `operator_log` fetches what it said."""
 
+    __test__ = False  # the name begins as that of a class of tests
+
     cluster: Cluster
     namespace: str
     operator_log: Callable[[], str]
