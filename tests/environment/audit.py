@@ -62,7 +62,7 @@ class AuditedRequest:
 
     @property
     def counts_once(self) -> bool:
-        """Return True for the line that stands for the request: a watch counts when it begins."""
+        """Return True for the line that counts the request: a watch counts when it begins."""
         return self.stage == (_STARTED if self.call.verb == "watch" else _COMPLETE)
 
     @property

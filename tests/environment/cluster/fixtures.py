@@ -42,13 +42,13 @@ def node_cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def namespace(control_plane: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Give a test module a namespace of its own in `control_plane`."""
+    """Give a test module a separate namespace in `control_plane`."""
     yield from _own_namespace(control_plane, request)
 
 
 @pytest.fixture(scope="module")
 def node_namespace(node_cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Give a test module a namespace of its own in `node_cluster`."""
+    """Give a test module a separate namespace in `node_cluster`."""
     yield from _own_namespace(node_cluster, request)
 
 

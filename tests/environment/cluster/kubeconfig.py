@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClientConfig:
-    """Where the API server is and how a client proves its identity."""
+    """Address of an API server, and the credentials of a client."""
 
     server: str
     tls: ssl.SSLContext

@@ -1,4 +1,4 @@
-"""What a caller holds: a running cluster and what can be done with it."""
+"""A running cluster, and the operations on it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Tier(StrEnum):
-    """How real a cluster is."""
+    """Kinds of clusters, from simulated nodes to a cluster of the user."""
 
     CONTROL_PLANE = "control-plane"  # real API server and controllers, simulated nodes; any user
     NODE = "node"  # the same with one real node; root on Linux

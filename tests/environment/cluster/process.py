@@ -34,7 +34,7 @@ _children: dict[int, subprocess.Popen[bytes]] = {}
 
 @dataclass(frozen=True)
 class Record:
-    """What names a process for good: its number alone may be given to another one."""
+    """The identity of a process: only its number could belong to a later process."""
 
     name: str
     pid: int
@@ -96,7 +96,7 @@ class Processes:
             raise ClusterError(f"{error}\n{self._log_of(name)}") from None
 
     def check(self) -> None:
-        """Raise ClusterError when one of the processes has ended by itself."""
+        """Raise ClusterError if one of the processes has ended unexpectedly."""
         for record in self._watched:
             if not record.is_alive():
                 text = self._log_of(record.name)
@@ -121,7 +121,7 @@ def _environment() -> dict[str, str]:
 
 
 def recorded(records: Path) -> list[Record]:
-    """Return the processes whose records lie in a folder, alive or not."""
+    """Return the processes whose records are in a directory, running or not."""
     return [Record(**json.loads(path.read_text())) for path in sorted(records.glob("*.json")) if path.stat().st_size]
 
 

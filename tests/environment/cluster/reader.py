@@ -26,7 +26,7 @@ _TIMEOUT = 30.0
 
 @dataclass(frozen=True)
 class Resource:
-    """Where a resource is served, in the version that the server prefers."""
+    """Location of a resource, in the version that the server prefers."""
 
     prefix: str
     plural: str

@@ -1,4 +1,4 @@
-"""What a test run leaves behind on this machine: processes, mounts, network namespaces, interfaces and open ports.
+"""Things that a test run leaves on this machine: processes, mounts, network namespaces, interfaces and ports.
 
 A run owns what descends from its first process. The kernel gives orphans to that process (`adopt_orphans`), so a
 server that outlives its parent is still found, and the processes of other users of the machine are not.
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.environment.cluster.directories import cache_folder, state_folder
+from tests.environment.cluster.directories import cache_directory, state_directory
 from tests.environment.cluster.errors import DeadlineError
 from tests.environment.cluster.network import PREFIX
 from tests.environment.cluster.wait import wait_until
@@ -34,7 +34,7 @@ _SOCKET = "socket:["
 
 @dataclass(frozen=True)
 class Inventory:
-    """What this machine holds that a run could leave behind, processes aside."""
+    """Everything on this machine that a run could leave behind, except processes."""
 
     mounts: frozenset[str]
     """Mount points below the directories that tests write to, and pinned network namespaces."""
@@ -107,7 +107,7 @@ def _interfaces(table: str) -> Iterator[str]:
 
 def _mounts(mountinfo: str) -> Iterator[str]:
     """Read /proc/PID/mountinfo (proc_pid_mountinfo(5)): the fifth field is the mount point, the type follows " - "."""
-    places = [Path(tempfile.gettempdir()).resolve(), cache_folder(), state_folder()]
+    places = [Path(tempfile.gettempdir()).resolve(), cache_directory(), state_directory()]
     for line in mountinfo.splitlines():
         fields, _, kind = line.partition(" - ")
         point = Path(fields.split()[4].replace("\\040", " "))

@@ -1,4 +1,4 @@
-"""Which worker of pytest-xdist runs which test file.
+"""Distribution of the test files over the workers of pytest-xdist.
 
 The first worker runs the tests of the node, which share one node. The others run the tests of the control plane, each
 with a control plane of its own. What needs neither goes to any worker that has nothing else. Files that take long come
@@ -31,8 +31,7 @@ def file_of(nodeid: str) -> str:
 def next_file(waiting: Iterable[str], *, runs_node_tests: bool) -> str | None:
     """Return the file that a worker runs next, or None if no file is left that it can run.
 
-    The worker of the node tests starts no control plane: two clusters on one worker would run beside each other until
-    its end.
+    The worker of the node tests starts no control plane: two clusters on one worker would both run until its end.
     """
     own, other = (NODE, CONTROL_PLANE) if runs_node_tests else (CONTROL_PLANE, NODE)
     possible = [file for file in waiting if not file.startswith(other)]

@@ -32,15 +32,15 @@ time.sleep(1)
 """
 OWN_PORT = "server = socket.create_server(('127.0.0.1', 0))"
 MOUNT = """
-folder = tempfile.mkdtemp()
-subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
+directory = tempfile.mkdtemp()
+subprocess.run(["mount", "-t", "tmpfs", "tmpfs", directory], check=True)
 """
 NAMESPACE = """
 subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
 subprocess.run(["ip", "netns", "add", "left"], check=True)
 """
 INTERFACE = 'subprocess.run(["ip", "link", "add", "msn0left", "type", "veth", "peer", "name", "other"], check=True)'
-# Root in namespaces of its own, which end with the script.
+# Root in separate namespaces, which end with the script.
 PRIVATE = ("unshare", "--mount", "--net", *(() if os.geteuid() == 0 else ("--user", "--map-root-user")))
 
 
