@@ -4,10 +4,6 @@ The driver of the benchmark and the raw peer use it. It shares no code with the 
 """
 
 import asyncio
-import json
-import ssl
-import tempfile
-from base64 import b64decode
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +13,7 @@ import aiohttp
 import orjson
 
 from bench.errors import BenchError
+from tests.environment.cluster.kubeconfig import load_kubeconfig
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -30,10 +27,8 @@ class ApiClient:
     """Use as an async context manager."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        config = json.loads(kubeconfig.read_text(encoding="utf-8"))
-        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-        self._server = cluster["server"]
-        self._tls = _tls(cluster, user)
+        config = load_kubeconfig(kubeconfig)
+        self._server, self._tls = config.server, config.tls
         self._session: aiohttp.ClientSession | None = None
         self._watches: aiohttp.ClientSession | None = None
 
@@ -101,13 +96,3 @@ async def in_parallel(client: ApiClient, path: str, bodies: list[dict[str, Any]]
     async with asyncio.TaskGroup() as tasks:
         for _ in range(CONNECTIONS):
             tasks.create_task(create())
-
-
-def _tls(cluster: dict[str, str], user: dict[str, str]) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=b64decode(cluster["certificate-authority-data"]).decode())
-    # The standard library reads a client certificate from files alone.
-    with tempfile.NamedTemporaryFile(mode="wb", suffix=".pem") as pair:
-        pair.write(b64decode(user["client-certificate-data"]) + b"\n" + b64decode(user["client-key-data"]))
-        pair.flush()
-        context.load_cert_chain(pair.name)
-    return context

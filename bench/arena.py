@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.audit import AuditWindow
 from bench.bodies import template
 from bench.contestants import launch, user_of
 from bench.environments import ROOT
 from bench.errors import BenchError
 from bench.measures import PeerName
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
+from tests.environment.audit import AuditWindow
 from tests.environment.cluster import Cluster, Tier, start
 from tests.environment.cluster.process import Processes, Record, recorded
 from tests.environment.cluster.programs import Program

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from bench.errors import BenchError
 from bench.report import markdown
-from tests.environment.cluster.directories import cache_folder
+from tests.environment.cluster.directories import cache_directory
 from tests.environment.cluster.progress import say
 from tests.environment.stores import s3
 from tests.environment.stores.installing import python_tool
@@ -63,7 +63,7 @@ class Measured:
 
 def measure_loader(rounds: int = ROUNDS) -> str:
     """Measure, write bench/LOADER.md when the rounds are whole, and return the tables."""
-    with here() as place, TemporaryDirectory(dir=cache_folder(), prefix="bench-loader-") as name:
+    with here() as place, TemporaryDirectory(dir=cache_directory(), prefix="bench-loader-") as name:
         store, bucket = s3.start(place)
         work = Path(name)
         for case, (count, size) in CASES.items():

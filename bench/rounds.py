@@ -65,7 +65,7 @@ async def _burst(driver: "Driver", peer: PeerName, pid: int, count: int) -> tupl
     used, server_used = processes.cpu_seconds(pid) - before, processes.cpu_seconds(server) - server_before
     await asyncio.sleep(_SETTLE)
     # What is left to do for earlier objects is not theirs.
-    requests = [request for request in window.requests(user_of(peer)) if request.name.startswith(_BURST)]
+    requests = [request for request in window.requests(user_of(peer)) if request.call.name.startswith(_BURST)]
     figures = {
         Measure.BURST: wall,
         Measure.CPU: used * 1000 / count,

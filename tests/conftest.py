@@ -1,57 +1,96 @@
-"""Fixtures of all tests: clusters that start when they are asked for, and figures that the summary prints.
+"""Fixtures of all tests: clusters that start on first use, and figures that the summary prints.
 
-With pytest-xdist (as `make test` has it) there are two workers: one for what needs the control plane, one for the rest.
-The tests wait more than they work, and the tiers wait beside each other.
+The run reports where its time goes, and fails if it leaves anything behind on this machine.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+from tests.environment.processes import adopt_orphans
+from tests.environment.suite.file_times import MIN_SHOWN_SECONDS, Clock, FileTime, table_of
+from tests.environment.suite.left_overs import LeftOverCheck
+from tests.environment.suite.scheduling import Scheduling
 
 pytest_plugins = ["tests.environment.cluster.fixtures"]
 
 FIGURES = pytest.StashKey[list[str]]()
+TIMES = pytest.StashKey[list[dict[str, Any]]]()
+LEFT_OVERS = pytest.StashKey[list[str]]()
+CLOCK = pytest.StashKey[Clock]()
+CHECK = pytest.StashKey[LeftOverCheck]()
 
 
-class TierScheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
-    """Gives each worker a tier."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the clock of this process; the process that started the run looks after what the run leaves behind."""
+    worker = getattr(config, "workerinput", {}).get("workerid", "main")
+    config.stash[CLOCK] = Clock(worker)
+    config.stash[FIGURES], config.stash[TIMES], config.stash[LEFT_OVERS] = [], [], []
+    if not is_worker(config) and adopt_orphans():
+        config.stash[CHECK] = LeftOverCheck()
 
-    def _split_scope(self, nodeid: str) -> str:
-        return "control plane" if nodeid.startswith("tests/integration/") else "node"
+
+def is_worker(config: pytest.Config) -> bool:
+    """Return True in a process that pytest-xdist has started."""
+    return hasattr(config, "workerinput")
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TierScheduling:
-    """Keep what shares a cluster together."""
-    return TierScheduling(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """Give each worker the files that it can run best."""
+    return Scheduling(config, log)
 
 
 @pytest.fixture
 def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Keep a measured figure for the end of the run. Times are printed, never asserted."""
-    return request.config.stash.setdefault(FIGURES, []).append
+    return request.config.stash[FIGURES].append
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Any:
+    """Measure the test's file."""
+    item.config.stash[CLOCK].count_test(item.nodeid.partition("::")[0])
+    return (yield)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take over the figures of a worker that has ended."""
-    found = getattr(node, "workeroutput", {}).get("figures", [])
-    node.config.stash.setdefault(FIGURES, []).extend(found)
+    """Take over the figures and times of a worker that has ended."""
+    output = getattr(node, "workeroutput", {})
+    node.config.stash[FIGURES].extend(output.get("figures", []))
+    node.config.stash[TIMES].extend(output.get("times", []))
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand a worker's figures to who started it."""
+    """Send a worker's figures to the process that started it; there, check what the run leaves behind."""
+    stash = session.config.stash
+    stash[CLOCK].stop()
+    stash[TIMES].extend(stash[CLOCK].times())
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output["figures"] = session.config.stash.get(FIGURES, [])
+        output["figures"], output["times"] = stash[FIGURES], stash[TIMES]
+    elif CHECK in stash:
+        stash[LEFT_OVERS] = stash[CHECK].find()
+        stash[CHECK].end_processes()
+        if stash[LEFT_OVERS] and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the figures above pytest's last line."""
-    figures = config.stash.get(FIGURES, [])
+    figures, times, left = config.stash[FIGURES], config.stash[TIMES], config.stash[LEFT_OVERS]
     if figures:
         terminalreporter.section("figures")
         for line in figures:
             terminalreporter.write_line(line)
+    if any(entry["wall"] >= MIN_SHOWN_SECONDS for entry in times):
+        terminalreporter.section("where the time goes")
+        for line in table_of(FileTime(**entry) for entry in times):
+            terminalreporter.write_line(line)
+    if left:
+        terminalreporter.section("left behind by this run", red=True, bold=True)
+        for line in left:
+            terminalreporter.write_line(line, red=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from tests.environment.audit import AuditTrail
 from tests.environment.cluster import Tier
-from tests.support.audit import AuditTrail
 from tests.support.autoscaler import cpu_use
 from tests.support.forwarding import forwarded_port
 from tests.support.installation import NAMESPACE, ROOT, USER

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.node
 HARNESS = """
 import sys, time
 from pathlib import Path
-from tests import cluster
+from tests.environment import cluster
 from tests.environment.cluster.compiled import HELLO
 with cluster.start(cluster.Tier.NODE, state=Path(sys.argv[1])) as running:
     running.load_image(HELLO.archive)

@@ -35,7 +35,7 @@ nodes are simulated, so pods only seem to run: no image is pulled, nothing serve
 
 
 def say(text: str) -> None:
-    """Print a line at once: a demo is watched."""
+    """Print a line immediately, because a demo is watched."""
     print(text, flush=True)
 
 
@@ -60,7 +60,7 @@ class Demo:
         simulated = running.tier is Tier.CONTROL_PLANE
         if simulated:
             say(f"\n{SIMULATED}")
-            with step("Installing the CRD and the roles; starting the operator beside the cluster"):
+            with step("Installing the CRD and the roles; starting the operator as a local process"):
                 install_without_operator(running)
                 self._start_operator(running)
         else:
@@ -77,7 +77,7 @@ class Demo:
         say_goodbye(running)
 
     def down(self) -> None:
-        """Remove what `up` started; on somebody else's cluster only what it applied."""
+        """Remove what `up` started; on an existing cluster only the objects that it applied."""
         if self.tier is Tier.EXISTING:
             running = self._cluster()
             running.run_kubectl("delete", "-f", str(EXAMPLE), "--ignore-not-found")
@@ -149,10 +149,10 @@ def follow(running: Cluster) -> None:
 
     def ready() -> bool:
         header, row = map(str.split, running.run_kubectl("get", PLURAL, NAME).splitlines())
-        if len(row) == len(header):  # the first look may come before any status
+        if len(row) == len(header):  # the first request may come before any status
             if not seen:
                 say(f"    {aligned(header)}")
-            # The age changes every second and is no news.
+            # The age changes every second and is ignored.
             if not seen or seen[-1][:-1] != row[:-1]:
                 say(f"    {aligned(row)}")
                 seen.append(row)
@@ -199,12 +199,12 @@ def show_autoscaler(running: Cluster) -> None:
 
 
 def say_goodbye(running: Cluster) -> None:
-    """Print how to go on by hand."""
+    """Print how to continue manually."""
     command = f"kubectl port-forward service/{NAME} 8000:80 &  curl 'http://127.0.0.1:8000{QUESTION}'"
     question = "" if running.tier is Tier.CONTROL_PLANE else f"    {command}\n"
     say(
         f"""
-==> Go on by hand
+==> Continue manually
     export KUBECONFIG={running.kubeconfig}
     alias kubectl={running.kubectl}
     kubectl get modelservices -o wide

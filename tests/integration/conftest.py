@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.environment.audit import AuditTrail
 from tests.environment.cluster import Cluster
 from tests.environment.faults.lab import Lab, open_lab
-from tests.support.audit import AuditTrail
 from tests.support.installation import ACCOUNT, NAMESPACE, USER, install_without_operator
 from tests.support.namespace import TestNamespace
 from tests.support.operator import OperatorProcess, running_operator

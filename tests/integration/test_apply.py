@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILD_KINDS
+from tests.environment.audit import AuditTrail
 from tests.environment.cluster import Cluster
-from tests.support.audit import AuditTrail
 from tests.support.builders import golden, model_service
 from tests.support.installation import USER
 from tests.support.namespace import TestNamespace

@@ -13,8 +13,8 @@ import pytest
 from modelservice_operator.apimachinery.kinds import HORIZONTAL_POD_AUTOSCALER
 from modelservice_operator.apply.drift_limiter import MAX_CORRECTIONS
 from modelservice_operator.resources import build_children
+from tests.environment.audit import AuditTrail
 from tests.support.api import MERGE_PATCH, Api, Object, Watcher
-from tests.support.audit import AuditTrail
 from tests.support.builders import model_service
 from tests.support.namespace import TestNamespace
 

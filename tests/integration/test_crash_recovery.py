@@ -1,9 +1,8 @@
 """SIGKILL while the operator creates: after a restart everything is complete, and nothing was made twice."""
 
 from collections import Counter
-from typing import Any
 
-from tests.support.audit import AuditTrail
+from tests.environment.audit import AuditTrail
 from tests.support.builders import model_service
 from tests.support.namespace import TestNamespace
 from tests.support.operator import OperatorProcess
@@ -15,10 +14,6 @@ def wait_for_a_write(world: TestNamespace, audit: AuditTrail, name: str) -> None
     """Return in the middle of things: after the first write that is seen from now on."""
     before = audit.writes(world.namespace).total()
     world.wait(lambda: audit.writes(world.namespace).total() > before, "write", name=name)
-
-
-def is_event(request: dict[str, Any]) -> bool:
-    return bool(request["objectRef"]["resource"] == "events")
 
 
 def test_killed_while_creating(world: TestNamespace, operator: OperatorProcess, audit: AuditTrail) -> None:
@@ -35,8 +30,8 @@ def test_killed_while_creating(world: TestNamespace, operator: OperatorProcess, 
         found = world.kubectl("get", kind, "-o", "jsonpath={.items[*].metadata.name}").split()
         assert sorted(found) == sorted(names)
     accepted = Counter(
-        event["objectRef"]["resource"]
-        for event in audit.requests()
-        if event["verb"] == "create" and event["responseStatus"]["code"] == 201 and not is_event(event)
+        request.call.resource
+        for request in audit.requests()
+        if request.is_write and request.call.verb == "create" and request.status == 201
     )
     assert accepted == {"deployments": OBJECTS, "services": OBJECTS, "horizontalpodautoscalers": OBJECTS}

@@ -1,6 +1,6 @@
 """Deletion in all its forms: by owner references and the garbage collector, with no finalizer of ours."""
 
-from tests.support.audit import AuditTrail
+from tests.environment.audit import AuditTrail
 from tests.support.builders import model_service
 from tests.support.namespace import TestNamespace
 from tests.support.operator import OperatorProcess

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.support.audit import AuditTrail
+from tests.environment.audit import AuditTrail
 from tests.support.builders import model_service
 from tests.support.namespace import TestNamespace
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILD_KINDS, MODEL_SERVICE, ResourceKind
+from tests.environment.audit import AuditTrail
 from tests.support.api import MERGE_PATCH, Api, Object, RefusedError, Watcher
-from tests.support.audit import AuditTrail
 from tests.support.builders import ModelServiceBuilder, golden, model_service
 from tests.support.namespace import TestNamespace
 

@@ -16,10 +16,10 @@ from bench.api_client import ApiClient
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 from modelservice_operator.errors import ForbiddenError, InvalidSpecError, NameConflictError
 from modelservice_operator.status import compute_invalid_status
+from tests.environment.audit import AuditTrail
 from tests.environment.faults.history import History
 from tests.environment.gitops import openapi
 from tests.environment.gitops.judges import ROOT, Verdicts, verdicts
-from tests.support.audit import AuditTrail
 from tests.support.builders import ModelServiceBuilder, model_service
 from tests.support.installation import USER
 from tests.support.namespace import TestNamespace

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.environment.audit import AuditTrail
 from tests.environment.cluster import Cluster
 from tests.environment.cluster.wait import wait_until
-from tests.support.audit import AuditTrail
 from tests.support.builders import model_service
 from tests.support.installation import NAMESPACE, USER
 from tests.support.namespace import TestNamespace

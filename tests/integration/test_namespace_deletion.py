@@ -1,8 +1,8 @@
 """A namespace that is deleted as a whole: nothing is recreated there, nothing is reported, nobody is disturbed."""
 
+from tests.environment.audit import AuditTrail
 from tests.environment.cluster import Cluster
 from tests.environment.cluster.fixtures import create_namespace
-from tests.support.audit import AuditTrail
 from tests.support.builders import model_service
 from tests.support.namespace import TestNamespace
 from tests.support.operator import OperatorProcess

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.environment.audit import AuditTrail
 from tests.environment.cluster import Cluster
 from tests.environment.cluster.fixtures import create_namespace
-from tests.support.audit import AuditTrail
 from tests.support.builders import model_service
 from tests.support.installation import ACCOUNT, ROOT
 from tests.support.namespace import TestNamespace

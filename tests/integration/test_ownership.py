@@ -14,7 +14,7 @@ from modelservice_operator.apimachinery.kinds import (
 from modelservice_operator.resources import build_children
 from modelservice_operator.resources.metadata import MANAGED_BY_LABEL, OWNER_ANNOTATION
 from modelservice_operator.settings import FIELD_MANAGER
-from tests.support.audit import AuditTrail
+from tests.environment.audit import AuditTrail
 from tests.support.builders import ModelServiceBuilder, golden
 from tests.support.namespace import TestNamespace
 

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from modelservice_operator.apimachinery.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, MODEL_SERVICE, SERVICE
+from tests.environment.audit import AuditTrail
 from tests.environment.cluster import Cluster, ClusterError, Tier, start
 from tests.support.api import MERGE_PATCH, Api, Watcher
-from tests.support.audit import AuditTrail
 from tests.support.builders import IMAGE, model_service
 from tests.support.installation import ACCOUNT, NAMESPACE, ROOT, install_without_operator
 from tests.support.namespace import TestNamespace

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.audit import AuditTrail
+from tests.environment.audit import AuditTrail
 from tests.support.builders import model_service
 from tests.support.namespace import TestNamespace
 from tests.support.operator import OperatorProcess

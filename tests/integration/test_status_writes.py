@@ -8,10 +8,10 @@ import pytest_asyncio
 from bench.api_client import ApiClient
 
 from modelservice_operator.apimachinery.kinds import DEPLOYMENT, MODEL_SERVICE, POD
+from tests.environment.audit import AuditTrail
 from tests.environment.faults.history import History
 from tests.environment.faults.oracles import lawful
 from tests.environment.faults.state import KINDS, Place
-from tests.support.audit import AuditTrail
 from tests.support.builders import model_service
 from tests.support.installation import USER
 from tests.support.namespace import TestNamespace

@@ -2,19 +2,16 @@
 
 import asyncio
 import json
-import ssl
-import tempfile
 import time
-from base64 import b64decode
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
-import yaml
 
 from modelservice_operator.apimachinery.kinds import ResourceKind
+from tests.environment.cluster.kubeconfig import load_kubeconfig
 
 Object = dict[str, Any]
 JSON_PATCH = "application/json-patch+json"
@@ -31,13 +28,11 @@ class Api:
     """Requests with the credentials of a kubeconfig. Use as an async context manager."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        config = yaml.safe_load(kubeconfig.read_text())
-        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-        self._server: str = cluster["server"]
-        self._tls = tls_context(cluster, user)
+        self._config = load_kubeconfig(kubeconfig)
+        self._server = self._config.server
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=0, ssl=self._tls)
+        connector = aiohttp.TCPConnector(limit=0, ssl=self._config.tls)
         self._session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=60))
         return self
 
@@ -142,13 +137,3 @@ class Watcher:
                 self._objects[key] = body
                 self._seen[key] = time.monotonic()
             self._changed.notify_all()
-
-
-def tls_context(cluster: dict[str, str], user: dict[str, str]) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=b64decode(cluster["certificate-authority-data"]).decode())
-    # The standard library reads a client certificate from files alone.
-    with tempfile.NamedTemporaryFile(mode="wb", suffix=".pem") as pair:
-        pair.write(b64decode(user["client-certificate-data"]) + b"\n" + b64decode(user["client-key-data"]))
-        pair.flush()
-        context.load_cert_chain(pair.name)
-    return context

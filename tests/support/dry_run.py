@@ -2,19 +2,16 @@
 
 import json
 import re
-import ssl
-from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
-import yaml
 
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
+from tests.environment.cluster.kubeconfig import load_kubeconfig
 from tests.support.builders import ModelServiceBuilder
 
 _INDEX = re.compile(r"\[([^]]*)\]")
@@ -81,14 +78,6 @@ _MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 @contextmanager
 def dry_run(kubeconfig: Path) -> Iterator[DryRun]:
     """Talk to the server of a kubeconfig with its client certificate."""
-    config = yaml.safe_load(kubeconfig.read_text())
-    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-    authority = b64decode(cluster["certificate-authority-data"]).decode()
-    context = ssl.create_default_context(cadata=authority)
-    with TemporaryDirectory() as folder:
-        pair = Path(folder) / "client.pem"
-        pair.touch(mode=0o600)
-        pair.write_bytes(b64decode(user["client-certificate-data"]) + b64decode(user["client-key-data"]))
-        context.load_cert_chain(pair)
-    with httpx.Client(base_url=cluster["server"], verify=context, trust_env=False, timeout=30) as client:
+    config = load_kubeconfig(kubeconfig)
+    with httpx.Client(base_url=config.server, verify=config.tls, trust_env=False, timeout=30) as client:
         yield DryRun(client)

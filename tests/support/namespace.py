@@ -18,6 +18,8 @@ PLURAL = "modelservices.modelservice.dev"
 class TestNamespace:
     """One namespace and the operator that serves it; `operator_log` fetches what it said."""
 
+    __test__ = False  # the name begins as that of a class of tests
+
     cluster: Cluster
     namespace: str
     operator_log: Callable[[], str]
@@ -39,8 +41,11 @@ class TestNamespace:
 
     def get(self, kind: str, name: str) -> Any:
         """Return an object, or None when there is none."""
-        text = self.kubectl("get", kind, name, "-o", "json", "--ignore-not-found")
-        return json.loads(text) if text else None
+        try:
+            return self.cluster.read(kind, name, namespace=self.namespace)
+        except ClusterError:
+            text = self.kubectl("get", kind, name, "-o", "json", "--ignore-not-found")
+            return json.loads(text) if text else None
 
     def service(self, name: str = "iris") -> Any:
         return self.get(PLURAL, name)
@@ -60,7 +65,7 @@ class TestNamespace:
     def wait(self, condition: Callable[[], object], what: str, *, within: float = 30, name: str = "iris") -> None:
         """Wait until `condition` holds; the failure shows the object, its events and the operator's log."""
         try:
-            wait_until(condition, seconds=within, what=what, pause=0.1)
+            wait_until(condition, seconds=within, what=what, pause=0.05)
         except ClusterError as error:
             raise AssertionError(f"{error}\n{self.dump(name)}") from error
 

@@ -39,11 +39,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     place = argparse.ArgumentParser(add_help=False)
     place.add_argument("--tier", type=Tier, choices=list(Tier), help="default: CLUSTER, or the most real one here")
-    place.add_argument("--state", type=Path, help="the cluster's folder; default: one per tier")
+    place.add_argument("--state", type=Path, help="the cluster's directory; default: one per tier")
 
     command = commands.add_parser("build", parents=[place], help="build what a tier needs, without starting it")
     command.set_defaults(run=_build)
-    command = commands.add_parser("up", parents=[place], help="start a cluster and leave it running")
+    command = commands.add_parser("up", parents=[place], help="start a cluster that keeps running")
     command.add_argument("--port", type=int, help="port of the API server (control-plane tier); default: a free one")
     command.set_defaults(run=_up)
     command = commands.add_parser("down", parents=[place], help="end a cluster, and what killed test runs left")
@@ -86,7 +86,7 @@ def _down(chosen: argparse.Namespace) -> None:
 
 
 def _folders_to_end(chosen: argparse.Namespace) -> list[Path]:
-    """Without a choice, every cluster that `up` may have left in a default folder."""
+    """Without a choice, every cluster that `up` may have left in a default directory."""
     if chosen.state or chosen.tier:
         return [_state(chosen)]
     return [default_state(tier) for tier in Tier if tier is not Tier.EXISTING]

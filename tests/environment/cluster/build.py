@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from tests.environment.cluster.directories import cache_folder
+from tests.environment.cluster.directories import cache_directory
 from tests.environment.cluster.errors import ClusterError
 from tests.environment.cluster.locks import waiting_lock
 from tests.environment.cluster.programs import Program, Source, kubernetes_version, source_of
@@ -31,7 +31,7 @@ GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "AMD64": "a
 def programs(wanted: Iterable[Program], *, goos: str = sys.platform) -> dict[Program, Path]:
     """Return the path of each wanted program, building those that are not there yet.
 
-    A ready-made one from the folder KUBEBUILDER_ASSETS is preferred; one of another version is refused.
+    A ready-made one from the directory KUBEBUILDER_ASSETS is preferred; one of another version is refused.
     """
     found: dict[Program, Path] = {}
     missing: dict[str, list[Program]] = {}
@@ -48,7 +48,7 @@ def programs(wanted: Iterable[Program], *, goos: str = sys.platform) -> dict[Pro
 
 
 def is_built(program: Program) -> bool:
-    """Tell whether the program is in the cache."""
+    """Return True if the program is in the cache."""
     return _built(program, sys.platform).exists()
 
 
@@ -79,11 +79,11 @@ def _reported_version(program: Path) -> str:
 
 def _built(program: Program, goos: str) -> Path:
     source = source_of(program)
-    return cache_folder() / "bin" / source.folder / source.key(goos=goos, goarch=goarch()) / program
+    return cache_directory() / "bin" / source.folder / source.key(goos=goos, goarch=goarch()) / program
 
 
 def goarch() -> str:
-    """Return this machine's architecture in the words of Go and OCI."""
+    """Return this machine's architecture by its name in Go and OCI."""
     machine = platform.machine()
     return GO_NAMES.get(machine, machine)
 
@@ -102,7 +102,7 @@ def _compile(source: Source, wanted: list[Program], folder: Path, goos: str) -> 
     go = go_command()
     log = folder / "build.log"
     with TemporaryDirectory(dir=folder.parent) as temporary, log.open("wb") as output:
-        # One package: the file's name is ours (the package of etcd's main is called "server").
+        # One package: the file's name is chosen here (the package of etcd's main is called "server").
         target = f"{temporary}/{wanted[0]}" if len(wanted) == 1 else f"{temporary}/"
         packages = [source.packages[program] for program in wanted]
         with showing(f"Building {', '.join(wanted)} {source.version}", lambda: f"({_lines(log)} packages)"):

@@ -1,4 +1,4 @@
-"""The cgroup under which the node's pods live, so that it disturbs nobody else's on this machine."""
+"""The cgroup under which the node's pods live, separate from every other one on this machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.environment.cluster.wait import wait_until
 
 ROOT = Path("/sys/fs/cgroup")
 V2_CONTROLLERS = ("cpu", "cpuset", "io", "memory", "pids", "hugetlb")
-# A cgroup of version 1 has no processors and no memory nodes until it is told.
+# A cgroup of version 1 has no processors and no memory nodes until they are set.
 CPUSET_FILES = ("cpuset.cpus", "cpuset.mems")
 
 
@@ -22,7 +22,7 @@ class Hierarchies:
 
     version: int
     roots: tuple[Path, ...]
-    # A tree of version 2 that is mounted beside those of version 1: runc uses it unasked.
+    # A tree of version 2 that is mounted in addition to those of version 1: runc uses it without being configured to.
     beside: tuple[Path, ...] = ()
 
 
@@ -57,7 +57,7 @@ def create(name: str) -> None:
 
 
 def remove(name: str) -> None:
-    """Remove the cgroup and all below it, in which no process may run any more."""
+    """Remove the cgroup and all below it, in which no process may run."""
     trees = hierarchies()
     for root in (*trees.roots, *trees.beside):
         if (root / name).exists():

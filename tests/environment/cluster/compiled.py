@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.environment.cluster.build import goarch
-from tests.environment.cluster.directories import cache_folder
+from tests.environment.cluster.directories import cache_directory
 from tests.environment.cluster.errors import ClusterError
 from tests.environment.cluster.oci import write_archive
 from tests.environment.cluster.system import install_to_build
@@ -36,7 +36,7 @@ class CompiledImage:
 
     def _built(self) -> Path:
         key = hashlib.sha256(self.source.read_bytes() + goarch().encode()).hexdigest()[:16]
-        folder = cache_folder() / "bin" / self.source.stem / key
+        folder = cache_directory() / "bin" / self.source.stem / key
         if not folder.exists():
             install_to_build()
             folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""etcd, the API server and its controllers: the same processes and flags on both tiers of our own."""
+"""etcd, the API server and its controllers: the same processes and flags on both tiers that are built here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.environment.cluster.state import State
 
 CONFIG = Path(__file__).parent / "config"
-# From 198.18.0.0/15, which is set aside for tests (RFC 2544): never a range that somebody's network uses.
+# From 198.18.0.0/15, which is set aside for tests (RFC 2544): never a range that a real network uses.
 SERVICE_RANGE = "198.19.0.0/17"
 POD_RANGE = "198.18.0.0/16"
 SECONDS_TO_START = 60
@@ -38,7 +38,7 @@ CLIENTS = {
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the control plane listens: `host` is what clients dial."""
+    """Addresses on which the control plane listens: `host` is the one that clients dial."""
 
     host: str
     bind: str
@@ -58,9 +58,9 @@ class Addresses:
 
 
 def loopback_addresses(port: int | None) -> Addresses:
-    """Return free ports of 127.0.0.1; raise PortTakenError where the one asked for is taken."""
+    """Return free ports of 127.0.0.1; raise PortTakenError where the requested one is taken."""
     if port is not None and not _is_free(port):
-        raise PortTakenError(f"Port {port} of 127.0.0.1 is taken; choose another one or leave the choice to us.")
+        raise PortTakenError(f"Port {port} of 127.0.0.1 is taken; choose another one, or omit it to get a free one.")
     api, etcd, peer = _free_ports(3)
     return Addresses(host="127.0.0.1", bind="127.0.0.1", port=port or api, etcd_port=etcd, etcd_peer_port=peer)
 
@@ -120,7 +120,7 @@ class ControlPlane:
         self._wait_for_answer(self.addresses.server, Program.APISERVER)
 
     def wait_for_service(self) -> None:
-        """Return when the API server answers at the address that pods are told."""
+        """Return when the API server answers at the address that pods get."""
         self._wait_for_answer(f"https://{self.addresses.kubernetes_service}", Program.KUBE_PROXY)
 
     def _wait_for_answer(self, server: str, program: Program) -> None:
@@ -136,7 +136,7 @@ class ControlPlane:
     def wait_for_default_account(self, cluster: Cluster) -> None:
         """Return when pods can be created in the namespace `default`."""
         self.processes.wait(
-            lambda: cluster.run_kubectl("get", "serviceaccount", "default", "-o", "name", check=False),
+            lambda: cluster.read("serviceaccounts", "default", namespace="default"),
             name=Program.CONTROLLER_MANAGER,
             seconds=SECONDS_TO_START,
         )
@@ -159,7 +159,7 @@ class ControlPlane:
         )
 
     def _apiserver_flags(self) -> tuple[str, ...]:
-        pki_folder = self.state.pki
+        pki_directory = self.state.pki
         return (
             f"--etcd-servers=http://127.0.0.1:{self.addresses.etcd_port}",
             f"--bind-address={self.addresses.bind}",
@@ -167,12 +167,12 @@ class ControlPlane:
             f"--service-cluster-ip-range={self.addresses.services}",
             "--authorization-mode=Node,RBAC",
             "--allow-privileged=true",
-            f"--client-ca-file={pki_folder}/ca.crt",
-            f"--tls-cert-file={pki_folder}/apiserver.crt",
-            f"--tls-private-key-file={pki_folder}/apiserver.key",
+            f"--client-ca-file={pki_directory}/ca.crt",
+            f"--tls-cert-file={pki_directory}/apiserver.crt",
+            f"--tls-private-key-file={pki_directory}/apiserver.key",
             "--service-account-issuer=https://kubernetes.default.svc",
-            f"--service-account-key-file={pki_folder}/service-account.crt",
-            f"--service-account-signing-key-file={pki_folder}/service-account.key",
+            f"--service-account-key-file={pki_directory}/service-account.crt",
+            f"--service-account-signing-key-file={pki_directory}/service-account.key",
             *self._aggregation_flags(),
             f"--audit-policy-file={CONFIG}/audit-policy.yaml",
             f"--audit-log-path={self.state.audit_log}",
@@ -180,25 +180,25 @@ class ControlPlane:
         )
 
     def _aggregation_flags(self) -> tuple[str, ...]:
-        pki_folder = self.state.pki
+        pki_directory = self.state.pki
         return (
-            f"--requestheader-client-ca-file={pki_folder}/front-proxy-ca.crt",
+            f"--requestheader-client-ca-file={pki_directory}/front-proxy-ca.crt",
             "--requestheader-allowed-names=front-proxy-client",
             "--requestheader-extra-headers-prefix=X-Remote-Extra-",
             "--requestheader-group-headers=X-Remote-Group",
             "--requestheader-username-headers=X-Remote-User",
-            f"--proxy-client-cert-file={pki_folder}/front-proxy-client.crt",
-            f"--proxy-client-key-file={pki_folder}/front-proxy-client.key",
+            f"--proxy-client-cert-file={pki_directory}/front-proxy-client.crt",
+            f"--proxy-client-key-file={pki_directory}/front-proxy-client.key",
         )
 
     def _controller_manager_flags(self) -> tuple[str, ...]:
-        pki_folder = self.state.pki
+        pki_directory = self.state.pki
         return (
             *self._client_flags("controller-manager"),
-            f"--service-account-private-key-file={pki_folder}/service-account.key",
-            f"--root-ca-file={pki_folder}/ca.crt",
-            f"--cluster-signing-cert-file={pki_folder}/ca.crt",
-            f"--cluster-signing-key-file={pki_folder}/ca.key",
+            f"--service-account-private-key-file={pki_directory}/service-account.key",
+            f"--root-ca-file={pki_directory}/ca.crt",
+            f"--cluster-signing-cert-file={pki_directory}/ca.crt",
+            f"--cluster-signing-key-file={pki_directory}/ca.key",
             "--use-service-account-credentials=true",
             "--leader-elect=false",
             "--secure-port=0",
@@ -225,7 +225,7 @@ def _answers_ok(client: httpx.Client, url: str) -> bool:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return different free ports: all are held at once before any is given up."""
+    """Return different free ports: all are held at the same time before any is released."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     try:
         return [opened.getsockname()[1] for opened in sockets]

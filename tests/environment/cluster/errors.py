@@ -1,4 +1,4 @@
-"""What goes wrong in a cluster of the tests, as sentences for the person at the terminal."""
+"""Errors of the tests' clusters; each message is for the user at the terminal."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tests.environment.cluster.programs import Program
 
 
 def connect() -> Cluster:
-    """Return the cluster; raise ClusterError where KUBECONFIG is missing or nobody answers."""
+    """Return the cluster; raise ClusterError where KUBECONFIG is missing or no server answers."""
     named = os.environ.get("KUBECONFIG", "")
     if not Path(named).is_file():
         raise ClusterError("CLUSTER=existing needs KUBECONFIG: the path of one kubeconfig file of an administrator.")
@@ -24,6 +24,6 @@ def connect() -> Cluster:
 
 
 def kubectl() -> Path:
-    """Return the user's own kubectl, which suits the user's cluster, or the one we build."""
+    """Return the user's kubectl, which fits the user's cluster, or the one that is built here."""
     installed = shutil.which("kubectl")
     return Path(installed) if installed else programs([Program.KUBECTL])[Program.KUBECTL]

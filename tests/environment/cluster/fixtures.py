@@ -42,13 +42,13 @@ def node_cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def namespace(control_plane: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Give a test module a namespace of its own in `control_plane`."""
+    """Give a test module a separate namespace in `control_plane`."""
     yield from _own_namespace(control_plane, request)
 
 
 @pytest.fixture(scope="module")
 def node_namespace(node_cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Give a test module a namespace of its own in `node_cluster`."""
+    """Give a test module a separate namespace in `node_cluster`."""
     yield from _own_namespace(node_cluster, request)
 
 
@@ -61,8 +61,11 @@ def create_namespace(cluster: Cluster, prefix: str) -> str:
         "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
     }
     cluster.run_kubectl("create", "-f", "-", stdin=json.dumps(manifest))
-    account = ("get", "serviceaccount", "default", "-n", name, "-o", "name")
-    wait_until(lambda: cluster.run_kubectl(*account, check=False), seconds=30, what=f"the default account of {name}")
+    wait_until(
+        lambda: cluster.read("serviceaccounts", "default", namespace=name),
+        seconds=30,
+        what=f"the default account of {name}",
+    )
     return name
 
 

@@ -1,4 +1,4 @@
-"""Programs of our own in Go, such as a peer of the benchmark: built once per source, outside the work tree."""
+"""Go programs of this repository, such as a peer of the benchmark: built once per source, outside the work tree."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.environment.cluster.build import goarch
-from tests.environment.cluster.directories import cache_folder
+from tests.environment.cluster.directories import cache_directory
 from tests.environment.cluster.errors import ClusterError
 from tests.environment.cluster.locks import waiting_lock
 from tests.environment.cluster.progress import say, showing
@@ -19,8 +19,8 @@ FLAGS = ("-trimpath", "-buildvcs=false", "-ldflags=-s -w")
 
 
 def go_program(source: Path, name: str, *, package: str = ".") -> Path:
-    """Return a program of a folder with a Go module, building it where the cache has none of this source."""
-    parent = cache_folder() / "bin" / name
+    """Return a program of a directory with a Go module, building it where the cache has none of this source."""
+    parent = cache_directory() / "bin" / name
     parent.mkdir(parents=True, exist_ok=True)
     program = parent / _key(source) / name
     with waiting_lock(parent / "lock", when_busy=lambda: say(f"Another run builds {name}; waiting for it.")):

@@ -36,7 +36,9 @@ def load(cluster: Cluster, archive: Path) -> None:
         case Tier.KIND:
             kind.load(_state_of(cluster), archive)
         case Tier.EXISTING:
-            raise ClusterError(f"Push {archive.name} to a registry that the cluster reads: nobody else can load it.")
+            raise ClusterError(
+                f"Push {archive.name} to a registry that the cluster reads; only the cluster can load it."
+            )
 
 
 def import_archive(node: Namespaces, ctr: Path, archive: Path) -> None:
@@ -60,11 +62,11 @@ def _is_known(listing: tuple[str | Path, ...]) -> bool:
 def _node_of(cluster: Cluster) -> Namespaces:
     found = namespaces.existing(_state_of(cluster))
     if found is None:
-        raise ClusterError(f"The node of {cluster.state} does not run any more.")
+        raise ClusterError(f"The node of {cluster.state} is no longer running.")
     return found
 
 
 def _state_of(cluster: Cluster) -> State:
     if cluster.state is None:
-        raise ClusterError(f"The {cluster.tier} cluster has no state folder.")
+        raise ClusterError(f"The {cluster.tier} cluster has no state directory.")
     return State(cluster.state)

@@ -1,4 +1,4 @@
-"""What a run installs outside the work tree: once for what it depends on, whoever else is at it."""
+"""Installations outside the work tree: once per set of dependencies, also when several runs need one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from tests.environment.cluster.directories import cache_folder
+from tests.environment.cluster.directories import cache_directory
 from tests.environment.cluster.errors import ClusterError
 from tests.environment.cluster.locks import waiting_lock
 from tests.environment.cluster.progress import say, showing
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def installed(kind: str, name: str, key: str, install: Callable[[Path], None]) -> Path:
-    """Return the folder of an installation, made by `install` where the cache has none of this `key`."""
-    parent = cache_folder() / kind / name
+    """Return the directory of an installation, made by `install` where the cache has none of this `key`."""
+    parent = cache_directory() / kind / name
     parent.mkdir(parents=True, exist_ok=True)
     home = parent / key[:16]
     with waiting_lock(parent / "lock", when_busy=lambda: say(f"Another run installs {name}; waiting for it.")):
-        # The mark comes last, so an installation that was interrupted is made anew.
+        # The mark comes last, so an interrupted installation is repeated.
         if not (home / "complete").exists():
             with showing(f"Installing {name}", lambda: ""):
                 install(home)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.environment.cluster.build import goarch, programs
 from tests.environment.cluster.control_plane import CONFIG
-from tests.environment.cluster.directories import cache_folder
+from tests.environment.cluster.directories import cache_directory
 from tests.environment.cluster.errors import ClusterError
 from tests.environment.cluster.model import Cluster, Options, Tier
 from tests.environment.cluster.oci import write_archive
@@ -52,7 +52,7 @@ def teardown(state: State) -> None:
 
 
 def is_running(state: State) -> bool:
-    """Tell whether Docker runs the cluster's node."""
+    """Return True if Docker runs the cluster's node."""
     label = f"label=io.x-k8s.kind.cluster={_name(state)}"
     try:
         listing = subprocess.run(
@@ -69,9 +69,9 @@ def load(state: State, archive: Path) -> None:
 
 
 def _serve_metrics(cluster: Cluster, state: State) -> None:
-    """Run the metrics-server that we build ourselves, so that autoscaling works without a registry."""
+    """Run the metrics-server that is built here, so that autoscaling works without a registry."""
     program = programs([Program.METRICS_SERVER], goos="linux")[Program.METRICS_SERVER]
-    archive = cache_folder() / f"metrics-server-{source_of(Program.METRICS_SERVER).version}.tar"
+    archive = cache_directory() / f"metrics-server-{source_of(Program.METRICS_SERVER).version}.tar"
     files = {"metrics-server": program.read_bytes()}
     write_archive(archive, METRICS_IMAGE, files, entrypoint=("/metrics-server",), architecture=goarch())
     load(state, archive)

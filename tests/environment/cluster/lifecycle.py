@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tests.environment.cluster import existing, kind, node, simulated
 from tests.environment.cluster.build import programs
-from tests.environment.cluster.directories import state_folder, temporary_folder
+from tests.environment.cluster.directories import state_directory, temporary_directory
 from tests.environment.cluster.errors import ClusterError
 from tests.environment.cluster.locks import HeldLock, waiting_lock
 from tests.environment.cluster.model import Cluster, Options, Tier
@@ -38,7 +38,7 @@ def default_tier() -> Tier:
 
 
 def docker_runs() -> bool:
-    """Tell whether a Docker daemon answers."""
+    """Return True if a Docker daemon answers."""
     docker = shutil.which("docker")
     if docker is None:
         return False
@@ -46,8 +46,8 @@ def docker_runs() -> bool:
 
 
 def default_state(tier: Tier) -> Path:
-    """Return the folder of the cluster that `up` leaves running."""
-    return state_folder() / tier
+    """Return the directory of the cluster that `up` leaves running."""
+    return state_directory() / tier
 
 
 @contextmanager
@@ -58,13 +58,17 @@ def start(
     flags: Mapping[str, Sequence[str]] | None = None,
     port: int | None = None,
 ) -> Iterator[Cluster]:
-    """Run a cluster for the length of a `with` block, in a fresh temporary folder unless `state` names one.
+    """Run a cluster for the length of a `with` block, in a fresh temporary directory unless `state` names one.
 
     `flags` are more arguments by program name (`{"kube-apiserver": ["--feature-gates=..."]}`); they come last, so
     they win. Call it from a thread that lives as long as the block: on Linux the processes end with it.
     """
     if tier is Tier.EXISTING:
-        yield existing.connect()
+        connected = existing.connect()
+        try:
+            yield connected
+        finally:
+            connected.close()
         return
     place, held = _fresh_place(tier) if state is None else _claimed(state)
     with held:
@@ -72,6 +76,7 @@ def start(
         try:
             yield cluster
         finally:
+            cluster.close()
             _teardown(tier, place)
             (place.remove if state is None else place.clear)()
 
@@ -79,7 +84,7 @@ def start(
 def up(
     tier: Tier, *, state: Path | None = None, flags: Mapping[str, Sequence[str]] | None = None, port: int | None = None
 ) -> Cluster:
-    """Start a cluster that outlives this process; raise ClusterError where one runs for this folder already."""
+    """Start a cluster that outlives this process; raise ClusterError where one runs for this directory already."""
     if tier is Tier.EXISTING:
         return existing.connect()
     place, held = _claimed(state or default_state(tier))
@@ -101,7 +106,7 @@ def build(tier: Tier) -> None:
 
 
 def attach(state: Path) -> Cluster | None:
-    """Return the cluster that runs for a state folder, or None."""
+    """Return the cluster that runs for a state directory, or None."""
     place = State(state.absolute())
     summary = place.summary()
     if summary is None or not summary.server or not _runs(place):
@@ -118,21 +123,21 @@ def attach(state: Path) -> Cluster | None:
 
 
 def down(state: Path) -> None:
-    """End whatever was started for a state folder, crashed or not, and remove the folder."""
+    """End every process that was started for a state directory, crashed or not, and remove the directory."""
     if not state.exists():
         return
     place, held = _claimed(state)
     with held:
         summary = place.summary()
         if summary is None and not place.is_unused():
-            raise ClusterError(f"{state} is not the state folder of a cluster.")
+            raise ClusterError(f"{state} is not the state directory of a cluster.")
         if summary is not None:
             _teardown(Tier(summary.tier), place)
         place.remove()
 
 
 def sweep() -> None:
-    """End what killed test runs left behind; folders of runs that live are locked and stay."""
+    """End what killed test runs left behind; directories of runs that live are locked and stay."""
     with _temporary_places() as parent:
         _sweep(parent)
 
@@ -147,7 +152,7 @@ def _sweep(parent: Path) -> None:
 
 
 def _fresh_place(tier: Tier) -> tuple[State, HeldLock]:
-    """Return an empty folder whose lock is held before anybody else can see it unlocked."""
+    """Return an empty directory whose lock is held before another process can see it unlocked."""
     with _temporary_places() as parent:
         _sweep(parent)
         return _claimed(Path(mkdtemp(prefix=f"{tier}-", dir=parent)))
@@ -155,7 +160,7 @@ def _fresh_place(tier: Tier) -> tuple[State, HeldLock]:
 
 @contextmanager
 def _temporary_places() -> Iterator[Path]:
-    parent = temporary_folder()
+    parent = temporary_directory()
     with waiting_lock(parent / "lock", when_busy=lambda: say("Waiting for another run to tidy up.")):
         yield parent
 
@@ -166,9 +171,9 @@ def _claimed(state: Path) -> tuple[State, HeldLock]:
 
 
 def _launch(tier: Tier, place: State, options: Options) -> Cluster:
-    """Start a tier in a folder whose lock we hold."""
+    """Start a tier in a directory whose lock this process holds."""
     previous = place.summary()
-    # What ends with its run is about to: the run has given up the lock.
+    # A cluster that ends with its run is ending: the run has released the lock.
     if previous is not None and not previous.ends_with_its_run and _runs(place):
         raise ClusterError(
             f"A cluster already runs for {place.folder}: use its kubeconfig ({place.kubeconfig}) or end it with "

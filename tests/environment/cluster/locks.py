@@ -46,7 +46,7 @@ def holder_of(path: Path) -> str:
 
 @contextmanager
 def waiting_lock(path: Path, *, when_busy: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock of `path`, however long another process needs it; `when_busy` is told once."""
+    """Hold the lock of `path`, however long another process needs it; `when_busy` is called once."""
     held = try_lock(path)
     if held is None:
         when_busy()

@@ -1,15 +1,16 @@
-"""What a caller holds: a running cluster and what can be done with it."""
+"""A running cluster, and the operations on it."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from tests.environment.cluster.errors import ClusterError
+from tests.environment.cluster.reader import ApiReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Tier(StrEnum):
-    """How real a cluster is."""
+    """Kinds of clusters, from simulated nodes to a cluster of the user."""
 
     CONTROL_PLANE = "control-plane"  # real API server and controllers, simulated nodes; any user
     NODE = "node"  # the same with one real node; root on Linux
@@ -47,6 +48,7 @@ class Cluster:
     server: str
     state: Path | None
     audit_log: Path | None
+    _readers: list[ApiReader] = field(default_factory=list, repr=False, compare=False)
 
     def run_kubectl(self, *args: str, stdin: str | None = None, check: bool = True) -> str:
         """Return the output of kubectl as administrator; raise ClusterError with its words when it fails."""
@@ -68,6 +70,17 @@ class Cluster:
         found: dict[str, Any] = json.loads(self.run_kubectl("get", *args, "-o", "json"))
         return found
 
+    def read(self, resource: str, name: str = "", *, namespace: str = "") -> dict[str, Any] | None:
+        """Return an object or a list over a kept connection, None if there is none; for conditions that are polled."""
+        if not self._readers:
+            self._readers.append(ApiReader(self.kubeconfig))
+        return self._readers[0].get(resource, namespace, name)
+
+    def close(self) -> None:
+        """Close the connections of `read`."""
+        while self._readers:
+            self._readers.pop().close()
+
     def load_image(self, archive: Path) -> None:
         """Make an OCI archive's image available to pods, under the name that the archive gives it."""
         # Each tier's module needs this one.
@@ -87,13 +100,18 @@ class Cluster:
 
         return users.by_token(self, namespace, name)
 
-    def audit_events(self) -> list[dict[str, Any]]:
-        """Return the audit log so far; a line that is still being written is left out."""
+    def audit_log_path(self) -> Path:
+        """Return the file of the audit log; raise ClusterError where the cluster has none."""
         if self.audit_log is None:
             raise ClusterError(f"The {self.tier} cluster has no audit log that can be read.")
-        text = self.audit_log.read_bytes()
-        return [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+        return self.audit_log
 
     def _environment(self) -> dict[str, str]:
         """Proxies are for the internet; the user's kubectl preferences must not change what tests see."""
-        return os.environ | {"KUBECONFIG": str(self.kubeconfig), "NO_PROXY": "*", "no_proxy": "*", "KUBERC": "off"}
+        return os.environ | {
+            "KUBECONFIG": str(self.kubeconfig),
+            "NO_PROXY": "*",
+            "no_proxy": "*",
+            "KUBERC": "off",
+            "GOGC": "400",
+        }

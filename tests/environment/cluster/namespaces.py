@@ -33,7 +33,7 @@ class Namespaces:
 
     @property
     def enter(self) -> tuple[str, ...]:
-        """The start of a command line that runs inside; the working folder is lost on the way."""
+        """The start of a command line that runs inside; the working directory is lost on the way."""
         return ("nsenter", f"--target={self.holder}", "--mount", "--net", "--pid", "--")
 
     def path(self, inside: str) -> Path:
@@ -58,13 +58,13 @@ def create(state: State, processes: Processes, pause: Path) -> Namespaces:
 
 
 def inside(cluster: Cluster, *, what: str) -> tuple[State, Namespaces]:
-    """Return a cluster's folder and its node's namespaces; ClusterError, about `what`, where it is none of ours."""
+    """Return a cluster's directory and its node's namespaces; raise ClusterError, about `what`, for other clusters."""
     if cluster.tier is not Tier.NODE or cluster.state is None:
-        raise ClusterError(f"{what} is started inside a node of ours: unset CLUSTER.")
+        raise ClusterError(f"{what} is started only inside a node that is built here: unset CLUSTER.")
     state = State(cluster.state)
     node = existing(state)
     if node is None:
-        raise ClusterError("The node does not run any more.")
+        raise ClusterError("The node is no longer running.")
     return state, node
 
 
@@ -92,7 +92,7 @@ def wait_for_end(holder: Namespaces) -> None:
 
 
 def _runs(children: Path, pause: Path) -> bool:
-    """Tell whether the child is the program already: until then its /proc is the host's."""
+    """Return True if the child is already the program: until then its /proc is the host's."""
     pids = children.read_text().split()
     return bool(pids) and Path(f"/proc/{pids[0]}/exe").resolve() == pause.resolve()
 

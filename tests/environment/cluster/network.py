@@ -40,7 +40,7 @@ class Plan:
         return str(ipaddress.ip_network(self.cable)[2])
 
 
-# The first plan is the one to expect; the others let tests run beside a demo that is up, and beside each other.
+# The first plan is the one to expect; the others let tests run while a demo is up, and at the same time as other tests.
 PLANS = (
     Plan(pods=POD_RANGE, services=SERVICE_RANGE, cable="198.19.255.0/30"),
     Plan(pods="198.19.128.0/20", services="198.19.144.0/20", cable="198.19.255.4/30"),
@@ -50,7 +50,7 @@ PLANS = (
 
 
 def interface_of(folder: Path) -> str:
-    """Return the name of the host's end: its own for each state folder, so nobody removes another's."""
+    """Return the name of the host's end: its own for each state directory, so no cluster removes another's."""
     return f"{PREFIX}{sha256(str(folder).encode()).hexdigest()[:10]}"
 
 
@@ -108,7 +108,7 @@ def disconnect(folder: Path) -> None:
 
 
 def _owner(interface: str) -> str:
-    """Return the state folder of one of our nodes, or the name of a foreign interface."""
+    """Return the state directory of a node that was built here, or the name of a foreign interface."""
     if not interface.startswith(PREFIX):
         return f"interface {interface}"
     link = json.loads(checked("ip", "-json", "link", "show", interface))[0]
@@ -116,5 +116,5 @@ def _owner(interface: str) -> str:
 
 
 def is_listening(table: str, port: int) -> bool:
-    """Tell whether something listens, by the kernel's /proc/net/tcp: in hexadecimal digits, 0A is LISTEN."""
+    """Return True if something listens, by the kernel's /proc/net/tcp: in hexadecimal digits, 0A is LISTEN."""
     return f":{port:04X} 00000000:0000 0A" in table

@@ -1,4 +1,4 @@
-"""The node tier: the control plane and one real node, which runs containers, in namespaces of their own."""
+"""The node tier: the control plane and one real node, which runs containers, in separate Linux namespaces."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.environment.cluster.control_plane import (
     write_client,
     write_credentials,
 )
-from tests.environment.cluster.directories import temporary_folder
+from tests.environment.cluster.directories import temporary_directory
 from tests.environment.cluster.errors import ClusterError
 from tests.environment.cluster.images import import_archive
 from tests.environment.cluster.locks import waiting_lock
@@ -44,7 +44,7 @@ PROGRAMS = (*CONTROL_PLANE_PROGRAMS, *NODE_PROGRAMS)
 METRICS_NAME = "metrics-server"
 METRICS_PORT = 4443
 
-# What the kubelet wants of the kernel. It finds these values in files that cover the real ones inside the node, so
+# Kernel settings that the kubelet expects. It finds them in files that cover the real ones inside the node, so
 # it never changes the machine.
 KERNEL_SETTINGS = {
     "kernel/panic": "10",
@@ -54,7 +54,7 @@ KERNEL_SETTINGS = {
     "vm/overcommit_memory": "1",
     "vm/panic_on_oom": "0",
 }
-# Folders of the node that are written a lot or must outlive a mount: they lie in the state folder.
+# Directories of the node that are written a lot or must outlive a mount: they are stored in the state directory.
 DISK_FOLDERS = ("/var/lib/kubelet", "/var/lib/containerd")
 
 
@@ -68,16 +68,16 @@ def build() -> Mapping[Program, Path]:
 
 
 def launch(state: State, options: Options) -> Cluster:
-    """Start the tier in a state folder; return when pods can be scheduled and metrics are served."""
+    """Start the tier in a state directory; return when pods can be scheduled and metrics are served."""
     if options.port is not None:
-        raise ClusterError("The API server of a node has an address of its own: a port cannot be chosen.")
+        raise ClusterError("The API server of a node has a fixed address: a port cannot be chosen.")
     binaries = build()
     for folder in (state.folder, binaries[Program.KUBELET].parent, CONFIG):
         require_visible(folder)
     processes = Processes(state.processes, state.logs, options.dies_with_us)
     cgroups.create(cgroup_of(state))
     spaces = namespaces.create(state, processes, PAUSE.program)
-    with waiting_lock(temporary_folder() / "network.lock", when_busy=lambda: None):
+    with waiting_lock(temporary_directory() / "network.lock", when_busy=lambda: None):
         plan = network.free_plan()
         network.connect(spaces, state.folder, plan)
     _prepare_mounts(state, spaces, binaries, plan)
@@ -93,7 +93,7 @@ def teardown(state: State) -> None:
 
 
 def cgroup_of(state: State) -> str:
-    """Return the name of the cgroup for the pods of a state folder."""
+    """Return the name of the cgroup for the pods of a state directory."""
     return f"modelservice-{sha256(str(state.folder).encode()).hexdigest()[:10]}"
 
 
@@ -110,10 +110,10 @@ class _Node:
 
     @property
     def addresses(self) -> Addresses:
-        """Where the control plane listens: on all interfaces of the node's own network namespace."""
+        """Addresses of the control plane: all interfaces of the node's network namespace."""
         return Addresses(
             host=self.plan.node,
-            bind="0.0.0.0",  # noqa: S104 - nobody but this machine reaches it
+            bind="0.0.0.0",  # noqa: S104 - only this machine reaches it
             port=6443,
             etcd_port=2379,
             etcd_peer_port=2380,
@@ -217,7 +217,7 @@ class _Node:
 
 
 def _prepare_mounts(state: State, spaces: Namespaces, binaries: Mapping[Program, Path], plan: Plan) -> None:
-    """Give the node folders of its own where programs expect them; the host sees none of it."""
+    """Give the node separate directories where programs expect them; the host sees none of it."""
     for covered in ("/run", "/var/lib", "/var/log"):
         spaces.run("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", covered)
     for folder in DISK_FOLDERS:
@@ -253,7 +253,7 @@ def pod_network(plan: Plan) -> dict[str, Any]:
     """Return the CNI configuration: a routed link for each pod.
 
     A bridge would let the answers of pods on it bypass the rules that gave a service's packets their address. Pods
-    have no default route either: what is out of reach fails at once, not after retries.
+    have no default route either: an unreachable address fails immediately, not after retries.
     """
     ipam = {"type": "host-local", "ranges": [[{"subnet": plan.pods}]], "routes": [{"dst": network.TEST_RANGE}]}
     return {

@@ -1,8 +1,8 @@
-"""Starts the processes of a cluster so that each can be found and ended later, whoever died in between.
+"""Start the processes of a cluster or a store so that each can be found and ended later, by any process.
 
-Every process leads a session of its own and leaves a record in the state folder before its program starts: its
-number and the moment it started, which together name one process for good. On Linux a process of a test run also
-asks the kernel to be killed with the run.
+Every process leads a separate session and has a record in the state directory before its program starts: its number
+and its start time, which together identify it. To end it is to end its session, with every process that it has
+started. On Linux a process of a test run also asks the kernel to be killed with the run.
 """
 
 from __future__ import annotations
@@ -13,26 +13,28 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.environment.cluster.errors import ClusterError, DeadlineError, PortTakenError
 from tests.environment.cluster.wait import wait_until
+from tests.environment.processes import PROC, descendants_of, read_process, running_processes, session_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
-PROC = Path("/proc/self")  # Linux only
+SECONDS_TO_END = 20
 LOG_LINES = 15
-# Children of this very process stay zombies until it asks for them.
+# Children of this process stay zombies until it waits for them.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True)
 class Record:
-    """What names a process for good: its number alone may be given to another one."""
+    """The identity of a process: only its number could belong to a later process."""
 
     name: str
     pid: int
@@ -94,7 +96,7 @@ class Processes:
             raise ClusterError(f"{error}\n{self._log_of(name)}") from None
 
     def check(self) -> None:
-        """Raise ClusterError when one of the processes has ended by itself."""
+        """Raise ClusterError if one of the processes has ended unexpectedly."""
         for record in self._watched:
             if not record.is_alive():
                 text = self._log_of(record.name)
@@ -109,36 +111,51 @@ class Processes:
 
 
 def _environment() -> dict[str, str]:
-    """Return the variables a component gets: the user's others (proxies, ETCD_*, KUBECONFIG) would change it."""
-    return {name: os.environ[name] for name in ("HOME", "PATH", "TMPDIR") if name in os.environ}
+    """Return the variables a component gets: the user's others (proxies, ETCD_*, KUBECONFIG) would change it.
+
+    GOGC lets heaps of Go programs grow further before a collection: a cluster of the tests is short-lived, and memory
+    costs it less than CPU time.
+    """
+    kept = {name: os.environ[name] for name in ("HOME", "PATH", "TMPDIR") if name in os.environ}
+    return {"GOGC": "200"} | kept
 
 
 def recorded(records: Path) -> list[Record]:
-    """Return the processes whose records lie in a folder, alive or not."""
+    """Return the processes whose records are in a directory, running or not."""
     return [Record(**json.loads(path.read_text())) for path in sorted(records.glob("*.json")) if path.stat().st_size]
 
 
 def kill(records: list[Record]) -> None:
-    """End processes at once and wait until they are gone; nothing here is worth an orderly stop."""
-    for record in records:
-        if record.is_alive():
+    """End processes and all that they have started, and wait until they have ended; no orderly stop is needed."""
+    running = _all_of(records)
+    for record in running:
+        with suppress(ProcessLookupError):
             os.kill(record.pid, signal.SIGKILL)
+    for record in running:
+        wait_until(record.has_ended, seconds=SECONDS_TO_END, what=f"{record.name} (process {record.pid}) to end")
     for record in records:
-        wait_until(record.has_ended, seconds=20, what=f"{record.name} (process {record.pid}) to end")
         child = _children.pop(record.pid, None)
         if child is not None:
             child.wait()
 
 
+def _all_of(records: list[Record]) -> set[Record]:
+    """Return the processes of the records that run, and those of their sessions, also of leaders that have ended."""
+    leaders = {record for record in records if record.is_alive()}
+    if not PROC.exists():
+        return leaders
+    table = running_processes()
+    known = {record.pid for record in leaders}
+    members = [process for record in records for process in session_of(record.pid, record.started, table)]
+    others = {process.pid: process for process in (*members, *descendants_of(known, table)) if process.pid not in known}
+    return leaders | {Record(process.name, process.pid, process.started) for process in others.values()}
+
+
 def started_at(pid: int) -> str | None:
-    """Return the moment a process started in the system's own words, or None where it does not run."""
+    """Return the start time of a process as the system reports it, or None if it does not run."""
     if PROC.exists():
-        try:
-            # The name in parentheses may hold blanks; start time is the 22nd field, the state the third.
-            fields = (PROC.parent / str(pid) / "stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        return None if fields[0] in "ZX" else fields[19]
+        found = read_process(pid)
+        return None if found is None else found.started
     listing = subprocess.run(
         ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     ).stdout.split(maxsplit=1)

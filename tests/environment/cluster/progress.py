@@ -1,4 +1,4 @@
-"""Telling a person at the terminal, or a log, how a long step goes."""
+"""Progress messages of a long step, for a terminal or a log."""
 
 from __future__ import annotations
 

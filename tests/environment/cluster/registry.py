@@ -1,4 +1,4 @@
-"""A container registry inside a node of ours: TLS, and a password without which nothing can be read."""
+"""A container registry inside a node that is built here: TLS, and a password for every read."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 PORT = 5000
 USER, PASSWORD = "puller", "not-a-secret"
 _BCRYPT = "$2b$05$EN1JdbR6WRWIMVuWv6vXB.Rik769L9H.atpvNRV5G5CgrizRqwsfS"
-"""The password as the registry wants it; the real one is no secret either."""
+"""The password as the registry wants it; the real one is not a secret either."""
 _HOSTS = "/run/containerd/certs.d"
-"""Where the node's containerd looks for what it should know of a registry (containerd.toml)."""
+"""Directory from which the node's containerd reads the settings of a registry (containerd.toml)."""
 _SECONDS_TO_START = 20.0
 
 
@@ -84,7 +84,7 @@ def command(folder: Path) -> list[str | Path]:
 
 
 def configure(folder: Path, *, address: str, names: tuple[str, ...]) -> bytes:
-    """Write what a registry at `address` needs into a new folder; return the authority that certifies `names`."""
+    """Write what a registry at `address` needs into a new directory; return the authority that certifies `names`."""
     folder.mkdir()
     authority = Authority.create("registry of the tests")
     authority.issue("registry", names=names).write(folder, "server")

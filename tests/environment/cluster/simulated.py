@@ -34,7 +34,7 @@ PROGRAMS = (*CONTROL_PLANE_PROGRAMS, *SIMULATED_NODE_PROGRAMS)
 
 
 def launch(state: State, options: Options) -> Cluster:
-    """Start the tier in a state folder and return when pods can be scheduled.
+    """Start the tier in a state directory and return when pods can be scheduled.
 
     Between choosing a free port and listening on it another process may take it: then all starts again.
     """
@@ -45,14 +45,14 @@ def launch(state: State, options: Options) -> Cluster:
         except PortTakenError as error:
             if options.port is not None:
                 raise
-            say(f"A free port was taken meanwhile, starting again: {error}")
+            say(f"A free port was taken in the meantime, starting again: {error}")
             teardown(state)
             state.create(Tier.CONTROL_PLANE, ends_with_its_run=options.dies_with_us)
     return _launch_once(state, options, binaries)
 
 
 def teardown(state: State) -> None:
-    """End what runs for a state folder."""
+    """End what runs for a state directory."""
     kill(recorded(state.processes))
 
 
@@ -62,7 +62,7 @@ def _launch_once(state: State, options: Options, binaries: Mapping[Program, Path
     write_client(state, authority, addresses.server, "kwok", user="kwok", groups=("system:masters",))
     processes = Processes(state.processes, state.logs, options.dies_with_us)
     plane = ControlPlane(state, processes, binaries, addresses, options)
-    # The address is this machine's own: it must not become the endpoint that pods are told.
+    # The address is this machine's own: it must not become the endpoint that pods use.
     plane.start_store_and_server("--endpoint-reconciler-type=none")
     plane.wait_for_server()
     plane.start_controllers()
@@ -113,8 +113,8 @@ def simulated_node(number: int) -> dict[str, Any]:
 
 
 def all_nodes_ready(cluster: Cluster) -> bool:
-    """Tell whether every node is ready and free of the taint that new nodes carry."""
-    nodes = cluster.get("nodes")["items"]
+    """Return True if every node is ready and free of the taint of new nodes."""
+    nodes = (cluster.read("nodes") or {"items": []})["items"]
     return bool(nodes) and all(_is_ready(node) for node in nodes)
 
 

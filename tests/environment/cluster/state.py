@@ -1,4 +1,4 @@
-"""The state folder: everything that one cluster writes, and the only thing needed to stop it."""
+"""The state directory: everything that one cluster writes, and the only thing needed to stop it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a later `attach` or `down` has to know; empty strings until the cluster is ready."""
+    """Facts that a later `attach` or `down` needs; empty strings until the cluster is ready."""
 
     tier: str
     ends_with_its_run: bool = False
@@ -27,7 +27,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class State:
-    """The layout of a state folder."""
+    """The layout of a state directory."""
 
     folder: Path
 
@@ -72,18 +72,18 @@ class State:
         return self.folder / "lock"
 
     def locked(self) -> HeldLock:
-        """Take the folder's lock; raise ClusterError where another process has it: two runs destroy each other."""
+        """Take the directory's lock; raise ClusterError where another process has it: two runs destroy each other."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         held = try_lock(self._lock)
         if held is None:
             who = holder_of(self._lock)
-            raise ClusterError(f"{who} uses the cluster in {self.folder}: end it or take another folder.")
+            raise ClusterError(f"{who} uses the cluster in {self.folder}: end it or take another directory.")
         return held
 
     def create(self, tier: str, *, ends_with_its_run: bool = False) -> None:
-        """Lay out a fresh folder; raise ClusterError where it holds something that is not a cluster."""
+        """Lay out a fresh directory; raise ClusterError where it holds something that is not a cluster."""
         if self.summary() is None and not self.is_unused():
-            raise ClusterError(f"{self.folder} holds something that is not a cluster's state; give an empty folder.")
+            raise ClusterError(f"{self.folder} holds something that is not a cluster's state; give an empty directory.")
         self.clear()
         self.folder.chmod(0o700)
         self.write_summary(Summary(tier, ends_with_its_run))
@@ -91,11 +91,11 @@ class State:
             folder.mkdir()
 
     def is_unused(self) -> bool:
-        """Tell whether nothing but the lock lies in the folder."""
+        """Return True if the directory contains nothing but the lock."""
         return all(path == self._lock for path in self.folder.iterdir())
 
     def summary(self) -> Summary | None:
-        """Return what the folder says about its cluster, or None where there never was one."""
+        """Return what the directory says about its cluster, or None where there never was one."""
         return Summary(**json.loads(self._marker.read_text())) if self._marker.exists() else None
 
     def write_summary(self, summary: Summary) -> None:
@@ -109,7 +109,7 @@ class State:
         return [record for record in recorded(self.processes) if record.is_alive()]
 
     def clear(self) -> None:
-        """Remove what a cluster wrote, the marker last, and nothing else: the folder may be anybody's."""
+        """Remove what a cluster wrote, the marker last, and nothing else: other files are the user's."""
         for folder in (self.pki, self.processes, self.etcd, self.node, self.users, self.logs):
             if folder.exists():
                 shutil.rmtree(folder)
@@ -117,7 +117,7 @@ class State:
             path.unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """Remove the folder too, where nothing else is in it."""
+        """Remove the directory too, where nothing else is in it."""
         self.clear()
         self._lock.unlink(missing_ok=True)
         if not any(self.folder.iterdir()):

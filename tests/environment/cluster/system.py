@@ -1,4 +1,4 @@
-"""What the node needs of the operating system: rights, kernel features, Debian packages."""
+"""Requirements of the node on the operating system: rights, kernel features, Debian packages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.environment.cluster.directories import cache_folder
+from tests.environment.cluster.directories import cache_directory
 from tests.environment.cluster.errors import ClusterError
 from tests.environment.cluster.progress import say
 
@@ -43,19 +43,19 @@ def require_node_support() -> None:
 
 
 def require_visible(folder: Path) -> None:
-    """Raise ClusterError for a folder that processes of the node could not see, or that cannot hold layers."""
+    """Raise ClusterError for a directory that processes of the node could not see, or that cannot hold layers."""
     real = folder.resolve()
     for hidden in HIDDEN_IN_NODE:
         if real.is_relative_to(hidden):
             raise ClusterError(
-                f"{folder} lies under {hidden}, which the node replaces by its own: take another folder."
+                f"{folder} lies under {hidden}, which the node replaces by its own: take another directory."
             )
     kind = subprocess.run(
         ["stat", "--file-system", "--format=%T", real], capture_output=True, text=True, check=False
     ).stdout.strip()
     if kind == "overlayfs":
         raise ClusterError(
-            f"{folder} is on overlayfs, on which container layers cannot be stacked: take a folder on a real disk."
+            f"{folder} is on overlayfs, on which container layers cannot be stacked: take a directory on a real disk."
         )
 
 
@@ -75,15 +75,15 @@ def install_to_build() -> None:
 
 def unpacked(package: str, program: str) -> Path:
     """Return a program of a Debian package that is not installed: installing would start it as a service, too."""
-    folder = cache_folder() / "debian" / package
+    folder = cache_directory() / "debian" / package
     found = folder / program.lstrip("/")
     if found.exists():
         return found
     if _lacks("apt-get") or _lacks("dpkg-deb"):
-        raise ClusterError(f"The tests need {program} of Debian's package {package}, and this is no Debian.")
+        raise ClusterError(f"The tests need {program} of Debian's package {package}, and this is not Debian.")
     say(f"Fetching Debian's {package}.")
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as place, (cache_folder() / "apt.log").open("wb") as log:
+    with tempfile.TemporaryDirectory() as place, (cache_directory() / "apt.log").open("wb") as log:
         download = partial(_succeeds, log.fileno(), "apt-get", "download", package, folder=Path(place))
         if not (download() or (_update(log.fileno()) and download())):
             raise ClusterError(f"apt-get could not download {package}; its output is in {log.name}.")
@@ -91,7 +91,7 @@ def unpacked(package: str, program: str) -> Path:
         extracted = Path(place) / "files"
         if not _succeeds(log.fileno(), "dpkg-deb", "--extract", str(archive), str(extracted)):
             raise ClusterError(f"{archive.name} cannot be unpacked.")
-        # What an interrupted run leaves is never taken for the whole.
+        # The result of an interrupted run is never used as a complete one.
         found.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(extracted / program.lstrip("/"), found)
     return found
@@ -105,7 +105,7 @@ def _install(packages: Iterable[str]) -> None:
     if os.geteuid() != 0 or _lacks("apt-get"):
         raise ClusterError(f"The node needs what Debian's packages {listed} bring: install them (apt-get install).")
     say(f"Installing {listed} with apt-get.")
-    log = cache_folder() / "apt.log"
+    log = cache_directory() / "apt.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         # The lists may be current already; only a failing install says that they are not.

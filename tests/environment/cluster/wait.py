@@ -16,7 +16,7 @@ T = TypeVar("T")
 def wait_until(condition: Callable[[], T], *, seconds: float, what: str, pause: float = 0.05) -> T:
     """Return the first truthy value of `condition`; raise DeadlineError naming `what` after `seconds`.
 
-    An exception of the condition ends the wait: whoever can say earlier why it is in vain, says it.
+    An exception of the condition ends the wait, for causes that make it hopeless.
     """
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -1,4 +1,4 @@
-"""What can happen to a request."""
+"""Actions on a request of the operator."""
 
 import asyncio
 from collections.abc import Callable

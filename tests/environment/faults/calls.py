@@ -1,4 +1,4 @@
-"""What a request to the API server asks for, in the words of the audit log."""
+"""A request to the API server: verb, resource, namespace and name, as in the audit log."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _CORE = ("api", "VERSION")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: `resource` is `plural` or `plural/subresource`, empty for a path that is no resource."""
+    """One request: `resource` is `plural` or `plural/subresource`, empty for a path that is not a resource."""
 
     verb: str
     resource: str
@@ -32,11 +32,11 @@ class Call:
 
     @property
     def is_write(self) -> bool:
-        """Whether it changes something."""
+        """Return True if the request changes something."""
         return self.verb in WRITES
 
     def is_about(self, namespace: str, name: str) -> bool:
-        """Whether it is about the objects of one name: a ModelService and its children share it."""
+        """Return True if the request names an object of this name: a ModelService and its children share it."""
         return (self.namespace, self.name) == (namespace, name)
 
 

@@ -27,9 +27,9 @@ class Version:
 
     body: Object
     deleted: bool
-    """Whether it is the deletion itself; the body is then the last one."""
+    """True for the deletion; the body is then the last one."""
     seen: float = 0.0
-    """When the watch told it, by the monotonic clock."""
+    """Time at which the watch delivered it, by the monotonic clock."""
 
     @property
     def number(self) -> int:
@@ -72,7 +72,7 @@ class History:
         return self._versions.get((kind, namespace, name), ())
 
     def changes(self, namespace: str) -> int:
-        """How many changes a namespace has seen: what is dear to compute is computed only when there is one more."""
+        """Return the number of changes in a namespace: an expensive result is computed again only when it has grown."""
         return self._changes[namespace]
 
     def live(self, kind: ResourceKind, namespace: str, name: str) -> Object | None:
@@ -126,6 +126,6 @@ class History:
         key = (kind, metadata["namespace"], metadata["name"])
         self._versions[key].append(Version(body, deleted=event == _DELETED, seen=time.monotonic()))
         self._changes[key[1]] += 1
-        # Everybody who waits looks again; whoever comes later waits for the next change.
+        # All waiting tasks check again; a later one waits for the next change.
         self._changed.set()
         self._changed = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Where faults are injected: one control plane, its history and audit log, and lanes with an operator and a proxy each.
+"""The fault lab: one control plane, its history and audit log, and lanes with an operator and a proxy each.
 
 A lane's operator serves one namespace, so that lanes do not disturb each other; it is the program that users run.
 """
@@ -12,9 +12,9 @@ from pathlib import Path
 
 from bench.api_client import ApiClient
 
+from tests.environment.audit import AuditLog
 from tests.environment.cluster import Cluster, ClusterError
 from tests.environment.cluster.fixtures import create_namespace
-from tests.environment.faults.audit import AuditLog
 from tests.environment.faults.history import History
 from tests.environment.faults.proxy import FaultProxy
 from tests.environment.faults.scenarios import Stage
@@ -23,9 +23,9 @@ from tests.support.installation import USER
 from tests.support.operator import OperatorProcess
 
 RESYNC = 1
-"""Seconds between two full looks of an operator in a sweep."""
+"""Resync period of an operator in a sweep, in seconds."""
 TWO_RESYNCS = 2 * 1.1 * RESYNC
-"""Seconds in which an operator that jitters its resync by a tenth has looked at everything twice."""
+"""Seconds in which an operator that jitters its resync by a tenth has reconciled everything twice."""
 _SECONDS_TO_ACCOUNT = 20.0
 _BUGS = ("was never awaited", "exception was never retrieved", "Task was destroyed")
 
@@ -63,7 +63,7 @@ class Lane:
     async def accounted(self) -> None:
         """Wait until each write has its answer in the proxy and its line in the audit log.
 
-        The history tells of a write before either of them.
+        The history contains a write before either of them.
         """
 
         def is_complete() -> bool:
@@ -79,7 +79,7 @@ class Lane:
         return asyncio.get_running_loop().time() - max([since, *times])
 
     def bugs(self) -> list[str]:
-        """What the operator's log shows of bugs (O5)."""
+        """Return the bugs that the operator's log shows (O5)."""
         words = [word for word in _BUGS if word in self.operator.log]
         return [f"O5: {text}" for text in (*self.operator.tracebacks, *words)]
 
@@ -119,14 +119,12 @@ class Lab:
 @asynccontextmanager
 async def open_lab(cluster: Cluster, kubeconfig: Path, folder: Path) -> AsyncIterator[Lab]:
     """Observe a control plane for the length of a `with` block."""
-    if cluster.audit_log is None:
-        raise ClusterError(f"The {cluster.tier} cluster has no audit log that can be read.")
     async with ApiClient(cluster.kubeconfig) as client, History(client, KINDS) as history:
-        yield Lab(cluster, kubeconfig, folder, client, history, AuditLog(cluster.audit_log, USER))
+        yield Lab(cluster, kubeconfig, folder, client, history, AuditLog(cluster.audit_log_path(), USER))
 
 
 async def eventually(condition: Callable[[], bool], *, seconds: float, pause: float = 0.05) -> bool:
-    """Whether a condition comes to hold in time; for what sends no event, such as time that passes."""
+    """Return True if a condition holds within `seconds`; for conditions without events, such as elapsed time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -18,7 +18,7 @@ Object = Mapping[str, Any]
 
 
 def masked(body: Object, words: Mapping[str, str]) -> dict[str, Any]:
-    """Return an object that is equal in every fault-free run. `words` are names and UIDs and what stands for them."""
+    """Return an object that is equal in every fault-free run. `words` maps names and UIDs to their placeholders."""
     kept = {name: value for name, value in body.items() if name not in {"metadata", "status"}}
     kept["metadata"] = _metadata(body["metadata"])
     if (status := _status(body)) is not None:

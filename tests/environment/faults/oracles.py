@@ -1,4 +1,4 @@
-"""What must hold whatever failed. Each oracle returns sentences about what does not hold; none means that all is well.
+"""Invariants that hold after any fault. Each oracle returns one message per violation; none means that all is well.
 
 O1 the end state equals that of a run without faults. O2 no child is made or deleted once more, and there are at most as
 many updates as without faults, plus one a fault. O3 it converges in time, and then nothing is written. O4 each write is
@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILD_KINDS, DEPLOYMENT, ResourceKind
-from tests.environment.faults.audit import AuditedRequest
+from tests.environment.audit import AuditedRequest
 from tests.environment.faults.history import Version
 from tests.environment.faults.masking import differences
 from tests.environment.faults.rules import Exchange
@@ -26,7 +26,7 @@ _CHILDREN = {kind.plural: kind for kind in BUILT_IN_CHILD_KINDS}
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What was written for one ModelService: accepted writes by verb and resource, and what the status reported."""
+    """The writes for one ModelService: accepted writes by verb and resource, and the reports of the status."""
 
     accepted: Counter[str]
     refused: Counter[str] = field(default_factory=Counter)
@@ -94,7 +94,7 @@ def no_echoes(found: Tally) -> list[str]:
 
 
 def silence(since: Iterable[AuditedRequest], reports: Sequence[str], *, seconds: float) -> list[str]:
-    """O3: after it converged, nothing is written any more, but an autoscaler's news; `reports` are those since then."""
+    """O3: after it converged, only an autoscaler's news is written; `reports` are those since then."""
     writes = [str(request.call) for request in since if request.call.is_write]
     news = Counter({STATUS: reports.count(NEWS)})
     return [f"O3: {write} within {seconds:g} s of having converged" for write in (Counter(writes) - news).elements()]
@@ -201,7 +201,7 @@ def _is_service(uid: str | None, place: Place) -> bool:
 
 
 def _at_most_one_child(place: Place) -> Iterator[str]:
-    """Two children of one kind would have to have different names, and ours is the ModelService's."""
+    """Two children of one kind would need different names, and a child has the ModelService's name."""
     uids = {version.uid for version in place.versions()}
     for kind in BUILT_IN_CHILD_KINDS:
         for name in place.history.names(kind, place.namespace):
@@ -229,7 +229,7 @@ def _turned_ready(old: Version, new: Version) -> bool:
 
 
 def _rollout_was_complete(place: Place, ready: Version) -> bool:
-    """Whether, since the template was applied last before `ready`, the Deployment was completely rolled out once."""
+    """Return True if the Deployment was completely rolled out between the last change of its template and `ready`."""
     before = [version for version in place.versions(DEPLOYMENT) if version.number < ready.number]
     if not before or controller_of(before[-1].body) != ready.uid:
         return False
@@ -244,7 +244,7 @@ def _rollout_was_complete(place: Place, ready: Version) -> bool:
 
 
 def _is_complete(deployment: dict[str, Any]) -> bool:
-    """Tell by the numbers of a Deployment's status (apps/v1), as `kubectl rollout status` does."""
+    """Return True if a Deployment's counts (apps/v1) are complete, as `kubectl rollout status` checks them."""
     status, wanted = deployment.get("status") or {}, deployment["spec"].get("replicas", 1)
     counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
     return bool(status.get("observedGeneration", 0) >= deployment["metadata"]["generation"] and counts == [wanted] * 3)

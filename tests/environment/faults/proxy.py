@@ -1,7 +1,7 @@
 """A TLS proxy between an operator and its API server: it numbers every request and lets rules act on it.
 
-It has an authority of its own, and forwards the operator's own credentials. What the operator sent before it ended is
-in the network already, so it is forwarded all the same. Watches pass through as they come, unbuffered.
+It has a separate certificate authority, and forwards the operator's own credentials. A request that the operator sent
+before it ended is in the network already, so it is forwarded all the same. Watches pass through unbuffered.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ HOST = "127.0.0.1"
 TAKEN_IN = 0.02
 """Seconds after an answer was sent until an operator on the same machine has read it."""
 _BAD_GATEWAY = 502
-# Hop by hop (RFC 9110, section 7.6.1), or set anew by whoever sends the body on.
+# Hop by hop (RFC 9110, section 7.6.1), or set again when the body is forwarded.
 _NOT_FORWARDED = frozenset(
     {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "host", "content-length"}
     | {"accept-encoding"}  # so that bodies can be read
@@ -64,7 +64,7 @@ class FaultProxy:
 
     @property
     def is_busy(self) -> bool:
-        """Whether an answer of the API server is still on its way."""
+        """Return True while a response of the API server is outstanding."""
         return bool(self._under_way)
 
     def kubeconfig(self, original: Path, path: Path) -> Path:
@@ -94,7 +94,7 @@ class FaultProxy:
 
     @asynccontextmanager
     async def down(self) -> AsyncIterator[None]:
-        """Refuse connections for the length of a `with` block, and break those that are open: nobody is there."""
+        """Refuse connections for the length of a `with` block, and break open ones, as if no server were there."""
         if self._site is None:
             raise RuntimeError("The proxy is used outside of its context.")
         await self._site.stop()
@@ -124,7 +124,7 @@ class FaultProxy:
     def _server_tls(self) -> ssl.SSLContext:
         pair = self.authority.issue("fault-proxy", names=(HOST,))
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        # The standard library reads a certificate from files alone.
+        # The standard library reads a certificate from a file only.
         with tempfile.NamedTemporaryFile(suffix=".pem") as file:
             file.write(pair.certificate + pair.key)
             file.flush()

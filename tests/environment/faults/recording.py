@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from tests.environment.audit import AuditedRequest
 from tests.environment.cluster import ClusterError
-from tests.environment.faults.audit import AuditedRequest
 from tests.environment.faults.calls import STREAMS
 from tests.environment.faults.lab import Lane, eventually
 from tests.environment.faults.oracles import STATUS, Tally, lawful, no_echoes, paired
@@ -33,7 +33,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What one run of a scenario did, from what a person did on."""
+    """Everything that one run of a scenario did, from the user's action on."""
 
     scenario: Scenario
     requests: list[AuditedRequest]
@@ -43,7 +43,7 @@ class Recording:
     """Masked state in which the stage was set."""
     final: dict[str, Any]
     rollout_seconds: float
-    """How long the Deployment was on its way: the status may be written once more for each second of it."""
+    """Duration of the rollout: the status may be written one more time for each second of it."""
     violations: list[str]
 
     def calls(self) -> Counter[str]:
@@ -51,13 +51,13 @@ class Recording:
         return Counter(str(request.call) for request in self.requests if str(request.call) != STATUS)
 
     def milestones(self) -> list[str]:
-        """What the status said, in order."""
+        """Return the reports of the status, in order."""
         return milestones(self.tally.reports)
 
     def points(self) -> list[Point]:
         """Every call of the run. Of status writes there are as many as milestones: more only where time allows.
 
-        How often a ModelService is looked at depends on the order in which its predecessor's children go; a kill at a
+        The number of reads of a ModelService depends on the order in which its predecessor's children go; a kill at a
         read leaves what one before the next write leaves.
         """
         calls = Counter({call: count for call, count in self.calls().items() if call != LOOK})
@@ -94,5 +94,5 @@ async def calm(lane: Lane, name: str) -> None:
 
 
 def is_single(request: AuditedRequest) -> bool:
-    """Whether a request is about single objects: lists and watches are the caches' own, and cost nothing an object."""
+    """Return True if a request is about a single object: lists and watches belong to the caches."""
     return request.call.verb not in STREAMS

@@ -1,4 +1,4 @@
-"""Which request is hit, when, and by what: pure bookkeeping, without a network.
+"""Rules that select a request, a moment and an action: pure bookkeeping, without a network.
 
 A rule on a stream (a watch's events) is a filter over lines: an asynchronous generator that may hold, repeat, reorder,
 drop or cut what passes. All other faults are actions; an answer that was kept earlier can be given again (an old list).
@@ -13,7 +13,7 @@ from tests.environment.faults.calls import Call
 
 
 class Moment(StrEnum):
-    """When a rule acts on its request."""
+    """Moment at which a rule acts on its request."""
 
     BEFORE = "before"
     """The API server never hears of it."""
@@ -24,7 +24,7 @@ class Moment(StrEnum):
 
 
 class Cut(StrEnum):
-    """How a connection ends without an answer."""
+    """Ways in which a connection ends without an answer."""
 
     CLOSE = "close"
     RESET = "reset"
@@ -51,7 +51,7 @@ class Exchange:
     headers: Mapping[str, str]
     body: bytes
     received: float
-    """When it came, by the event loop's clock."""
+    """Time of arrival, by the event loop's clock."""
     answer: Answer | None = None
     """The API server's answer, None while there is none; for a stream its body stays empty."""
 
@@ -63,7 +63,7 @@ class Exchange:
 
 
 Fate = Answer | Cut | None
-"""What an action decides: another answer, no answer, or nothing."""
+"""Decision of an action: another answer, no answer, or nothing."""
 Action = Callable[[Exchange], Awaitable[Fate]]
 Lines = AsyncIterator[bytes]
 Filter = Callable[[Lines], Lines]
@@ -86,7 +86,7 @@ class Rule:
     seen: int = 0
 
     def counts(self, call: Call) -> bool:
-        """Count a request; whether it is the one."""
+        """Count a request; return True if it is the selected one."""
         wanted = (self.verb, self.resource, self.namespace, self.name)
         found = (call.verb, call.resource, call.namespace, call.name)
         if any(want not in {None, have} for want, have in zip(wanted, found, strict=True)):
@@ -106,7 +106,7 @@ class StreamRule:
     seen: int = 0
 
     def counts(self, call: Call) -> bool:
-        """Count a watch; whether it is the one."""
+        """Count a watch; return True if it is the selected one."""
         if (call.verb, call.resource) != ("watch", self.resource):
             return False
         self.seen += 1

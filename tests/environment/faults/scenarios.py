@@ -1,4 +1,4 @@
-"""The scenarios S1 to S11: what stands before, what a person then does, and when it is over."""
+"""The scenarios S1 to S11: the initial state, the action of a user, and the condition that ends it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ _BY_A_PERSON = "?fieldManager=tests&force=true"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where a scenario is played: one name, and the hands of an administrator."""
+    """The stage of a scenario: one name, and requests with an administrator's rights."""
 
     client: ApiClient
     place: Place
 
     async def apply(self, service: ModelServiceBuilder) -> None:
-        """Apply as a person would, on the server."""
+        """Apply as a user would, on the server."""
         body = service.named(self.place.name, namespace=self.place.namespace).manifest()
         await self._seen(await self.client.request("PATCH", self._path() + _BY_A_PERSON, body, content_type=APPLY))
 
@@ -36,17 +36,17 @@ class Stage:
         await self.until(lambda: self.place.service is None, "the end of the ModelService")
 
     async def scale(self, replicas: int) -> None:
-        """What `kubectl scale modelservice` does."""
+        """Scale the ModelService as `kubectl scale` does."""
         body = {"spec": {"replicas": replicas}}
         await self._seen(await self.client.request("PATCH", self._path() + "/scale", body, content_type=MERGE_PATCH))
 
     async def scale_deployment(self, replicas: int) -> None:
-        """What an autoscaler does."""
+        """Scale the Deployment as an autoscaler does."""
         path = DEPLOYMENT.path(namespace=self.place.namespace, name=self.place.name, subresource="scale")
         await self.client.request("PATCH", path, {"spec": {"replicas": replicas}}, content_type=MERGE_PATCH)
 
     async def mark(self, kind: ResourceKind) -> None:
-        """Put a label and an annotation on the ModelService or a child, as anybody may: it is no business of ours."""
+        """Put a label and an annotation on the ModelService or a child, as any client may: the operator ignores it."""
         path = kind.path(namespace=self.place.namespace, name=self.place.name)
         mark = {"example.com/theirs": "1"}
         body = {"metadata": {"labels": mark, "annotations": mark}}
@@ -62,7 +62,7 @@ class Stage:
         await self.until(lambda: self.place.is_ready, "readiness")
 
     async def _seen(self, answer: dict[str, Any]) -> None:
-        """Wait until the history knows what was just written: what is asked of it next is about that."""
+        """Wait until the history contains the last write, so that later questions include it."""
         number = int(answer["metadata"]["resourceVersion"])
         await self.until(lambda: any(version.number >= number for version in self.place.versions()), "own write")
 
@@ -75,7 +75,7 @@ Step = Callable[[Stage], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`prepare` sets the stage, `act` is what a person does, `finish` returns when it is over without faults."""
+    """`prepare` sets the stage, `act` is what a user does, `finish` returns when it is over without faults."""
 
     number: str
     title: str

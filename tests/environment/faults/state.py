@@ -1,4 +1,4 @@
-"""What stands in the cluster under one name, and what the status said on the way."""
+"""The objects of one name in the cluster, and the reports of the status."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +41,7 @@ class Place:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing stands here."""
+        """Return True if there is no object of this name."""
         return not any(
             self.history.live(kind, self.namespace, self.name) for kind in (MODEL_SERVICE, *BUILT_IN_CHILD_KINDS)
         )
@@ -57,14 +57,14 @@ class Place:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the newest generation is ready."""
+        """Return True if the newest generation is ready."""
         if self.service is None:
             return False
         ready = self.condition()
         return ready.get("status") == "True" and ready["observedGeneration"] == self.service["metadata"]["generation"]
 
     def rollout_seconds(self, *, after: int) -> float:
-        """Return how long the Deployment was on its way after a version: from its first change to its last."""
+        """Return the seconds from the Deployment's first change after a version to its last one."""
         seen = [version.seen for version in self.versions(DEPLOYMENT) if version.number > after]
         return max(seen) - min(seen) if seen else 0.0
 

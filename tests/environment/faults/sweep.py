@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from bench.errors import BenchError
 
+from tests.environment.audit import AuditedRequest
 from tests.environment.cluster import ClusterError
 from tests.environment.faults.actions import Kill
-from tests.environment.faults.audit import AuditedRequest
 from tests.environment.faults.lab import RESYNC, TWO_RESYNCS, Lab, Lane
 from tests.environment.faults.oracles import Tally, inside, lawful, no_more_writes, paired, same_end, silence, trail
 from tests.environment.faults.recording import Point, Recording
@@ -23,7 +23,7 @@ _SECONDS_TO_FIRE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One experiment: `hit` is where and when the operator is killed, None: it is down while a person acts."""
+    """One experiment: `hit` is where and when the operator is killed, None: it is down while the user acts."""
 
     recording: Recording
     hit: tuple[Point, Moment] | None
@@ -39,7 +39,7 @@ class Case:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of a case."""
+    """Result of a case."""
 
     case: Case
     violations: list[str] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Converged:
-    """An object that has to be left alone from now on."""
+    """An object that must not be written from now on."""
 
     outcome: Outcome
     stage: Stage
@@ -71,7 +71,7 @@ def cases_of(recordings: Sequence[Recording]) -> list[Case]:
 
 
 async def sweep(lab: Lab, cases: Sequence[Case], *, lanes: int) -> list[Outcome]:
-    """Run all cases, as many at once as there are lanes."""
+    """Run all cases, one at a time on each lane."""
     waiting = deque(cases)
     async with asyncio.TaskGroup() as tasks:
         workers = [tasks.create_task(_work(lab, waiting)) for _ in range(lanes)]

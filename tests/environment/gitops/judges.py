@@ -1,4 +1,4 @@
-"""What the tools say of an object: Argo CD by our script in Lua 5.1, kstatus and Flux by their own libraries."""
+"""Health of an object by each tool: Argo CD by the project's script in Lua 5.1, kstatus and Flux by their libraries."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What each of them says."""
+    """Health by each tool."""
 
     ours: str
     argo: str
@@ -35,7 +35,7 @@ class Verdicts:
 
     @property
     def agree(self) -> bool:
-        """Whether all say the same, in their words. What is being deleted has a word of its own in kstatus alone."""
+        """Return True if all agree, each in its terms. Only kstatus has one for an object that is being deleted."""
         return len({self.ours, AGREED[self.argo], self.kstatus.replace("Terminating", "InProgress"), self.flux}) == 1
 
 
@@ -59,7 +59,7 @@ def argo(body: Object) -> tuple[str, str]:
 
 
 def ours(body: Object) -> str:
-    """What the status says by the rules that docs/status.md gives people and programs."""
+    """Health by the rules for users and programs in docs/status.md."""
     status = body.get("status") or {}
     conditions = {entry["type"]: entry for entry in status.get("conditions") or ()}
     if body["metadata"].get("deletionTimestamp") or status.get("observedGeneration") != body["metadata"]["generation"]:

@@ -38,7 +38,7 @@ def reduced(schema: dict[str, Any]) -> dict[str, Any]:
         if isinstance(schema.get(name), dict):
             kept[name] = reduced(schema[name])
     if keys := schema.get(KEYS):
-        # kustomize reads all keys of a list here (kyaml, PatchStrategyAndKeyList); its older name is for one alone.
+        # kustomize reads all keys of a list here (kyaml, PatchStrategyAndKeyList); its older name is for one key only.
         kept |= {KEYS: keys, "x-kubernetes-patch-merge-key": keys[0], "x-kubernetes-patch-strategy": "merge"}
     return kept
 

@@ -1,7 +1,7 @@
 """Container images without a registry or a Docker daemon.
 
 `build()` runs the project's real Dockerfiles with Debian's buildah on a base image that is assembled from Debian
-packages, and gives OCI archives that a node imports. Everything is cached by content in the user's cache folder.
+packages, and gives OCI archives that a node imports. Everything is cached by content in the user's cache directory.
 Command line: `python -m tests.environment.images build [NAME ...] [--progress]` or `list`.
 """
 

@@ -1,4 +1,4 @@
-"""Command line of the image builds: results on stdout, what is going on on stderr."""
+"""Command line of the image builds: results on stdout, progress on stderr."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.environment.images.packages import Apt, Package
 
 # Packages compile bytecode in maintainer scripts, which do not run here; without it, every start of every server
-# would compile the standard library anew, because its root file system is read-only.
+# would compile the standard library again, because its root file system is read-only.
 CONTAINERFILE: Final = """\
 FROM scratch
 ADD rootfs.tar /

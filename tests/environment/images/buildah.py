@@ -1,4 +1,4 @@
-"""Debian's buildah with a storage of its own: what the machine's other tools store is neither seen nor touched."""
+"""Debian's buildah with a separate storage: the storage of other tools on the machine is neither read nor changed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Buildah:
         self._run("push", "--quiet", tag, f"oci-archive:{archive}:{reference}")
 
     def has(self, tag: str) -> bool:
-        """Whether an image of that name is stored."""
+        """Return True if an image of that name is stored."""
         return self._quiet("inspect", "--type=image", tag).returncode == 0
 
     def tidy(self) -> None:
@@ -82,7 +82,7 @@ class Buildah:
         return (f"--root={self.folder / 'storage'}", f"--runroot={self.folder / 'run'}")
 
     def _driver(self) -> str:
-        """Overlay where the kernel lets us mount one (not inside most containers), else plain copies."""
+        """Return overlay where the kernel allows to mount one (not inside most containers), else plain copies."""
         marker = self.folder / "storage-driver"
         if not marker.exists():
             probe = ["buildah", *self._storage(), "--storage-driver=overlay", "info"]
@@ -92,7 +92,7 @@ class Buildah:
 
 
 def _certificate_options() -> tuple[str, ...]:
-    """Let the build trust what this machine trusts: a TLS-inspecting proxy signs with a certificate of its own."""
+    """Let the build trust what this machine trusts: a TLS-inspecting proxy signs with another certificate."""
     certificates = os.environ.get("SSL_CERT_FILE")
     if not certificates or not Path(certificates).is_file():
         return ()

@@ -67,9 +67,9 @@ class _Builder:
         cached = archive.exists()
         if not cached:
             with self.store.locked():
-                if not archive.exists():  # the run that we waited for may have built it
+                if not archive.exists():  # the run that held the lock may have built it
                     self._build(name, context, archive)
-        os.utime(archive)  # in use: pruning looks at this
+        os.utime(archive)  # in use: pruning reads this
         return Image(recipe.reference, archive, manifest_digest(archive), cached)
 
     def _build(self, name: ImageName, context: Context, archive: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which images the project builds, and from what."""
+"""Images that the project builds, and their sources."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ImageName(StrEnum):
 
 @dataclass(frozen=True)
 class Recipe:
-    """A Dockerfile's folder, the stage to ship (None: the last one) and the reference that manifests use."""
+    """A Dockerfile's directory, the stage to ship (None: the last one) and the reference that manifests use."""
 
     reference: str
     folder: Path

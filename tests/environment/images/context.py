@@ -1,4 +1,4 @@
-"""What a builder gets to see of a folder, and the digest of it.
+"""The files of a directory that a builder sees, and their digest.
 
 Only names, contents and the executable bit count: times, owners and umask differ between checkouts of one commit.
 """
@@ -17,13 +17,13 @@ from tests.environment.images.ignoring import IgnoreRules
 
 IGNORE_FILE: Final = PurePosixPath(".dockerignore")
 DOCKERFILE: Final = PurePosixPath("Dockerfile")
-# The builder's own cache looks at times too; any fixed one after 1980 (the zip epoch) will do.
+# The builder's own cache compares times too; any fixed one after 1980 (the zip epoch) will do.
 FIXED_TIME: Final = 631152000
 
 
 @dataclass(frozen=True)
 class ContextFile:
-    """One file, by its path relative to the context's folder."""
+    """One file, by its path relative to the context's directory."""
 
     path: PurePosixPath
     content: bytes

@@ -1,4 +1,4 @@
-"""What goes wrong while images are built, as sentences for the person at the terminal."""
+"""Errors of image builds; each message is for the user at the terminal."""
 
 
 class ImagesError(Exception):

@@ -18,7 +18,7 @@ _TOKEN: Final = re.compile(r"\*\*/|\*\*|\*|\?|\[[^\]]+\]|.")
 
 @dataclass(frozen=True)
 class Rule:
-    """One line: which paths it speaks about, and whether it leaves them out or takes them back in."""
+    """One line: the paths that it matches, and whether it excludes or includes them."""
 
     pattern: re.Pattern[str]
     excludes: bool
@@ -46,7 +46,7 @@ class IgnoreRules:
         return cls(tuple(Rule.parse(line) for line in lines if line and not line.startswith("#")))
 
     def excludes(self, path: PurePosixPath) -> bool:
-        """Whether the builder never sees the file at `path` (relative to the context's folder)."""
+        """Return True if the builder never sees the file at `path` (relative to the context's directory)."""
         verdicts = [rule.excludes for rule in self.rules if rule.covers(path)]
         return bool(verdicts) and verdicts[-1]
 

@@ -18,8 +18,8 @@ from tests.environment.images.errors import ImagesError
 if TYPE_CHECKING:
     from pathlib import Path
 
-# What python3.11 links to or imports, and what binary wheels expect of a system (libgcc, libstdc++). The shell is for
-# RUN steps. Left out on purpose: apt, dpkg, perl, and whatever only maintainer scripts need.
+# The libraries that python3.11 links to or imports, and those that binary wheels expect of a system (libgcc,
+# libstdc++). The shell is for RUN steps. Left out on purpose: apt, dpkg, perl, and tools of maintainer scripts.
 NAMES: Final = (
     "base-files",
     "busybox",
@@ -105,7 +105,7 @@ class Apt:
             raise ImagesError(f"apt-get could not install {name}: {_reason(answer)}")
 
     def _listed(self) -> tuple[Package, ...]:
-        # Asked in another folder than the files': apt-get lists no file that it finds where it runs.
+        # Asked in another directory than the files': apt-get lists no file that it finds where it runs.
         return parse_uris(self._run("download", "--print-uris", *NAMES).stdout)
 
     def _paths(self, packages: tuple[Package, ...]) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Tells a person what is going on: a spinner on a terminal, plain lines with the elapsed time elsewhere."""
+"""Shows progress: a spinner on a terminal, plain lines with the elapsed time elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """Where the builder reports to."""
+    """Receiver of the builder's progress."""
 
     def step(self, title: str) -> AbstractContextManager[None]:
         """Announce a step that takes seconds; the result is entered while it runs."""

@@ -28,7 +28,7 @@ LINKS: Final = {
     **{name: f"usr/{name}" for name in MERGED},
     "usr/bin/python3": "python3.11",
     "usr/bin/sh": "busybox",
-    # Where Debian's OpenSSL looks; the package openssl would bring these links, and a program that nobody needs.
+    # Paths that Debian's OpenSSL reads; the package openssl would bring these links, and a program that is not needed.
     "usr/lib/ssl/cert.pem": f"/{BUNDLE}",
     "usr/lib/ssl/certs": "/etc/ssl/certs",
 }
@@ -42,7 +42,7 @@ FOLDERS: Final = {"tmp": 0o1777, "root": 0o700, "proc": 0o755, "sys": 0o755, "de
 
 
 def merged(name: str) -> str:
-    """An entry's name without a leading "./", below usr/ where Debian merged the top folder into it."""
+    """An entry's name without a leading "./", below usr/ where Debian merged the top directory into it."""
     path = PurePosixPath(name.removeprefix("./"))
     return str("usr" / path if path.parts[:1] and path.parts[0] in MERGED else path)
 
@@ -77,7 +77,7 @@ class RootFileSystem:
         entry.linkname = target
         self._add(entry, b"")
 
-    def add_folder(self, name: str, mode: int) -> None:
+    def add_directory(self, name: str, mode: int) -> None:
         entry = tarfile.TarInfo(name)
         entry.type = tarfile.DIRTYPE
         entry.mode = mode
@@ -97,7 +97,7 @@ def assemble(debs: list[Path], destination: Path) -> None:
     with tarfile.open(destination, "w") as archive:
         root = RootFileSystem(archive)
         for name, mode in FOLDERS.items():
-            root.add_folder(name, mode)
+            root.add_directory(name, mode)
         for name, target in LINKS.items():
             root.add_link(name, target)
         for name, text in FILES.items():

@@ -1,4 +1,4 @@
-"""The folder of finished archives, and what can be read back from one."""
+"""The directory of finished archives, and what can be read back from one."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Store:
 
     @classmethod
     def of_this_user(cls) -> Store:
-        """The store in the user's cache folder (XDG base directory specification)."""
+        """The store in the user's cache directory (XDG base directory specification)."""
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         return cls(cache / "modelservice" / "images")
 
@@ -73,6 +73,6 @@ def manifest_digest(archive: Path) -> str:
     """Digest of the one image in an OCI archive (OCI image layout specification, index.json)."""
     with tarfile.open(archive) as tar:
         index = tar.extractfile("index.json")
-        assert index is not None, f"{archive} is no OCI archive"
+        assert index is not None, f"{archive} is not an OCI archive"
         digest: str = json.load(index)["manifests"][0]["digest"]
     return digest

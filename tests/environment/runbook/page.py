@@ -1,4 +1,4 @@
-"""The page, from the words that a person wrote and those that the gallery heard."""
+"""The page, from the hand-written texts and the messages that the gallery recorded."""
 
 import textwrap
 

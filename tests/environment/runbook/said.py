@@ -1,4 +1,4 @@
-"""What the gallery said, as it is recorded: without what differs from run to run."""
+"""Messages of the gallery as recorded: without parts that differ from run to run."""
 
 import json
 import os
@@ -32,12 +32,12 @@ class Said:
 
 
 def recorded() -> dict[str, Said]:
-    """What is committed, by case."""
+    """Return the committed messages by case."""
     return {entry["case"]: Said(**entry) for entry in json.loads(FILE.read_text())}
 
 
 def compare(said: Said) -> Said:
-    """Return what is recorded of the same case; record `said` first when that is asked for."""
+    """Return what is recorded of the same case; record `said` first if requested."""
     if os.environ.get(_MODE) == "write":
         everything = {**(recorded() if FILE.exists() else {}), said.case: said}
         FILE.write_text(json.dumps([asdict(everything[case]) for case in sorted(everything)], indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""What each reason means and what to do: the hand-written half of docs/runbook.md."""
+"""Meaning of each reason and the action to take: the hand-written half of docs/runbook.md."""
 
 from collections.abc import Mapping
 

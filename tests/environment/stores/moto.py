@@ -1,4 +1,4 @@
-"""AWS by moto: S3 with the identity service beside it, over TLS, for pods that are known by their ServiceAccount."""
+"""AWS by moto: S3 and the identity service, over TLS, for pods that are known by their ServiceAccount."""
 
 from __future__ import annotations
 

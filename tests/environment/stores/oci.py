@@ -34,7 +34,7 @@ class Registry:
         with httpx.Client(
             base_url=f"https://{self.host}",
             auth=(USER, PASSWORD),
-            verify=False,  # noqa: S501 - the loader is who has to look at certificates
+            verify=False,  # noqa: S501 - only the loader has to check certificates
             trust_env=False,
             timeout=30,
         ) as client:
@@ -53,7 +53,7 @@ class Registry:
         return f"sha256:{hashlib.sha256(manifest).hexdigest()}"
 
     def login(self, password: str = PASSWORD) -> dict[str, str]:
-        """What a Secret of type kubernetes.io/dockerconfigjson gives to a loader."""
+        """Return the data that a Secret of type kubernetes.io/dockerconfigjson gives to a loader."""
         auth = base64.b64encode(f"{USER}:{password}".encode()).decode()
         return {".dockerconfigjson": json.dumps({"auths": {self.host: {"auth": auth}}})}
 

@@ -1,4 +1,4 @@
-"""S3: a fast and exact server in front of a folder, whose users and rights are real."""
+"""S3: a fast and exact server in front of a directory, whose users and rights are real."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 KEY, SECRET = "ROOTACCESSKEY", "root-secret-key-of-the-tests"
 STRANGER_KEY, STRANGER_SECRET = "STRANGERKEY", "stranger-secret-of-the-tests"
-"""A user whom the store knows, and who may read nothing."""
+"""A user that the store knows, without any right to read."""
 BUCKET = "models"
 
 
 def start(place: Place, *, certificate: tuple[Path, Path] | None = None, name: str = "s3") -> tuple[Store, Path]:
-    """Start it; return how to reach it as its owner, and the folder of the bucket."""
+    """Start it; return how to reach it as its owner, and the directory of the bucket."""
     folder = place.folder / name
     bucket = folder / "data" / BUCKET
     users = folder / "users"
@@ -40,7 +40,7 @@ def start(place: Place, *, certificate: tuple[Path, Path] | None = None, name: s
 
 
 def environment(url: str) -> Mapping[str, str]:
-    """What a loader needs to know."""
+    """Return the environment variables of a loader."""
     return {
         "AWS_ACCESS_KEY_ID": KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET,

@@ -28,7 +28,7 @@ _SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Place:
-    """Where servers run: on this machine, or inside a node."""
+    """Place where servers run: this machine, or the inside of a node."""
 
     folder: Path
     processes: Processes
@@ -36,14 +36,14 @@ class Place:
     inside: Namespaces | None = None
 
     def port(self) -> int:
-        """Return a port that nobody listens on; the node has its own ports, of which any will do."""
+        """Return a free port; the node has its own ports, of which any will do."""
         with socket.socket() as probe:
             probe.bind((LOOPBACK, 0))
             port: int = probe.getsockname()[1]
         return port
 
     def listens(self, port: int) -> bool:
-        """Tell whether something listens there."""
+        """Return True if a process listens on the port."""
         table = Path("/proc/net/tcp").read_text() if self.inside is None else self.inside.run("cat", "/proc/net/tcp")
         return is_listening(table, port)
 
@@ -63,7 +63,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Store:
-    """A running store: what a loader's environment has to say to reach it, as whom."""
+    """A running store, with the environment variables of a loader that reads it."""
 
     url: str
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -88,14 +88,14 @@ def here() -> Iterator[Place]:
 
 
 def in_node(cluster: Cluster) -> Place:
-    """A place inside a node of ours, where pods reach what runs; it ends with the node."""
+    """A place inside a node that is built here, where pods reach the servers; it ends with the node."""
     state, node = inside(cluster, what="A store for pods")
     processes = Processes(state.processes, state.logs, dies_with_us=True).entering(node.enter)
     return Place(state.folder, processes, urlsplit(cluster.server).hostname or "", node)
 
 
 def answers(url: str, *, below: int = 500) -> Callable[[], bool]:
-    """A condition: something answers HTTP requests there."""
+    """Return a condition: a server answers HTTP requests at `url`."""
 
     def asked() -> bool:
         try:
@@ -107,7 +107,7 @@ def answers(url: str, *, below: int = 500) -> Callable[[], bool]:
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put files into a folder."""
+    """Put files into a directory."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -103,7 +103,7 @@ class Web:
         return self.page(path, whole(content))
 
     def redirect(self, path: str, target: str, *, status: int = 302) -> str:
-        """Send whoever asks for `path` elsewhere."""
+        """Redirect requests for `path` to `target`."""
         return self.page(path, lambda handler: handler.answer(status, Location=target))
 
 
@@ -191,7 +191,7 @@ def changing(contents: list[bytes]) -> Callable[[Handler], None]:
 
 @contextmanager
 def serving(folder: Path, *, tls: bool = True) -> Iterator[Web]:
-    """Run a server; with TLS, the environment says whom to trust."""
+    """Run a server; with TLS, the environment names the trusted authority."""
     server = _Server()
     web = Web(server, "https" if tls else "http")
     if tls:

@@ -3,7 +3,9 @@ from typing import Any
 
 import orjson
 import pytest
-from bench.audit import AuditWindow, Request, by_verb, first_to_last
+from bench.audit import by_verb, first_to_last
+
+from tests.environment.audit import AuditedRequest, AuditWindow
 
 USER = "bench-raw"
 
@@ -47,7 +49,7 @@ def test_a_subresource_is_told_apart() -> None:
     event = an_event("update")
     event["objectRef"] |= {"resource": "modelservices", "subresource": "status"}
 
-    assert Request.parse(event).resource == "modelservices/status"
+    assert AuditedRequest.parse(event).call.resource == "modelservices/status"
 
 
 @pytest.mark.parametrize(
@@ -55,13 +57,13 @@ def test_a_subresource_is_told_apart() -> None:
     [("patch", "services", True), ("get", "services", False), ("create", "events", False)],
 )
 def test_events_and_reads_are_no_writes_of_ones_own(verb: str, resource: str, *, expected: bool) -> None:
-    assert Request.parse(an_event(verb, resource)).is_write is expected
+    assert AuditedRequest.parse(an_event(verb, resource)).is_write is expected
 
 
 def test_latency_is_from_the_arrival_to_the_last_child() -> None:
-    creation = Request.parse(an_event(resource="modelservices", user="admin", second=1))
+    creation = AuditedRequest.parse(an_event(resource="modelservices", user="admin", second=1))
     children = [
-        Request.parse(an_event(resource=resource, second=second))
+        AuditedRequest.parse(an_event(resource=resource, second=second))
         for resource, second in (("services", 4), ("deployments", 2), ("events", 9))
     ]
 

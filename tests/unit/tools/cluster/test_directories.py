@@ -1,28 +1,28 @@
-"""State folders: locked, laid out afresh, and never mistaken for somebody's own files."""
+"""State directories: locked, laid out again, and never mistaken for files of the user."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.environment.cluster import ClusterError, Tier, attach, default_tier, down
-from tests.environment.cluster.directories import cache_folder, state_folder, temporary_folder
+from tests.environment.cluster.directories import cache_directory, state_directory, temporary_directory
 from tests.environment.cluster.state import State, Summary
 
 
 def test_xdg_variables_are_honoured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    assert cache_folder() == tmp_path / "cache" / "modelservice"
-    assert state_folder() == tmp_path / "state" / "modelservice"
+    assert cache_directory() == tmp_path / "cache" / "modelservice"
+    assert state_directory() == tmp_path / "state" / "modelservice"
 
 
 def test_a_shared_temporary_folder_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    own = temporary_folder()
+    own = temporary_directory()
     assert own.parent == tmp_path
     own.chmod(0o777)
     with pytest.raises(ClusterError, match="open to others"):
-        temporary_folder()
+        temporary_directory()
 
 
 def test_a_folder_has_one_user_at_a_time(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_foreign_files_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ClusterError, match="not a cluster's state"):
         State(tmp_path).create(Tier.CONTROL_PLANE)
-    with pytest.raises(ClusterError, match="not the state folder"):
+    with pytest.raises(ClusterError, match="not the state directory"):
         down(tmp_path)
     assert (tmp_path / "thesis.txt").exists()
 

@@ -1,4 +1,4 @@
-"""What the node is made of, as far as it can be judged without one."""
+"""The parts of the node that can be checked without one."""
 
 import hashlib
 import json

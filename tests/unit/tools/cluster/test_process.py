@@ -68,3 +68,28 @@ def test_a_child_dies_with_the_harness(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
     (record,) = recorded(tmp_path)
     wait_until(record.has_ended, seconds=10, what="the orphan to end")
+
+
+SERVER_WITH_A_WORKER = """
+import os, subprocess, sys, time
+worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session={new_session})
+print(worker.pid, flush=True)
+if {ends}:
+    os._exit(0)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize(("new_session", "ends"), [(False, False), (False, True), (True, False)])
+def test_kill_ends_the_workers_of_a_server(processes: Processes, *, new_session: bool, ends: bool) -> None:
+    """A server's worker must not outlive it, neither in another session nor when its parent has ended first."""
+    script = SERVER_WITH_A_WORKER.format(new_session=new_session, ends=ends)
+    record = processes.start("server", [sys.executable, "-c", script])
+    log = processes.logs / "server.log"
+    wait_until(log.read_text, seconds=10, what="the worker")
+    worker = int(log.read_text())
+    if ends:
+        wait_until(record.has_ended, seconds=10, what="the server to end")
+    assert started_at(worker)
+    kill([record])
+    assert started_at(worker) is None

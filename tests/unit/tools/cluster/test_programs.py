@@ -48,7 +48,7 @@ def test_ready_made_program_of_the_pinned_version_is_taken(tmp_path: Path) -> No
     a_program(tmp_path, "kube-apiserver", f"Kubernetes {kubernetes_version()}")
     assets = os.environ | {"KUBEBUILDER_ASSETS": str(tmp_path)}
     assert ready_made(Program.APISERVER, assets) == tmp_path / "kube-apiserver"
-    assert ready_made(Program.SCHEDULER, assets) is None, "what the folder lacks is built"
+    assert ready_made(Program.SCHEDULER, assets) is None, "a program that the directory lacks is built"
 
 
 def test_ready_made_etcd_may_be_another_patch(tmp_path: Path) -> None:

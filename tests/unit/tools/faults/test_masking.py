@@ -1,4 +1,4 @@
-"""What differs from run to run is masked; what does not, is not."""
+"""Values that differ from run to run are masked, and no others."""
 
 from typing import Any
 

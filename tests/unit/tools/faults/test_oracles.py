@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tests.environment.faults.audit import AuditedRequest
+from tests.environment.audit import AuditedRequest
 from tests.environment.faults.calls import Call
 from tests.environment.faults.oracles import STATUS, Tally, no_more_writes, same_end, silence
 from tests.environment.faults.state import NEWS, milestones

@@ -46,7 +46,7 @@ def test_what_is_added_first_overrides_packages() -> None:
     with tarfile.open(fileobj=io.BytesIO(), mode="w") as archive:
         root = rootfs.RootFileSystem(archive)
         root.add_link("bin", "usr/bin")
-        root.add_folder("bin", 0o755)
+        root.add_directory("bin", 0o755)
         root.add_file("etc/passwd", "first")
         root.add_file("etc/passwd", "second")
         assert [(entry.name, entry.issym(), entry.size) for entry in archive] == [

@@ -19,7 +19,7 @@ def a_file(path: str = "Dockerfile", content: bytes = b"FROM scratch", *, execut
 
 @pytest.fixture
 def work_tree(tmp_path: Path) -> Path:
-    """A folder with a Dockerfile, in a git work tree that ignores logs."""
+    """A directory with a Dockerfile, in a git work tree that ignores logs."""
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
     for name, text in {"Dockerfile": "FROM scratch", ".gitignore": "*.log", "code.py": "1", "run.log": "noise"}.items():
         (tmp_path / name).write_text(text)

@@ -1,4 +1,4 @@
-"""The example server as a process of its own locked environment, without an image."""
+"""The example server as a process in its locked environment, without an image."""
 
 import json
 import os
@@ -61,7 +61,7 @@ def wait_until_alive(url: str, server: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a freshly trained model."""
+    """A directory with a freshly trained model."""
     folder = tmp_path_factory.mktemp("model")
     subprocess.run(command("train.py", str(folder / "model.joblib")), env=environment(folder, 0), check=True)
     return folder
@@ -69,7 +69,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(model_folder: Path) -> Iterator[str]:
-    """URL of a running server that was given the model's folder."""
+    """URL of a running server that was given the model's directory."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with subprocess.Popen(command("server.py"), env=environment(model_folder, port)) as process:

@@ -1,0 +1,67 @@
+"""Distribution of the test files over the workers of pytest-xdist.
+
+The first worker runs the tests of the node, which share one node. The others run the tests of the control plane, each
+with a control plane of its own. What needs neither goes to any worker that has nothing else. Files that take long come
+first, so that all workers end at about the same time.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+NODE, CONTROL_PLANE = "tests/e2e/", "tests/integration/"
+MIN_PENDING = 2
+"""Tests that a worker must know of: it starts one only when it knows the next."""
+SECONDS: dict[str, float] = {
+    "tests/integration/test_gitops.py": 150,
+    "tests/integration/test_write_budget.py": 110,
+    "tests/integration/test_crash_sweep.py": 90,
+    "tests/integration/test_bad_input.py": 90,
+    "tests/e2e/test_failure_gallery.py": 120,
+}
+"""Measured times of the slow files; they only decide the order."""
+
+
+def file_of(nodeid: str) -> str:
+    """Return the file of a test."""
+    return nodeid.partition("::")[0]
+
+
+def next_file(waiting: Iterable[str], *, runs_node_tests: bool) -> str | None:
+    """Return the file that a worker runs next, or None if no file is left that it can run.
+
+    The worker of the node tests starts no control plane: two clusters on one worker would both run until its end.
+    """
+    own, other = (NODE, CONTROL_PLANE) if runs_node_tests else (CONTROL_PLANE, NODE)
+    possible = [file for file in waiting if not file.startswith(other)]
+    return min(possible, key=lambda file: (not file.startswith(own), -SECONDS.get(file, 0.0)), default=None)
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
+    """Gives each worker whole files."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return file_of(nodeid)
+
+    def _next(self, node: Any) -> str | None:
+        has_node_tests = any(file_of(nodeid).startswith(NODE) for nodeid in self.collection or ())
+        first = min(worker.gateway.id for worker in self.nodes)
+        single = len(self.nodes) == 1
+        if single:
+            return min(self.workqueue, key=lambda file: -SECONDS.get(file, 0.0), default=None)
+        return next_file(self.workqueue, runs_node_tests=has_node_tests and node.gateway.id == first)
+
+    def _assign_work_unit(self, node: Any) -> None:
+        file = self._next(node)
+        if file is not None:
+            self.workqueue.move_to_end(file, last=False)
+            super()._assign_work_unit(node)
+
+    def _reschedule(self, node: Any) -> None:
+        if node.shutting_down:
+            return
+        while self._pending_of(self.assigned_work[node]) < MIN_PENDING and self._next(node) is not None:
+            self._assign_work_unit(node)
+        if self._next(node) is None:
+            node.shutdown()
