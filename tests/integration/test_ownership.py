@@ -23,7 +23,9 @@ OTHER_UID = "99999999-8888-7777-6666-555555555555"
 HOLD = ["example.com/hold"]
 LABELS = {MANAGED_BY_LABEL: FIELD_MANAGER}
 RENAME = "Delete or rename it, or give the ModelService another name."
-ORPHANED = "An earlier ModelService of this name left it behind (--cascade=orphan): delete it to have a new one created."
+ORPHANED = (
+    "An earlier ModelService of this name left it behind (--cascade=orphan): delete it to have a new one created."
+)
 RETRY = 60
 """An object without our label sends us no event: it is looked at again every 30 s, give or take."""
 
