@@ -36,10 +36,12 @@ fmt: setup ## format the code
 	$(RUN) ruff format
 	$(RUN) ruff check --fix --quiet || true
 
-lint: setup ## ruff and the layer contracts
+lint: setup ## ruff, the layer contracts, spelling, and phrases that are hard to read
 	$(RUN) ruff format --check --quiet
 	$(RUN) ruff check --quiet
 	$(RUN) lint-imports
+	$(RUN) codespell
+	$(RUN) python -m tests.environment.prose
 
 types: setup ## mypy, strict
 	$(RUN) mypy
