@@ -108,7 +108,7 @@ def _markdown(path: str, source: str) -> Iterator[Passage]:
             if comment:
                 yield from _some(_passage(path, Kind.COMMENT, [(number, comment.group(1))]))
         else:
-            block.append((number, _without_code(line)))
+            block.append((number, _without_code(line.removeprefix(">"))))
 
 
 def _without_code(line: str) -> str:

@@ -38,6 +38,9 @@ class TestMarkdown:
         source = "```console\nmake demo    # a real cluster\nmake alone\n```\nafter\n"
         assert texts("a.md", source) == [(Kind.COMMENT, "a real cluster"), (Kind.MARKDOWN, "after")]
 
+    def test_phrase_across_lines_of_a_quotation_is_in_one_passage(self) -> None:
+        assert the_one("a.md", "> goes on by\n> itself\n").text == "goes on by itself"
+
     def test_line_is_the_line_of_the_phrase(self) -> None:
         passage = the_one("a.md", "\n\nfirst line\nsecond   line\n")
         assert [passage.line_at(passage.text.index(word)) for word in ("first", "line", "second")] == [3, 3, 4]
