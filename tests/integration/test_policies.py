@@ -81,7 +81,7 @@ def users() -> Iterator[Users]:
         paths = [running.kubeconfig, *(running.user_kubeconfig(name) for name in ("owner", "author", "viewer"))]
         users = Users(running, namespace, *(stack.enter_context(dry_run(path)) for path in paths))
         probe = users.placed(IRIS.with_spec(serviceAccountName="probe"))
-        wait_until(lambda: "you may not" in users.author.create(probe).message, seconds=30, what="the policy")
+        wait_until(lambda: "you are not allowed" in users.author.create(probe).message, seconds=30, what="the policy")
         yield users
 
 
@@ -92,8 +92,8 @@ def test_only_what_the_author_may_use_can_be_named(users: Users, field: str) -> 
     answer = users.author.create(service)
     assert answer.status == 403
     assert (
-        f"you may not {right}/{OWN} in namespace {users.namespace}, which the ModelService names: name another, or have"
-        " the right granted"
+        f"you are not allowed to {right}/{OWN} in namespace {users.namespace}, which this ModelService references:"
+        " reference another object or ask for the permission"
     ) in answer.message
     assert users.owner.create(service).accepted
     assert users.admin.create(service).accepted
@@ -101,7 +101,9 @@ def test_only_what_the_author_may_use_can_be_named(users: Users, field: str) -> 
 
 def test_a_claim_in_a_uri_is_named_too(users: Users) -> None:
     service = users.placed(IRIS.with_spec(model={"uri": f"pvc://{OWN}/models"}))
-    assert f"you may not get persistentvolumeclaims/{OWN} in namespace" in users.author.create(service).message
+    assert (
+        f"you are not allowed to get persistentvolumeclaims/{OWN} in namespace" in users.author.create(service).message
+    )
     assert users.owner.create(service).accepted
 
 
@@ -121,7 +123,7 @@ def test_all_of_as_many_references_as_the_schema_allows_are_checked(users: Users
     for position in (0, MAX_REFERENCES // 2, MAX_REFERENCES - 1):
         names = [OWN] * MAX_REFERENCES
         names[position] = "foreign"
-        assert "you may not get secrets/foreign" in users.owner.create(of(*names)).message
+        assert "you are not allowed to get secrets/foreign" in users.owner.create(of(*names)).message
 
 
 def test_the_fullest_object_is_within_what_the_api_server_spends(users: Users) -> None:
@@ -157,7 +159,9 @@ def test_scaling_needs_no_right_to_the_references(users: Users, shared: str, spe
 @pytest.mark.parametrize("spec", CHANGES, ids=str)
 def test_any_other_change_needs_the_right_to_all_references(users: Users, shared: str, spec: dict[str, Any]) -> None:
     """Else whoever may update could swap the image and be given another author's Secret."""
-    assert "you may not get secrets/own" in users.author.change(users.namespace, shared, {"spec": spec}).message
+    assert (
+        "you are not allowed to get secrets/own" in users.author.change(users.namespace, shared, {"spec": spec}).message
+    )
     assert users.owner.change(users.namespace, shared, {"spec": spec}).accepted
 
 
@@ -189,14 +193,14 @@ def sources(users: Users, shared: str) -> None:
     assert shared
     users.cluster.run_kubectl("apply", "-k", str(ROOT / "manifests" / "policies" / "sources"))
     probe = users.placed(IRIS.with_spec(image="elsewhere.example.com/probe"))
-    wait_until(lambda: "may come from" in users.admin.create(probe).message, seconds=30, what="the allow-list")
+    wait_until(lambda: "may only come from" in users.admin.create(probe).message, seconds=30, what="the allow-list")
 
 
 @pytest.mark.usefixtures("sources")
 @pytest.mark.parametrize("image", ["iris:1", "registry.example.com.evil.org/iris", "registry.example.community/iris"])
 def test_images_come_from_listed_registries(users: Users, image: str) -> None:
     assert (
-        "images may come from registry.example.com/ alone: use one of these, or have an administrator add yours to the"
+        "images may only come from registry.example.com/: use one of these, or ask an administrator to add yours to the"
         " ConfigMap modelservice-sources"
     ) in users.admin.create(users.placed(IRIS.with_spec(image=image))).message
 
@@ -210,7 +214,7 @@ def test_what_is_listed_is_accepted(users: Users) -> None:
 @pytest.mark.usefixtures("sources")
 def test_older_objects_stay_until_their_source_changes(users: Users, shared: str) -> None:
     assert users.admin.change(users.namespace, shared, {"spec": {"replicas": 2, "env": None}}).accepted
-    assert "may come from" in users.admin.change(users.namespace, shared, {"spec": {"image": "other:1"}}).message
+    assert "may only come from" in users.admin.change(users.namespace, shared, {"spec": {"image": "other:1"}}).message
 
 
 @pytest.mark.usefixtures("sources")
@@ -224,7 +228,7 @@ def test_without_a_list_nothing_is_allowed(users: Users) -> None:
 
     list_of("s3://models")
     wait_until(
-        lambda: "models may come from s3://models/ alone" in users.admin.create(service).message,
+        lambda: "models may only come from s3://models/: use" in users.admin.create(service).message,
         seconds=30,
         what="the shorter list",
     )
