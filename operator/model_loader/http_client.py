@@ -18,8 +18,11 @@ from model_loader.redaction import without_credentials
 from model_loader.request import Network, Request
 
 MOST_REDIRECTS = 5
-LARGEST_ANSWER = 32 << 20
-"""Bytes of an answer that is read as a whole: a listing, a manifest, a token."""
+MAX_RESPONSE_BYTES = 32 << 20
+"""Bytes of a response that is read as a whole: a listing, a manifest, a token."""
+_FILE = "file"
+"""Extension of a request for a file of a model: its name. Such a response is not bounded here."""
+_COMPRESSED_SUFFIXES = (".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".br", ".z")
 _TIMEOUT = httpx2.Timeout(30.0, connect=10.0)
 _SECRET_HEADERS = ("authorization", "cookie", "proxy-authorization")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -50,39 +53,53 @@ class _Backend(httpcore2.SyncBackend):
         raise failure or httpcore2.ConnectError("no address")
 
 
-class _Limited(httpx2.SyncByteStream):
-    """A body that ends with an error where a listing would end."""
+class _Body(httpx2.SyncByteStream):
+    """The body of a response, which must not be encoded and, unless it is a file of a model, not be large."""
 
-    def __init__(self, body: httpx2.SyncByteStream, url: str) -> None:
-        self._body = body
+    def __init__(self, response: httpx2.Response, stream: httpx2.SyncByteStream, url: str, file: str | None) -> None:
+        self._encoding = response.headers.get("content-encoding", "").strip()
+        self._stream = stream
         self._url = url
+        self._file = file
 
     def __iter__(self) -> Iterator[bytes]:
+        if not self._is_as_stored():
+            message = f"{shown(self._url)} is sent with Content-Encoding {self._encoding!r} although identity was"
+            raise LoaderError(Reason.UNREACHABLE, f"{message} requested. Switch off compression in the server.")
         count = 0
-        for chunk in self._body:
+        for chunk in self._stream:
             count += len(chunk)
-            if count > LARGEST_ANSWER:
-                raise _too_long(self._url)
+            if self._file is None and count > MAX_RESPONSE_BYTES:
+                message = f"{shown(self._url)} answers with more than {MAX_RESPONSE_BYTES >> 20} MiB where a listing"
+                raise LoaderError(Reason.TOO_LARGE, f"{message} is due.")
             yield chunk
 
+    def _is_as_stored(self) -> bool:
+        """Return True if the bytes that are sent are those of the content, so that no reader decodes them.
+
+        Some servers label a file that is compressed with its own compression (Apache's AddEncoding): it is not decoded.
+        """
+        if self._encoding.lower() in {"", "identity"}:
+            return True
+        return self._file is not None and self._file.lower().endswith(_COMPRESSED_SUFFIXES)
+
     def close(self) -> None:
-        self._body.close()
+        self._stream.close()
 
 
 class _Transport(httpx2.HTTPTransport):
-    def __init__(self, admitted: tuple[Network, ...], context: ssl.SSLContext, *, limited: bool = False) -> None:
+    def __init__(self, admitted: tuple[Network, ...], context: ssl.SSLContext) -> None:
         # No proxy, and nothing else, from the environment: it may come from a Secret.
         super().__init__(verify=context, trust_env=False)
         self._pool = httpcore2.ConnectionPool(
             ssl_context=context, max_connections=32, keepalive_expiry=30.0, network_backend=_Backend(admitted)
         )
-        self._limited = limited
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request."""
+        """Send a request; the bounds of its response hold for every caller, also for code that is not the loader's."""
         response = super().handle_request(request)
-        if self._limited and isinstance(response.stream, httpx2.SyncByteStream):
-            response.stream = _Limited(response.stream, str(request.url))
+        if isinstance(response.stream, httpx2.SyncByteStream):
+            response.stream = _Body(response, response.stream, str(request.url), request.extensions.get(_FILE))
         return response
 
 
@@ -92,15 +109,12 @@ class Http:
     def __init__(self, request: Request) -> None:
         self._admitted = request.networks
         self._context = tls_context(request.environment)
-        self.client = self._new_client(limited=False)
+        self.client = self.build_client()
 
-    def client_of_listings(self) -> httpx2.Client:
-        """A client for somebody else's code, whose answers are no longer than a listing may be."""
-        return self._new_client(limited=True)
-
-    def _new_client(self, *, limited: bool) -> httpx2.Client:
+    def build_client(self) -> httpx2.Client:
+        """Build a client with the same rules, for a library that closes the one that it uses."""
         return httpx2.Client(
-            transport=_Transport(self._admitted, self._context, limited=limited),
+            transport=_Transport(self._admitted, self._context),
             timeout=_TIMEOUT,
             follow_redirects=False,
             trust_env=False,
@@ -109,12 +123,17 @@ class Http:
         )
 
     @contextmanager
-    def get(self, url: str, headers: Mapping[str, str] | None = None) -> Iterator[httpx2.Response]:
-        """Answer to a GET, after redirects, of any status; its body is not read yet. LoaderError or TransferError."""
+    def get(
+        self, url: str, headers: Mapping[str, str] | None = None, *, file: str | None = None
+    ) -> Iterator[httpx2.Response]:
+        """Answer to a GET, after redirects, of any status; its body is not read yet. LoaderError or TransferError.
+
+        The body is bounded by MAX_RESPONSE_BYTES; it is not where it is the content of a model's `file`.
+        """
         sent = dict(headers or {})
         for _ in range(MOST_REDIRECTS + 1):
             self.check(url)
-            request = self.client.build_request("GET", url, headers=sent)
+            request = self.client.build_request("GET", url, headers=sent, extensions={_FILE: file})
             with _translated(url):
                 response = self.client.send(request, stream=True)
                 try:
@@ -126,16 +145,6 @@ class Http:
                     response.close()
             url, sent = self._next(url, target, sent)
         raise LoaderError(Reason.UNREACHABLE, f"{shown(url)} redirects more than {MOST_REDIRECTS} times.")
-
-    def body(self, url: str, headers: Mapping[str, str] | None = None) -> tuple[httpx2.Response, bytes]:
-        """Answer to a GET and its body, which must not be larger than a listing may be."""
-        with self.get(url, headers) as response, _translated(url):
-            text = bytearray()
-            for chunk in response.iter_raw():
-                text += chunk
-                if len(text) > LARGEST_ANSWER:
-                    raise _too_long(url)
-            return response, bytes(text)
 
     def check(self, url: str) -> None:
         """Refuse a URL that is not https; http is for ranges that the administrator admits."""
@@ -204,11 +213,6 @@ def complaint_of(status: int, what: str) -> LoaderError:
             return TransferError(f"{what}: the store answers with HTTP {status}.")
         case _:
             return LoaderError(Reason.UNREACHABLE, f"{what}: the store answers with HTTP {status}.")
-
-
-def _too_long(url: str) -> LoaderError:
-    message = f"{shown(url)} answers with more than {LARGEST_ANSWER >> 20} MiB where a listing is due."
-    return LoaderError(Reason.TOO_LARGE, message)
 
 
 def shown(url: str) -> str:

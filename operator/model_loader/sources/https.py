@@ -29,7 +29,7 @@ class WebFile:
             headers["Range"] = f"bytes={start}-{'' if to_end or stop is None else stop - 1}"
             if entry.version.startswith('"'):
                 headers["If-Range"] = entry.version  # RFC 9110, 13.1.5: else the whole file comes
-        with self._http.get(url, headers) as response:
+        with self._http.get(url, headers, file=entry.key) as response:
             if response.status_code not in {_OK, _PARTIAL}:
                 raise complaint(response, shown(url))
             check_unchanged(entry, version_of(response.headers), shown(url))

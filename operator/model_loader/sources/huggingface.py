@@ -70,7 +70,7 @@ class Hub:
         import huggingface_hub  # noqa: PLC0415
         from huggingface_hub import errors  # noqa: PLC0415
 
-        huggingface_hub.set_client_factory(self._client)
+        huggingface_hub.set_client_factory(self._http.build_client)
         api = huggingface_hub.HfApi(endpoint=self._endpoint, token=self._token or False, library_name="model-loader")
         what = f"hf://{self._name}@{self._revision}"
         try:
@@ -87,9 +87,6 @@ class Hub:
             raise complaint_of(error.response.status_code, what) from None
         except httpx2.TransportError as error:
             raise TransferError(f"The Hub at {self._endpoint} cannot be reached: {error}.") from None
-
-    def _client(self) -> Any:  # noqa: ANN401 - httpx2.Client
-        return self._http.client_of_listings()
 
     def _not_found(self, what: str) -> LoaderError:
         """The Hub answers the same to those who may not know that a repository exists."""

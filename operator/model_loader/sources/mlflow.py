@@ -106,7 +106,8 @@ class _Server:
 
     def json(self, path: str, what: str, parameters: dict[str, str]) -> Any:  # noqa: ANN401 - JSON
         """An answer of the API; what is wrong in it is the server's fault."""
-        response, body = self.http.body(f"{self.url}/{path}?{urlencode(parameters)}", self.headers)
+        with self.http.get(f"{self.url}/{path}?{urlencode(parameters)}", self.headers) as response:
+            body = response.read()
         if response.status_code != _OK:
             raise _refused(response.status_code, body, what, self.url)
         try:

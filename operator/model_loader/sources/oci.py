@@ -71,9 +71,9 @@ class Artifact:
         """The manifest, after a login where the registry asks for one."""
         url = f"{self._url}/manifests/{self._reference}"
         for attempt in (1, 2):
-            response, body = self._http.body(url, {"Accept": _MANIFESTS, **self._headers})
-            if response.status_code == _OK:
-                return body
+            with self._http.get(url, {"Accept": _MANIFESTS, **self._headers}) as response:
+                if response.status_code == _OK:
+                    return response.read()
             if response.status_code != _UNAUTHORISED or attempt == 2:  # noqa: PLR2004
                 break
             self._headers = self._authorization(response.headers.get("www-authenticate", ""), what)
@@ -89,9 +89,10 @@ class Artifact:
             raise complaint_of(_UNAUTHORISED, what)
         query = urlencode({name: values[name] for name in ("service", "scope") if name in values})
         headers = {"Authorization": f"Basic {self._login}"} if self._login else {}
-        response, body = self._http.body(f"{values['realm']}?{query}", headers)
-        if response.status_code != _OK:
-            raise complaint_of(response.status_code, what)
+        with self._http.get(f"{values['realm']}?{query}", headers) as response:
+            if response.status_code != _OK:
+                raise complaint_of(response.status_code, what)
+            body = response.read()
         try:
             answer = json.loads(body)
             return {"Authorization": f"Bearer {answer.get('token') or answer['access_token']}"}
