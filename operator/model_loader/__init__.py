@@ -3,7 +3,7 @@
 It is a program of its own, with its own image: it imports nothing of the operator, nor the operator anything of it.
 What joins them is a contract of environment variables (`request`), the exit code, and one line of JSON (`report`).
 
-resolve -> list -> check -> fetch -> verify -> publish -> report: `loading` reads like this, a module stands for each
+resolve -> list -> check -> fetch -> verify -> publish -> report: `pipeline` reads like this, a module stands for each
 step, and `sources` knows the stores. Nothing that was fetched is ever executed or unpickled.
 """
 

@@ -14,26 +14,26 @@ import httpx2
 
 from model_loader import egress
 from model_loader.errors import LoaderError, Reason, TransferError
-from model_loader.redaction import without_credentials
+from model_loader.redaction import redact_url
 from model_loader.request import Network, Request
 
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 MAX_RESPONSE_BYTES = 32 << 20
 """Bytes of a response that is read as a whole: a listing, a manifest, a token."""
-_FILE = "file"
+_FILE_EXTENSION = "file"
 """Extension of a request for a file of a model: its name. Such a response is not bounded here."""
-_COMPRESSED_SUFFIXES = (".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".br", ".z")
+_COMPRESSED_FILE_SUFFIXES = (".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".br", ".z")
 _TIMEOUT = httpx2.Timeout(30.0, connect=10.0)
 _SECRET_HEADERS = ("authorization", "cookie", "proxy-authorization")
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_TRANSIENT = frozenset({408, 425, 500, 502, 503, 504})
+_REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+_TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 503, 504})
 
 
-class _Backend(httpcore2.SyncBackend):
+class _PinnedBackend(httpcore2.SyncBackend):
     """Connects to the addresses that were looked at, and to no other; TLS still checks the name."""
 
-    def __init__(self, admitted: tuple[Network, ...]) -> None:
-        self._admitted = admitted
+    def __init__(self, allowed: tuple[Network, ...]) -> None:
+        self._allowed = allowed
 
     def connect_tcp(
         self,
@@ -45,7 +45,7 @@ class _Backend(httpcore2.SyncBackend):
     ) -> httpcore2.NetworkStream:
         """Connect to the first address that answers."""
         failure: Exception | None = None
-        for address in egress.resolve(host, port, admitted=self._admitted):
+        for address in egress.resolve_addresses(host, port, allowed=self._allowed):
             try:
                 return super().connect_tcp(address, port, timeout, local_address, socket_options)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
@@ -53,7 +53,7 @@ class _Backend(httpcore2.SyncBackend):
         raise failure or httpcore2.ConnectError("no address")
 
 
-class _Body(httpx2.SyncByteStream):
+class _CheckedBody(httpx2.SyncByteStream):
     """The body of a response, which must not be encoded and, unless it is a file of a model, not be large."""
 
     def __init__(self, response: httpx2.Response, stream: httpx2.SyncByteStream, url: str, file: str | None) -> None:
@@ -63,64 +63,72 @@ class _Body(httpx2.SyncByteStream):
         self._file = file
 
     def __iter__(self) -> Iterator[bytes]:
-        if not self._is_as_stored():
-            message = f"{shown(self._url)} is sent with Content-Encoding {self._encoding!r} although identity was"
+        if not self._is_acceptable_encoding():
+            message = f"{redact_url(self._url)} is sent with Content-Encoding {self._encoding!r} although identity was"
             raise LoaderError(Reason.UNREACHABLE, f"{message} requested. Switch off compression in the server.")
         count = 0
         for chunk in self._stream:
             count += len(chunk)
             if self._file is None and count > MAX_RESPONSE_BYTES:
-                message = f"{shown(self._url)} answers with more than {MAX_RESPONSE_BYTES >> 20} MiB where a listing"
+                message = (
+                    f"{redact_url(self._url)} answers with more than {MAX_RESPONSE_BYTES >> 20} MiB where a listing"
+                )
                 raise LoaderError(Reason.TOO_LARGE, f"{message} is due.")
             yield chunk
 
-    def _is_as_stored(self) -> bool:
+    def _is_acceptable_encoding(self) -> bool:
         """Return True if the bytes that are sent are those of the content, so that no reader decodes them.
 
         Some servers label a file that is compressed with its own compression (Apache's AddEncoding): it is not decoded.
         """
         if self._encoding.lower() in {"", "identity"}:
             return True
-        return self._file is not None and self._file.lower().endswith(_COMPRESSED_SUFFIXES)
+        return self._file is not None and self._file.lower().endswith(_COMPRESSED_FILE_SUFFIXES)
 
     def close(self) -> None:
         self._stream.close()
 
 
-class _Transport(httpx2.HTTPTransport):
-    def __init__(self, admitted: tuple[Network, ...], context: ssl.SSLContext) -> None:
+class _CheckedTransport(httpx2.HTTPTransport):
+    def __init__(self, allowed: tuple[Network, ...], context: ssl.SSLContext) -> None:
         # No proxy, and nothing else, from the environment: it may come from a Secret.
         super().__init__(verify=context, trust_env=False)
         self._pool = httpcore2.ConnectionPool(
-            ssl_context=context, max_connections=32, keepalive_expiry=30.0, network_backend=_Backend(admitted)
+            ssl_context=context, max_connections=32, keepalive_expiry=30.0, network_backend=_PinnedBackend(allowed)
         )
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request; the bounds of its response hold for every caller, also for code that is not the loader's."""
         response = super().handle_request(request)
         if isinstance(response.stream, httpx2.SyncByteStream):
-            response.stream = _Body(response, response.stream, str(request.url), request.extensions.get(_FILE))
+            response.stream = _CheckedBody(
+                response, response.stream, str(request.url), request.extensions.get(_FILE_EXTENSION)
+            )
         return response
 
 
-class Http:
+class HttpClient:
     """GET requests with redirects that are looked at one by one."""
 
     def __init__(self, request: Request) -> None:
-        self._admitted = request.networks
-        self._context = tls_context(request.environment)
-        self.client = self.build_client()
+        self._allowed = request.allowed_networks
+        self._context = build_tls_context(request.environment)
+        self._client = self.build_client()
 
     def build_client(self) -> httpx2.Client:
         """Build a client with the same rules, for a library that closes the one that it uses."""
         return httpx2.Client(
-            transport=_Transport(self._admitted, self._context),
+            transport=_CheckedTransport(self._allowed, self._context),
             timeout=_TIMEOUT,
             follow_redirects=False,
             trust_env=False,
             # An encoded body has another length than the file: what is fetched are the bytes themselves.
             headers={"User-Agent": "model-loader", "Accept-Encoding": "identity"},
         )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
     @contextmanager
     def get(
@@ -131,46 +139,46 @@ class Http:
         The body is bounded by MAX_RESPONSE_BYTES; it is not where it is the content of a model's `file`.
         """
         sent = dict(headers or {})
-        for _ in range(MOST_REDIRECTS + 1):
-            self.check(url)
-            request = self.client.build_request("GET", url, headers=sent, extensions={_FILE: file})
-            with _translated(url):
-                response = self.client.send(request, stream=True)
+        for _ in range(MAX_REDIRECTS + 1):
+            self.check_url(url)
+            request = self._client.build_request("GET", url, headers=sent, extensions={_FILE_EXTENSION: file})
+            with _translate_errors(url):
+                response = self._client.send(request, stream=True)
                 try:
-                    if response.status_code not in _REDIRECTS or "location" not in response.headers:
+                    if response.status_code not in _REDIRECT_STATUSES or "location" not in response.headers:
                         yield response
                         return
                     target = urljoin(url, response.headers["location"])
                 finally:
                     response.close()
-            url, sent = self._next(url, target, sent)
-        raise LoaderError(Reason.UNREACHABLE, f"{shown(url)} redirects more than {MOST_REDIRECTS} times.")
+            url, sent = self._redirect(url, target, sent)
+        raise LoaderError(Reason.UNREACHABLE, f"{redact_url(url)} redirects more than {MAX_REDIRECTS} times.")
 
-    def check(self, url: str) -> None:
+    def check_url(self, url: str) -> None:
         """Refuse a URL that is not https; http is for ranges that the administrator admits."""
         parts = urlsplit(url)
         if parts.username is not None or parts.password is not None:
-            raise LoaderError(Reason.BAD_URI, f"{shown(url)} carries a user name: use model.credentials.")
+            raise LoaderError(Reason.BAD_URI, f"{redact_url(url)} carries a user name: use model.credentials.")
         if parts.scheme == "https" and parts.hostname:
             return
         if parts.scheme == "http" and parts.hostname:
-            found = egress.resolve(parts.hostname, parts.port or 80, admitted=self._admitted)
-            if egress.is_admitted(found, self._admitted):
+            found = egress.resolve_addresses(parts.hostname, parts.port or 80, allowed=self._allowed)
+            if egress.is_allowed_for_plain_http(found, self._allowed):
                 return
-        message = f"{shown(url)} is not https. Plain http is for ranges that the operator's --allow-cidr admits."
+        message = f"{redact_url(url)} is not https. Plain http is for ranges that the operator's --allow-cidr admits."
         raise LoaderError(Reason.BAD_URI, message)
 
-    def _next(self, url: str, target: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
+    def _redirect(self, url: str, target: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
         """Where a redirect leads, and what is sent there: no credential to another origin (RFC 9110, 15.4)."""
         before, after = urlsplit(url), urlsplit(target)
         if (before.scheme, after.scheme) == ("https", "http"):
-            raise LoaderError(Reason.UNREACHABLE, f"{shown(url)} redirects from https to http, which is refused.")
+            raise LoaderError(Reason.UNREACHABLE, f"{redact_url(url)} redirects from https to http, which is refused.")
         if (before.scheme, before.netloc) != (after.scheme, after.netloc):
             headers = {name: value for name, value in headers.items() if name.lower() not in _SECRET_HEADERS}
         return target, headers
 
 
-def tls_context(environment: Mapping[str, str]) -> ssl.SSLContext:
+def build_tls_context(environment: Mapping[str, str]) -> ssl.SSLContext:
     """The system's authorities, and those of SSL_CERT_FILE or AWS_CA_BUNDLE for private stores."""
     context = ssl.create_default_context()
     for name in ("SSL_CERT_FILE", "AWS_CA_BUNDLE"):
@@ -183,45 +191,40 @@ def tls_context(environment: Mapping[str, str]) -> ssl.SSLContext:
     return context
 
 
-def complaint(response: httpx2.Response, what: str) -> LoaderError:
+def http_error(response: httpx2.Response, subject: str) -> LoaderError:
     """What an answer that is no success means."""
-    return complaint_of(response.status_code, what)
+    return http_status_error(response.status_code, subject)
 
 
-def complaint_of(status: int, what: str) -> LoaderError:
+def http_status_error(status: int, subject: str) -> LoaderError:
     """What an HTTP status that is no success means, of a store that speaks HTTP."""
     match status:
         case 404 | 410:
-            return LoaderError(Reason.MODEL_NOT_FOUND, f"{what} does not exist (HTTP {status}). Check model.uri.")
+            return LoaderError(Reason.MODEL_NOT_FOUND, f"{subject} does not exist (HTTP {status}). Check model.uri.")
         case 401:
             return LoaderError(
                 Reason.INVALID_CREDENTIALS,
-                f"{what} asks for credentials, or does not know those that were sent (HTTP 401)."
+                f"{subject} asks for credentials, or does not know those that were sent (HTTP 401)."
                 " Check the Secret of model.credentials.",
             )
         case 403:
             return LoaderError(
                 Reason.ACCESS_DENIED,
-                f"{what} may not be read with these credentials (HTTP 403)."
+                f"{subject} may not be read with these credentials (HTTP 403)."
                 " Allow them to read it, or name others in model.credentials.",
             )
         case 429:
             return LoaderError(
-                Reason.STORE_QUOTA_EXCEEDED, f"{what}: the store limits how much is read (HTTP 429). Wait."
+                Reason.STORE_QUOTA_EXCEEDED, f"{subject}: the store limits how much is read (HTTP 429). Wait."
             )
-        case _ if status in _TRANSIENT:
-            return TransferError(f"{what}: the store answers with HTTP {status}.")
+        case _ if status in _TRANSIENT_STATUSES:
+            return TransferError(f"{subject}: the store answers with HTTP {status}.")
         case _:
-            return LoaderError(Reason.UNREACHABLE, f"{what}: the store answers with HTTP {status}.")
-
-
-def shown(url: str) -> str:
-    """A URL as it may be printed."""
-    return without_credentials(url)
+            return LoaderError(Reason.UNREACHABLE, f"{subject}: the store answers with HTTP {status}.")
 
 
 @contextmanager
-def _translated(url: str) -> Iterator[None]:
+def _translate_errors(url: str) -> Iterator[None]:
     """Turn what the client raises into our own errors."""
     host = urlsplit(url).hostname
     try:
@@ -238,4 +241,4 @@ def _translated(url: str) -> Iterator[None]:
     except httpx2.TransportError as error:
         raise TransferError(f"The connection to {host!r} broke: {error}.") from None
     except httpx2.InvalidURL as error:
-        raise LoaderError(Reason.BAD_URI, f"{shown(url)!r} is no valid URL: {error}.") from None
+        raise LoaderError(Reason.BAD_URI, f"{redact_url(url)!r} is no valid URL: {error}.") from None

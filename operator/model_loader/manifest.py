@@ -78,7 +78,7 @@ class Manifest:
         """
         if len(self.files) == 1:
             return self.files[0].sha256
-        lines = (f"{file.sha256}  {file.path}\n" for file in self.sorted_files())
+        lines = (f"{file.sha256}  {file.path}\n" for file in self.sort_files())
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     @property
@@ -86,7 +86,7 @@ class Manifest:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
 
-    def sorted_files(self) -> list[File]:
+    def sort_files(self) -> list[File]:
         """The files in the order in which they are digested."""
         return sorted(self.files, key=lambda file: file.path.encode())
 
@@ -97,7 +97,7 @@ class Manifest:
             "resolvedURI": self.resolved_uri,
             "resolution": self.resolution,
             "digest": self.digest,
-            "files": [asdict(file) for file in self.sorted_files()],
+            "files": [asdict(file) for file in self.sort_files()],
         }
         return json.dumps(body, indent=1) + "\n"
 
@@ -110,11 +110,11 @@ class Manifest:
                 uri=str(body["uri"]),
                 resolved_uri=str(body["resolvedURI"]),
                 resolution=str(body["resolution"]),
-                files=tuple(_files(body["files"])),
+                files=tuple(_parse_files(body["files"])),
             )
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
 
 
-def _files(entries: Iterable[Any]) -> Iterable[File]:
+def _parse_files(entries: Iterable[Any]) -> Iterable[File]:
     return (File(path=str(one["path"]), size=int(one["size"]), sha256=str(one["sha256"])) for one in entries)

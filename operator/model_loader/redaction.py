@@ -7,9 +7,9 @@ from urllib.parse import urlsplit, urlunsplit
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|SAS|CREDENTIAL|SIGNATURE|CONNECTION_STRING|DOCKERCONFIG|USERNAME")
 _QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*")
 _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/@\"'<>]+@")
-_SHORTEST = 6
+_MIN_SECRET_CHARS = 6
 """Characters of a value that is looked for: a shorter one is part of too many words."""
-_HIDDEN = "[hidden]"
+_REPLACEMENT = "[hidden]"
 
 
 class Redactor:
@@ -17,23 +17,23 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         # The longest first, so that none is left half hidden by a part of it.
-        self._secrets = sorted({one for one in secrets if len(one) >= _SHORTEST}, key=len, reverse=True)
+        self._secrets = sorted({one for one in secrets if len(one) >= _MIN_SECRET_CHARS}, key=len, reverse=True)
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> "Redactor":
+    def from_environment(cls, environment: Mapping[str, str]) -> "Redactor":
         """Hide what the environment calls a key, token, password or the like, each line of it by itself too."""
         values = [value for name, value in environment.items() if _SECRET_NAME.search(name.upper())]
         lines = [line.strip() for value in values for line in value.splitlines()]
         return cls([*values, *lines])
 
-    def clean(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """`text` without credentials."""
         for secret in self._secrets:
-            text = text.replace(secret, _HIDDEN)
+            text = text.replace(secret, _REPLACEMENT)
         return _USERINFO.sub(r"\1", _QUERY.sub(r"\1", text))
 
 
-def without_credentials(uri: str) -> str:
+def redact_url(uri: str) -> str:
     """A URI without user name, query and fragment, any of which may be a credential."""
     parts = urlsplit(uri)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

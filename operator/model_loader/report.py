@@ -12,8 +12,8 @@ from pathlib import Path
 
 from model_loader.errors import LoaderError
 
-TERMINATION_LOG = Path("/dev/termination-log")
-_LONGEST_TEXT = 1200
+TERMINATION_MESSAGE_PATH = Path("/dev/termination-log")
+_MAX_TEXT_CHARS = 1200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +31,11 @@ class Report:
     seconds: float = 0.0
 
     @classmethod
-    def of(cls, error: LoaderError, *, uri: str, seconds: float) -> "Report":
+    def from_error(cls, error: LoaderError, *, uri: str, seconds: float) -> "Report":
         """The report of a failure."""
         return cls(reason=str(error.reason), message=error.message, uri=uri, seconds=seconds)
 
-    def line(self, clean: Callable[[str], str]) -> str:
+    def to_json_line(self, redact: Callable[[str], str]) -> str:
         """One line of JSON without credentials."""
         texts = {
             "reason": self.reason,
@@ -45,13 +45,13 @@ class Report:
             "resolution": self.resolution,
             "digest": f"sha256:{self.digest}" if self.digest else "",
         }
-        kept = {name: clean(text)[:_LONGEST_TEXT] for name, text in texts.items() if text}
+        kept = {name: redact(text)[:_MAX_TEXT_CHARS] for name, text in texts.items() if text}
         numbers = {"bytes": self.bytes, "files": self.files, "seconds": round(self.seconds, 2)}
         return json.dumps(kept | numbers, ensure_ascii=False)
 
 
-def leave(line: str, file: Path = TERMINATION_LOG) -> None:
+def write_termination_message(to_json_line: str, file: Path = TERMINATION_MESSAGE_PATH) -> None:
     """Put the report where the kubelet looks for it; outside of a pod there is no such place."""
     with suppress(OSError):
         if file.exists():
-            file.write_text(line + "\n")
+            file.write_text(to_json_line + "\n")

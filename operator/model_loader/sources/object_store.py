@@ -25,15 +25,15 @@ from obstore.exceptions import (
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from model_loader import egress
-from model_loader.download import PART
+from model_loader.download import PART_BYTES
 from model_loader.errors import LoaderError, Reason, TransferError
 from model_loader.manifest import Entry, Listing
-from model_loader.redaction import without_credentials as shown
-from model_loader.request import Request, bad_uri
+from model_loader.redaction import redact_url
+from model_loader.request import Request, bad_uri_error
 from model_loader.sources import AZURE_HOSTS
-from model_loader.sources.ranges import between, changed
+from model_loader.sources.ranges import changed_file_error, slice_chunks
 
-_CHUNK = 64 << 10
+_CHUNK_BYTES = 64 << 10
 """Bytes: larger chunks are put together by copying."""
 _TIMEOUT = timedelta(seconds=60)
 _RETRY = {
@@ -41,98 +41,100 @@ _RETRY = {
     "retry_timeout": timedelta(seconds=30),
     "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=5), "base": 2},
 }
-_MODIFIED = "modified "
+_MODIFIED_PREFIX = "modified "
 """Begins the version of an object whose store has no ETags."""
-_NO_RANGES = "non-partial response"
+_NO_RANGES_MESSAGE = "non-partial response"
 """How obstore says that a store ignores ranges."""
 
 
-class ObjectStore:
+class ObjectStoreSource:
     """A prefix of a bucket or container."""
 
     def __init__(self, request: Request, uri: str | None = None) -> None:
         self._uri = uri or request.uri
         self._request = request
         self._scheme = self._uri.partition(":")[0]
-        self._bucket, self._prefix = _bucket_and_prefix(self._uri)
-        self._versioned = request.revision if uri is None else None
-        self.parts = True
-        with _translated(self._uri):
-            self._store = self._open()
+        self._bucket, self._prefix = _parse_bucket_and_prefix(self._uri)
+        self._version = request.revision if uri is None else None
+        self.supports_parallel_reads = True
+        with _translate_errors(self._uri):
+            self._store = self._open_store()
 
-    def _open(self) -> Any:  # noqa: ANN401 - three unrelated classes
+    def _open_store(self) -> Any:  # noqa: ANN401 - three unrelated classes
         environment = self._request.environment
         options: dict[str, Any] = {"timeout": _TIMEOUT, "connect_timeout": timedelta(seconds=10)}
         match self._scheme:
             case "s3":
-                config = s3_config(environment)
+                config = build_s3_config(environment)
                 kind: Any = S3Store
             case "gs":
-                config = gcs_config(environment)
+                config = build_gcs_config(environment)
                 kind = GCSStore
             case _:
-                config = azure_config(environment, self._uri)
+                config = build_azure_config(environment, self._uri)
                 kind = AzureStore
-        endpoint = config.get("endpoint") or config.get("base_url") or _account_url(config)
-        plain = [self._check_endpoint(one) for one in (endpoint, config.get("endpoint_url_sts")) if one]
-        options["allow_http"] = any(plain)
+        endpoint = config.get("endpoint") or config.get("base_url") or _build_account_url(config)
+        plain_http = [self._validate_endpoint(one) for one in (endpoint, config.get("endpoint_url_sts")) if one]
+        options["allow_http"] = any(plain_http)
         if (certificates := _certificates(environment)) is not None:
             options["root_certificate"] = certificates
         return kind(self._bucket, config=config, client_options=options, retry_config=_RETRY)
 
-    def _check_endpoint(self, endpoint: str) -> bool:
+    def _validate_endpoint(self, endpoint: str) -> bool:
         """Whether plain http may be used; LoaderError for an address that must not be connected to."""
         parts = urlsplit(endpoint)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise LoaderError(Reason.BAD_URI, f"The endpoint {shown(endpoint)!r} of the store is no http(s) URL.")
+            raise LoaderError(Reason.BAD_URI, f"The endpoint {redact_url(endpoint)!r} of the store is no http(s) URL.")
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        found = egress.resolve(parts.hostname, port, admitted=self._request.networks)
-        if parts.scheme == "http" and not egress.is_admitted(found, self._request.networks):
+        found = egress.resolve_addresses(parts.hostname, port, allowed=self._request.allowed_networks)
+        if parts.scheme == "http" and not egress.is_allowed_for_plain_http(found, self._request.allowed_networks):
             message = (
-                f"The endpoint {shown(endpoint)!r} of the store is not https."
+                f"The endpoint {redact_url(endpoint)!r} of the store is not https."
                 " Plain http is for ranges that the operator's --allow-cidr admits."
             )
             raise LoaderError(Reason.BAD_URI, message)
         return parts.scheme == "http"
 
-    def listing(self) -> Listing:
+    def list_files(self) -> Listing:
         """Every object below the prefix; or the one object of that name."""
-        with _translated(self._uri):
-            entries = self._single() or self._below()
-            large = next((entry for entry in entries if (entry.size or 0) > PART), None)
-            self.parts = large is not None and self._knows_ranges(large)
-        return Listing(entries=entries, resolved_uri=shown(self._uri))
+        with _translate_errors(self._uri):
+            entries = self._list_single_object() or self._list_prefix()
+            large = next((entry for entry in entries if (entry.size or 0) > PART_BYTES), None)
+            self.supports_parallel_reads = large is not None and self._supports_ranges(large)
+        return Listing(entries=entries, resolved_uri=redact_url(self._uri))
 
-    def _knows_ranges(self, entry: Entry) -> bool:
+    def _supports_ranges(self, entry: Entry) -> bool:
         """Whether the store answers with a part when it is asked for one; some that call themselves S3 do not."""
         try:
             obstore.get(self._store, entry.key, options={"range": (0, 1)}).bytes()
         except GenericError as error:
-            if _NO_RANGES in str(error):
+            if _NO_RANGES_MESSAGE in str(error):
                 return False
             raise
         return True
 
-    def _single(self) -> tuple[Entry, ...]:
+    def _list_single_object(self) -> tuple[Entry, ...]:
         if self._prefix.endswith("/"):
             return ()
-        options = {"head": True} | ({"version": self._versioned} if self._versioned else {})
+        options = {"head": True} | ({"version": self._version} if self._version else {})
         try:
             found = obstore.get(self._store, self._prefix, options=options).meta  # type: ignore[arg-type]
         except FileNotFoundError:
-            if self._versioned:
+            if self._version:
                 raise
             return ()
         except (PermissionDeniedError, UnauthenticatedError):
             # The answer to this request has no body that would say why; the answer to a listing has.
-            if not self._versioned and (found_below := self._below()):
+            if not self._version and (found_below := self._list_prefix()):
                 return found_below
             raise
-        return (_entry(found, self._prefix.rpartition("/")[2]),)
+        return (_build_entry(found, self._prefix.rpartition("/")[2]),)
 
-    def _below(self) -> tuple[Entry, ...]:
-        if self._versioned:
-            raise bad_uri(self._uri, "model.revision is the version of one object, and this is a prefix: remove it")
+    def _list_prefix(self) -> tuple[Entry, ...]:
+        if self._version:
+            raise bad_uri_error(
+                self._uri, "model.revision is the version of one object, and this is a prefix: remove it"
+            )
         prefix = f"{self._prefix.rstrip('/')}/"
         entries: list[Entry] = []
         for chunk in obstore.list(self._store, prefix, chunk_size=1000):
@@ -141,29 +143,29 @@ class ObjectStore:
                 # Consoles make an empty object of the prefix's own name, and of each folder's, to show folders.
                 if not path or path == self._prefix.rstrip("/") or (path.endswith("/") and not found["size"]):
                     continue
-                entries.append(_entry(found, path))
-            if len(entries) > self._request.limits.files * 2 + 1000:
-                message = f"The store lists more than {self._request.limits.files} files at {self._uri}."
+                entries.append(_build_entry(found, path))
+            if len(entries) > self._request.limits.max_files * 2 + 1000:
+                message = f"The store lists more than {self._request.limits.max_files} files at {self._uri}."
                 raise LoaderError(Reason.TOO_LARGE, message)
         return tuple(entries)
 
     def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Any]:
         """Buffers of an object that is still the one that was listed."""
-        options: dict[str, Any] = {"version": self._versioned} if self._versioned else {}
-        if not entry.version.startswith(_MODIFIED):
+        options: dict[str, Any] = {"version": self._version} if self._version else {}
+        if not entry.version.startswith(_MODIFIED_PREFIX):
             options["if_match"] = entry.version
-        whole = stop is None or (not start and stop == entry.size)
-        if not whole and self.parts:
+        reads_whole = stop is None or (not start and stop == entry.size)
+        if not reads_whole and self.supports_parallel_reads:
             options["range"] = (start, stop)
-        with _translated(f"{self._scheme}://{self._bucket}/{entry.key}"):
-            stream = obstore.get(self._store, entry.key, options=options).stream(min_chunk_size=_CHUNK)  # type: ignore[arg-type]
-            yield from stream if whole or self.parts else between(stream, start, stop)
+        with _translate_errors(f"{self._scheme}://{self._bucket}/{entry.key}"):
+            stream = obstore.get(self._store, entry.key, options=options).stream(min_chunk_size=_CHUNK_BYTES)  # type: ignore[arg-type]
+            yield from stream if reads_whole or self.supports_parallel_reads else slice_chunks(stream, start, stop)
 
     def close(self) -> None:
         """Nothing: obstore closes what nobody refers to."""
 
 
-def s3_config(environment: Mapping[str, str]) -> dict[str, Any]:
+def build_s3_config(environment: Mapping[str, str]) -> dict[str, Any]:
     """Settings of an S3 client. Without any credentials it asks as nobody, and never as the node (IMDS)."""
     given = {
         "access_key_id": "AWS_ACCESS_KEY_ID",
@@ -177,7 +179,7 @@ def s3_config(environment: Mapping[str, str]) -> dict[str, Any]:
         "container_authorization_token_file": "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
         "endpoint_url_sts": "AWS_ENDPOINT_URL_STS",
     }
-    config: dict[str, Any] = _from(environment, given)
+    config: dict[str, Any] = _select_variables(environment, given)
     if endpoint := environment.get("AWS_ENDPOINT_URL_S3"):
         config["endpoint"] = endpoint.strip()
     config["region"] = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
@@ -189,7 +191,7 @@ def s3_config(environment: Mapping[str, str]) -> dict[str, Any]:
     return config
 
 
-def gcs_config(environment: Mapping[str, str]) -> dict[str, Any]:
+def build_gcs_config(environment: Mapping[str, str]) -> dict[str, Any]:
     """Settings of a GCS client: a service account's key, or the pod's ServiceAccount, or nobody."""
     key = next(
         (
@@ -199,12 +201,12 @@ def gcs_config(environment: Mapping[str, str]) -> dict[str, Any]:
         ),
         "",
     )
-    config: dict[str, Any] = _from(environment, {"base_url": "GOOGLE_BASE_URL"})
+    config: dict[str, Any] = _select_variables(environment, {"base_url": "GOOGLE_BASE_URL"})
     if emulator := environment.get("STORAGE_EMULATOR_HOST", "").strip():
         config["base_url"] = emulator if "://" in emulator else f"http://{emulator}"
     if key.startswith("{"):
         config["service_account_key"] = key
-        base = _json_field(key, "gcs_base_url")
+        base = _read_json_field(key, "gcs_base_url")
         config |= {"base_url": base} if base else {}
     elif key:
         config["service_account"] = key
@@ -213,7 +215,7 @@ def gcs_config(environment: Mapping[str, str]) -> dict[str, Any]:
     return config
 
 
-def azure_config(environment: Mapping[str, str], uri: str) -> dict[str, Any]:
+def build_azure_config(environment: Mapping[str, str], uri: str) -> dict[str, Any]:
     """Settings of an Azure client: a key, a shared access signature, an application, a federated token, or nobody."""
     given = {
         "account_name": "AZURE_STORAGE_ACCOUNT_NAME",
@@ -227,19 +229,19 @@ def azure_config(environment: Mapping[str, str], uri: str) -> dict[str, Any]:
         "authority_host": "AZURE_AUTHORITY_HOST",
     }
     short = {"account_name": "AZURE_STORAGE_ACCOUNT", "account_key": "AZURE_STORAGE_KEY"}
-    config: dict[str, Any] = _from(environment, short) | _from(environment, given)
-    if account := _azure_account(uri):
+    config: dict[str, Any] = _select_variables(environment, short) | _select_variables(environment, given)
+    if account := _parse_azure_account(uri):
         config["account_name"] = account
     if "account_name" not in config:
-        raise bad_uri(uri, "the storage account is not known: set AZURE_STORAGE_ACCOUNT_NAME in the Secret")
+        raise bad_uri_error(uri, "the storage account is not known: set AZURE_STORAGE_ACCOUNT_NAME in the Secret")
     if not any(name in config for name in ("account_key", "sas_key", "client_secret", "federated_token_file")):
         config["skip_signature"] = True
     return config
 
 
-def _from(environment: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
+def _select_variables(environment: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
     """Those that are set. A newline at the end is what a file leaves behind; it would make a header invalid."""
-    return {ours: text for ours, theirs in names.items() if (text := environment.get(theirs, "").strip())}
+    return {option: text for option, variable in names.items() if (text := environment.get(variable, "").strip())}
 
 
 def _certificates(environment: Mapping[str, str]) -> bytes | None:
@@ -249,20 +251,20 @@ def _certificates(environment: Mapping[str, str]) -> bytes | None:
     return None
 
 
-def _account_url(config: Mapping[str, Any]) -> str | None:
+def _build_account_url(config: Mapping[str, Any]) -> str | None:
     account = config.get("account_name")
     return f"https://{account}.blob.core.windows.net" if account and "." not in str(account) else None
 
 
-def _azure_account(uri: str) -> str | None:
+def _parse_azure_account(uri: str) -> str | None:
     host = urlsplit(uri).netloc.rpartition("@")[2]
     return host.partition(".")[0] if host.endswith(AZURE_HOSTS) else None
 
 
-def _bucket_and_prefix(uri: str) -> tuple[str, str]:
+def _parse_bucket_and_prefix(uri: str) -> tuple[str, str]:
     parts = urlsplit(uri)
     if parts.query or parts.fragment:
-        raise bad_uri(uri, "a query or fragment has no meaning here: remove it")
+        raise bad_uri_error(uri, "a query or fragment has no meaning here: remove it")
     # abfs://container@account.dfs.core.windows.net/path names the container as a user.
     bucket = parts.netloc.partition("@")[0]
     prefix = parts.path.removeprefix("/")
@@ -270,18 +272,18 @@ def _bucket_and_prefix(uri: str) -> tuple[str, str]:
         # https://account.blob.core.windows.net/container/path
         bucket, _, prefix = prefix.partition("/")
     if not bucket or "." in prefix.split("/") or "//" in prefix:
-        raise bad_uri(uri, f"write it as {parts.scheme}://BUCKET/PATH")
+        raise bad_uri_error(uri, f"write it as {parts.scheme}://BUCKET/PATH")
     if not prefix:
-        raise bad_uri(uri, "it names a whole bucket: name a folder or an object in it")
+        raise bad_uri_error(uri, "it names a whole bucket: name a folder or an object in it")
     return bucket, prefix
 
 
-def _entry(found: Mapping[str, Any], path: str) -> Entry:
-    version = found["e_tag"] or found["version"] or f"{_MODIFIED}{found['last_modified'].isoformat()}"
+def _build_entry(found: Mapping[str, Any], path: str) -> Entry:
+    version = found["e_tag"] or found["version"] or f"{_MODIFIED_PREFIX}{found['last_modified'].isoformat()}"
     return Entry(path=path, key=found["path"], size=found["size"], version=version)
 
 
-def _json_field(text: str, name: str) -> str | None:
+def _read_json_field(text: str, name: str) -> str | None:
     try:
         value = json.loads(text).get(name)
     except (ValueError, AttributeError, RecursionError):
@@ -290,7 +292,7 @@ def _json_field(text: str, name: str) -> str | None:
     return str(value) if value else None
 
 
-_WORDS = (
+_REASON_BY_ERROR_CODE = (
     (("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidSecurity"), Reason.INVALID_CREDENTIALS),
     (("ExpiredToken", "TokenRefreshRequired", "RequestExpired", "AuthenticationFailed"), Reason.INVALID_CREDENTIALS),
     (("invalid_grant", "invalid_client", "InvalidIdentityToken", "InvalidClientTokenId"), Reason.INVALID_CREDENTIALS),
@@ -302,7 +304,7 @@ _WORDS = (
 """Words of the stores' own error codes, the more telling first."""
 
 
-_REASONS: tuple[tuple[type[Exception], Reason], ...] = (
+_REASON_BY_EXCEPTION: tuple[tuple[type[Exception], Reason], ...] = (
     (FileNotFoundError, Reason.MODEL_NOT_FOUND),
     (UnauthenticatedError, Reason.INVALID_CREDENTIALS),
     (PermissionDeniedError, Reason.ACCESS_DENIED),
@@ -315,30 +317,30 @@ _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
 
 
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
+def _translate_errors(subject: str) -> Iterator[None]:
     """Turn what obstore raises into our own errors; a panic of it is no Exception."""
     try:
         yield
     except (LoaderError, GeneratorExit, KeyboardInterrupt, SystemExit):
         raise
     except PreconditionError:
-        raise changed(what) from None
-    except tuple(kind for kind, _ in _REASONS) as error:
-        raise _error(what, error) from None
+        raise changed_file_error(subject) from None
+    except tuple(kind for kind, _ in _REASON_BY_EXCEPTION) as error:
+        raise _store_error(subject, error) from None
     except Exception:
         raise
     except BaseException as error:
         # pyo3's PanicException: a token file that ends in a newline is enough for one.
-        message = f"{what}: the client of the store failed. Look for line breaks at the end of keys and tokens."
+        message = f"{subject}: the client of the store failed. Look for line breaks at the end of keys and tokens."
         raise LoaderError(Reason.INVALID_CREDENTIALS, message) from error
 
 
-def _by_words(error: Exception, otherwise: Reason) -> Reason:
+def _classify(error: Exception, otherwise: Reason) -> Reason:
     text = str(error)
-    return next((reason for words, reason in _WORDS if any(word in text for word in words)), otherwise)
+    return next((reason for codes, reason in _REASON_BY_ERROR_CODE if any(code in text for code in codes)), otherwise)
 
 
-_ADVICE = {
+_EXPLANATIONS = {
     Reason.MODEL_NOT_FOUND: "does not exist. Check model.uri",
     Reason.ACCESS_DENIED: "may not be read with these credentials. Allow them to read and list it, or name others in"
     " model.credentials",
@@ -350,15 +352,15 @@ _ADVICE = {
 }
 
 
-def _error(what: str, error: Exception) -> LoaderError:
-    reason = _by_words(error, next(reason for kind, reason in _REASONS if isinstance(error, kind)))
+def _store_error(subject: str, error: Exception) -> LoaderError:
+    reason = _classify(error, next(reason for kind, reason in _REASON_BY_EXCEPTION if isinstance(error, kind)))
     if reason is Reason.UNREACHABLE:
-        return TransferError(f"{shown(what)} cannot be read: {_brief(error)}.")
-    advice = _ADVICE.get(reason, f"cannot be read ({_brief(error)})")
-    return LoaderError(reason, f"{shown(what)} {advice}.")
+        return TransferError(f"{redact_url(subject)} cannot be read: {_innermost_cause(error)}.")
+    advice = _EXPLANATIONS.get(reason, f"cannot be read ({_innermost_cause(error)})")
+    return LoaderError(reason, f"{redact_url(subject)} {advice}.")
 
 
-def _brief(error: Exception) -> str:
+def _innermost_cause(error: Exception) -> str:
     """The last cause that an error names: what comes before it wraps it, and may quote requests."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[0] if lines else type(error).__name__

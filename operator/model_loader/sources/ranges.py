@@ -6,21 +6,21 @@ from typing import Any
 from model_loader.errors import LoaderError, Reason, TransferError
 
 
-def between(chunks: Iterator[Any], start: int, stop: int | None) -> Iterator[Any]:
+def slice_chunks(chunks: Iterator[Any], start: int, stop: int | None) -> Iterator[Any]:
     """What lies between two places of a stream of buffers, for stores that only send whole files."""
-    place = 0
+    offset = 0
     for chunk in chunks:
-        picked = memoryview(chunk)[max(start - place, 0) : None if stop is None else max(stop - place, 0)]
-        place += len(chunk)
-        if picked:
-            yield picked
-        if stop is not None and place >= stop:
+        selected = memoryview(chunk)[max(start - offset, 0) : None if stop is None else max(stop - offset, 0)]
+        offset += len(chunk)
+        if selected:
+            yield selected
+        if stop is not None and offset >= stop:
             return
-    if place < start:
+    if offset < start:
         raise TransferError("The file ended before the place at which it broke off.")
 
 
-def changed(what: str) -> LoaderError:
+def changed_file_error(subject: str) -> LoaderError:
     """A file is another one than was listed: parts of two versions are never joined."""
-    message = f"{what} was changed while it was being fetched. The next try fetches what it is then."
+    message = f"{subject} was changed while it was being fetched. The next try fetches what it is then."
     return LoaderError(Reason.DIGEST_MISMATCH, message)
