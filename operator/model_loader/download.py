@@ -7,16 +7,17 @@ that it is what it was.
 import hashlib
 import json
 import os
-import random
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
+from model_loader.backoff import Backoff
 from model_loader.errors import LoaderError, Reason, TransferError
-from model_loader.manifest import Entry, File, Listing
+from model_loader.manifest import Chunk, Entry, File, Listing
 from model_loader.paths import open_beneath
 from model_loader.progress import Progress
 from model_loader.request import Limits
@@ -28,8 +29,12 @@ PART_BYTES = 8 << 20
 _CHECKPOINT_BYTES = 256 << 20
 """Bytes after which a large file's progress is written down."""
 _MAX_ATTEMPTS = 5
-_RETRY_BACKOFF_BASE = 0.2
+_RETRY_BACKOFF = Backoff(base=0.4, maximum=3.2, jitter=0.5)
 _READ_BYTES = 256 << 10
+Digest = Any
+"""A hash object of hashlib: its type is not public."""
+_Outcome = Any
+"""A File, or the futures of the parts that a worker submitted."""
 
 
 class Source(Protocol):
@@ -41,7 +46,7 @@ class Source(Protocol):
     def list_files(self) -> Listing:
         """What the URI stands for; LoaderError when there is nothing, or it may not be read."""
 
-    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Any]:
+    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
         """Buffers with the bytes from `start` to `stop` (None: to the end); TransferError when it breaks off."""
 
     def close(self) -> None:
@@ -72,21 +77,39 @@ class ResumeJournal:
             file.write(json.dumps([entry.identity, size, digest]) + "\n")
 
 
+@dataclass(frozen=True, slots=True)
+class _HashedPrefix:
+    """The first bytes of a file on the disk, as an earlier loader wrote them."""
+
+    size: int
+    digest: Digest
+
+    @classmethod
+    def verify(cls, descriptor: int, recorded: tuple[int, str] | None) -> Self:
+        """Return what the journal recorded if the file still has that content, and an empty prefix otherwise."""
+        if recorded is not None:
+            size, expected = recorded
+            digest = _hash_file(descriptor, size)
+            if digest.hexdigest() == expected:
+                return cls(size, digest)
+        return cls(0, hashlib.sha256())
+
+
 class _FileDownload:
     """One file under way: parts arrive in any order, and are hashed in theirs."""
 
-    def __init__(self, entry: Entry, descriptor: int, start: int, digest: Any, journal: ResumeJournal) -> None:  # noqa: ANN401 - hashlib's objects have no public type
+    def __init__(self, entry: Entry, descriptor: int, resumed: _HashedPrefix, journal: ResumeJournal) -> None:
         self.entry = entry
         self.descriptor = descriptor
-        self.start = start
-        self._digest = digest
+        self.start = resumed.size
+        self._digest = resumed.digest
         self._journal = journal
         self._lock = threading.Lock()
         self._hashing = False
         self._complete: dict[int, int] = {}
         """Ends of the parts that are on the disk, by their beginnings."""
-        self.hashed = start
-        self._recorded = start
+        self.hashed = resumed.size
+        self._recorded = resumed.size
 
     def try_claim_hashing(self, start: int) -> bool:
         """Whether the part that begins here is hashed as it arrives, since all before it is hashed."""
@@ -96,7 +119,7 @@ class _FileDownload:
             self._hashing = True
             return True
 
-    def update_hash(self, chunk: Any) -> None:  # noqa: ANN401 - a buffer
+    def update_hash(self, chunk: Chunk) -> None:
         """Hash what comes next; only for who has the turn."""
         self._digest.update(chunk)
         self.hashed += len(chunk)
@@ -183,7 +206,7 @@ class Downloader:
                 raise
         return tuple(files)
 
-    def _download_file(self, entry: Entry, pool: ThreadPoolExecutor) -> Any:  # noqa: ANN401 - a File, or futures
+    def _download_file(self, entry: Entry, pool: ThreadPoolExecutor) -> _Outcome:
         """Fetch a small file at once; of a large one, hand its parts to the pool."""
         download = self._open_download(entry)
         size, start = entry.size, download.start
@@ -197,7 +220,9 @@ class Downloader:
             for one in starts
         }
 
-    def _download_counted_part(self, download: _FileDownload, start: int, stop: int, countdown: "_Countdown") -> Any:  # noqa: ANN401
+    def _download_counted_part(
+        self, download: _FileDownload, start: int, stop: int, countdown: "_Countdown"
+    ) -> _Outcome:
         self._download_part(download, start, stop)
         return self._finish_file(download) if countdown.count_down() else set()
 
@@ -211,16 +236,10 @@ class Downloader:
 
     def _open_download(self, entry: Entry) -> _FileDownload:
         descriptor = open_beneath(self._root, entry.path, flags=os.O_RDWR | os.O_CREAT)
-        digest, start = hashlib.sha256(), 0
-        if (recorded := self._journal.lookup(entry)) is not None:
-            size, expected = recorded
-            digest = _hash_file(descriptor, size)
-            start = size
-            if digest.hexdigest() != expected:
-                digest, start = hashlib.sha256(), 0
-        os.ftruncate(descriptor, start)
-        self._progress.add_bytes(start)
-        return _FileDownload(entry, descriptor, start, digest, self._journal)
+        resumed = _HashedPrefix.verify(descriptor, self._journal.lookup(entry))
+        os.ftruncate(descriptor, resumed.size)
+        self._progress.add_bytes(resumed.size)
+        return _FileDownload(entry, descriptor, resumed, self._journal)
 
     def _download_part(self, download: _FileDownload, start: int, stop: int | None) -> None:
         """Fetch one part, going on from where it broke off; give up when it does not get further."""
@@ -244,8 +263,7 @@ class Downloader:
         download.complete_part(start, offset, hashed=hashed)
 
     def _wait_before_retry(self, failures: int, error: LoaderError) -> None:
-        seconds = _RETRY_BACKOFF_BASE * 2**failures * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
-        if self._stop.wait(seconds) or time.monotonic() > self._progress.deadline:
+        if self._stop.wait(_RETRY_BACKOFF.delay(failures)) or time.monotonic() > self._progress.deadline:
             raise error
 
     def _copy_chunks(self, download: _FileDownload, start: int, stop: int | None, *, hashed: bool) -> Iterator[int]:
@@ -323,7 +341,7 @@ def missing_bytes_error(entry: Entry, offset: int) -> LoaderError:
     return LoaderError(Reason.DIGEST_MISMATCH, message)
 
 
-def _write_chunk(descriptor: int, chunk: Any, offset: int) -> None:  # noqa: ANN401 - a buffer
+def _write_chunk(descriptor: int, chunk: Chunk, offset: int) -> None:
     view = memoryview(chunk)
     try:
         while view:
@@ -333,7 +351,7 @@ def _write_chunk(descriptor: int, chunk: Any, offset: int) -> None:  # noqa: ANN
         raise no_space_error(error) or error from None
 
 
-def _hash_file(descriptor: int, size: int) -> Any:  # noqa: ANN401 - hashlib's objects have no public type
+def _hash_file(descriptor: int, size: int) -> Digest:
     digest, offset = hashlib.sha256(), 0
     while offset < size and (chunk := os.pread(descriptor, min(_READ_BYTES, size - offset), offset)):
         digest.update(chunk)

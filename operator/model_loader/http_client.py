@@ -6,13 +6,13 @@ obstore has its own client; `egress.resolve` looks at its endpoint before it is 
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import httpcore2
 import httpx2
 
 from model_loader import egress
+from model_loader.certificates import read_ca_bundle
 from model_loader.errors import LoaderError, Reason, TransferError
 from model_loader.redaction import redact_url
 from model_loader.request import Network, Request
@@ -56,11 +56,11 @@ class _PinnedBackend(httpcore2.SyncBackend):
 class _CheckedBody(httpx2.SyncByteStream):
     """The body of a response, which must not be encoded and, unless it is a file of a model, not be large."""
 
-    def __init__(self, response: httpx2.Response, stream: httpx2.SyncByteStream, url: str, file: str | None) -> None:
-        self._encoding = response.headers.get("content-encoding", "").strip()
+    def __init__(self, stream: httpx2.SyncByteStream, request: httpx2.Request, encoding: str) -> None:
         self._stream = stream
-        self._url = url
-        self._file = file
+        self._url = str(request.url)
+        self._file: str | None = request.extensions.get(_FILE_EXTENSION)
+        self._encoding = encoding.strip()
 
     def __iter__(self) -> Iterator[bytes]:
         if not self._is_acceptable_encoding():
@@ -101,9 +101,8 @@ class _CheckedTransport(httpx2.HTTPTransport):
         """Send a request; the bounds of its response hold for every caller, also for code that is not the loader's."""
         response = super().handle_request(request)
         if isinstance(response.stream, httpx2.SyncByteStream):
-            response.stream = _CheckedBody(
-                response, response.stream, str(request.url), request.extensions.get(_FILE_EXTENSION)
-            )
+            encoding = response.headers.get("content-encoding", "")
+            response.stream = _CheckedBody(response.stream, request, encoding)
         return response
 
 
@@ -181,9 +180,8 @@ class HttpClient:
 def build_tls_context(environment: Mapping[str, str]) -> ssl.SSLContext:
     """The system's authorities, and those of SSL_CERT_FILE or AWS_CA_BUNDLE for private stores."""
     context = ssl.create_default_context()
-    for name in ("SSL_CERT_FILE", "AWS_CA_BUNDLE"):
-        if (file := environment.get(name)) and Path(file).is_file():
-            context.load_verify_locations(file)
+    if bundle := read_ca_bundle(environment):
+        context.load_verify_locations(cadata=bundle.decode("ascii", "ignore"))  # comments may be in other alphabets
     if not context.cert_store_stats()["x509_ca"]:
         import certifi  # noqa: PLC0415 - where the image has no authorities of its own
 

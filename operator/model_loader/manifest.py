@@ -6,6 +6,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+Json = Any
+"""A value that was decoded from JSON: its type is checked where it is used."""
+Chunk = Any
+"""A buffer with bytes of a file: bytes, a memoryview or obstore's Bytes (collections.abc.Buffer from Python 3.12)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -116,5 +121,5 @@ class Manifest:
             return None
 
 
-def _parse_files(entries: Iterable[Any]) -> Iterable[File]:
+def _parse_files(entries: Iterable[Json]) -> Iterable[File]:
     return (File(path=str(one["path"]), size=int(one["size"]), sha256=str(one["sha256"])) for one in entries)

@@ -1,6 +1,6 @@
 """Loading one model: resolve, list, check, fetch, verify, publish."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from model_loader.archives import unpack_archive
 from model_loader.download import Downloader, Source, digest_mismatch_error, too_large_error
@@ -16,26 +16,36 @@ from model_loader.volume import Workspace
 _ARCHIVE_NAME = "archive"
 
 
+@dataclass(frozen=True, slots=True)
+class LoadContext:
+    """The parts of one load: what was requested, its store, its place on the volume and its progress."""
+
+    request: Request
+    source: Source
+    workspace: Workspace
+    progress: Progress
+
+
 def load_model(request: Request, progress: Progress, log: JsonLogger) -> Report:
     """Publish the model, unless it is published already; LoaderError when that cannot be."""
     workspace = Workspace(request.target)
     workspace.prepare()
     with workspace.lock(deadline=progress.deadline, on_wait=lambda: log.log_event("waiting for another loader")):
-        read_published = workspace.read_published()
-        if read_published is not None and read_published.uri != request.uri:
+        published = workspace.read_published()
+        if published is not None and published.uri != request.uri:
             message = f"{request.target} holds the model of another URI: name another folder."
             raise LoaderError(Reason.LOADER_FAILED, message)
-        if read_published is not None and _satisfies(read_published, request):
-            return _build_report("Cached", "The model was in the cache already.", read_published, progress)
+        if published is not None and _satisfies(published, request):
+            return _build_report("Cached", "The model was in the cache already.", published, progress)
         workspace.check_target_unclaimed()
         source = open_source(request)
         try:
-            list_files = select_files(source.list_files(), request)
-            if read_published is not None and read_published.resolution == list_files.resolution:
-                _check_digest(read_published, request)
-                return _build_report("Cached", "The model was in the cache already.", read_published, progress)
-            log.log_event("resolved", uri=list_files.resolved_uri, files=len(list_files.entries), bytes=list_files.size)
-            manifest = _download_model(request, list_files, source, workspace, progress)
+            listing = select_files(source.list_files(), request)
+            if published is not None and published.resolution == listing.resolution:
+                _check_digest(published, request)
+                return _build_report("Cached", "The model was in the cache already.", published, progress)
+            log.log_event("resolved", uri=listing.resolved_uri, files=len(listing.entries), bytes=listing.size)
+            manifest = _download_model(LoadContext(request, source, workspace, progress), listing)
         finally:
             source.close()
         manifest = workspace.publish(manifest)
@@ -48,32 +58,30 @@ def resolve_model(request: Request, progress: Progress) -> Report:
     """Say what the URI stands for now, and fetch nothing."""
     source = open_source(request)
     try:
-        list_files = select_files(source.list_files(), request)
+        listing = select_files(source.list_files(), request)
     finally:
         source.close()
     return Report(
         reason="Resolved",
-        message=f"{request.uri} stands for {list_files.resolved_uri}.",
+        message=f"{request.uri} stands for {listing.resolved_uri}.",
         uri=request.uri,
-        resolved_uri=list_files.resolved_uri,
-        resolution=list_files.resolution,
-        bytes=list_files.size,
-        files=len(list_files.entries),
+        resolved_uri=listing.resolved_uri,
+        resolution=listing.resolution,
+        bytes=listing.size,
+        files=len(listing.entries),
         seconds=progress.elapsed_seconds,
     )
 
 
-def select_files(list_files: Listing, request: Request) -> Listing:
+def select_files(listing: Listing, request: Request) -> Listing:
     """Apply the patterns, and check names and limits: before the first byte is fetched."""
     entries = (
-        list_files.entries
-        if request.extract
-        else tuple(one for one in list_files.entries if request.is_selected(one.path))
+        listing.entries if request.extract else tuple(one for one in listing.entries if request.is_selected(one.path))
     )
     if not entries:
         message = (
             f"{request.uri} holds no file that model.loader.allowPatterns and ignorePatterns choose."
-            if list_files.entries
+            if listing.entries
             else f"There is no file at {request.uri}. Check model.uri: a folder needs at least one file in it."
         )
         raise LoaderError(Reason.MODEL_NOT_FOUND, message)
@@ -82,7 +90,7 @@ def select_files(list_files: Listing, request: Request) -> Listing:
     if (name := find_conflict(sorted(entry.path for entry in entries))) is not None:
         message = f"The store lists {name!r} twice, or as a file and as a folder: leave one out with ignorePatterns."
         raise LoaderError(Reason.UNSUPPORTED_KEY, message)
-    selected = replace(list_files, entries=entries)
+    selected = replace(listing, entries=entries)
     if len(entries) > request.limits.max_files:
         raise too_large_error(f"The model has more than {request.limits.max_files} files.")
     if selected.size > request.limits.max_bytes:
@@ -95,30 +103,26 @@ def select_files(list_files: Listing, request: Request) -> Listing:
     return selected
 
 
-def _download_model(
-    request: Request, list_files: Listing, source: Source, workspace: Workspace, progress: Progress
-) -> Manifest:
-    progress.total_bytes = list_files.size if all(entry.size is not None for entry in list_files.entries) else None
+def _download_model(context: LoadContext, listing: Listing) -> Manifest:
+    request, workspace = context.request, context.workspace
+    context.progress.total_bytes = listing.size if all(entry.size is not None for entry in listing.entries) else None
     # What an earlier loader fetched is there already: the room that it takes is not needed once more.
-    present_bytes = sum(file.stat().st_size for file in workspace.tree.rglob("*") if file.is_file())
-    if list_files.size - present_bytes > (available := workspace.available_bytes()):
-        raise too_large_error(
-            f"The model has {list_files.size} bytes, and the volume has room for {available + present_bytes}."
-        )
-    downloader = Downloader(source, workspace, request.limits, progress)
+    present = sum(file.stat().st_size for file in workspace.tree.rglob("*") if file.is_file())
+    if listing.size - present > (available := workspace.available_bytes()):
+        raise too_large_error(f"The model has {listing.size} bytes, and the volume has room for {available + present}.")
+    downloader = Downloader(context.source, workspace, request.limits, context.progress)
     if request.extract:
-        files = _unpack_download(request, list_files.entries[0], downloader, workspace)
+        files = _download_archive(context, downloader, listing.entries[0])
     else:
-        files = downloader.download(list_files.entries)
-    manifest = Manifest(
-        uri=request.uri, resolved_uri=list_files.resolved_uri, resolution=list_files.resolution, files=files
-    )
+        files = downloader.download(listing.entries)
+    manifest = Manifest(uri=request.uri, resolved_uri=listing.resolved_uri, resolution=listing.resolution, files=files)
     _check_digest(manifest, request)
     return manifest
 
 
-def _unpack_download(request: Request, entry: Entry, downloader: Downloader, workspace: Workspace) -> tuple[File, ...]:
+def _download_archive(context: LoadContext, downloader: Downloader, entry: Entry) -> tuple[File, ...]:
     """Fetch an archive, which is what a digest in the request is about, and put its files in its place."""
+    request, workspace = context.request, context.workspace
     [file] = downloader.download([replace(entry, path=_ARCHIVE_NAME)])
     if request.sha256 is not None and file.sha256 != request.sha256:
         raise digest_mismatch_error("The archive", expected=request.sha256, found=file.sha256)
@@ -133,11 +137,11 @@ def _unpack_download(request: Request, entry: Entry, downloader: Downloader, wor
         archive.unlink(missing_ok=True)
 
 
-def _satisfies(read_published: Manifest, request: Request) -> bool:
+def _satisfies(published: Manifest, request: Request) -> bool:
     """Whether the published tree serves without a look at the store, which may be away."""
-    if request.resolution is not None and request.resolution != read_published.resolution:
+    if request.resolution is not None and request.resolution != published.resolution:
         return False
-    return request.sha256 is None or request.extract or request.sha256 == read_published.digest
+    return request.sha256 is None or request.extract or request.sha256 == published.digest
 
 
 def _check_digest(manifest: Manifest, request: Request) -> None:

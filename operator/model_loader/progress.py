@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Self, TextIO
+from typing import Self, TextIO
 
 from model_loader.errors import LoaderError, Reason
 
@@ -23,7 +23,7 @@ class JsonLogger:
         self._redact = redact
         self._lock = threading.Lock()
 
-    def log_event(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - JSON
+    def log_event(self, event: str, **fields: str | int | None) -> None:
         """Write a line."""
         with self._lock:
             self._stream.write(self._redact(json.dumps({"event": event, **fields})) + "\n")

@@ -17,27 +17,27 @@ def open_source(request: Request) -> Source:
     """The store that a URI names. A store's client is imported only where it is needed: that is its memory."""
     match request.scheme:
         case "s3" | "gs" | "az" | "abfs" | "abfss":
-            from model_loader.sources.object_store import ObjectStoreSource  # noqa: PLC0415
+            from model_loader.sources.object_store import ObjectStoreSource
 
             return ObjectStoreSource(request)
         case "https" if is_azure_url(request.uri):
-            from model_loader.sources.object_store import ObjectStoreSource  # noqa: PLC0415
+            from model_loader.sources.object_store import ObjectStoreSource
 
             return ObjectStoreSource(request)
         case "https" | "http":
-            from model_loader.sources.https import HttpsSource  # noqa: PLC0415
+            from model_loader.sources.https import HttpsSource
 
             return HttpsSource(request)
         case "hf":
-            from model_loader.sources.huggingface import HuggingFaceSource  # noqa: PLC0415
+            from model_loader.sources.huggingface import HuggingFaceSource
 
             return HuggingFaceSource(request)
         case "models":
-            from model_loader.sources.mlflow import open_model_version  # noqa: PLC0415
+            from model_loader.sources.mlflow import open_model_version
 
             return open_model_version(request)
         case "oci+artifact":
-            from model_loader.sources.oci import OciArtifactSource  # noqa: PLC0415
+            from model_loader.sources.oci import OciArtifactSource
 
             return OciArtifactSource(request)
         case _:

@@ -1,12 +1,11 @@
 """https: one file, fetched by our own client, since where it leads is nobody's but the server's choice (I1 to I3)."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from model_loader.errors import LoaderError, Reason
 from model_loader.http_client import HttpClient, http_error
-from model_loader.manifest import Entry, Listing
+from model_loader.manifest import Chunk, Entry, Listing
 from model_loader.redaction import redact_url
 from model_loader.request import Request, bad_uri_error
 from model_loader.sources.ranges import changed_file_error, slice_chunks
@@ -69,7 +68,7 @@ class HttpsSource:
         entry = Entry(path=name, key=redact_url(self._url), size=size, version=get_version(headers))
         return Listing(entries=(entry,), resolved_uri=redact_url(self._url))
 
-    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Any]:
+    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
         """Bytes of the file."""
         return self._file.read(self._url, entry, start, stop)
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from model_loader.errors import LoaderError, Reason, TransferError
 from model_loader.http_client import HttpClient, http_status_error
-from model_loader.manifest import Entry, Listing
+from model_loader.manifest import Chunk, Entry, Listing
 from model_loader.request import Request, bad_uri_error
 from model_loader.sources.https import HttpFileReader
 
@@ -68,9 +68,9 @@ class HuggingFaceSource:
     def _get_repository_info(self) -> Any:  # noqa: ANN401 - the client's own type
         # Before the import, which reads them. Nothing is cached, reported or fetched by other ways than ours.
         os.environ.update(dict.fromkeys(_DISABLED_FEATURES, "1"))
-        import httpx2  # noqa: PLC0415
-        import huggingface_hub  # noqa: PLC0415
-        from huggingface_hub import errors  # noqa: PLC0415
+        import httpx2
+        import huggingface_hub
+        from huggingface_hub import errors
 
         huggingface_hub.set_client_factory(self._http.build_client)
         api = huggingface_hub.HfApi(endpoint=self._endpoint, token=self._token or False, library_name="model-loader")
@@ -100,7 +100,7 @@ class HuggingFaceSource:
             )
         return LoaderError(Reason.MODEL_NOT_FOUND, message)
 
-    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Any]:
+    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
         """Bytes of a file at the commit."""
         url = f"{self._endpoint}/{self._name}/resolve/{self._commit}/{quote(entry.key)}"
         # The listing's version is a blob's name, which the answer's ETag need not be; a commit does not change.

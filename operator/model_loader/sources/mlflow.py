@@ -7,7 +7,7 @@ server hands the files out itself, and no key of a cloud is needed.
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from model_loader.download import Source
 from model_loader.errors import LoaderError, Reason
 from model_loader.http_client import HttpClient, http_status_error
-from model_loader.manifest import Entry, Listing
+from model_loader.manifest import Chunk, Entry, Json, Listing
 from model_loader.paths import MAX_PARTS, validate_path
 from model_loader.redaction import redact_url
 from model_loader.request import Request, bad_uri_error
@@ -39,7 +39,7 @@ def open_model_version(request: Request) -> Source:
     if scheme not in _STORE_SCHEMES:
         message = f"{version} lies at {redact_url(uri)}, which only the tracking server can read: start it with proxied"
         raise LoaderError(Reason.BAD_URI, f"{message} artifacts (--serve-artifacts), or keep models in a store.")
-    from model_loader.sources.object_store import ObjectStoreSource  # noqa: PLC0415 - only where there is one
+    from model_loader.sources.object_store import ObjectStoreSource
 
     return _ModelVersionSource(ObjectStoreSource(replace(request, revision=None), uri), version)
 
@@ -66,7 +66,7 @@ class _ModelVersionSource:
         found = self._source.list_files()
         return replace(found, resolved_uri=f"{self._version} ({found.resolved_uri})", commit=str(self._version))
 
-    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Any]:
+    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
         """Bytes of a file."""
         return self._source.read(entry, start, stop)
 
@@ -106,10 +106,10 @@ class _TrackingServer:
         )
         return str(answer["artifact_uri"])
 
-    def _call_api(self, path: str, subject: str, **parameters: str) -> Any:  # noqa: ANN401 - JSON
+    def _call_api(self, path: str, subject: str, **parameters: str) -> Json:
         return self.get_json(f"{_API}/{path}", subject, parameters)
 
-    def get_json(self, path: str, subject: str, parameters: dict[str, str]) -> Any:  # noqa: ANN401 - JSON
+    def get_json(self, path: str, subject: str, parameters: dict[str, str]) -> Json:
         """An answer of the API; what is wrong in it is the server's fault."""
         with self.http.get(f"{self.url}/{path}?{urlencode(parameters)}", self.headers) as response:
             body = response.read()
@@ -161,7 +161,7 @@ class _ProxiedArtifactSource:
         files = answer.get("files") if isinstance(answer, dict) else None
         return [one for one in files or () if isinstance(one, dict) and isinstance(one.get("path"), str)]
 
-    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Any]:
+    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
         """Bytes of a file."""
         url = f"{self._server.url}/{_ARTIFACTS_API}/{quote(entry.key)}"
         return self._file.read(url, entry, start, stop)
@@ -183,7 +183,7 @@ def _parse_uri(uri: str) -> tuple[str, str, str]:
     return name, separator, reference
 
 
-def _build_authorization(environment: Any) -> dict[str, str]:  # noqa: ANN401 - a mapping
+def _build_authorization(environment: Mapping[str, str]) -> dict[str, str]:
     token = environment.get("MLFLOW_TRACKING_TOKEN", "").strip()
     user = environment.get("MLFLOW_TRACKING_USERNAME", "").strip()
     if token:

@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,9 +24,10 @@ from obstore.exceptions import (
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from model_loader import egress
+from model_loader.certificates import read_ca_bundle
 from model_loader.download import PART_BYTES
 from model_loader.errors import LoaderError, Reason, TransferError
-from model_loader.manifest import Entry, Listing
+from model_loader.manifest import Chunk, Entry, Listing
 from model_loader.redaction import redact_url
 from model_loader.request import Request, bad_uri_error
 from model_loader.sources import AZURE_HOSTS
@@ -76,8 +76,8 @@ class ObjectStoreSource:
         endpoint = config.get("endpoint") or config.get("base_url") or _build_account_url(config)
         plain_http = [self._validate_endpoint(one) for one in (endpoint, config.get("endpoint_url_sts")) if one]
         options["allow_http"] = any(plain_http)
-        if (certificates := _certificates(environment)) is not None:
-            options["root_certificate"] = certificates
+        if bundle := read_ca_bundle(environment):
+            options["root_certificate"] = bundle
         return kind(self._bucket, config=config, client_options=options, retry_config=_RETRY)
 
     def _validate_endpoint(self, endpoint: str) -> bool:
@@ -149,7 +149,7 @@ class ObjectStoreSource:
                 raise LoaderError(Reason.TOO_LARGE, message)
         return tuple(entries)
 
-    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Any]:
+    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
         """Buffers of an object that is still the one that was listed."""
         options: dict[str, Any] = {"version": self._version} if self._version else {}
         if not entry.version.startswith(_MODIFIED_PREFIX):
@@ -242,13 +242,6 @@ def build_azure_config(environment: Mapping[str, str], uri: str) -> dict[str, An
 def _select_variables(environment: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
     """Those that are set. A newline at the end is what a file leaves behind; it would make a header invalid."""
     return {option: text for option, variable in names.items() if (text := environment.get(variable, "").strip())}
-
-
-def _certificates(environment: Mapping[str, str]) -> bytes | None:
-    for name in ("AWS_CA_BUNDLE", "SSL_CERT_FILE"):
-        if (file := environment.get(name)) and Path(file).is_file():
-            return Path(file).read_bytes()
-    return None
 
 
 def _build_account_url(config: Mapping[str, Any]) -> str | None:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from model_loader.errors import LoaderError, Reason
 from model_loader.http_client import HttpClient, http_status_error
-from model_loader.manifest import Entry, Listing
+from model_loader.manifest import Chunk, Entry, Listing
 from model_loader.request import Request, bad_uri_error
 from model_loader.sources.https import HttpFileReader
 
@@ -99,7 +99,7 @@ class OciArtifactSource:
         except (ValueError, KeyError, AttributeError, RecursionError):
             raise http_status_error(_UNAUTHORIZED, subject) from None
 
-    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Any]:
+    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
         """Bytes of a layer, which its digest verifies at the end."""
         fixed = Entry(path=entry.path, key=entry.key, size=entry.size)
         return HttpFileReader(self._http, self._headers).read(f"{self._url}/blobs/{entry.key}", fixed, start, stop)

@@ -1,12 +1,12 @@
 """What all stores share: parts of files, and files that change while they are being read."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from model_loader.errors import LoaderError, Reason, TransferError
+from model_loader.manifest import Chunk
 
 
-def slice_chunks(chunks: Iterator[Any], start: int, stop: int | None) -> Iterator[Any]:
+def slice_chunks(chunks: Iterator[Chunk], start: int, stop: int | None) -> Iterator[Chunk]:
     """What lies between two places of a stream of buffers, for stores that only send whole files."""
     offset = 0
     for chunk in chunks:
