@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 
 _MAX_DOUBLINGS = 62
-"""More would overflow before the maximum is applied."""
+"""More would overflow a float before the maximum applies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +14,9 @@ class Backoff:
     base: float
     maximum: float
     jitter: float
-    """Largest part of a delay that is taken away at random, from 0 to 1: it spreads the load of concurrent retries."""
+    """Maximum fraction, from 0 to 1, by which a delay is shortened at random to spread the load of retries."""
 
     def delay(self, failures: int) -> float:
-        """Return the time to wait after so many consecutive `failures`, at least one."""
+        """Return the time to wait after `failures` consecutive failures (1 or more)."""
         seconds = min(self.base * 2.0 ** min(failures - 1, _MAX_DOUBLINGS), self.maximum)
         return seconds * random.uniform(1.0 - self.jitter, 1.0)  # noqa: S311 - spreads load, guards nothing

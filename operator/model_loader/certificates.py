@@ -11,7 +11,7 @@ _VARIABLES = ("SSL_CERT_FILE", "AWS_CA_BUNDLE")
 def read_ca_bundle(environment: Mapping[str, str]) -> bytes:
     """Return the PEM certificates of SSL_CERT_FILE and AWS_CA_BUNDLE; empty if neither names a file.
 
-    All clients of stores trust them, in addition to the authorities of the system. Raises LoaderError for a file
+    All clients of stores trust them in addition to the authorities of the system. Raises LoaderError for a file
     without a certificate.
     """
     files = {name: Path(file) for name in _VARIABLES if (file := environment.get(name))}

@@ -1,4 +1,7 @@
-"""The command line: without arguments, the contract of an init container; with them, a tool for a person."""
+"""Command line of the loader.
+
+Without arguments it is an init container that reads its environment. With --uri it is a tool for a terminal.
+"""
 
 import argparse
 import os
@@ -21,13 +24,13 @@ EXIT_FAILURE = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Load or resolve a model; the result is the exit code."""
+    """Load or resolve a model and return the exit code."""
     options = _build_parser().parse_args(arguments)
     _remove_proxy_variables()
     environment = dict(os.environ)
     redactor = Redactor.from_environment(environment)
     os.umask(0o022)
-    signal.signal(signal.SIGTERM, _exit_on_signal)  # a container's first process gets no default handler
+    signal.signal(signal.SIGTERM, _exit_on_signal)  # PID 1 of a container has no default handler
     run = _LoaderRun(
         redactor.redact, uri=options.uri or environment.get("MODEL_URI", ""), is_interactive=options.uri is not None
     )
@@ -39,20 +42,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run.report_failure(
             LoaderError(Reason.LOADER_FAILED, f"The volume cannot be used: {error.strerror or error}.")
         )
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is reported, without what it may quote
-        message = f"The loader has a bug ({type(error).__name__}): please report it."
+    except Exception as error:  # noqa: BLE001 - report any error, but not its text, which may contain secrets
+        message = f"Internal error ({type(error).__name__}). Please report it."
         return run.report_failure(LoaderError(Reason.LOADER_FAILED, message))
     return run.write_report(report, 0)
 
 
 def _remove_proxy_variables() -> None:
-    """Connect directly: a proxy that a Secret names would connect to whatever it likes (I1, B9)."""
+    """Remove proxy settings, so that the loader connects directly.
+
+    A proxy that a Secret configures could connect to any address (I1, B9).
+    """
     for name in [name for name in os.environ if name.upper().endswith("_PROXY")]:
         del os.environ[name]
 
 
 class _LoaderRun:
-    """One run: how it is shown, and how it ends."""
+    """One run of the loader: shows its progress and reports its result."""
 
     def __init__(self, redact: Callable[[str], str], *, uri: str, is_interactive: bool) -> None:
         self._redact = redact
@@ -87,7 +93,7 @@ class _LoaderRun:
             text = f"{report.reason}: {report.message}" if code else report.message
             where = f"\nsha256:{report.digest} {self._target}" if report.digest else ""
             print(self._redact(text + where), file=sys.stderr)  # noqa: T201
-        print(line, flush=True)  # noqa: T201 - the contract
+        print(line, flush=True)  # noqa: T201 - part of the interface to the operator
         return code
 
     def _exit_on_timeout(self, error: LoaderError) -> NoReturn:
@@ -95,28 +101,33 @@ class _LoaderRun:
 
 
 def _exit_on_signal(*_: Any) -> NoReturn:  # noqa: ANN401 - a signal handler's arguments
-    """Leave at once: what is unfinished is taken up by the next loader."""
+    """Exit immediately. The next loader resumes the download."""
     os._exit(128 + signal.SIGTERM)
 
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="model_loader",
-        description="Load a model into a folder, whole and verified. Credentials come from the environment, by the"
-        " stores' own names. Without --uri, everything does (MODEL_URI, MODEL_PATH and others).",
+        description="Load a model into a directory, complete and verified. Credentials are read from the environment"
+        " variables that each store defines. Without --uri, all settings are (MODEL_URI, MODEL_PATH and others).",
     )
     parser.add_argument("--version", action="version", version=__version__)
-    parser.add_argument("--uri", help="where the model is, such as s3://models/iris/v3")
-    parser.add_argument("--to", type=Path, help="folder to make; default: the last part of the URI")
+    parser.add_argument("--uri", help="URI of the model, such as s3://models/iris/v3")
+    parser.add_argument("--to", type=Path, help="target directory (default: last segment of the URI)")
     parser.add_argument("--revision", help="commit, branch or object version")
-    parser.add_argument("--sha256", help="digest that the model must have")
-    parser.add_argument("--allow", action="append", default=[], metavar="PATTERN", help="fetch only these; repeatable")
-    parser.add_argument("--ignore", action="append", default=[], metavar="PATTERN", help="leave these out; repeatable")
-    parser.add_argument("--extract", action="store_true", help="unpack the one archive that the URI names")
-    parser.add_argument("--resolve", action="store_true", help="say what the URI stands for, fetch nothing")
-    parser.add_argument("--allow-cidr", action="append", default=[], metavar="CIDR", help="admit a private range")
-    parser.add_argument("--max-bytes", type=int, help="largest size; default: the room that the disk has")
-    parser.add_argument("--timeout", type=float, default=Limits().timeout_seconds, metavar="SECONDS")
+    parser.add_argument("--sha256", help="expected SHA-256 digest of the model")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="PATTERN", help="download only these (repeatable)"
+    )
+    parser.add_argument("--ignore", action="append", default=[], metavar="PATTERN", help="exclude these; repeatable")
+    parser.add_argument("--extract", action="store_true", help="unpack the archive at the URI")
+    parser.add_argument("--resolve", action="store_true", help="resolve the URI without downloading")
+    parser.add_argument(
+        "--allow-cidr", action="append", default=[], metavar="CIDR", help="allow a private range; repeatable"
+    )
+    parser.add_argument("--max-bytes", type=int, help="maximum size in bytes (default: available disk space)")
+    timeout = Limits().timeout_seconds
+    parser.add_argument("--timeout", type=float, default=timeout, metavar="SECONDS", help="(default: %(default)g)")
     return parser
 
 
@@ -140,10 +151,10 @@ def _parse_request(options: argparse.Namespace, environment: Mapping[str, str]) 
 
 
 def _find_existing_parent(path: Path) -> Path:
-    """The nearest folder above that is there."""
+    """Return `path`, or the nearest directory above it that exists."""
     return path if path.exists() or path == path.parent else _find_existing_parent(path.parent)
 
 
 def _default_target_name(uri: str) -> str:
-    """Last part of a URI: what a person would call the folder."""
+    """Return the last segment of the path of a URI, without version or tag."""
     return uri.partition("?")[0].rstrip("/").rpartition("/")[2].partition("@")[0].partition(":")[0] or "model"

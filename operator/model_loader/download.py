@@ -1,7 +1,7 @@
-"""Fetching the files of a listing: several at a time, large ones in parts, each hashed as it arrives, and resumable.
+"""Concurrent, resumable download of the files of a listing. Large files are read in parts, each hashed as it arrives.
 
-Memory stays bounded: a worker holds one chunk. What a killed loader has fetched is taken up again when its digest says
-that it is what it was.
+Memory is bounded: each worker holds one chunk. A file that a killed loader downloaded in part is resumed if the part
+still has the digest that the loader recorded.
 """
 
 import hashlib
@@ -25,36 +25,39 @@ from model_loader.volume import Workspace, no_space_error
 
 WORKER_COUNT = 8
 PART_BYTES = 8 << 20
-"""Bytes of a part: large enough that a request costs little, small enough that eight fit into memory."""
+"""Large enough to make the cost of a request small, small enough to keep eight of them in memory."""
 _CHECKPOINT_BYTES = 256 << 20
-"""Bytes after which a large file's progress is written down."""
+"""Bytes of a large file after which its progress is recorded."""
 _MAX_ATTEMPTS = 5
 _RETRY_BACKOFF = Backoff(base=0.4, maximum=3.2, jitter=0.5)
 _READ_BYTES = 256 << 10
 Digest = Any
-"""A hash object of hashlib: its type is not public."""
+"""A hash object of hashlib, whose type is not public."""
 _Outcome = Any
-"""A File, or the futures of the parts that a worker submitted."""
+"""A File, or the set of futures of the parts that a worker submitted."""
 
 
 class Source(Protocol):
-    """A store, for one model."""
+    """One model in a store."""
 
     supports_parallel_reads: bool
-    """Whether several parts of a file can be read at the same time."""
+    """True if parts of one file can be read concurrently."""
 
     def list_files(self) -> Listing:
-        """What the URI stands for; LoaderError when there is nothing, or it may not be read."""
+        """List the files that the URI resolves to. Raises LoaderError if there are none or access is denied."""
 
     def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
-        """Buffers with the bytes from `start` to `stop` (None: to the end); TransferError when it breaks off."""
+        """Yield the bytes of a file from `start` up to `stop`, or to the end if it is None.
+
+        Raises TransferError if the transfer is interrupted.
+        """
 
     def close(self) -> None:
-        """Give connections back."""
+        """Close the connections."""
 
 
 class ResumeJournal:
-    """What is on the disk already, with the digest that it had: one line of JSON for each step."""
+    """Record of the bytes of each file that are on the disk, and their digest: one line of JSON for each step."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -65,28 +68,28 @@ class ResumeJournal:
                 identity, size, digest = json.loads(line)
                 self._records[str(identity)] = int(size), str(digest)
             except (ValueError, TypeError):
-                continue  # the line that was being written when the loader was killed
+                continue  # an incomplete line, written while the loader was killed
 
     def lookup(self, entry: Entry) -> tuple[int, str] | None:
-        """Bytes of a file that were written, and their digest; only where a change in the store would show."""
+        """Return size and digest of the recorded part of a file, or None if the store has no version to compare."""
         return self._records.get(entry.identity) if entry.version or entry.sha256 else None
 
     def record(self, entry: Entry, size: int, digest: str) -> None:
-        """Write down how far a file is."""
+        """Record that the first `size` bytes of a file are on the disk."""
         with self._lock, self._file.open("a") as file:
             file.write(json.dumps([entry.identity, size, digest]) + "\n")
 
 
 @dataclass(frozen=True, slots=True)
 class _HashedPrefix:
-    """The first bytes of a file on the disk, as an earlier loader wrote them."""
+    """The first bytes of a file, written by an earlier loader, and their digest."""
 
     size: int
     digest: Digest
 
     @classmethod
     def verify(cls, descriptor: int, recorded: tuple[int, str] | None) -> Self:
-        """Return what the journal recorded if the file still has that content, and an empty prefix otherwise."""
+        """Return the recorded prefix if the file still has that content, and an empty prefix otherwise."""
         if recorded is not None:
             size, expected = recorded
             digest = _hash_file(descriptor, size)
@@ -96,7 +99,7 @@ class _HashedPrefix:
 
 
 class _FileDownload:
-    """One file under way: parts arrive in any order, and are hashed in theirs."""
+    """Download of one file. Its parts arrive in any order and are hashed in the order of the file."""
 
     def __init__(self, entry: Entry, descriptor: int, resumed: _HashedPrefix, journal: ResumeJournal) -> None:
         self.entry = entry
@@ -107,12 +110,12 @@ class _FileDownload:
         self._lock = threading.Lock()
         self._hashing = False
         self._complete: dict[int, int] = {}
-        """Ends of the parts that are on the disk, by their beginnings."""
+        """End offsets of the parts that are on the disk but not hashed yet, by start offset."""
         self.hashed = resumed.size
         self._recorded = resumed.size
 
     def try_claim_hashing(self, start: int) -> bool:
-        """Whether the part that begins here is hashed as it arrives, since all before it is hashed."""
+        """Return True if the caller may hash the part at `start` as it arrives: all bytes before it are hashed."""
         with self._lock:
             if self._hashing or start != self.hashed:
                 return False
@@ -120,12 +123,12 @@ class _FileDownload:
             return True
 
     def update_hash(self, chunk: Chunk) -> None:
-        """Hash what comes next; only for who has the turn."""
+        """Add the next bytes to the digest. Only the worker with the claim may call it."""
         self._digest.update(chunk)
         self.hashed += len(chunk)
 
     def complete_part(self, start: int, stop: int, *, hashed: bool) -> None:
-        """A part is on the disk. Whoever finds the next one waiting hashes it."""
+        """Mark a part as written, then hash the parts that follow it and are on the disk already."""
         with self._lock:
             if hashed:
                 self._hashing = False
@@ -144,7 +147,7 @@ class _FileDownload:
         self._record_progress()
 
     def _hash_from_disk(self, stop: int) -> None:
-        # Into one buffer that stays in the processor's cache: a new one for each read would cost more than the hash.
+        # One buffer, which stays in the CPU cache: allocating one for each read would cost more than the hash.
         view = memoryview(bytearray(_READ_BYTES))
         while self.hashed < stop:
             count = os.preadv(self.descriptor, [view[: stop - self.hashed]], self.hashed)
@@ -160,7 +163,7 @@ class _FileDownload:
         self._journal.record(self.entry, size, digest)
 
     def finish(self) -> File:
-        """Close a complete file; DigestMismatch when it is not what the store promised."""
+        """Close a complete file. Raises LoaderError (DigestMismatch) if its digest differs from the announced one."""
         os.fsync(self.descriptor)
         os.close(self.descriptor)
         digest = self._digest.hexdigest()
@@ -171,7 +174,7 @@ class _FileDownload:
 
 
 class Downloader:
-    """Fetches every file of a listing into a workspace's tree."""
+    """Downloads every file of a listing into the tree of a workspace."""
 
     def __init__(self, source: Source, workspace: Workspace, limits: Limits, progress: Progress) -> None:
         self._source = source
@@ -183,11 +186,11 @@ class Downloader:
         self._journal = ResumeJournal(workspace.partial_directory / "journal")
 
     def download(self, entries: Iterable[Entry]) -> tuple[File, ...]:
-        """Fetch them; the first error ends all."""
+        """Download all files. The first error cancels the other downloads and is raised."""
         selected = list(entries)
         self._remove_stale_files({entry.path for entry in selected})
-        with ThreadPoolExecutor(WORKER_COUNT, thread_name_prefix="fetch") as pool:
-            # Large files first: then none of them is still on its way when all the others have arrived.
+        with ThreadPoolExecutor(WORKER_COUNT, thread_name_prefix="download") as pool:
+            # Large files first, so that the last download to finish is a small one.
             ordered = sorted(selected, key=lambda entry: -(entry.size or 0))
             pending = {pool.submit(self._download_file, entry, pool) for entry in ordered}
             files: list[File] = []
@@ -207,7 +210,7 @@ class Downloader:
         return tuple(files)
 
     def _download_file(self, entry: Entry, pool: ThreadPoolExecutor) -> _Outcome:
-        """Fetch a small file at once; of a large one, hand its parts to the pool."""
+        """Download a small file, or submit the parts of a large one to the pool and return their futures."""
         download = self._open_download(entry)
         size, start = entry.size, download.start
         if not self._source.supports_parallel_reads or size is None or size - start <= PART_BYTES:
@@ -242,9 +245,9 @@ class Downloader:
         return _FileDownload(entry, descriptor, resumed, self._journal)
 
     def _download_part(self, download: _FileDownload, start: int, stop: int | None) -> None:
-        """Fetch one part, going on from where it broke off; give up when it does not get further."""
+        """Download one part. Resume after interruptions, until too many attempts in a row bring no new byte."""
         if start == stop:
-            return  # an empty file, or one that was complete already
+            return  # an empty file, or a file that is complete
         hashed = download.try_claim_hashing(start)
         offset, failures = start, 0
         while True:
@@ -267,13 +270,13 @@ class Downloader:
             raise error
 
     def _copy_chunks(self, download: _FileDownload, start: int, stop: int | None, *, hashed: bool) -> Iterator[int]:
-        """Write what arrives; yield the place that was reached after each chunk."""
+        """Write the chunks of a part to the disk and yield the offset after each of them."""
         offset = start
         self._progress.begin_transfer()
         try:
             for chunk in self._source.read(download.entry, start, stop):
                 if self._stop.is_set():
-                    raise LoaderError(Reason.LOADER_FAILED, "Another file could not be fetched.")
+                    raise LoaderError(Reason.LOADER_FAILED, "The download of another file failed.")
                 if stop is not None and offset + len(chunk) > stop:
                     raise excess_bytes_error(download.entry, stop)
                 _write_chunk(download.descriptor, chunk, offset)
@@ -286,14 +289,16 @@ class Downloader:
         finally:
             self._progress.end_transfer()
         if stop is not None and offset < stop:
-            raise TransferError(f"The store ended {download.entry.key!r} after {offset} of {stop} bytes.")
+            raise TransferError(
+                f"The store ended the transfer of {download.entry.key!r} after {offset} of {stop} bytes."
+            )
 
     def _check_total_bytes(self) -> None:
         if self._progress.bytes > self._limits.max_bytes:
-            raise too_large_error(f"More than {self._limits.max_bytes} bytes have arrived.")
+            raise too_large_error(f"More than {self._limits.max_bytes} bytes were received.")
 
     def _remove_stale_files(self, expected: set[str]) -> None:
-        """Remove what an earlier, killed loader fetched of another listing."""
+        """Remove files that an earlier loader downloaded and that are not in this listing."""
         for directory, _, names in os.walk(self._root):
             for name in names:
                 path = Path(directory, name)
@@ -302,7 +307,7 @@ class Downloader:
 
 
 class _Countdown:
-    """Tells the last of several that it is the last."""
+    """Thread-safe counter that reports when it reaches zero."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -315,29 +320,29 @@ class _Countdown:
 
 
 def digest_mismatch_error(subject: str, *, expected: str, found: str) -> LoaderError:
-    """Something has another digest than it should have."""
+    """Return the error for content whose digest is not the expected one."""
     message = (
-        f"{subject} has the SHA-256 digest {found}, not {expected} as expected: it was changed, or damaged."
-        " If it was meant to change, correct model.sha256."
+        f"{subject} has the SHA-256 digest {found} instead of {expected}: it was modified or damaged."
+        " If the change is intended, update model.sha256."
     )
     return LoaderError(Reason.DIGEST_MISMATCH, message)
 
 
-def too_large_error(subject: str) -> LoaderError:
-    """The model exceeds the limit on bytes."""
-    message = f"{subject} Raise model.cache.emptyDir.sizeLimit, or leave files out with model.loader.ignorePatterns."
+def too_large_error(cause: str) -> LoaderError:
+    """Return the error for a model that exceeds a limit; `cause` is a sentence."""
+    message = f"{cause} Raise model.cache.emptyDir.sizeLimit, or exclude files with model.loader.ignorePatterns."
     return LoaderError(Reason.TOO_LARGE, message)
 
 
 def excess_bytes_error(entry: Entry, size: int) -> LoaderError:
-    """A store sends more than it announced."""
-    message = f"The store sends more of {entry.key!r} than the {size} bytes that it announced."
+    """Return the error for a store that sent more than it announced."""
+    message = f"The store sent more than the announced {size} bytes of {entry.key!r}."
     return LoaderError(Reason.DIGEST_MISMATCH, message)
 
 
 def missing_bytes_error(entry: Entry, offset: int) -> LoaderError:
-    """A store sends less than it announced."""
-    message = f"The store sent {offset} bytes of {entry.key!r}, and announced {entry.size}."
+    """Return the error for a store that sent less than it announced."""
+    message = f"The store sent {offset} bytes of {entry.key!r} instead of the announced {entry.size}."
     return LoaderError(Reason.DIGEST_MISMATCH, message)
 
 

@@ -1,4 +1,4 @@
-"""Loading one model: resolve, list, check, fetch, verify, publish."""
+"""Load one model: resolve, list, check, download, verify, publish."""
 
 from dataclasses import dataclass, replace
 
@@ -18,7 +18,7 @@ _ARCHIVE_NAME = "archive"
 
 @dataclass(frozen=True, slots=True)
 class LoadContext:
-    """The parts of one load: what was requested, its store, its place on the volume and its progress."""
+    """The parts of one load: the request, its store, its directories on the volume and its progress."""
 
     request: Request
     source: Source
@@ -27,23 +27,23 @@ class LoadContext:
 
 
 def load_model(request: Request, progress: Progress, log: JsonLogger) -> Report:
-    """Publish the model, unless it is published already; LoaderError when that cannot be."""
+    """Publish the model, unless it is published already. Raises LoaderError."""
     workspace = Workspace(request.target)
     workspace.prepare()
     with workspace.lock(deadline=progress.deadline, on_wait=lambda: log.log_event("waiting for another loader")):
         published = workspace.read_published()
         if published is not None and published.uri != request.uri:
-            message = f"{request.target} holds the model of another URI: name another folder."
+            message = f"{request.target} contains the model of another URI. Choose another directory."
             raise LoaderError(Reason.LOADER_FAILED, message)
         if published is not None and _satisfies(published, request):
-            return _build_report("Cached", "The model was in the cache already.", published, progress)
+            return _build_report("Cached", "The model is already in the cache.", published, progress)
         workspace.check_target_unclaimed()
         source = open_source(request)
         try:
             listing = select_files(source.list_files(), request)
             if published is not None and published.resolution == listing.resolution:
                 _check_digest(published, request)
-                return _build_report("Cached", "The model was in the cache already.", published, progress)
+                return _build_report("Cached", "The model is already in the cache.", published, progress)
             log.log_event("resolved", uri=listing.resolved_uri, files=len(listing.entries), bytes=listing.size)
             manifest = _download_model(LoadContext(request, source, workspace, progress), listing)
         finally:
@@ -55,7 +55,7 @@ def load_model(request: Request, progress: Progress, log: JsonLogger) -> Report:
 
 
 def resolve_model(request: Request, progress: Progress) -> Report:
-    """Say what the URI stands for now, and fetch nothing."""
+    """Resolve the URI to its current content without downloading. Raises LoaderError."""
     source = open_source(request)
     try:
         listing = select_files(source.list_files(), request)
@@ -63,7 +63,7 @@ def resolve_model(request: Request, progress: Progress) -> Report:
         source.close()
     return Report(
         reason="Resolved",
-        message=f"{request.uri} stands for {listing.resolved_uri}.",
+        message=f"{request.uri} resolves to {listing.resolved_uri}.",
         uri=request.uri,
         resolved_uri=listing.resolved_uri,
         resolution=listing.resolution,
@@ -74,21 +74,21 @@ def resolve_model(request: Request, progress: Progress) -> Report:
 
 
 def select_files(listing: Listing, request: Request) -> Listing:
-    """Apply the patterns, and check names and limits: before the first byte is fetched."""
+    """Apply the patterns, and check names and limits before the first byte is downloaded. Raises LoaderError."""
     entries = (
         listing.entries if request.extract else tuple(one for one in listing.entries if request.is_selected(one.path))
     )
     if not entries:
         message = (
-            f"{request.uri} holds no file that model.loader.allowPatterns and ignorePatterns choose."
+            f"{request.uri} contains no file selected by model.loader.allowPatterns and ignorePatterns."
             if listing.entries
-            else f"There is no file at {request.uri}. Check model.uri: a folder needs at least one file in it."
+            else f"There is no file at {request.uri}. Check model.uri: a directory must contain at least one file."
         )
         raise LoaderError(Reason.MODEL_NOT_FOUND, message)
     for entry in entries:
         validate_path(entry.path)
     if (name := find_conflict(sorted(entry.path for entry in entries))) is not None:
-        message = f"The store lists {name!r} twice, or as a file and as a folder: leave one out with ignorePatterns."
+        message = f"The store lists {name!r} twice, or as a file and as a directory. Exclude one with ignorePatterns."
         raise LoaderError(Reason.UNSUPPORTED_KEY, message)
     selected = replace(listing, entries=entries)
     if len(entries) > request.limits.max_files:
@@ -98,7 +98,7 @@ def select_files(listing: Listing, request: Request) -> Listing:
             f"The model has {selected.size} bytes, and at most {request.limits.max_bytes} are allowed."
         )
     if request.extract and len(entries) != 1:
-        message = f"model.loader.extract unpacks one archive, and {request.uri} holds {len(entries)} files."
+        message = f"model.loader.extract unpacks a single archive, but {request.uri} contains {len(entries)} files."
         raise LoaderError(Reason.BAD_URI, message)
     return selected
 
@@ -106,7 +106,7 @@ def select_files(listing: Listing, request: Request) -> Listing:
 def _download_model(context: LoadContext, listing: Listing) -> Manifest:
     request, workspace = context.request, context.workspace
     context.progress.total_bytes = listing.size if all(entry.size is not None for entry in listing.entries) else None
-    # What an earlier loader fetched is there already: the room that it takes is not needed once more.
+    # An earlier loader may have downloaded a part: that part needs no more space.
     present = sum(file.stat().st_size for file in workspace.tree.rglob("*") if file.is_file())
     if listing.size - present > (available := workspace.available_bytes()):
         raise too_large_error(f"The model has {listing.size} bytes, and the volume has room for {available + present}.")
@@ -121,7 +121,7 @@ def _download_model(context: LoadContext, listing: Listing) -> Manifest:
 
 
 def _download_archive(context: LoadContext, downloader: Downloader, entry: Entry) -> tuple[File, ...]:
-    """Fetch an archive, which is what a digest in the request is about, and put its files in its place."""
+    """Download an archive, compare it with the digest of the request, and replace it with its files."""
     request, workspace = context.request, context.workspace
     [file] = downloader.download([replace(entry, path=_ARCHIVE_NAME)])
     if request.sha256 is not None and file.sha256 != request.sha256:
@@ -138,14 +138,14 @@ def _download_archive(context: LoadContext, downloader: Downloader, entry: Entry
 
 
 def _satisfies(published: Manifest, request: Request) -> bool:
-    """Whether the published tree serves without a look at the store, which may be away."""
+    """Return True if the published tree can be used without a request to the store, which may be unreachable."""
     if request.resolution is not None and request.resolution != published.resolution:
         return False
     return request.sha256 is None or request.extract or request.sha256 == published.digest
 
 
 def _check_digest(manifest: Manifest, request: Request) -> None:
-    """Compare the tree; a digest that is an archive's was compared with the archive."""
+    """Compare the digest of the tree. The digest of an archive was compared before it was unpacked."""
     if request.sha256 is not None and not request.extract and manifest.digest != request.sha256:
         raise digest_mismatch_error("The model", expected=request.sha256, found=manifest.digest)
 

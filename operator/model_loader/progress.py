@@ -1,4 +1,4 @@
-"""How far it is: lines of JSON for a cluster, a bar for a person; and an end to what goes on for ever."""
+"""Progress of a load, as lines of JSON or as a bar on a terminal, and its time limits."""
 
 import json
 import sys
@@ -11,12 +11,12 @@ from model_loader.errors import LoaderError, Reason
 
 _DISPLAY_INTERVAL = 5.0
 MIN_BYTES_PER_SECOND = 1024
-"""Bytes a second: a store that sends fewer over `_PATIENCE` is stalled (rule I12, slow-loris)."""
+"""A store that sends fewer during `_STALL_TIMEOUT` is stalled (rule I12, slow-loris)."""
 _STALL_TIMEOUT = 60.0
 
 
 class JsonLogger:
-    """Writes one JSON object a line."""
+    """Writes log events as JSON, one object a line."""
 
     def __init__(self, stream: TextIO, redact: Callable[[str], str]) -> None:
         self._stream = stream
@@ -24,16 +24,17 @@ class JsonLogger:
         self._lock = threading.Lock()
 
     def log_event(self, event: str, **fields: str | int | None) -> None:
-        """Write a line."""
+        """Write one event with its fields."""
         with self._lock:
             self._stream.write(self._redact(json.dumps({"event": event, **fields})) + "\n")
             self._stream.flush()
 
 
 class Progress:
-    """Counts bytes and files, shows them, and notices a stall or the deadline.
+    """Counts bytes and files, displays them, and detects stalled transfers and the deadline.
 
-    `give_up` is called from a thread of its own: it ends the process, since a call into a library cannot be stopped.
+    `on_timeout` is called in a separate thread. It must end the process, since a call into a library cannot be
+    cancelled. All times are in seconds.
     """
 
     def __init__(
@@ -69,28 +70,28 @@ class Progress:
         self._thread.join()
 
     def add_bytes(self, count: int) -> None:
-        """Count bytes that arrived."""
+        """Count received bytes."""
         with self._lock:
             self.bytes += count
 
     def add_file(self) -> None:
-        """Count a file that is complete."""
+        """Count a complete file."""
         with self._lock:
             self.files += 1
 
     def begin_transfer(self) -> None:
-        """Count a transfer that begins: without one there is no stall."""
+        """Count a transfer that begins. Without transfers there is no stall."""
         with self._lock:
             self._transfers += 1
 
     def end_transfer(self) -> None:
-        """Count a transfer that ended."""
+        """Count a transfer that ends."""
         with self._lock:
             self._transfers -= 1
 
     @property
     def elapsed_seconds(self) -> float:
-        """Time since the start."""
+        """Time since the start of the load."""
         return time.monotonic() - self.started
 
     def _monitor(self) -> None:
@@ -99,7 +100,7 @@ class Progress:
             now = time.monotonic()
             self._display(self.bytes, self.total_bytes, self.files)
             if now >= self.deadline:
-                message = f"It took longer than {self._timeout:.0f} s. Raise model.loader.timeoutSeconds."
+                message = f"Download timed out after {self._timeout:.0f} s. Raise model.loader.timeoutSeconds."
                 self._on_timeout(LoaderError(Reason.TIMEOUT, message))
             if not self._transfers or self.bytes - bytes_then > MIN_BYTES_PER_SECOND * self._stall_timeout:
                 slow_since, bytes_then = now, self.bytes
@@ -110,13 +111,13 @@ class Progress:
 
 
 def build_line_display(log: JsonLogger) -> Callable[[int, int | None, int], None]:
-    """Progress as lines of a log."""
+    """Return a function that writes the progress to the log."""
     return lambda done, total, files: log.log_event("progress", bytes=done, total=total, files=files)
 
 
 def build_bar_display() -> Callable[[int, int | None, int], None]:
-    """Progress as a bar on the terminal."""
-    from tqdm import tqdm  # noqa: PLC0415 - only for a person
+    """Return a function that shows the progress as a bar on the terminal."""
+    from tqdm import tqdm  # noqa: PLC0415 - only needed on a terminal
 
     bar = tqdm(unit="B", unit_scale=True, unit_divisor=1024, file=sys.stderr, leave=False)
 

@@ -1,4 +1,4 @@
-"""What is asked of the loader: read once from the environment or the command line, checked, frozen."""
+"""Request to load a model: read once from the environment or the command line, validated, immutable."""
 
 import re
 from collections.abc import Mapping
@@ -14,40 +14,40 @@ from model_loader.redaction import redact_url
 Network = IPv4Network | IPv6Network
 
 SCHEMES = ("s3", "gs", "az", "abfs", "abfss", "https", "http", "hf", "models", "oci+artifact")
-"""What is fetched. oci, pvc and file are volumes or parts of the image: nothing has to be fetched."""
+"""Schemes of URIs that are downloaded. oci, pvc and file are volumes or parts of the image."""
 _GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a model may take. A hostile store must not fill a disk, or keep a pod waiting for ever."""
+    """Limits for one model, so that a hostile store can neither fill a disk nor delay a pod forever."""
 
     max_bytes: int = 10 * _GIB
     max_files: int = 100_000
     timeout_seconds: float = 3600.0
     max_archive_ratio: int = 200
-    """How much larger than its archive a tree may be."""
+    """Maximum ratio of unpacked files to the size of their archive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One model to load."""
+    """One model to load, and how."""
 
     uri: str
     target: Path
-    """Folder to publish. Its parent is on the volume; everything else that is written lies beside it."""
+    """Directory to publish. Its parent is on the volume; all other files are written next to it."""
     revision: str | None = None
     sha256: str | None = None
     resolution: str | None = None
-    """What the URI is expected to stand for (`Listing.resolution`); a tree of another is not taken from the cache."""
+    """Expected `Listing.resolution` of the URI. A cached tree with another resolution is not used."""
     allow_patterns: tuple[str, ...] = ()
     ignore_patterns: tuple[str, ...] = ()
     extract: bool = False
     limits: Limits = field(default_factory=Limits)
     allowed_networks: tuple[Network, ...] = ()
-    """Private ranges that the administrator admits."""
+    """Private ranges that the administrator allows."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Where credentials and endpoints come from."""
+    """Source of credentials and endpoints."""
 
     def __post_init__(self) -> None:
         if not re.match(r"[a-z0-9+]+:", self.uri) or self.scheme not in SCHEMES:
@@ -61,13 +61,13 @@ class Request:
         return self.uri.partition(":")[0]
 
     def is_selected(self, path: str) -> bool:
-        """Whether a file is chosen by the patterns, which match the whole path as in a shell (`*` crosses `/`)."""
+        """Return True if the patterns select a file. They match the entire path as in a shell, and `*` matches `/`."""
         allowed = not self.allow_patterns or any(fnmatchcase(path, pattern) for pattern in self.allow_patterns)
         return allowed and not any(fnmatchcase(path, pattern) for pattern in self.ignore_patterns)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read the contract's variables: MODEL_URI and MODEL_PATH, the others are optional."""
+        """Read the variables that the operator sets. MODEL_URI and MODEL_PATH are required. Raises LoaderError."""
         missing = [name for name in ("MODEL_URI", "MODEL_PATH") if not environment.get(name)]
         if missing:
             raise LoaderError(Reason.BAD_URI, f"{' and '.join(missing)} must be set.")
@@ -92,17 +92,17 @@ class Request:
 
 
 def parse_networks(texts: list[str]) -> tuple[Network, ...]:
-    """CIDR ranges. ValueError-free: an error names the text."""
+    """Parse CIDR ranges. Raises LoaderError naming the invalid range."""
     try:
         return tuple(ip_network(text) for text in texts)
     except ValueError as error:
-        raise LoaderError(Reason.LOADER_FAILED, f"A range of addresses cannot be read: {error}.") from None
+        raise LoaderError(Reason.LOADER_FAILED, f"Invalid address range: {error}.") from None
 
 
 def bad_uri_error(uri: str, why: str) -> LoaderError:
-    """The URI is wrong in itself."""
+    """Return the error for an invalid model.uri."""
     quoted = redact_url(uri) if "//" in uri else uri
-    return LoaderError(Reason.BAD_URI, f"model.uri {quoted!r} cannot be read: {why}.")
+    return LoaderError(Reason.BAD_URI, f"model.uri {quoted!r} is invalid: {why}.")
 
 
 def _parse_positive_int(environment: Mapping[str, str], name: str, default: int) -> int:

@@ -1,8 +1,8 @@
-"""The volume: what is being fetched lies beside what is published, and becomes it by one rename (rules I7 and I8).
+"""Directories on the volume: a download is next to the published directory and replaces it with one rename (I7, I8).
 
-Beside the published folder NAME there are `.NAME.json`, the marker that says what must be in it; `.NAME.partial`, which
-outlives a killed loader and is gone on from; and `.NAME.lock`. The marker is written before the rename: a folder
-without one was not published by us.
+Next to the published directory NAME there are `.NAME.json`, the marker that lists its files; `.NAME.partial`, the
+unfinished download, which survives a killed loader and is resumed; and `.NAME.lock`. The marker is written before the
+rename: a directory without a marker was not published by a loader.
 """
 
 import errno
@@ -20,49 +20,51 @@ from model_loader.errors import LoaderError, Reason
 from model_loader.manifest import Manifest
 
 _UNSUPPORTED_LOCK_ERRNOS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
-"""What file systems without locks answer to flock (flock(2))."""
+"""Errors of flock on file systems without locks (flock(2))."""
 _LOCK_POLL_SECONDS = 0.2
 _STALE_SECONDS = 24 * 3600.0
 
 
 @dataclass(slots=True)
 class Workspace:
-    """The folder to publish, and what lies beside it."""
+    """The directory to publish, and the files and directories next to it."""
 
     target: Path
     partial_suffix: str = "partial"
-    """Tells the unfinished folders of several loaders apart where the file system has no locks."""
+    """Unique for each loader if the file system has no locks."""
 
     @property
     def partial_directory(self) -> Path:
-        """Everything that is unfinished."""
+        """Directory of the unfinished download."""
         return self._sibling(self.partial_suffix)
 
     @property
     def tree(self) -> Path:
-        """What becomes the published folder."""
+        """Directory that becomes the published one."""
         return self.partial_directory / "tree"
 
     @property
     def marker(self) -> Path:
-        """What the published folder must hold."""
+        """File that lists the contents of the published directory."""
         return self._sibling("json")
 
     def prepare(self) -> None:
-        """Make the parent folder; LoaderError when it cannot be written."""
+        """Create the parent directory. Raises LoaderError if it is not writable."""
         try:
             self.target.parent.mkdir(parents=True, exist_ok=True)
             with self._sibling("lock").open("a"):
                 pass
         except OSError as error:
-            message = (
-                f"The folder {self.target.parent} cannot be written: {error.strerror}. Check model.cache and fsGroup."
-            )
+            cause = f"The directory {self.target.parent} cannot be written: {error.strerror}."
+            message = f"{cause} Check model.cache and fsGroup."
             raise LoaderError(Reason.LOADER_FAILED, message) from None
 
     @contextmanager
     def lock(self, *, deadline: float, on_wait: Callable[[], None]) -> Iterator[None]:
-        """Be the only loader of this folder; `waiting` is called once when there is another. `deadline`: monotonic."""
+        """Hold the lock of the target directory. Raises LoaderError (Timeout) after `deadline`, in monotonic time.
+
+        `on_wait` is called once if another loader holds the lock.
+        """
         with self._sibling("lock").open("a") as file:
             notified = False
             while not self._try_lock(file.fileno()):
@@ -70,8 +72,8 @@ class Workspace:
                     on_wait()
                     notified = True
                 if time.monotonic() > deadline:
-                    message = "Another loader still works on the same folder of the claim. It goes on by itself."
-                    raise LoaderError(Reason.TIMEOUT, message)
+                    message = "Another loader still writes to the same directory of the claim."
+                    raise LoaderError(Reason.TIMEOUT, f"{message} It continues, and this pod retries.")
                 time.sleep(_LOCK_POLL_SECONDS)
             yield
 
@@ -94,7 +96,7 @@ class Workspace:
                     shutil.rmtree(directory)
 
     def read_published(self) -> Manifest | None:
-        """What is published, when it is all there; None when there is nothing, or not what the marker says."""
+        """Return the published manifest, or None if nothing is published or the files differ from the marker."""
         try:
             manifest = Manifest.from_json(self.marker.read_text())
         except (OSError, UnicodeDecodeError):
@@ -102,15 +104,20 @@ class Workspace:
         return manifest if manifest is not None and self._matches_disk(manifest) else None
 
     def check_target_unclaimed(self) -> None:
-        """Refuse to take the place of what somebody else put there."""
+        """Raise LoaderError if the target directory has contents that no loader published."""
         if self.marker.exists() or not self.target.exists():
             return
         if not self.target.is_dir() or any(self.target.iterdir()):
-            message = f"{self.target} exists and was not published by this loader: name a folder that does not exist."
+            message = (
+                f"{self.target} exists and was not created by this loader; choose a directory that does not exist."
+            )
             raise LoaderError(Reason.LOADER_FAILED, message)
 
     def _matches_disk(self, manifest: Manifest) -> bool:
-        """Whether names and sizes are those of the marker; contents were verified before they were published."""
+        """Return True if names and sizes of the files are those of the manifest.
+
+        Their contents were verified before they were published.
+        """
         expected = {file.path: file.size for file in manifest.files}
         found: dict[str, int] = {}
         for directory, _, names in os.walk(self.target):
@@ -120,12 +127,12 @@ class Workspace:
         return expected == found
 
     def available_bytes(self) -> int:
-        """Bytes that may still be written to the volume."""
+        """Return the number of bytes that are available on the volume."""
         usage = os.statvfs(self.target.parent)
         return usage.f_bavail * usage.f_frsize
 
     def publish(self, manifest: Manifest) -> Manifest:
-        """Make the tree visible, in one step; the files in it are synced already. Return what is published."""
+        """Publish the tree with one rename and return the published manifest. The files must be synced already."""
         sync_directories(self.tree)
         self._write_marker(manifest)
         try:
@@ -133,14 +140,14 @@ class Workspace:
         except OSError as error:
             if error.errno not in {errno.ENOTEMPTY, errno.EEXIST} or (other := self.read_published()) is None:
                 raise
-            manifest = other  # a loader that we cannot see was faster
+            manifest = other  # another loader, without a lock, published first
         sync_directory(self.target.parent)
         shutil.rmtree(self.partial_directory, ignore_errors=True)
         return manifest
 
     def _rename_tree(self) -> None:
         if self.target.exists() and self.read_published() is None:
-            # Damaged: whoever has it mounted keeps it as it is, until the unfinished folder is removed.
+            # A damaged tree. Pods that mount it keep it until the partial directory is removed.
             replaced = self.partial_directory / "replaced"
             shutil.rmtree(replaced, ignore_errors=True)
             self.target.rename(replaced)
@@ -155,7 +162,7 @@ class Workspace:
         temporary.rename(self.marker)
 
     def discard_partial(self) -> None:
-        """Forget what is unfinished."""
+        """Remove the unfinished download."""
         shutil.rmtree(self.partial_directory, ignore_errors=True)
 
     def _sibling(self, suffix: str) -> Path:
@@ -163,13 +170,13 @@ class Workspace:
 
 
 def sync_directories(root: Path) -> None:
-    """Make the names in every folder below `root` durable."""
+    """Sync every directory below `root`, so that the names in it survive a crash."""
     for directory, _, _ in os.walk(root):
         sync_directory(Path(directory))
 
 
 def sync_directory(directory: Path) -> None:
-    """Make the names in one folder durable."""
+    """Sync one directory."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -178,11 +185,11 @@ def sync_directory(directory: Path) -> None:
 
 
 def no_space_error(error: OSError) -> LoaderError | None:
-    """What it means when a write fails because there is no room; None for other failures."""
+    """Return the error for a write that failed because the volume is full, or None for other failures."""
     if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return None
     message = (
-        f"The volume is full ({(error.strerror or '').lower()}): give model.cache more room"
-        " (emptyDir.sizeLimit, or a larger claim), or remove old models from the claim."
+        f"The volume is full ({(error.strerror or '').lower()}). Raise model.cache.emptyDir.sizeLimit or use a larger"
+        " claim, or delete old models from the claim."
     )
     return LoaderError(Reason.TOO_LARGE, message)

@@ -166,7 +166,7 @@ def test_what_somebody_else_put_there_is_left_alone(load: Loader, store: Store) 
     (load.folder / "model" / "theirs").write_text("theirs")
     outcome = load("s3://models/faults", store.environment)
     assert (outcome.code, outcome.files) == (1, {"theirs": b"theirs"})
-    assert "was not published by this loader" in outcome.message
+    assert "was not created by this loader" in outcome.message
 
 
 def test_a_folder_that_cannot_be_written_is_told(load: Loader, store: Store) -> None:

@@ -1,4 +1,4 @@
-"""The stores: one module for each way to speak to them, all behind `download.Source`."""
+"""Stores of models: one module for each protocol. All of them implement `download.Source`."""
 
 from urllib.parse import urlsplit
 
@@ -9,12 +9,12 @@ AZURE_HOSTS = (".blob.core.windows.net", ".dfs.core.windows.net")
 
 
 def is_azure_url(uri: str) -> bool:
-    """Whether an https URL names a storage account of Azure: then its credentials are Azure's, and folders are too."""
+    """Return True for a URL of an Azure storage account, which has directories and the credentials of Azure."""
     return (urlsplit(uri).hostname or "").endswith(AZURE_HOSTS)
 
 
 def open_source(request: Request) -> Source:
-    """The store that a URI names. A store's client is imported only where it is needed: that is its memory."""
+    """Return the source for the scheme of a URI. Raises LoaderError if the URI is invalid."""
     match request.scheme:
         case "s3" | "gs" | "az" | "abfs" | "abfss":
             from model_loader.sources.object_store import ObjectStoreSource
@@ -41,4 +41,4 @@ def open_source(request: Request) -> Source:
 
             return OciArtifactSource(request)
         case _:
-            raise bad_uri_error(request.uri, "its scheme is not one that is fetched")
+            raise bad_uri_error(request.uri, "its scheme is not supported")

@@ -1,4 +1,4 @@
-"""https: one file, fetched by our own client, since where it leads is nobody's but the server's choice (I1 to I3)."""
+"""https: a single file. The loader's own client checks each address, as redirects can lead anywhere (I1 to I3)."""
 
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, urlsplit
@@ -15,20 +15,20 @@ _OK = 200
 
 
 class HttpFileReader:
-    """Reads a file by URL, from any place in it, and notices when it changes."""
+    """Reads a file by URL from any offset, and detects that it was modified."""
 
     def __init__(self, http: HttpClient, headers: Mapping[str, str]) -> None:
         self._http = http
         self._headers = dict(headers)
 
     def read(self, url: str, entry: Entry, start: int, stop: int | None) -> Iterator[bytes]:
-        """Bytes from `start` to `stop`; where the server knows no ranges, those are picked out of the whole file."""
+        """Yield the bytes from `start` to `stop`, taken from the entire file if the server does not support ranges."""
         headers = dict(self._headers)
         to_end = stop is None or stop == entry.size
         if start or not to_end:
             headers["Range"] = f"bytes={start}-{'' if to_end or stop is None else stop - 1}"
             if entry.version.startswith('"'):
-                headers["If-Range"] = entry.version  # RFC 9110, 13.1.5: else the whole file comes
+                headers["If-Range"] = entry.version  # RFC 9110, 13.1.5: if modified, send the entire file
         with self._http.get(url, headers, file=entry.key) as response:
             if response.status_code not in {_OK, _PARTIAL}:
                 raise http_error(response, redact_url(url))
@@ -42,13 +42,13 @@ class HttpFileReader:
 
 
 class HttpsSource:
-    """The file that an https URL names."""
+    """The file at an https URL."""
 
     supports_parallel_reads = False
 
     def __init__(self, request: Request) -> None:
         if request.revision is not None:
-            raise bad_uri_error(request.uri, "model.revision has no meaning for a URL: remove it")
+            raise bad_uri_error(request.uri, "model.revision does not apply to a URL: remove it")
         self._url = request.uri
         self._extract = request.extract
         self._http = HttpClient(request)
@@ -57,7 +57,7 @@ class HttpsSource:
         self._file = HttpFileReader(self._http, self._headers)
 
     def list_files(self) -> Listing:
-        """The one file; its name is the last part of the path."""
+        """List the file. Its name is the last segment of the path."""
         with self._http.get(self._url, self._headers) as response:
             if response.status_code != _OK:
                 raise http_error(response, redact_url(self._url))
@@ -69,7 +69,7 @@ class HttpsSource:
         return Listing(entries=(entry,), resolved_uri=redact_url(self._url))
 
     def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
-        """Bytes of the file."""
+        """Yield the bytes of the file."""
         return self._file.read(self._url, entry, start, stop)
 
     def close(self) -> None:
@@ -78,16 +78,16 @@ class HttpsSource:
 
 
 def get_version(headers: Mapping[str, str]) -> str:
-    """What tells versions of a file apart: its ETag, else when it was changed (RFC 9110, 8.8)."""
+    """Return the ETag of a file, or the date of its modification (RFC 9110, 8.8), or an empty text."""
     return headers.get("etag") or headers.get("last-modified") or ""
 
 
 def check_unchanged(entry: Entry, version: str, subject: str) -> None:
-    """Refuse to join parts of two versions of a file."""
+    """Raise LoaderError if a file has another version than the listed one: parts of two versions are not joined."""
     if entry.version and version and version != entry.version:
         raise changed_file_error(subject)
 
 
 def _check_range(text: str, start: int, url: str) -> None:
     if not text.startswith(f"bytes {start}-"):
-        raise LoaderError(Reason.UNREACHABLE, f"{redact_url(url)} answers with another range than was asked for.")
+        raise LoaderError(Reason.UNREACHABLE, f"{redact_url(url)} responded with a range other than the requested one.")

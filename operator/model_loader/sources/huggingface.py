@@ -1,7 +1,7 @@
-"""Hugging Face: the Hub's own client says what a repository holds; the files come over our own connections.
+"""Hugging Face: the Hub's client lists a repository, and the loader downloads the files itself.
 
-So the same limits, names, addresses and retries hold as for every other store, and the commit is fixed before the first
-byte: every file is of the same one.
+So the limits, checks and retries are those of every other store. The commit is resolved before the first byte, so that
+all files are of the same commit.
 """
 
 import os
@@ -22,7 +22,7 @@ _DEFAULT_ENDPOINT = "https://huggingface.co"
 
 
 class HuggingFaceSource:
-    """One repository at one commit."""
+    """A repository at one commit."""
 
     supports_parallel_reads = True
 
@@ -30,10 +30,12 @@ class HuggingFaceSource:
         name, _, revision = request.uri.removeprefix("hf:").lstrip("/").partition("@")
         if not _REPOSITORY_NAME.match(name):
             raise bad_uri_error(
-                request.uri, "write it as hf://ORGANISATION/REPOSITORY, with @REVISION if it is not main"
+                request.uri, "write it as hf://ORGANISATION/REPOSITORY, with @REVISION unless it is main"
             )
         if revision and request.revision and revision != request.revision:
-            raise bad_uri_error(request.uri, f"model.revision {request.revision!r} names another revision: remove one")
+            raise bad_uri_error(
+                request.uri, f"model.revision {request.revision!r} is another revision: remove one of the two"
+            )
         self._name = name
         self._revision = revision or request.revision or "main"
         self._endpoint = (request.environment.get("HF_ENDPOINT") or _DEFAULT_ENDPOINT).strip().rstrip("/")
@@ -46,11 +48,11 @@ class HuggingFaceSource:
         self._commit = ""
 
     def list_files(self) -> Listing:
-        """Files of the commit that the revision names now."""
+        """List the files of the commit that the revision currently resolves to."""
         info = self._get_repository_info()
         self._commit = str(info.sha)
         if not re.fullmatch("[0-9a-f]{7,64}", self._commit):
-            raise LoaderError(Reason.UNREACHABLE, f"The Hub names no commit of {self._name}.")
+            raise LoaderError(Reason.UNREACHABLE, f"The Hub reported no commit for {self._name}.")
         entries = tuple(
             Entry(
                 path=found.rfilename,
@@ -60,13 +62,13 @@ class HuggingFaceSource:
                 sha256=found.lfs.sha256 if found.lfs is not None else None,
             )
             for found in info.siblings or ()
-            # Git's own business, which snapshot_download brings and no server reads.
+            # Configuration of Git, which snapshot_download includes and no model server reads.
             if found.rfilename != ".gitattributes"
         )
         return Listing(entries=entries, resolved_uri=f"hf://{self._name}@{self._commit}", commit=self._commit)
 
-    def _get_repository_info(self) -> Any:  # noqa: ANN401 - the client's own type
-        # Before the import, which reads them. Nothing is cached, reported or fetched by other ways than ours.
+    def _get_repository_info(self) -> Any:  # noqa: ANN401 - a type of the client, which is imported below
+        # The import reads these variables. They disable caches, telemetry and other ways to download.
         os.environ.update(dict.fromkeys(_DISABLED_FEATURES, "1"))
         import httpx2
         import huggingface_hub
@@ -78,7 +80,7 @@ class HuggingFaceSource:
         try:
             return api.model_info(self._name, revision=self._revision, files_metadata=True, timeout=30)
         except errors.GatedRepoError:
-            message = f"{subject} is gated: accept its conditions on the Hub, with the account of HF_TOKEN."
+            message = f"{subject} is gated. On the Hub, accept its conditions with the account of HF_TOKEN."
             raise LoaderError(Reason.ACCESS_DENIED, message) from None
         except errors.RevisionNotFoundError:
             message = f"The revision {self._revision!r} of hf://{self._name} does not exist. Check model.revision."
@@ -91,19 +93,19 @@ class HuggingFaceSource:
             raise TransferError(f"The Hub at {self._endpoint} cannot be reached: {error}.") from None
 
     def _not_found_error(self, subject: str) -> LoaderError:
-        """The Hub answers the same to those who may not know that a repository exists."""
+        """Return the error for a repository that does not exist or is private: the Hub does not distinguish them."""
         if self._token:
-            message = f"{subject} does not exist, or HF_TOKEN may not read it. Check model.uri and the token."
+            message = f"{subject} does not exist, or HF_TOKEN has no access to it. Check model.uri and the token."
         else:
             message = (
-                f"{subject} does not exist, or is private: then put HF_TOKEN into the Secret of model.credentials."
+                f"{subject} does not exist or is private. If so, put HF_TOKEN into the Secret of model.credentials."
             )
         return LoaderError(Reason.MODEL_NOT_FOUND, message)
 
     def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
-        """Bytes of a file at the commit."""
+        """Yield the bytes of a file at the commit."""
         url = f"{self._endpoint}/{self._name}/resolve/{self._commit}/{quote(entry.key)}"
-        # The listing's version is a blob's name, which the answer's ETag need not be; a commit does not change.
+        # Without a version: the listing has the name of a blob, which may differ from the ETag. A commit is immutable.
         fixed = Entry(path=entry.path, key=entry.key, size=entry.size)
         yield from self._file.read(url, fixed, start, stop)
 

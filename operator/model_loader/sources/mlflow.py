@@ -1,7 +1,7 @@
-"""MLflow's model registry, by its REST API: alias -> version -> where the artifacts are -> the store that holds them.
+"""Model registry of MLflow, by its REST API: alias -> version -> URI of the artifacts -> the store that holds them.
 
 https://mlflow.org/docs/latest/api_reference/rest-api.html. With proxied artifacts (`mlflow-artifacts:`) the tracking
-server hands the files out itself, and no key of a cloud is needed.
+server serves the files itself, and no credentials of the store are needed.
 """
 
 import json
@@ -28,7 +28,7 @@ _STORE_SCHEMES = ("s3", "gs", "az", "abfs", "abfss", "wasbs")
 
 
 def open_model_version(request: Request) -> Source:
-    """The store that holds a model version's artifacts."""
+    """Return the store that holds the artifacts of a model version. Raises LoaderError."""
     server = _TrackingServer(request)
     version = server.resolve_version(request)
     uri = server.get_artifact_uri(version)
@@ -37,8 +37,8 @@ def open_model_version(request: Request) -> Source:
         return _ModelVersionSource(_ProxiedArtifactSource(server, uri, request), version)
     server.close()
     if scheme not in _STORE_SCHEMES:
-        message = f"{version} lies at {redact_url(uri)}, which only the tracking server can read: start it with proxied"
-        raise LoaderError(Reason.BAD_URI, f"{message} artifacts (--serve-artifacts), or keep models in a store.")
+        message = f"{version} is stored at {redact_url(uri)}, which only the tracking server can read. Start it with"
+        raise LoaderError(Reason.BAD_URI, f"{message} proxied artifacts (--serve-artifacts), or use an object store.")
     from model_loader.sources.object_store import ObjectStoreSource
 
     return _ModelVersionSource(ObjectStoreSource(replace(request, revision=None), uri), version)
@@ -54,7 +54,7 @@ class _ModelVersion:
 
 
 class _ModelVersionSource:
-    """A store's files, with the version as their name."""
+    """Files of a store, with the model version as their resolution."""
 
     def __init__(self, source: Source, version: _ModelVersion) -> None:
         self._source = source
@@ -62,16 +62,16 @@ class _ModelVersionSource:
         self.supports_parallel_reads = source.supports_parallel_reads
 
     def list_files(self) -> Listing:
-        """What the store lists; the version says where it came from."""
+        """List the files of the store."""
         found = self._source.list_files()
         return replace(found, resolved_uri=f"{self._version} ({found.resolved_uri})", commit=str(self._version))
 
     def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
-        """Bytes of a file."""
+        """Yield the bytes of a file."""
         return self._source.read(entry, start, stop)
 
     def close(self) -> None:
-        """Close the store."""
+        """Close the connections to the store."""
         self._source.close()
 
 
@@ -83,14 +83,14 @@ class _TrackingServer:
         self.url = environment.get("MLFLOW_TRACKING_URI", "").strip().rstrip("/")
         if urlsplit(self.url).scheme not in {"http", "https"}:
             message = (
-                "models:/ needs the tracking server: put MLFLOW_TRACKING_URI into the Secret of model.credentials."
+                "models:/ requires a tracking server. Put MLFLOW_TRACKING_URI into the Secret of model.credentials."
             )
             raise LoaderError(Reason.BAD_URI, message)
         self.headers = _build_authorization(environment)
         self.http = HttpClient(request)
 
     def resolve_version(self, request: Request) -> _ModelVersion:
-        """The version that a URI names now."""
+        """Return the version that a URI currently resolves to."""
         name, separator, reference = _parse_uri(request.uri)
         if separator == "/":
             return _ModelVersion(name, reference)
@@ -100,7 +100,7 @@ class _TrackingServer:
         return _ModelVersion(name, str(answer["model_version"]["version"]))
 
     def get_artifact_uri(self, version: _ModelVersion) -> str:
-        """Where the artifacts of a version are."""
+        """Return the URI of the artifacts of a version."""
         answer = self._call_api(
             "model-versions/get-download-uri", str(version), name=version.name, version=version.number
         )
@@ -110,7 +110,7 @@ class _TrackingServer:
         return self.get_json(f"{_API}/{path}", subject, parameters)
 
     def get_json(self, path: str, subject: str, parameters: dict[str, str]) -> Json:
-        """An answer of the API; what is wrong in it is the server's fault."""
+        """Return a decoded response of the API. Raises LoaderError."""
         with self.http.get(f"{self.url}/{path}?{urlencode(parameters)}", self.headers) as response:
             body = response.read()
         if response.status_code != _OK:
@@ -119,7 +119,7 @@ class _TrackingServer:
             return json.loads(body)
         except (ValueError, RecursionError):
             message = (
-                f"{redact_url(self.url)} does not answer as an MLflow tracking server does. Check MLFLOW_TRACKING_URI."
+                f"{redact_url(self.url)} does not respond like an MLflow tracking server. Check MLFLOW_TRACKING_URI."
             )
             raise LoaderError(Reason.UNREACHABLE, message) from None
 
@@ -129,7 +129,7 @@ class _TrackingServer:
 
 
 class _ProxiedArtifactSource:
-    """Artifacts that the tracking server hands out."""
+    """Artifacts that the tracking server serves."""
 
     supports_parallel_reads = False
 
@@ -140,7 +140,7 @@ class _ProxiedArtifactSource:
         self._file = HttpFileReader(server.http, server.headers)
 
     def list_files(self) -> Listing:
-        """Every file below the root, folder by folder."""
+        """List every file below the root, directory by directory."""
         entries: list[Entry] = []
         directories = [""]
         while directories:
@@ -162,7 +162,7 @@ class _ProxiedArtifactSource:
         return [one for one in files or () if isinstance(one, dict) and isinstance(one.get("path"), str)]
 
     def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
-        """Bytes of a file."""
+        """Yield the bytes of a file."""
         url = f"{self._server.url}/{_ARTIFACTS_API}/{quote(entry.key)}"
         return self._file.read(url, entry, start, stop)
 
@@ -172,13 +172,13 @@ class _ProxiedArtifactSource:
 
 
 def _parse_uri(uri: str) -> tuple[str, str, str]:
-    """Name, separator, and version or alias."""
+    """Return the name, the separator, and the version or alias."""
     found = re.fullmatch(r"models:/{1,3}([^/@]+)([/@])([^/@]+)", uri)
     if found is None:
         raise bad_uri_error(uri, "write it as models:/NAME/VERSION or models:/NAME@ALIAS")
     name, separator, reference = found.groups()
     if separator == "/" and not reference.isdecimal():
-        message = f"{reference!r} is no version number; an alias is written as models:/{name}@{reference}"
+        message = f"{reference!r} is not a version number; write an alias as models:/{name}@{reference}"
         raise bad_uri_error(uri, message)
     return name, separator, reference
 
@@ -195,7 +195,7 @@ def _build_authorization(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _api_error(status: int, body: bytes, subject: str, server: str) -> LoaderError:
-    """What the server's refusal means; it answers 400 with a code of its own where something does not exist."""
+    """Return the error for a response; for objects that do not exist the server may respond with 400 and a code."""
     try:
         code = json.loads(body).get("error_code", "")
     except (ValueError, AttributeError, RecursionError):

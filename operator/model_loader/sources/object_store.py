@@ -1,8 +1,8 @@
-"""S3, Google Cloud Storage and Azure, by obstore: every object below a prefix, or one object.
+"""S3, Google Cloud Storage and Azure, by obstore: every object below a prefix, or a single object.
 
-Guaranteed: the endpoint that a Secret or the environment names is looked at before it is used (I2), and http is for
-admitted ranges alone. Not guaranteed: the connection is not pinned to the address that was looked at, as obstore
-resolves names by itself; stores do not redirect elsewhere.
+Guaranteed: the endpoint of a Secret or the environment is checked before it is used (I2), and http is only used for
+allowed ranges. Not guaranteed: the connection uses the checked address, as obstore resolves names itself. Stores do not
+redirect to other hosts.
 """
 
 import json
@@ -34,7 +34,7 @@ from model_loader.sources import AZURE_HOSTS
 from model_loader.sources.ranges import changed_file_error, slice_chunks
 
 _CHUNK_BYTES = 64 << 10
-"""Bytes: larger chunks are put together by copying."""
+"""obstore assembles larger chunks by copying."""
 _TIMEOUT = timedelta(seconds=60)
 _RETRY = {
     "max_retries": 3,
@@ -42,9 +42,9 @@ _RETRY = {
     "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=5), "base": 2},
 }
 _MODIFIED_PREFIX = "modified "
-"""Begins the version of an object whose store has no ETags."""
+"""Prefix of the version of an object whose store has no ETags."""
 _NO_RANGES_MESSAGE = "non-partial response"
-"""How obstore says that a store ignores ranges."""
+"""Text of obstore's error for a store that ignores ranges."""
 
 
 class ObjectStoreSource:
@@ -81,22 +81,22 @@ class ObjectStoreSource:
         return kind(self._bucket, config=config, client_options=options, retry_config=_RETRY)
 
     def _validate_endpoint(self, endpoint: str) -> bool:
-        """Whether plain http may be used; LoaderError for an address that must not be connected to."""
+        """Return True if the endpoint is plain http. Raises LoaderError if its address or scheme is not allowed."""
         parts = urlsplit(endpoint)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise LoaderError(Reason.BAD_URI, f"The endpoint {redact_url(endpoint)!r} of the store is no http(s) URL.")
+            raise LoaderError(Reason.BAD_URI, f"The store endpoint {redact_url(endpoint)!r} is not an http(s) URL.")
         port = parts.port or (443 if parts.scheme == "https" else 80)
         found = egress.resolve_addresses(parts.hostname, port, allowed=self._request.allowed_networks)
         if parts.scheme == "http" and not egress.is_allowed_for_plain_http(found, self._request.allowed_networks):
             message = (
-                f"The endpoint {redact_url(endpoint)!r} of the store is not https."
-                " Plain http is for ranges that the operator's --allow-cidr admits."
+                f"The store endpoint {redact_url(endpoint)!r} is not https."
+                " Plain http is allowed only for ranges of the operator's --allow-cidr."
             )
             raise LoaderError(Reason.BAD_URI, message)
         return parts.scheme == "http"
 
     def list_files(self) -> Listing:
-        """Every object below the prefix; or the one object of that name."""
+        """List the object of that name, or every object below the prefix."""
         with _translate_errors(self._uri):
             entries = self._list_single_object() or self._list_prefix()
             large = next((entry for entry in entries if (entry.size or 0) > PART_BYTES), None)
@@ -104,7 +104,7 @@ class ObjectStoreSource:
         return Listing(entries=entries, resolved_uri=redact_url(self._uri))
 
     def _supports_ranges(self, entry: Entry) -> bool:
-        """Whether the store answers with a part when it is asked for one; some that call themselves S3 do not."""
+        """Return True if the store supports ranges; some S3-compatible stores do not."""
         try:
             obstore.get(self._store, entry.key, options={"range": (0, 1)}).bytes()
         except GenericError as error:
@@ -124,7 +124,7 @@ class ObjectStoreSource:
                 raise
             return ()
         except (PermissionDeniedError, UnauthenticatedError):
-            # The answer to this request has no body that would say why; the answer to a listing has.
+            # The response to this request has no body with the cause; the response to a listing has one.
             if not self._version and (found_below := self._list_prefix()):
                 return found_below
             raise
@@ -133,14 +133,14 @@ class ObjectStoreSource:
     def _list_prefix(self) -> tuple[Entry, ...]:
         if self._version:
             raise bad_uri_error(
-                self._uri, "model.revision is the version of one object, and this is a prefix: remove it"
+                self._uri, "model.revision is the version of an object, but this is a prefix: remove it"
             )
         prefix = f"{self._prefix.rstrip('/')}/"
         entries: list[Entry] = []
         for chunk in obstore.list(self._store, prefix, chunk_size=1000):
             for found in chunk:
                 path = found["path"].removeprefix(prefix)
-                # Consoles make an empty object of the prefix's own name, and of each folder's, to show folders.
+                # Web consoles create empty objects that represent the prefix and its directories.
                 if not path or path == self._prefix.rstrip("/") or (path.endswith("/") and not found["size"]):
                     continue
                 entries.append(_build_entry(found, path))
@@ -150,7 +150,7 @@ class ObjectStoreSource:
         return tuple(entries)
 
     def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
-        """Buffers of an object that is still the one that was listed."""
+        """Yield the bytes of an object. Raises LoaderError if it is not the listed version."""
         options: dict[str, Any] = {"version": self._version} if self._version else {}
         if not entry.version.startswith(_MODIFIED_PREFIX):
             options["if_match"] = entry.version
@@ -162,11 +162,11 @@ class ObjectStoreSource:
             yield from stream if reads_whole or self.supports_parallel_reads else slice_chunks(stream, start, stop)
 
     def close(self) -> None:
-        """Nothing: obstore closes what nobody refers to."""
+        """Do nothing: obstore closes unreferenced connections."""
 
 
 def build_s3_config(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Settings of an S3 client. Without any credentials it asks as nobody, and never as the node (IMDS)."""
+    """Return the settings of an S3 client. Without credentials it is anonymous and never uses the node's (IMDS)."""
     given = {
         "access_key_id": "AWS_ACCESS_KEY_ID",
         "secret_access_key": "AWS_SECRET_ACCESS_KEY",
@@ -192,7 +192,7 @@ def build_s3_config(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def build_gcs_config(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Settings of a GCS client: a service account's key, or the pod's ServiceAccount, or nobody."""
+    """Return the settings of a GCS client: key of a service account, the pod's ServiceAccount, or anonymous."""
     key = next(
         (
             text
@@ -216,7 +216,10 @@ def build_gcs_config(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def build_azure_config(environment: Mapping[str, str], uri: str) -> dict[str, Any]:
-    """Settings of an Azure client: a key, a shared access signature, an application, a federated token, or nobody."""
+    """Return the settings of an Azure client.
+
+    Its identity is a key, a shared access signature, an application or a federated token; otherwise it is anonymous.
+    """
     given = {
         "account_name": "AZURE_STORAGE_ACCOUNT_NAME",
         "account_key": "AZURE_STORAGE_ACCOUNT_KEY",
@@ -233,14 +236,14 @@ def build_azure_config(environment: Mapping[str, str], uri: str) -> dict[str, An
     if account := _parse_azure_account(uri):
         config["account_name"] = account
     if "account_name" not in config:
-        raise bad_uri_error(uri, "the storage account is not known: set AZURE_STORAGE_ACCOUNT_NAME in the Secret")
+        raise bad_uri_error(uri, "the storage account is unknown: set AZURE_STORAGE_ACCOUNT_NAME in the Secret")
     if not any(name in config for name in ("account_key", "sas_key", "client_secret", "federated_token_file")):
         config["skip_signature"] = True
     return config
 
 
 def _select_variables(environment: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
-    """Those that are set. A newline at the end is what a file leaves behind; it would make a header invalid."""
+    """Return the variables that are set. A newline at the end, as files have, would make a header invalid."""
     return {option: text for option, variable in names.items() if (text := environment.get(variable, "").strip())}
 
 
@@ -257,8 +260,8 @@ def _parse_azure_account(uri: str) -> str | None:
 def _parse_bucket_and_prefix(uri: str) -> tuple[str, str]:
     parts = urlsplit(uri)
     if parts.query or parts.fragment:
-        raise bad_uri_error(uri, "a query or fragment has no meaning here: remove it")
-    # abfs://container@account.dfs.core.windows.net/path names the container as a user.
+        raise bad_uri_error(uri, "a query or fragment is not supported: remove it")
+    # abfs://container@account.dfs.core.windows.net/path has the container as the user.
     bucket = parts.netloc.partition("@")[0]
     prefix = parts.path.removeprefix("/")
     if parts.scheme == "https":
@@ -267,7 +270,7 @@ def _parse_bucket_and_prefix(uri: str) -> tuple[str, str]:
     if not bucket or "." in prefix.split("/") or "//" in prefix:
         raise bad_uri_error(uri, f"write it as {parts.scheme}://BUCKET/PATH")
     if not prefix:
-        raise bad_uri_error(uri, "it names a whole bucket: name a folder or an object in it")
+        raise bad_uri_error(uri, "it names an entire bucket: add the path of a directory or an object")
     return bucket, prefix
 
 
@@ -280,7 +283,7 @@ def _read_json_field(text: str, name: str) -> str | None:
     try:
         value = json.loads(text).get(name)
     except (ValueError, AttributeError, RecursionError):
-        message = "The key of the Google service account is no JSON: put the whole key file into the Secret."
+        message = "The key of the Google service account is not valid JSON. Put the entire key file into the Secret."
         raise LoaderError(Reason.INVALID_CREDENTIALS, message) from None
     return str(value) if value else None
 
@@ -294,7 +297,7 @@ _REASON_BY_ERROR_CODE = (
     (("SlowDown", "TooManyRequests", "429", "ServerBusy", "rateLimitExceeded"), Reason.STORE_QUOTA_EXCEEDED),
     (("InvalidBucketName", "InvalidResourceName"), Reason.BAD_URI),
 )
-"""Words of the stores' own error codes, the more telling first."""
+"""Error codes of the stores, the most specific first."""
 
 
 _REASON_BY_EXCEPTION: tuple[tuple[type[Exception], Reason], ...] = (
@@ -306,12 +309,12 @@ _REASON_BY_EXCEPTION: tuple[tuple[type[Exception], Reason], ...] = (
     (BaseError, Reason.LOADER_FAILED),
     (ValueError, Reason.LOADER_FAILED),
 )
-"""What obstore raises, and what it means where the store says nothing more telling."""
+"""Exceptions of obstore, for errors without a known code of the store."""
 
 
 @contextmanager
 def _translate_errors(subject: str) -> Iterator[None]:
-    """Turn what obstore raises into our own errors; a panic of it is no Exception."""
+    """Convert exceptions of obstore to LoaderError, including its panics, which are not of type Exception."""
     try:
         yield
     except (LoaderError, GeneratorExit, KeyboardInterrupt, SystemExit):
@@ -323,8 +326,8 @@ def _translate_errors(subject: str) -> Iterator[None]:
     except Exception:
         raise
     except BaseException as error:
-        # pyo3's PanicException: a token file that ends in a newline is enough for one.
-        message = f"{subject}: the client of the store failed. Look for line breaks at the end of keys and tokens."
+        # pyo3's PanicException: a token file that ends in a newline is sufficient to cause one.
+        message = f"{subject}: the store client failed. Check for line breaks at the end of keys and tokens."
         raise LoaderError(Reason.INVALID_CREDENTIALS, message) from error
 
 
@@ -335,13 +338,14 @@ def _classify(error: Exception, otherwise: Reason) -> Reason:
 
 _EXPLANATIONS = {
     Reason.MODEL_NOT_FOUND: "does not exist. Check model.uri",
-    Reason.ACCESS_DENIED: "may not be read with these credentials. Allow them to read and list it, or name others in"
-    " model.credentials",
-    Reason.INVALID_CREDENTIALS: "was asked for with credentials that the store does not accept, or that have expired."
+    Reason.ACCESS_DENIED: "cannot be read with these credentials. Grant them permission to read and list it, or use"
+    " others in model.credentials",
+    Reason.INVALID_CREDENTIALS: "was requested with credentials that the store rejects or that have expired."
     " Check the Secret of model.credentials",
-    Reason.STORE_QUOTA_EXCEEDED: "cannot be read now: the store limits requests. The pod tries again by itself",
+    Reason.STORE_QUOTA_EXCEEDED: "cannot be read now: the store is rate limiting requests. The pod retries"
+    " automatically",
     Reason.BAD_URI: "has a name that the store does not allow. Check model.uri",
-    Reason.UNSUPPORTED_KEY: "has a name that cannot be used",
+    Reason.UNSUPPORTED_KEY: "has a name that is not supported",
 }
 
 
@@ -354,7 +358,7 @@ def _store_error(subject: str, error: Exception) -> LoaderError:
 
 
 def _innermost_cause(error: Exception) -> str:
-    """The last cause that an error names: what comes before it wraps it, and may quote requests."""
+    """Return the innermost cause of an error. The text before it may quote requests."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[0] if lines else type(error).__name__
     return text.rpartition("source: ")[2][:200] if "source: " in text else text[:200]

@@ -1,4 +1,4 @@
-"""What all stores share: parts of files, and files that change while they are being read."""
+"""Parts of files, and files that are modified while they are read, for all stores."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from model_loader.manifest import Chunk
 
 
 def slice_chunks(chunks: Iterator[Chunk], start: int, stop: int | None) -> Iterator[Chunk]:
-    """What lies between two places of a stream of buffers, for stores that only send whole files."""
+    """Yield the bytes between two offsets of a stream of buffers, for stores that only send entire files."""
     offset = 0
     for chunk in chunks:
         selected = memoryview(chunk)[max(start - offset, 0) : None if stop is None else max(stop - offset, 0)]
@@ -17,10 +17,10 @@ def slice_chunks(chunks: Iterator[Chunk], start: int, stop: int | None) -> Itera
         if stop is not None and offset >= stop:
             return
     if offset < start:
-        raise TransferError("The file ended before the place at which it broke off.")
+        raise TransferError("The file ended before the offset at which the transfer was interrupted.")
 
 
 def changed_file_error(subject: str) -> LoaderError:
-    """A file is another one than was listed: parts of two versions are never joined."""
-    message = f"{subject} was changed while it was being fetched. The next try fetches what it is then."
+    """Return the error for a file that is not the listed one: parts of two versions are never joined."""
+    message = f"{subject} was modified during the download. The next attempt downloads its new version."
     return LoaderError(Reason.DIGEST_MISMATCH, message)

@@ -79,7 +79,9 @@ def test_a_name_without_an_address_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    with pytest.raises(LoaderError, match=r"The host 'nowhere\.example' is not known: name or service not known\."):
+    with pytest.raises(
+        LoaderError, match=r"The host 'nowhere\.example' cannot be resolved: name or service not known\."
+    ):
         resolve_addresses("nowhere.example", 443, allowed=())
 
 

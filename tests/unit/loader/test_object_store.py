@@ -34,7 +34,7 @@ def test_uris_name_a_bucket_and_a_path(uri: str, found: tuple[str, str]) -> None
 
 @pytest.mark.parametrize("uri", ["s3://bucket", "s3://bucket/", "s3:///a", "s3://b/a//c", "s3://b/a?x", "s3://b/./a"])
 def test_what_names_neither_is_told(uri: str) -> None:
-    with pytest.raises(LoaderError, match="cannot be read"):
+    with pytest.raises(LoaderError, match="is invalid"):
         _parse_bucket_and_prefix(uri)
 
 

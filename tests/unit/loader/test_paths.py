@@ -62,7 +62,7 @@ def test_links_are_not_followed(tmp_path: Path, name: str) -> None:
 
 def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(LoaderError, match="no regular file"):
+    with pytest.raises(LoaderError, match="not a regular file"):
         open_beneath(tmp_path, "pipe", flags=os.O_RDWR)
 
 

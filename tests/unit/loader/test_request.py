@@ -49,7 +49,7 @@ def test_empty_variables_are_as_if_they_were_not_there() -> None:
         ({"MODEL_URI": "s3://a/b c"}, "spaces or control characters"),
         ({"MODEL_MAX_BYTES": "-1"}, "must be a positive whole number"),
         ({"MODEL_TIMEOUT_SECONDS": "soon"}, "must be a positive whole number"),
-        ({"MODEL_ALLOWED_CIDRS": "10.0.0.1/8"}, "A range of addresses cannot be read"),
+        ({"MODEL_ALLOWED_CIDRS": "10.0.0.1/8"}, "Invalid address range"),
     ],
 )
 def test_what_cannot_be_read_is_told(changes: dict[str, str], words: str) -> None:
