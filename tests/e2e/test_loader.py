@@ -133,8 +133,8 @@ def test_a_wrong_key_is_told_and_heals(world: TestNamespace) -> None:
     world.apply(with_model("denied", "s3://models/diabetes/v1", login="stranger"))
     world.wait(told(world, "denied", "AccessDenied"), "AccessDenied", within=60, name="denied")
     assert world.condition("denied")["message"] == (
-        "The only pod: the model cannot be loaded: s3://models/diabetes/v1 may not be read with these credentials."
-        " Allow them to read and list it, or name others in model.credentials."
+        "The only pod: the model cannot be loaded: s3://models/diabetes/v1 cannot be read with these credentials."
+        " Grant them permission to read and list it, or use others in model.credentials."
     )
     assert model_status(world, "denied")["state"] == "Failed"
     world.apply(with_model("denied", "s3://models/diabetes/v1"))
