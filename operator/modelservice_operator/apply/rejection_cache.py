@@ -1,4 +1,4 @@
-"""Remembers rejected requests, so that they are not repeated at once whatever else happens to the object."""
+"""Remembers rejected requests, so that other events of the object do not repeat them immediately."""
 
 import math
 from collections.abc import Hashable, Iterator

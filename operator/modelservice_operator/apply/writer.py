@@ -20,7 +20,7 @@ _FIELD_MANAGER_PARAMS = {"fieldManager": FIELD_MANAGER}
 
 
 class ObjectWriter:
-    """Writes objects, whoever owns them: callers check the ownership first."""
+    """Writes objects without checking who owns them: that is the task of the caller."""
 
     def __init__(self, client: RestClient, informers: InformerSet) -> None:
         self._client = client

@@ -15,7 +15,7 @@ from modelservice_operator.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchSpec:
-    """How the objects of one kind are watched, stored and mapped to the keys that they affect."""
+    """Describes how one kind is watched, stored and mapped to the keys that its objects affect."""
 
     kind: ResourceKind
     selector: str = ""
@@ -30,7 +30,7 @@ class WatchSpec:
 
 @dataclass(frozen=True, slots=True)
 class InformerContext:
-    """What all informers of a process share."""
+    """Dependencies that all informers of a process share."""
 
     client: RestClient
     settings: Settings

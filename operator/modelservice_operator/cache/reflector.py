@@ -100,7 +100,7 @@ class Reflector:
         self.initialized = asyncio.Event()
         """The handler has received everything, or the kind is known not to be served."""
         self.last_activity = clock.monotonic()
-        """When the server last sent something, by the monotonic clock."""
+        """Time of the last data from the server, by the monotonic clock."""
         self._source = source
         self._handler = handler
         self._settings = settings
@@ -110,7 +110,7 @@ class Reflector:
         self._version = ""
         """Version to watch from; empty when a list is due."""
         self._opened_at = 0.0
-        """When the server accepted the last watch."""
+        """Time when the server accepted the last watch."""
 
     async def run(self, resource: str) -> None:
         """List and watch until cancelled. `resource` names it in log lines."""

@@ -70,7 +70,7 @@ class Controller:
             self._queue.add_after(key, result.requeue_after)
 
     async def _resync(self) -> None:
-        """Add every key at the resync interval, one at a time so that other work continues in between."""
+        """Add every key at the resync interval, one at a time so that other tasks can run."""
         while True:
             await asyncio.sleep(self._settings.resync_interval * random.uniform(0.9, 1.1))  # noqa: S311
             for key in self._informers.keys(MODEL_SERVICE):

@@ -1,4 +1,4 @@
-"""What the controller remembers of a ModelService between two reconciles, in one record."""
+"""The memory of the controller between two reconciles of a ModelService: one record per object."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ class ObjectState:
     """UID of the object if it, or its namespace, is being deleted: nothing reverses that."""
     status_written_at: float = 0.0
     deferred_since: float | None = None
-    """Since when the status waits until the children of other ModelServices exist."""
+    """Start of the wait until the children of other ModelServices exist."""
     unobserved_since: float | None = None
-    """Since when the only news is a generation that the Deployment controller has not observed."""
+    """Start of a time in which the only change is a generation that the Deployment controller has not observed."""
     recheck_replicas_at: float | None = None
-    """When to check the replicas again, after the autoscaler was deleted."""
+    """Time at which to check the replicas again, after the autoscaler was deleted."""
     tracked_pod: TrackedPod | None = None
     """The pod whose Events are read."""

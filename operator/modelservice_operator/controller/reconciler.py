@@ -35,7 +35,7 @@ from modelservice_operator.status.snapshot import Snapshot
 T = TypeVar("T")
 
 SCALE_RECHECK_SECONDS = 5.0
-"""Seconds after which the replicas are checked again: the controller of a deleted autoscaler may write once more."""
+"""Seconds after which the replicas are checked again: a late write of the controller of the deleted autoscaler is possible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Result:
     """Outcome of one reconcile (controller-runtime, reconcile.Result)."""
 
     requeue_after: float | None = None
-    """Seconds after which the passing of time alone changes something; None if nothing does."""
+    """Seconds after which something changes without an event; None if nothing does."""
     error: OperatorError | None = None
     """Why the children are not in the desired state. It is reported in status; its class says who acts next."""
 
@@ -137,14 +137,14 @@ class Reconciler:
         return [*results, *await _gather_results(self._applier.apply(child, service) for child in last)]
 
     async def _update_status(self, plan: Plan, state: ObjectState, error: OperatorError | None) -> list[float | None]:
-        """Compute the status and write it; return the seconds after which it may change by time alone."""
+        """Compute the status and write it; return the seconds after which it may change without an event."""
         key = plan.service.metadata.key
         if error is None and self._is_new(plan) and (deferral := self._status_writer.defer(state)) is not None:
             return [deferral]  # by then there is more to report, too
         snapshot = await self._with_pod_events(self._gatherer.gather(plan.service, plan.children, error), state)
         live = self._informers.get(MODEL_SERVICE, key)
         if live is None or not plan.matches(live["metadata"]):
-            return []  # it changed, and its event has added the key again; the status of an old generation helps nobody
+            return []  # it changed, and its event has added the key again; the status of an old generation is useless
         now = self._clock.now()
         status = compute_status(snapshot, previous=live.get("status") or {}, now=now)
         if status == live.get("status"):

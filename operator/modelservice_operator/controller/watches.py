@@ -1,4 +1,4 @@
-"""What is watched, and how an event leads to the ModelServices that must be reconciled.
+"""The watched kinds, and the way from an event to the ModelServices that must be reconciled.
 
 An event of a kind passes through one row of WATCHES: the selector admits the object, the transform keeps what is read
 of it, the map function names the ModelServices that it affects, and their keys are added to the work queue.

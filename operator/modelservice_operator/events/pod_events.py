@@ -41,8 +41,8 @@ class PodEventReader:
     async def read(self, namespace: str, uid: str, tracked: TrackedPod | None) -> TrackedPod:
         """Return the pod with this UID and the messages of its Events, which are read again when that is due.
 
-        `tracked` is the result of the last call; another pod starts anew. When Events cannot be read, the messages
-        that are known are kept: that is no failure of the ModelService.
+        `tracked` is the result of the last call, and is ignored for another pod. When Events cannot be read, the known
+        messages are kept: the ModelService does not fail because of that.
         """
         now = self._clock.monotonic()
         pod = tracked if tracked is not None and tracked.uid == uid else TrackedPod(uid, now, now + FIRST_READ_DELAY)

@@ -22,7 +22,7 @@ from modelservice_operator.settings import FIELD_MANAGER
 logger = logging.getLogger(__name__)
 
 BURST = 25
-"""Events that one object may have at once (client-go, record.EventSourceObjectSpamFilter)."""
+"""Events that one object may have in a burst (client-go, record.EventSourceObjectSpamFilter)."""
 REFILL_SECONDS = 300.0
 """Seconds until one more (the same)."""
 MAX_QUEUED_EVENTS = 1000

@@ -77,7 +77,7 @@ async def test_replicas_are_rechecked_after_autoscaling_is_disabled() -> None:
     result = await fixture.reconciler.reconcile(KEY)
     assert fixture.server.writes("DELETE") == [HORIZONTAL_POD_AUTOSCALER.path(namespace="ml", name="iris")]
     assert result.requeue_after == SCALE_RECHECK_SECONDS
-    # The controller of the autoscaler writes once more, and no watch reports it.
+    # A late write of the controller of the autoscaler, which no watch reports.
     deployment = fixture.informers.get(DEPLOYMENT, KEY)
     assert deployment is not None
     assert key_of(deployment) == KEY

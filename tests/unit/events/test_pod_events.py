@@ -1,4 +1,4 @@
-"""Which Events of an unready pod are read, and when."""
+"""Selection of the Events of an unready pod, and times at which they are read."""
 
 from typing import Any
 
