@@ -35,7 +35,7 @@ from modelservice_operator.status.snapshot import Snapshot
 T = TypeVar("T")
 
 SCALE_RECHECK_SECONDS = 5.0
-"""Seconds after which the replicas are checked again: a late write of the controller of the deleted autoscaler is possible."""
+"""Seconds after which the replicas are checked again: the deleted autoscaler's controller may write late."""
 
 
 @dataclass(frozen=True, slots=True)
