@@ -6,8 +6,8 @@ import pytest
 
 from tests.environment import images
 from tests.environment.cluster import Cluster
-from tests.support.installation import NAMESPACE, install
-from tests.support.namespace import TestNamespace
+from tests.support.installation import NAMESPACE, install_operator
+from tests.support.namespace import NamespaceFixture
 
 HERE = Path(__file__).parent
 
@@ -26,16 +26,16 @@ def installed(node_cluster: Cluster) -> Cluster:
     built = images.build()
     for image in built.values():
         node_cluster.load_image(image.archive)
-    install(node_cluster, images=built)
+    install_operator(node_cluster, images=built)
     return node_cluster
 
 
 @pytest.fixture(scope="module")
-def world(installed: Cluster, node_namespace: str) -> TestNamespace:
+def ns(installed: Cluster, node_namespace: str) -> NamespaceFixture:
     """The module's namespace on the node."""
 
     def log() -> str:
         selector = "--selector=app.kubernetes.io/name=modelservice-operator"
         return installed.run_kubectl("--namespace", NAMESPACE, "logs", selector, "--prefix", "--tail=-1", check=False)
 
-    return TestNamespace(installed, node_namespace, log)
+    return NamespaceFixture(installed, node_namespace, log)

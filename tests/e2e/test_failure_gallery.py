@@ -175,7 +175,9 @@ async def outcomes(
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_it_is_told_and_heals(name: str, outcomes: Mapping[str, Outcome], figure: Callable[[str], None]) -> None:
+async def test_failure_is_reported_and_recovers(
+    name: str, outcomes: Mapping[str, Outcome], figure: Callable[[str], None]
+) -> None:
     outcome = outcomes[name]
     assert outcome.failure == "", "\n".join(f"{reason}: {message}" for reason, message in outcome.said)
     assert outcome.caused > 0
@@ -187,7 +189,7 @@ async def test_it_is_told_and_heals(name: str, outcomes: Mapping[str, Outcome], 
     figure(f"  {case.reason}: {outcome.message()}")
 
 
-async def test_a_slow_start_is_never_a_failure(outcomes: Mapping[str, Outcome]) -> None:
+async def test_slow_start_is_not_reported_as_a_failure(outcomes: Mapping[str, Outcome]) -> None:
     reasons = {reason for reason, _ in outcomes["slow"].said}
     allowed = {Reason.DEPLOYMENT_PENDING, Reason.STARTING, Reason.ROLLOUT_IN_PROGRESS, Reason.ROLLOUT_COMPLETE}
     assert reasons <= {str(reason) for reason in allowed}

@@ -18,9 +18,9 @@ from tests.environment.images import ImageName
 from tests.environment.stores import mlflow, s3
 from tests.environment.stores.serving import Store, in_node, write
 from tests.support.builders import IMAGE, ModelServiceBuilder
-from tests.support.forwarding import forwarded_port
-from tests.support.image_files import file_of
-from tests.support.namespace import TestNamespace
+from tests.support.forwarding import port_forward
+from tests.support.image_files import read_image_file
+from tests.support.namespace import NamespaceFixture
 
 SMALL = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
 SERVER = ModelServiceBuilder().with_spec(
@@ -51,27 +51,27 @@ def stores(node_cluster: Cluster) -> Stores:
     place = in_node(node_cluster)
     store, bucket = s3.start(place)
     tracking = mlflow.start(place)
-    model = file_of(images.build(ImageName.DIABETES)[ImageName.DIABETES], "app/model.joblib")
+    model = read_image_file(images.build(ImageName.DIABETES)[ImageName.DIABETES], "app/model.joblib")
     write(bucket / "diabetes" / "v1", {"model.joblib": model})
     tracking.point("diabetes", "champion", tracking.register("diabetes", f"s3://{s3.BUCKET}/diabetes/v1"))
     return Stores(store, bucket, tracking, model)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def secrets(world: TestNamespace, stores: Stores) -> Iterator[None]:
-    give(world, "right", {**stores.s3.environment, **stores.tracking.store.environment})
-    give(world, "wrong", stores.s3.but(AWS_SECRET_ACCESS_KEY=CANARY))
-    give(world, "stranger", stores.s3.but(AWS_ACCESS_KEY_ID=s3.STRANGER_KEY, AWS_SECRET_ACCESS_KEY=s3.STRANGER_SECRET))
+def secrets(ns: NamespaceFixture, stores: Stores) -> Iterator[None]:
+    give(ns, "right", {**stores.s3.environment, **stores.tracking.store.environment})
+    give(ns, "wrong", stores.s3.but(AWS_SECRET_ACCESS_KEY=CANARY))
+    give(ns, "stranger", stores.s3.but(AWS_ACCESS_KEY_ID=s3.STRANGER_KEY, AWS_SECRET_ACCESS_KEY=s3.STRANGER_SECRET))
     yield
     everything = "modelservices,deployments,replicasets,pods,services,events"
-    seen = world.kubectl("get", everything, "-o", "json") + world.operator_log()
+    seen = ns.kubectl("get", everything, "-o", "json") + ns.operator_log()
     assert CANARY not in seen
 
 
-def give(world: TestNamespace, name: str, values: dict[str, str]) -> None:
+def give(ns: NamespaceFixture, name: str, values: dict[str, str]) -> None:
     """Make a Secret, or change it."""
     body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}
-    world.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+    ns.kubectl("apply", "-f", "-", stdin=json.dumps(body))
 
 
 def with_model(name: str, uri: str, *, login: str = "right", **fields: Any) -> ModelServiceBuilder:
@@ -79,174 +79,172 @@ def with_model(name: str, uri: str, *, login: str = "right", **fields: Any) -> M
     return SERVER.named(name).with_spec(model=model)
 
 
-def predicts(world: TestNamespace, name: str) -> float:
-    with forwarded_port(world.cluster, f"service/{name}", 80, namespace=world.namespace) as address:
+def predicts(ns: NamespaceFixture, name: str) -> float:
+    with port_forward(ns.cluster, f"service/{name}", 80, namespace=ns.namespace) as address:
         answer = httpx.get(f"{address}/prediction/", params={"f": "0.05"}, trust_env=False, timeout=10)
         return float(answer.raise_for_status().json()["prediction"])
 
 
-def model_status(world: TestNamespace, name: str) -> dict[str, Any]:
-    status: dict[str, Any] = world.service(name)["status"].get("model", {})
+def model_status(ns: NamespaceFixture, name: str) -> dict[str, Any]:
+    status: dict[str, Any] = ns.get_model_service(name)["status"].get("model", {})
     return status
 
 
-def told(world: TestNamespace, name: str, reason: str) -> Callable[[], bool]:
+def told(ns: NamespaceFixture, name: str, reason: str) -> Callable[[], bool]:
     """A condition: ModelLoaded and Ready both say why there is no model."""
 
     def holds() -> bool:
-        conditions = world.condition(name, "ModelLoaded"), world.condition(name)
+        conditions = ns.condition(name, "ModelLoaded"), ns.condition(name)
         return all((entry.get("status"), entry.get("reason")) == ("False", reason) for entry in conditions)
 
     return holds
 
 
-def test_a_model_on_s3_is_there_before_the_server_starts(
-    world: TestNamespace, stores: Stores, figure: Callable[[str], None]
+def test_s3_model_is_loaded_before_the_server_starts(
+    ns: NamespaceFixture, stores: Stores, figure: Callable[[str], None]
 ) -> None:
-    world.apply(with_model("store", "s3://models/diabetes/v1"))
-    world.wait_ready("store", within=90)
-    assert predicts(world, "store") == pytest.approx(199.6, abs=0.1)
-    loaded = world.condition("store", "ModelLoaded")
+    ns.apply(with_model("store", "s3://models/diabetes/v1"))
+    ns.wait_ready("store", within=90)
+    assert predicts(ns, "store") == pytest.approx(199.6, abs=0.1)
+    loaded = ns.condition("store", "ModelLoaded")
     size = len(stores.model)
     assert loaded["message"] == f"The model is loaded from s3://models/diabetes/v1 (1 file, {size} bytes)."
     expected = {"uri": "s3://models/diabetes/v1", "resolvedURI": "s3://models/diabetes/v1", "digest": stores.digest}
-    assert model_status(world, "store") == {**expected, "state": "Loaded"}
+    assert model_status(ns, "store") == {**expected, "state": "Loaded"}
     figure(f"loader: a model of {size} bytes on S3 is loaded, {loaded['message']}")
 
 
-def test_an_alias_of_the_registry_is_resolved(world: TestNamespace, stores: Stores) -> None:
-    world.apply(with_model("alias", "models:/diabetes@champion", sha256=stores.digest.removeprefix("sha256:")))
-    world.wait_ready("alias", within=90)
-    assert predicts(world, "alias") == pytest.approx(199.6, abs=0.1)
-    assert model_status(world, "alias")["resolvedURI"] == "models:/diabetes/1 (s3://models/diabetes/v1)"
+def test_registry_alias_is_resolved(ns: NamespaceFixture, stores: Stores) -> None:
+    ns.apply(with_model("alias", "models:/diabetes@champion", sha256=stores.digest.removeprefix("sha256:")))
+    ns.wait_ready("alias", within=90)
+    assert predicts(ns, "alias") == pytest.approx(199.6, abs=0.1)
+    assert model_status(ns, "alias")["resolvedURI"] == "models:/diabetes/1 (s3://models/diabetes/v1)"
 
 
-def test_the_registry_hands_artifacts_out_without_a_cloud_key(world: TestNamespace, stores: Stores) -> None:
+def test_registry_proxies_artifacts_without_cloud_keys(ns: NamespaceFixture, stores: Stores) -> None:
     version = stores.tracking.publish("handed-out", {"model.joblib": stores.model})
-    give(world, "tracking", dict(stores.tracking.store.environment))
-    world.apply(with_model("proxied", f"models:/handed-out/{version}", login="tracking"))
-    world.wait_ready("proxied", within=90)
-    assert predicts(world, "proxied") == pytest.approx(199.6, abs=0.1)
+    give(ns, "tracking", dict(stores.tracking.store.environment))
+    ns.apply(with_model("proxied", f"models:/handed-out/{version}", login="tracking"))
+    ns.wait_ready("proxied", within=90)
+    assert predicts(ns, "proxied") == pytest.approx(199.6, abs=0.1)
 
 
-def test_a_wrong_key_is_told_and_heals(world: TestNamespace) -> None:
-    world.apply(with_model("denied", "s3://models/diabetes/v1", login="stranger"))
-    world.wait(told(world, "denied", "AccessDenied"), "AccessDenied", within=60, name="denied")
-    assert world.condition("denied")["message"] == (
+def test_access_denied_is_reported_and_recovers(ns: NamespaceFixture) -> None:
+    ns.apply(with_model("denied", "s3://models/diabetes/v1", login="stranger"))
+    ns.wait(told(ns, "denied", "AccessDenied"), "AccessDenied", within=60, name="denied")
+    assert ns.condition("denied")["message"] == (
         "The only pod: the model cannot be loaded: s3://models/diabetes/v1 cannot be read with these credentials."
         " Grant them permission to read and list it, or use others in model.credentials."
     )
-    assert model_status(world, "denied")["state"] == "Failed"
-    world.apply(with_model("denied", "s3://models/diabetes/v1"))
-    world.wait_ready("denied", within=90)
-    assert world.condition("denied", "ModelLoaded")["status"] == "True"
+    assert model_status(ns, "denied")["state"] == "Failed"
+    ns.apply(with_model("denied", "s3://models/diabetes/v1"))
+    ns.wait_ready("denied", within=90)
+    assert ns.condition("denied", "ModelLoaded")["status"] == "True"
 
 
-def test_credentials_that_the_store_does_not_know_are_told(world: TestNamespace) -> None:
-    world.apply(with_model("unknown", "s3://models/diabetes/v1", login="wrong"))
-    world.wait(told(world, "unknown", "InvalidCredentials"), "InvalidCredentials", within=60, name="unknown")
-    pods = world.kubectl("get", "pods", "--selector=app.kubernetes.io/instance=unknown", "-o", "name").split()
-    assert CANARY not in world.kubectl("logs", pods[0], "-c", "model-loader")
+def test_unknown_credentials_are_reported(ns: NamespaceFixture) -> None:
+    ns.apply(with_model("unknown", "s3://models/diabetes/v1", login="wrong"))
+    ns.wait(told(ns, "unknown", "InvalidCredentials"), "InvalidCredentials", within=60, name="unknown")
+    pods = ns.kubectl("get", "pods", "--selector=app.kubernetes.io/instance=unknown", "-o", "name").split()
+    assert CANARY not in ns.kubectl("logs", pods[0], "-c", "model-loader")
 
 
-def test_a_missing_model_is_told_and_heals_when_it_is_uploaded(world: TestNamespace, stores: Stores) -> None:
-    world.apply(with_model("late", "s3://models/diabetes/v2"))
-    world.wait(told(world, "late", "ModelNotFound"), "ModelNotFound", within=60, name="late")
-    assert "There is no file at s3://models/diabetes/v2." in world.condition("late")["message"]
+def test_missing_model_is_reported_until_uploaded(ns: NamespaceFixture, stores: Stores) -> None:
+    ns.apply(with_model("late", "s3://models/diabetes/v2"))
+    ns.wait(told(ns, "late", "ModelNotFound"), "ModelNotFound", within=60, name="late")
+    assert "There is no file at s3://models/diabetes/v2." in ns.condition("late")["message"]
     write(stores.bucket / "diabetes" / "v2", {"model.joblib": stores.model})
-    world.wait_ready("late", within=120)
+    ns.wait_ready("late", within=120)
 
 
-def test_a_model_that_does_not_fit_is_refused_before_the_first_byte(world: TestNamespace) -> None:
-    world.apply(with_model("large", "s3://models/diabetes/v1", cache={"emptyDir": {"sizeLimit": "100"}}))
-    world.wait(told(world, "large", "TooLarge"), "TooLarge", within=60, name="large")
-    assert "at most 100 are allowed" in world.condition("large")["message"]
+def test_too_large_model_is_rejected_before_download(ns: NamespaceFixture) -> None:
+    ns.apply(with_model("large", "s3://models/diabetes/v1", cache={"emptyDir": {"sizeLimit": "100"}}))
+    ns.wait(told(ns, "large", "TooLarge"), "TooLarge", within=60, name="large")
+    assert "at most 100 are allowed" in ns.condition("large")["message"]
 
 
-def test_replicas_share_a_claim_and_fetch_once(world: TestNamespace, stores: Stores) -> None:
-    a_claim(world, "shared", stores.bucket.parents[2] / "claim")
+def test_replicas_share_a_cache_and_download_once(ns: NamespaceFixture, stores: Stores) -> None:
+    a_claim(ns, "shared", stores.bucket.parents[2] / "claim")
     cache = {"persistentVolumeClaim": {"claimName": "shared", "subPath": "models"}}
-    world.apply(with_model("shared", "s3://models/diabetes/v1", cache=cache).with_spec(replicas=2))
-    world.wait_ready("shared", within=90)
-    assert predicts(world, "shared") == pytest.approx(199.6, abs=0.1)
-    said = reports(world, "shared")
+    ns.apply(with_model("shared", "s3://models/diabetes/v1", cache=cache).with_spec(replicas=2))
+    ns.wait_ready("shared", within=90)
+    assert predicts(ns, "shared") == pytest.approx(199.6, abs=0.1)
+    said = reports(ns, "shared")
     assert sorted(report["reason"] for report in said) == ["Cached", "Loaded"]
     assert {report["digest"] for report in said} == {stores.digest}
     # A pod that is started anew finds the model where it was, with the store gone.
     store_is_away = stores.bucket.with_name("away")
     stores.bucket.rename(store_is_away)
-    world.kubectl("delete", "pods", "--selector=app.kubernetes.io/instance=shared", "--wait=true")
-    world.wait_ready("shared", within=90)
-    assert {report["reason"] for report in reports(world, "shared")} == {"Cached"}
+    ns.kubectl("delete", "pods", "--selector=app.kubernetes.io/instance=shared", "--wait=true")
+    ns.wait_ready("shared", within=90)
+    assert {report["reason"] for report in reports(ns, "shared")} == {"Cached"}
     store_is_away.rename(stores.bucket)
 
 
-def test_a_claim_that_holds_a_model_is_mounted(world: TestNamespace, stores: Stores) -> None:
+def test_pvc_model_is_mounted(ns: NamespaceFixture, stores: Stores) -> None:
     folder = stores.bucket.parents[2] / "filled"
-    a_claim(world, "filled", folder)
+    a_claim(ns, "filled", folder)
     write(folder, {"models/diabetes/model.joblib": stores.model})
-    world.apply(SERVER.named("mounted").with_spec(model={"uri": "pvc://filled/models/diabetes"}))
-    world.wait_ready("mounted", within=60)
-    assert predicts(world, "mounted") == pytest.approx(199.6, abs=0.1)
-    assert world.condition("mounted", "ModelLoaded")["message"] == "The model is mounted."
+    ns.apply(SERVER.named("mounted").with_spec(model={"uri": "pvc://filled/models/diabetes"}))
+    ns.wait_ready("mounted", within=60)
+    assert predicts(ns, "mounted") == pytest.approx(199.6, abs=0.1)
+    assert ns.condition("mounted", "ModelLoaded")["message"] == "The model is mounted."
 
 
-def test_an_image_that_holds_a_model_is_mounted(world: TestNamespace, stores: Stores, tmp_path: Path) -> None:
+def test_image_model_is_mounted(ns: NamespaceFixture, stores: Stores, tmp_path: Path) -> None:
     archive, name = tmp_path / "model.tar", "modelservice.dev/tests/model:1"
     content = {"models/model.joblib": stores.model}
     write_archive(archive, name, content, entrypoint=("/none",), architecture=goarch())
-    world.cluster.load_image(archive)
-    world.apply(SERVER.named("modelcar").with_spec(model={"uri": f"oci://{name}"}))
-    world.wait_ready("modelcar", within=60)
-    assert predicts(world, "modelcar") == pytest.approx(199.6, abs=0.1)
-    assert world.condition("modelcar", "ModelLoaded")["status"] == "True"
+    ns.cluster.load_image(archive)
+    ns.apply(SERVER.named("modelcar").with_spec(model={"uri": f"oci://{name}"}))
+    ns.wait_ready("modelcar", within=60)
+    assert predicts(ns, "modelcar") == pytest.approx(199.6, abs=0.1)
+    assert ns.condition("modelcar", "ModelLoaded")["status"] == "True"
 
 
-def test_an_alias_that_moves_rolls_the_pods_and_an_unmoved_one_does_nothing(
-    world: TestNamespace, stores: Stores
-) -> None:
+def test_moved_registry_alias_rolls_the_pods(ns: NamespaceFixture, stores: Stores) -> None:
     tracking, folder = stores.tracking, f"s3://{s3.BUCKET}/followed"
     for number in ("1", "2"):
         write(stores.bucket / "followed" / number, {"model.joblib": stores.model})
         assert tracking.register("followed", f"{folder}/{number}") == number
     tracking.point("followed", "champion", "1")
-    world.apply(with_model("followed", "models:/followed@champion", updatePolicy="Auto", refreshIntervalSeconds=86_400))
-    world.wait_ready("followed", within=90)
-    assert model_status(world, "followed")["resolvedURI"] == f"models:/followed/1 ({folder}/1)"
+    ns.apply(with_model("followed", "models:/followed@champion", updatePolicy="Auto", refreshIntervalSeconds=86_400))
+    ns.wait_ready("followed", within=90)
+    assert model_status(ns, "followed")["resolvedURI"] == f"models:/followed/1 ({folder}/1)"
 
-    before = look(world, "followed", "unmoved")
-    assert untouched(world, "followed") == before
+    before = look(ns, "followed", "unmoved")
+    assert untouched(ns, "followed") == before
     tracking.point("followed", "champion", "2")
-    look(world, "followed", "moved")
+    look(ns, "followed", "moved")
 
     def rolled() -> bool:
-        resolved = model_status(world, "followed").get("resolvedURI") == f"models:/followed/2 ({folder}/2)"
-        return resolved and world.is_ready("followed")
+        resolved = model_status(ns, "followed").get("resolvedURI") == f"models:/followed/2 ({folder}/2)"
+        return resolved and ns.is_ready("followed")
 
-    world.wait(rolled, "rollout to version 2", within=90, name="followed")
-    before = look(world, "followed", "again")
-    assert untouched(world, "followed") == before
+    ns.wait(rolled, "rollout to version 2", within=90, name="followed")
+    before = look(ns, "followed", "again")
+    assert untouched(ns, "followed") == before
 
 
-def look(world: TestNamespace, name: str, job: str) -> tuple[str, str]:
+def look(ns: NamespaceFixture, name: str, job: str) -> tuple[str, str]:
     """Have the CronJob's pod look now; return how the objects were before."""
-    before = untouched(world, name)
-    world.kubectl("create", "job", job, f"--from=cronjob/{name}")
-    world.kubectl("wait", f"job/{job}", "--for=condition=Complete", "--timeout=60s")
+    before = untouched(ns, name)
+    ns.kubectl("create", "job", job, f"--from=cronjob/{name}")
+    ns.kubectl("wait", f"job/{job}", "--for=condition=Complete", "--timeout=60s")
     return before
 
 
-def untouched(world: TestNamespace, name: str) -> tuple[str, str]:
+def untouched(ns: NamespaceFixture, name: str) -> tuple[str, str]:
     """Versions that grow with each write of the operator's."""
-    service, deployment = world.service(name), world.get("deployment", name)
+    service, deployment = ns.get_model_service(name), ns.get("deployment", name)
     return service["metadata"]["resourceVersion"], str(deployment["metadata"]["generation"])
 
 
-def a_claim(world: TestNamespace, name: str, folder: Path) -> None:
+def a_claim(ns: NamespaceFixture, name: str, folder: Path) -> None:
     """Make a claim of a folder of the node that many pods may write."""
     folder.mkdir()
     folder.chmod(0o777)
-    volume_name = f"{name}-{world.namespace}"
+    volume_name = f"{name}-{ns.namespace}"
     size, modes = {"storage": "1Gi"}, ["ReadWriteMany"]
     volume = {
         "apiVersion": "v1",
@@ -256,7 +254,7 @@ def a_claim(world: TestNamespace, name: str, folder: Path) -> None:
             "capacity": size,
             "accessModes": modes,
             "hostPath": {"path": str(folder)},
-            "claimRef": {"namespace": world.namespace, "name": name},
+            "claimRef": {"namespace": ns.namespace, "name": name},
         },
     }
     claim = {
@@ -271,12 +269,12 @@ def a_claim(world: TestNamespace, name: str, folder: Path) -> None:
         },
     }
     for body in (volume, claim):
-        world.kubectl("apply", "-f", "-", stdin=json.dumps(body))
+        ns.kubectl("apply", "-f", "-", stdin=json.dumps(body))
 
 
-def reports(world: TestNamespace, name: str) -> list[dict[str, Any]]:
+def reports(ns: NamespaceFixture, name: str) -> list[dict[str, Any]]:
     """What the loaders of the running pods said at their ends."""
-    pods = json.loads(world.kubectl("get", "pods", f"--selector=app.kubernetes.io/instance={name}", "-o", "json"))
+    pods = json.loads(ns.kubectl("get", "pods", f"--selector=app.kubernetes.io/instance={name}", "-o", "json"))
     alive = [pod for pod in pods["items"] if not pod["metadata"].get("deletionTimestamp")]
     ends = [pod["status"]["initContainerStatuses"][0]["state"]["terminated"]["message"] for pod in alive]
     return [json.loads(text) for text in ends]

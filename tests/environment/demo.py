@@ -18,9 +18,9 @@ import httpx
 from tests.environment import cluster, images
 from tests.environment.cluster import Cluster, ClusterError, Tier
 from tests.environment.cluster.wait import wait_until
-from tests.support.autoscaler import cpu_use
-from tests.support.forwarding import forwarded_port
-from tests.support.installation import ACCOUNT, NAMESPACE, ROOT, install, install_without_operator
+from tests.support.autoscaler import cpu_utilization
+from tests.support.forwarding import port_forward
+from tests.support.installation import ACCOUNT, NAMESPACE, ROOT, install_operator, install_without_operator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ class Demo:
         else:
             built = self._images(running)
             with step("Installing the CRD, the roles and the operator from manifests/"):
-                install(running, images=built)
+                install_operator(running, images=built)
         started = time.monotonic()
         with step(f"kubectl apply -f {EXAMPLE.relative_to(ROOT)}"):
             running.run_kubectl("apply", "-f", str(EXAMPLE))
@@ -179,7 +179,7 @@ def condition(service: dict[str, Any], kind: str) -> dict[str, Any]:
 
 def predict(running: Cluster, started: float) -> None:
     """Ask the model and print what it answers."""
-    with forwarded_port(running, f"service/{NAME}", 80) as address:
+    with port_forward(running, f"service/{NAME}", 80) as address:
         answer = httpx.get(f"{address}{QUESTION}", trust_env=False, timeout=10).raise_for_status()
         say(f"\n==> GET {QUESTION}\n    {answer.text.strip()}")
         say(f"    {time.monotonic() - started:.1f} s after kubectl apply")
@@ -189,7 +189,7 @@ def show_autoscaler(running: Cluster) -> None:
     """Print the HPA once it knows the pods' CPU use."""
     with step("The autoscaler, as soon as metrics are there"):
         wait_until(
-            lambda: cpu_use(running.get("hpa", NAME)) is not None,
+            lambda: cpu_utilization(running.get("hpa", NAME)) is not None,
             seconds=120,
             what="the autoscaler to see the pods' CPU use",
             pause=0.5,

@@ -10,7 +10,7 @@ from tests.environment.audit import AuditTrail
 from tests.environment.cluster import Cluster
 from tests.environment.faults.lab import Lab, open_lab
 from tests.support.installation import ACCOUNT, NAMESPACE, USER, install_without_operator
-from tests.support.namespace import TestNamespace
+from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess, running_operator
 
 HERE = Path(__file__).parent
@@ -39,15 +39,15 @@ def operator(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="module")
-def world(control_plane: Cluster, namespace: str, operator: OperatorProcess) -> TestNamespace:
+def ns(control_plane: Cluster, namespace: str, operator: OperatorProcess) -> NamespaceFixture:
     """The module's namespace."""
-    return TestNamespace(control_plane, namespace, lambda: operator.log)
+    return NamespaceFixture(control_plane, namespace, lambda: operator.log)
 
 
 @pytest.fixture
 def audit(control_plane: Cluster, operator: OperatorProcess) -> AuditTrail:
     """The operator's requests from the start of the test."""
-    assert operator.running
+    assert operator.is_running
     return AuditTrail(control_plane, USER)
 
 

@@ -7,13 +7,13 @@ import pytest
 
 from tests.environment.cluster import Cluster
 from tests.support.builders import ModelServiceBuilder, model_service
-from tests.support.namespace import TestNamespace
+from tests.support.namespace import NamespaceFixture
 
 
 @pytest.fixture(scope="module")
-def world(control_plane: Cluster, namespace: str, operator_kubeconfig: Path) -> Iterator[TestNamespace]:
+def ns(control_plane: Cluster, namespace: str, operator_kubeconfig: Path) -> Iterator[NamespaceFixture]:
     assert operator_kubeconfig.exists()  # the CRD is installed
-    yield TestNamespace(control_plane, namespace, lambda: "not involved")
+    yield NamespaceFixture(control_plane, namespace, lambda: "not involved")
     assert control_plane.run_kubectl("--namespace", namespace, "get", "modelservices", "-o", "name") == ""
 
 
@@ -116,8 +116,10 @@ iris = model_service()
         (iris.with_spec(hostNetwork=True), 'unknown field "spec.hostNetwork"'),
     ],
 )
-def test_refused_with_a_sentence(world: TestNamespace, service: ModelServiceBuilder, sentence: str) -> None:
-    assert sentence in world.rejection(service)
+def test_invalid_spec_is_rejected_with_a_message(
+    ns: NamespaceFixture, service: ModelServiceBuilder, sentence: str
+) -> None:
+    assert sentence in ns.rejection_message(service)
 
 
 @pytest.mark.parametrize(
@@ -133,11 +135,11 @@ def test_refused_with_a_sentence(world: TestNamespace, service: ModelServiceBuil
         iris.with_spec(containerPort=1, env=[{"name": "_A", "value": "$(PORT)"}]),
     ],
 )
-def test_accepted_at_the_bounds(world: TestNamespace, service: ModelServiceBuilder) -> None:
-    world.apply(service)
-    world.kubectl("delete", "modelservices", service.name, "--wait=true")
+def test_spec_at_the_bounds_is_accepted(ns: NamespaceFixture, service: ModelServiceBuilder) -> None:
+    ns.apply(service)
+    ns.kubectl("delete", "modelservices", service.name, "--wait=true")
 
 
-def test_the_form_explains_itself(world: TestNamespace) -> None:
-    text = world.kubectl("explain", "modelservice.spec.autoscaling.maxReplicas")
+def test_explain_shows_field_descriptions(ns: NamespaceFixture) -> None:
+    text = ns.kubectl("explain", "modelservice.spec.autoscaling.maxReplicas")
     assert "Greatest number of replicas." in text

@@ -13,7 +13,7 @@ from tests.environment.audit import AuditTrail
 from tests.environment.cluster import Cluster
 from tests.support.builders import golden, model_service
 from tests.support.installation import USER
-from tests.support.namespace import TestNamespace
+from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess, running_operator
 
 ROUTE, MONITOR = "httproutes.gateway.networking.k8s.io", "podmonitors.monitoring.coreos.com"
@@ -44,68 +44,66 @@ def minimal_crd(plural: str, kind: str) -> str:
     )
 
 
-def kinds_of(world: TestNamespace, name: str) -> set[str]:
-    return {entry["kind"] for entry in world.service(name)["status"].get("resources", ())}
+def kinds_of(ns: NamespaceFixture, name: str) -> set[str]:
+    return {entry["kind"] for entry in ns.get_model_service(name)["status"].get("resources", ())}
 
 
-def observed(world: TestNamespace, name: str) -> bool:
-    found = world.service(name)
+def observed(ns: NamespaceFixture, name: str) -> bool:
+    found = ns.get_model_service(name)
     return bool(found["status"]["observedGeneration"] == found["metadata"]["generation"])
 
 
-def test_every_field_is_right_at_the_first_go(
-    world: TestNamespace, control_plane: Cluster, operator: OperatorProcess, audit: AuditTrail
+def test_full_spec_needs_no_second_write(
+    ns: NamespaceFixture, control_plane: Cluster, operator: OperatorProcess, audit: AuditTrail
 ) -> None:
     """Nothing that the API server defaults or writes in another way is taken for a difference, also by a restart."""
-    world.apply(golden("everything"))
-    world.wait(lambda: observed(world, "everything"), "status", name="everything")
-    assert kinds_of(world, "everything") == {kind.kind for kind in BUILT_IN_CHILD_KINDS}
+    ns.apply(golden("everything"))
+    ns.wait(lambda: observed(ns, "everything"), "status", name="everything")
+    assert kinds_of(ns, "everything") == {kind.kind for kind in BUILT_IN_CHILD_KINDS}
     operator.stop()
     operator.start()
     marker = model_service().named("marker")
-    world.apply(marker)
-    world.wait_ready("marker")
+    ns.apply(marker)
+    ns.wait_ready("marker")
     writes = audit.writes_of("everything")
     assert writes.pop("update modelservices/status") <= 3
     assert set(writes.values()) == {1}
     assert all(write.startswith("create ") for write in writes)
-    assert world.service("everything")["status"]["url"] == "https://iris.example.com/iris"
+    assert ns.get_model_service("everything")["status"]["url"] == "https://iris.example.com/iris"
     assert control_plane.audit_log is not None
 
 
 @pytest.mark.parametrize("name", ["fetched", "mounted"])
-def test_a_model_s_volume_and_loader_are_right_at_the_first_go(
-    world: TestNamespace, audit: AuditTrail, name: str
-) -> None:
-    world.apply(golden(name))
-    world.wait(lambda: observed(world, name), "status", name=name)
-    assert "unchanged" in world.apply(golden(name))
+def test_model_volume_needs_no_second_write(ns: NamespaceFixture, audit: AuditTrail, name: str) -> None:
+    ns.apply(golden(name))
+    ns.wait(lambda: observed(ns, name), "status", name=name)
+    assert "unchanged" in ns.apply(golden(name))
     marker = model_service().named(f"after-{name}")
-    world.apply(marker)
-    world.wait_ready(f"after-{name}")
+    ns.apply(marker)
+    ns.wait_ready(f"after-{name}")
     writes = audit.writes_of(name)
     assert writes.pop("update modelservices/status") <= 3
     assert writes == {"create deployments": 1, "create services": 1}
 
 
-def test_what_is_not_wanted_any_more_goes(world: TestNamespace) -> None:
+def test_unneeded_children_are_pruned(ns: NamespaceFixture) -> None:
     service = golden("everything")
-    world.apply(service)
-    world.wait(lambda: world.get("ingress", "everything"), "ingress", name="everything")
-    world.apply(
+    ns.apply(service)
+    ns.wait(lambda: ns.get("ingress", "everything"), "ingress", name="everything")
+    ns.apply(
         service.without_spec("expose", "networkPolicy", "disruptionBudget", "autoscaling", "model").with_spec(
             replicas=3
         )
     )
     for kind in ("ingress", "networkpolicy", "poddisruptionbudget", "hpa", "cronjob"):
-        world.wait_gone(kind, "everything")
-    assert kinds_of(world, "everything") == {"Deployment", "Service"}
-    world.wait_field("deployment", "everything", "replicas", 3)
+        ns.wait_deleted(kind, "everything")
+    assert kinds_of(ns, "everything") == {"Deployment", "Service"}
+    ns.wait_field("deployment", "everything", "replicas", 3)
 
 
-def test_each_child_is_corrected(world: TestNamespace) -> None:
-    world.apply(golden("everything").named("each"))
-    world.wait(lambda: world.get("ingress", "each"), "ingress", name="each")
+def test_drift_of_every_child_kind_is_reverted(ns: NamespaceFixture) -> None:
+    ns.apply(golden("everything").named("each"))
+    ns.wait(lambda: ns.get("ingress", "each"), "ingress", name="each")
     patches = {
         "poddisruptionbudget": ("minAvailable", "1%"),
         "networkpolicy": ("policyTypes", ["Egress"]),
@@ -116,81 +114,81 @@ def test_each_child_is_corrected(world: TestNamespace) -> None:
         "cronjob": ("concurrencyPolicy", "Replace"),
     }
     for kind, (field, wrong) in patches.items():
-        right = world.get(kind, "each")["spec"][field]
-        world.kubectl("patch", kind, "each", "--type=merge", "-p", yaml.safe_dump({"spec": {field: wrong}}))
-        world.wait_field(kind, "each", field, right)
+        right = ns.get(kind, "each")["spec"][field]
+        ns.kubectl("patch", kind, "each", "--type=merge", "-p", yaml.safe_dump({"spec": {field: wrong}}))
+        ns.wait_field(kind, "each", field, right)
 
 
-def was_replaced(world: TestNamespace, kind: str, name: str, uid: str) -> bool:
-    found = world.get(kind, name)
+def was_replaced(ns: NamespaceFixture, kind: str, name: str, uid: str) -> bool:
+    found = ns.get(kind, name)
     return found is not None and found["metadata"]["uid"] != uid
 
 
-def test_a_child_that_somebody_deletes_is_made_again(world: TestNamespace) -> None:
-    world.apply(model_service().named("robbed"))
-    world.wait_ready("robbed")
+def test_deleted_child_is_recreated(ns: NamespaceFixture) -> None:
+    ns.apply(model_service().named("robbed"))
+    ns.wait_ready("robbed")
     for kind in ("service", "deployment"):
-        lost = world.get(kind, "robbed")["metadata"]["uid"]
-        world.kubectl("delete", kind, "robbed")
-        world.wait(partial(was_replaced, world, kind, "robbed", lost), f"new {kind}", name="robbed")
-    world.wait_ready("robbed")
+        lost = ns.get(kind, "robbed")["metadata"]["uid"]
+        ns.kubectl("delete", kind, "robbed")
+        ns.wait(partial(was_replaced, ns, kind, "robbed", lost), f"new {kind}", name="robbed")
+    ns.wait_ready("robbed")
 
 
-def test_headless_and_back_makes_the_service_anew(world: TestNamespace) -> None:
+def test_switching_headless_recreates_the_service(ns: NamespaceFixture) -> None:
     service = model_service().named("headless").with_spec(containerPort=5000)
     for options, address, url in (
         ({"type": "ClusterIP"}, False, "http://headless.{}.svc"),
         ({"type": "Headless"}, True, "http://headless.{}.svc:5000"),
         ({"type": "ClusterIP"}, False, "http://headless.{}.svc"),
     ):
-        world.apply(service.with_spec(service=options))
-        world.wait_ready("headless")
-        assert (world.get("service", "headless")["spec"]["clusterIP"] == "None") is address
-        assert world.service("headless")["status"]["url"] == url.format(world.namespace)
+        ns.apply(service.with_spec(service=options))
+        ns.wait_ready("headless")
+        assert (ns.get("service", "headless")["spec"]["clusterIP"] == "None") is address
+        assert ns.get_model_service("headless")["status"]["url"] == url.format(ns.namespace)
 
 
-def test_a_kind_that_appears_later_is_used_without_a_restart(world: TestNamespace, control_plane: Cluster) -> None:
-    world.apply(golden("routed"))
-    world.wait(lambda: world.condition("routed").get("reason") == "KindUnavailable", "complaint", name="routed")
-    assert "HTTPRoute (gateway.networking.k8s.io/v1) is not available" in world.condition("routed")["message"]
+def test_newly_served_kind_is_used_without_a_restart(ns: NamespaceFixture, control_plane: Cluster) -> None:
+    ns.apply(golden("routed"))
+    ns.wait(lambda: ns.condition("routed").get("reason") == "KindUnavailable", "complaint", name="routed")
+    assert "HTTPRoute (gateway.networking.k8s.io/v1) is not available" in ns.condition("routed")["message"]
     for plural, kind in ((ROUTE, "HTTPRoute"), (MONITOR, "PodMonitor")):
         control_plane.run_kubectl("apply", "-f", "-", stdin=minimal_crd(plural, kind))
-    world.wait_ready("routed", within=60)
-    assert world.get(ROUTE, "routed")["spec"]["parentRefs"] == [{"name": "edge", "sectionName": "https"}]
-    assert world.get(MONITOR, "routed")["spec"]["podMetricsEndpoints"] == [{"path": "/metrics", "port": "http"}]
+    ns.wait_ready("routed", within=60)
+    assert ns.get(ROUTE, "routed")["spec"]["parentRefs"] == [{"name": "edge", "sectionName": "https"}]
+    assert ns.get(MONITOR, "routed")["spec"]["podMetricsEndpoints"] == [{"path": "/metrics", "port": "http"}]
     for kind, path in ((ROUTE, "rules"), (MONITOR, "podMetricsEndpoints")):
-        right = world.get(kind, "routed")["spec"][path]
-        world.kubectl("patch", kind, "routed", "--type=merge", "-p", yaml.safe_dump({"spec": {path: []}}))
-        world.wait_field(kind, "routed", path, right)
-    world.apply(golden("routed").without_spec("expose", "monitoring"))
+        right = ns.get(kind, "routed")["spec"][path]
+        ns.kubectl("patch", kind, "routed", "--type=merge", "-p", yaml.safe_dump({"spec": {path: []}}))
+        ns.wait_field(kind, "routed", path, right)
+    ns.apply(golden("routed").without_spec("expose", "monitoring"))
     for kind in (ROUTE, MONITOR):
-        world.wait_gone(kind, "routed")
+        ns.wait_deleted(kind, "routed")
     control_plane.run_kubectl("delete", "crd", ROUTE, MONITOR)
 
 
-def test_the_events_of_a_pod_that_stays_unready_are_read(control_plane: Cluster, world: TestNamespace) -> None:
-    world.apply(model_service().named("silent"))
-    world.wait_ready("silent")
-    pod = world.kubectl("get", "pods", "-l", "app.kubernetes.io/instance=silent", "-o", "name").strip()
+def test_events_of_an_unready_pod_are_read(control_plane: Cluster, ns: NamespaceFixture) -> None:
+    ns.apply(model_service().named("silent"))
+    ns.wait_ready("silent")
+    pod = ns.kubectl("get", "pods", "-l", "app.kubernetes.io/instance=silent", "-o", "name").strip()
     container = {"name": "model", "image": "x", "imageID": "x", "restartCount": 0, "ready": False, "started": True}
     status = {
         "conditions": [{"type": kind, "status": "False"} for kind in ("Ready", "ContainersReady")],
         "containerStatuses": [container | {"state": {"running": {}}}],
     }
     arguments = ("--subresource=status", "--type=strategic", "-p", json.dumps({"status": status}))
-    world.kubectl("patch", pod, *arguments)
-    world.wait(lambda: "its probe asks for" in world.condition("silent")["message"], "word of its probe", name="silent")
+    ns.kubectl("patch", pod, *arguments)
+    ns.wait(lambda: "its probe asks for" in ns.condition("silent")["message"], "word of its probe", name="silent")
     trail = AuditTrail(control_plane, USER, start=0)
-    world.wait(lambda: ("list", "events") in trail.used(), "a look at its Events", name="silent")
+    ns.wait(lambda: ("list", "events") in trail.used(), "a look at its Events", name="silent")
 
 
-def test_the_role_is_exactly_what_is_needed(control_plane: Cluster, world: TestNamespace) -> None:
+def test_cluster_role_is_minimal(control_plane: Cluster, ns: NamespaceFixture) -> None:
     """Runs last in this module, which uses everything: nothing was refused, and each verb that is granted was used."""
     rules = json.loads(control_plane.run_kubectl("get", "clusterrole", "modelservice-operator", "-o", "json"))["rules"]
     granted = {(verb, resource) for rule in rules for verb in rule["verbs"] for resource in rule["resources"]}
     # Only ever checked by an admission plugin, never requested.
     granted.discard(("update", "modelservices/finalizers"))
     trail = AuditTrail(control_plane, USER, start=0)
-    assert world.namespace
+    assert ns.namespace
     assert trail.refused() == []
     assert granted - trail.used() == set()

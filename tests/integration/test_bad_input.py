@@ -14,10 +14,10 @@ from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import CHILD_KINDS
 from modelservice_operator.resources import DesiredChild, build_children
 from tests.environment.cluster import Cluster
-from tests.support.children import refused_children, rejections
-from tests.support.dry_run import Answer, DryRun, dry_run
-from tests.support.expansion import expand_variables
-from tests.support.schema_fields import VALUE, FormField, fields, with_field
+from tests.support.children import rejections_of_child, rejections_of_children
+from tests.support.dry_run import DryRunClient, DryRunResponse, open_dry_run_client
+from tests.support.schema_fields import VALUE, SchemaField, fields, with_field
+from tests.support.variable_expansion import expand_variables
 
 HOSTILE = {
     "63 characters": "a" * 63,
@@ -50,28 +50,28 @@ NUMBERS = [field for field in fields() if field.schema.get("type") == "integer"]
 
 
 @pytest.fixture(scope="module")
-def server(control_plane: Cluster, operator_kubeconfig: Path) -> Iterator[DryRun]:
+def server(control_plane: Cluster, operator_kubeconfig: Path) -> Iterator[DryRunClient]:
     assert operator_kubeconfig.exists()  # the CRD is installed
-    with dry_run(control_plane.kubeconfig) as server:
+    with open_dry_run_client(control_plane.kubeconfig) as server:
         yield server
 
 
-def filled_in() -> Iterator[tuple[str, FormField, str, Any]]:
+def filled_in() -> Iterator[tuple[str, SchemaField, str, Any]]:
     """Each hostile text in each place that takes one: values, and keys of maps."""
     for kind, text in HOSTILE.items():
         yield from ((kind, field, text, text) for field in (*TEXTS, *AMOUNTS))
         yield from ((kind, field, text, {text: next(iter(field.example.values()))}) for field in MAPS)
 
 
-def test_text_is_refused_with_a_sentence_or_stays_literal(
-    server: DryRun, namespace: str, figure: Callable[[str], None]
+def test_hostile_text_is_rejected_or_stays_literal(
+    server: DryRunClient, namespace: str, figure: Callable[[str], None]
 ) -> None:
     wrong: list[tuple[str, str, object]] = []
     accepted = total = 0
     for kind, field, text, value in filled_in():
-        answer = server.create(with_field(field.path, value).named("iris", namespace=namespace))
+        answer = server.create_model_service(with_field(field.path, value).named("iris", namespace=namespace))
         total += 1
-        if not answer.accepted:
+        if not answer.is_accepted:
             wrong += [] if has_a_sentence(answer) else [(kind, field.name, answer.message[:300])]
             continue
         accepted += 1
@@ -79,7 +79,7 @@ def test_text_is_refused_with_a_sentence_or_stays_literal(
         touched = [child for child in children if text and contains(child.body, text)]
         if text and field not in AMOUNTS and not touched:
             wrong.append((kind, field.name, "nowhere to be found"))
-        wrong += [(kind, field.name, said) for child in touched for said in rejections(server, child)]
+        wrong += [(kind, field.name, said) for child in touched for said in rejections_of_child(server, child)]
         wrong += [(kind, field.name, said) for said in expansions(children)]
     figure(
         f"bad input: {total} hostile texts in {len({*names()})} fields, {total - accepted} refused, the rest literal"
@@ -87,15 +87,15 @@ def test_text_is_refused_with_a_sentence_or_stays_literal(
     assert wrong == []
 
 
-def test_numbers_at_their_bounds_make_what_kubernetes_accepts(
-    server: DryRun, namespace: str, figure: Callable[[str], None]
+def test_numbers_at_the_bounds_give_valid_children(
+    server: DryRunClient, namespace: str, figure: Callable[[str], None]
 ) -> None:
     wrong: list[tuple[str, int, object]] = []
     cases = [(field, field.schema[bound] + step) for field in NUMBERS for bound, step in EDGES]
     for field, number in cases:
-        answer = server.create(with_field(field.path, number).named("iris", namespace=namespace))
-        wrong += [(field.name, number, said) for said in refused_children(server, answer)]
-        if not answer.accepted and not has_a_sentence(answer):
+        answer = server.create_model_service(with_field(field.path, number).named("iris", namespace=namespace))
+        wrong += [(field.name, number, said) for said in rejections_of_children(server, answer)]
+        if not answer.is_accepted and not has_a_sentence(answer):
             wrong.append((field.name, number, answer.message))
     figure(f"bad input: {len(cases)} numbers at and beside the bounds of {len(NUMBERS)} fields")
     assert wrong == []
@@ -109,7 +109,7 @@ def names() -> Iterator[str]:
     yield from (f"{field.name} {VALUE}" for field in MAPS)
 
 
-def has_a_sentence(answer: Answer) -> bool:
+def has_a_sentence(answer: DryRunResponse) -> bool:
     """Tell whether each refusal names a field and says something of it."""
     return bool(answer.causes) and all(where and len(said.split()) > 3 for where, said in answer.causes)
 
@@ -131,7 +131,7 @@ def expansions(children: tuple[DesiredChild, ...]) -> list[str]:
     return [text for text in literal if "expanded" in expand_variables(text, known) or "$" in text.replace("$$", "")]
 
 
-def test_no_kind_of_child_is_left_out(namespace: str) -> None:
+def test_examples_cover_every_child_kind(namespace: str) -> None:
     built = set()
     for field in fields():
         if field.is_property:

@@ -13,40 +13,40 @@ from modelservice_operator.api.crdgen.crd import root_schema
 from modelservice_operator.api.crdgen.structural import RULES
 from tests.environment.cluster import Cluster
 from tests.support.builders import ModelServiceBuilder
-from tests.support.children import refused_children
-from tests.support.dry_run import Answer, DryRun, dry_run
+from tests.support.children import rejections_of_children
+from tests.support.dry_run import DryRunClient, DryRunResponse, open_dry_run_client
 from tests.support.rule_cases import RULE_CASES
-from tests.support.schema_fields import FormField, fields, with_field
+from tests.support.schema_fields import SchemaField, fields, with_field
 
-SPEC = FormField((), root_schema()["properties"]["spec"])
+SPEC = SchemaField((), root_schema()["properties"]["spec"])
 RULED = [(field, rule) for field in (SPEC, *fields()) for rule in field.schema.get(RULES, ())]
-Cases = list[tuple[FormField, Any]]
+Cases = list[tuple[SchemaField, Any]]
 
 
 @pytest.fixture(scope="module")
-def server(control_plane: Cluster, operator_kubeconfig: Path) -> Iterator[DryRun]:
+def server(control_plane: Cluster, operator_kubeconfig: Path) -> Iterator[DryRunClient]:
     assert operator_kubeconfig.exists()  # the CRD is installed
-    with dry_run(control_plane.kubeconfig) as server:
+    with open_dry_run_client(control_plane.kubeconfig) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def ask(server: DryRun, namespace: str) -> Callable[[FormField, Any], Answer]:
+def ask(server: DryRunClient, namespace: str) -> Callable[[SchemaField, Any], DryRunResponse]:
     """Ask for the verdict on an object whose field has a value."""
 
-    def asking(field: FormField, value: Any) -> Answer:
+    def asking(field: SchemaField, value: Any) -> DryRunResponse:
         service = with_field(field.path, value) if field.path else ModelServiceBuilder(spec=value)
-        return server.create(service.named("iris", namespace=namespace))
+        return server.create_model_service(service.named("iris", namespace=namespace))
 
     return asking
 
 
-Ask = Callable[[FormField, Any], Answer]
+Ask = Callable[[SchemaField, Any], DryRunResponse]
 
 
-def test_every_sentence_has_both_sides() -> None:
+def test_every_rule_has_valid_and_invalid_cases() -> None:
     assert {rule["message"] for _, rule in RULED} == set(RULE_CASES)
-    assert all(sides.refused and sides.accepted for sides in RULE_CASES.values())
+    assert all(sides.rejected and sides.accepted for sides in RULE_CASES.values())
 
 
 def test_every_example_is_accepted(ask: Ask) -> None:
@@ -54,8 +54,8 @@ def test_every_example_is_accepted(ask: Ask) -> None:
     assert {name: said for name, said in refused.items() if said} == {}
 
 
-def test_every_rule_refuses_with_its_sentence(ask: Ask, figure: Callable[[str], None]) -> None:
-    cases = [(field, rule, value) for field, rule in RULED for value in RULE_CASES[rule["message"]].refused]
+def test_every_rule_rejects_with_its_message(ask: Ask, figure: Callable[[str], None]) -> None:
+    cases = [(field, rule, value) for field, rule in RULED for value in RULE_CASES[rule["message"]].rejected]
     silent = []
     for field, rule, value in cases:
         told = dict.fromkeys(ask(field, value).causes)
@@ -65,19 +65,19 @@ def test_every_rule_refuses_with_its_sentence(ask: Ask, figure: Callable[[str], 
     figure(f"schema: {len(RULED)} rules with {len(RULE_CASES)} sentences refused {len(cases)} objects")
 
 
-def test_every_rule_accepts_what_is_right(ask: Ask, server: DryRun, figure: Callable[[str], None]) -> None:
+def test_every_rule_accepts_its_valid_values(ask: Ask, server: DryRunClient, figure: Callable[[str], None]) -> None:
     """What is accepted at the edge of a rule must make children that Kubernetes accepts."""
     cases = [(field, value) for field, rule in RULED for value in RULE_CASES[rule["message"]].accepted]
     refused = []
     for field, value in cases:
         answer = ask(field, value)
-        told = objections(answer) or refused_children(server, answer)
+        told = objections(answer) or rejections_of_children(server, answer)
         refused += [(field.name, value, told)] if told else []
     assert refused == []
     figure(f"schema: {len(cases)} objects just inside of the rules accepted, with all of their children")
 
 
-def at_the_bounds() -> Iterator[tuple[FormField, Any]]:
+def at_the_bounds() -> Iterator[tuple[SchemaField, Any]]:
     """The last value inside of each bound of each field."""
     for field in fields():
         schema = field.schema
@@ -87,7 +87,7 @@ def at_the_bounds() -> Iterator[tuple[FormField, Any]]:
             yield field, []
 
 
-def beyond_the_bounds() -> Iterator[tuple[FormField, Any, str]]:
+def beyond_the_bounds() -> Iterator[tuple[SchemaField, Any, str]]:
     """The first value outside of each bound of each field, and what is said of it."""
     for field in fields():
         schema, example = field.schema, field.schema.get("examples", [None])[0]
@@ -109,7 +109,7 @@ def beyond_the_bounds() -> Iterator[tuple[FormField, Any, str]]:
             yield field, many, f"must have at most {schema['maxProperties']} items"
 
 
-def test_every_bound_includes_its_own_value(ask: Ask) -> None:
+def test_every_bound_is_inclusive(ask: Ask) -> None:
     refused = []
     for field, value in at_the_bounds():
         own = [said for where, said in ask(field, value).causes if where == placed(field) and is_about_bounds(said)]
@@ -117,7 +117,7 @@ def test_every_bound_includes_its_own_value(ask: Ask) -> None:
     assert refused == []
 
 
-def test_every_bound_refuses_what_is_beyond(ask: Ask, figure: Callable[[str], None]) -> None:
+def test_every_bound_rejects_the_next_value(ask: Ask, figure: Callable[[str], None]) -> None:
     cases = list(beyond_the_bounds())
     accepted = []
     for field, value, words in cases:
@@ -128,7 +128,7 @@ def test_every_bound_refuses_what_is_beyond(ask: Ask, figure: Callable[[str], No
     figure(f"schema: {len(cases)} objects just outside of the bounds refused")
 
 
-def test_no_field_takes_another_type(ask: Ask) -> None:
+def test_no_field_accepts_another_type(ask: Ask) -> None:
     taken = []
     for field in fields():
         if field.schema.get("type") in {"string", "integer", "boolean"}:
@@ -143,7 +143,7 @@ def is_about_bounds(said: str) -> bool:
     return "Unsupported value" in said or "in body should" in said or "Too" in said
 
 
-def placed(field: FormField, value: Any = None) -> str:
+def placed(field: SchemaField, value: Any = None) -> str:
     """The path as `Answer.causes` has it."""
     service = with_field(field.path, value if field.path else {})
     node: Any = service.spec
@@ -167,6 +167,6 @@ def sentences(causes: Any) -> set[tuple[str, str]]:
     }
 
 
-def objections(answer: Answer) -> list[tuple[str, str]]:
+def objections(answer: DryRunResponse) -> list[tuple[str, str]]:
     """Why an object was refused."""
-    return answer.causes or ([] if answer.accepted or answer.causes else [("", answer.message)])
+    return answer.causes or ([] if answer.is_accepted or answer.causes else [("", answer.message)])

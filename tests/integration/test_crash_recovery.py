@@ -4,30 +4,32 @@ from collections import Counter
 
 from tests.environment.audit import AuditTrail
 from tests.support.builders import model_service
-from tests.support.namespace import TestNamespace
+from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess
 
 OBJECTS = 20
 
 
-def wait_for_a_write(world: TestNamespace, audit: AuditTrail, name: str) -> None:
+def wait_for_a_write(ns: NamespaceFixture, audit: AuditTrail, name: str) -> None:
     """Return in the middle of things: after the first write that is seen from now on."""
-    before = audit.writes(world.namespace).total()
-    world.wait(lambda: audit.writes(world.namespace).total() > before, "write", name=name)
+    before = audit.writes(ns.namespace).total()
+    ns.wait(lambda: audit.writes(ns.namespace).total() > before, "write", name=name)
 
 
-def test_killed_while_creating(world: TestNamespace, operator: OperatorProcess, audit: AuditTrail) -> None:
+def test_sigkill_while_creating_leaves_no_duplicates(
+    ns: NamespaceFixture, operator: OperatorProcess, audit: AuditTrail
+) -> None:
     names = [f"crash-{number}" for number in range(OBJECTS)]
     for round_, name in enumerate(names):
-        world.apply(model_service().named(name).autoscaled(max_replicas=3))
+        ns.apply(model_service().named(name).autoscaled(max_replicas=3))
         if round_ % 5 == 4:
-            wait_for_a_write(world, audit, name)
+            wait_for_a_write(ns, audit, name)
             operator.kill()
             operator.start()
     for name in names:
-        world.wait_ready(name, within=60)
+        ns.wait_ready(name, within=60)
     for kind in ("deployment", "service", "hpa"):
-        found = world.kubectl("get", kind, "-o", "jsonpath={.items[*].metadata.name}").split()
+        found = ns.kubectl("get", kind, "-o", "jsonpath={.items[*].metadata.name}").split()
         assert sorted(found) == sorted(names)
     accepted = Counter(
         request.call.resource

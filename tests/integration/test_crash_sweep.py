@@ -24,7 +24,7 @@ async def recorded(lab: Lab) -> list[Recording]:
         return await asyncio.gather(*(record(lane, scenario) for scenario in SCENARIOS))
 
 
-async def test_every_call_at_every_moment(lab: Lab, figure: Callable[[str], None]) -> None:
+async def test_operator_killed_at_any_call_recovers(lab: Lab, figure: Callable[[str], None]) -> None:
     recordings = await recorded(lab)
     assert [text for recording in recordings for text in recording.violations] == []
     cases, started = cases_of(recordings), time.monotonic()

@@ -17,21 +17,21 @@ from typing import Any
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILD_KINDS, ResourceKind
 from modelservice_operator.resources import build_children
-from tests.support.api import JSON_PATCH, Api, Object, RefusedError, Watcher
+from tests.support.api import JSON_PATCH, ApiClient, Object, RequestRejectedError, Watcher
 from tests.support.builders import golden
-from tests.support.namespace import TestNamespace
+from tests.support.mutations import other_values, possible_additions
+from tests.support.namespace import NamespaceFixture
 from tests.support.openapi_walk import (
     MissingError,
-    Route,
+    NodePath,
     Schema,
     SchemaNode,
     Step,
-    nodes_below,
+    descendants_of,
     nodes_of,
     pointer,
     value_at,
 )
-from tests.support.spec_changes import neighbours, other_values
 
 OBJECTS = 10
 """Objects over which the leaves are spread: a field that is changed too often would be taken for a fight."""
@@ -73,7 +73,7 @@ class Deed:
     fate: Fate
     seconds: float = 0.0
     sentence: str = ""
-    neighbour: Route = ()
+    neighbour: NodePath = ()
 
     def __str__(self) -> str:
         return f"{self.kind.kind}{self.place} {self.verb}: {self.fate}. {self.sentence}"
@@ -83,7 +83,7 @@ class Deed:
 class Meddler:
     """Somebody with the right to change one child, and eyes to see what becomes of it."""
 
-    api: Api
+    api: ApiClient
     watched: Watcher
     namespace: str
     kind: ResourceKind
@@ -107,11 +107,11 @@ class Meddler:
         before = self.live
         path, node = pointer(before, place.path)
         sentence = "There is nothing to add."
-        for step, value in neighbours(place, node, mark):
+        for step, value in possible_additions(place, node, mark):
             where, item = ((("uid", owner["uid"]),), owner) if place.path == OWNERS else (step, value)
             try:
                 damaged = await self._patch({"op": "add", "path": f"{path}/{_last(where)}", "value": item})
-            except RefusedError as error:
+            except RequestRejectedError as error:
                 sentence = str(error)
                 continue
             route = (*place.path, where)
@@ -126,7 +126,7 @@ class Meddler:
         for patch in tries:
             try:
                 damaged = await self._patch(patch | {"path": pointer(before, place.path)[0]})
-            except RefusedError as error:
+            except RequestRejectedError as error:
                 sentence = str(error)
                 continue
             intact = whole(before, place)
@@ -135,12 +135,12 @@ class Meddler:
             fate = Fate.DEFAULTED
         return Deed(self.kind, place, verb, fate, sentence=sentence)
 
-    async def _joined(self, place: SchemaNode, before: Object, damaged: Object, route: Route) -> Deed:
-        root = place.root or (place.path if place.schema.atomic else None)
+    async def _joined(self, place: SchemaNode, before: Object, damaged: Object, route: NodePath) -> Deed:
+        root = place.atomic_root or (place.path if place.schema.is_atomic else None)
         if root is None:
             return Deed(self.kind, place, Verb.JOINED, Fate.KEPT, neighbour=route)
         # All of it has one owner, and that is us: an addition is a change.
-        return await self._until_back(place, Verb.JOINED, whole(before, replace(place, root=root)), damaged)
+        return await self._until_back(place, Verb.JOINED, whole(before, replace(place, atomic_root=root)), damaged)
 
     async def _until_back(
         self, place: SchemaNode, verb: Verb, intact: Callable[[Object], bool], damaged: Object
@@ -158,7 +158,7 @@ class Meddler:
 
     async def _patch(self, patch: Object) -> Object:
         path = self.kind.path(namespace=self.namespace, name=self.name)
-        answer: Object = await self.api.request("PATCH", path, [patch], content=JSON_PATCH)
+        answer: Object = await self.api.request("PATCH", path, [patch], content_type=JSON_PATCH)
         return answer
 
 
@@ -168,13 +168,15 @@ def _last(step: Step) -> str:
 
 def whole(before: Object, place: SchemaNode) -> Callable[[Object], bool]:
     """Tell whether a place is as before: exactly where one owner has all of it, else in every leaf that is ours."""
-    leaves = [node for node in (place, *nodes_below(place)) if node.is_leaf]
-    guarded = [place.root] if place.root is not None else [leaf.path for leaf in leaves]
+    leaves = [node for node in (place, *descendants_of(place)) if node.is_leaf]
+    guarded = [place.atomic_root] if place.atomic_root is not None else [leaf.path for leaf in leaves]
 
     def seen(body: Object) -> list[Any]:
         values = [value_at(body, route) for route in guarded]
         # What is inside of an empty map of ours is somebody else's.
-        return values if place.root is not None else [{} if isinstance(value, dict) else value for value in values]
+        return (
+            values if place.atomic_root is not None else [{} if isinstance(value, dict) else value for value in values]
+        )
 
     expected = seen(before)
     return lambda body: seen(body) == expected
@@ -184,9 +186,9 @@ def whole(before: Object, place: SchemaNode) -> Callable[[Object], bool]:
 class Sweep:
     """All children of all objects."""
 
-    api: Api
+    api: ApiClient
     watched: Watcher
-    world: TestNamespace
+    ns: NamespaceFixture
     names: list[str]
     owner: Object
     """A neighbour for our owner reference: one that exists, since the garbage collector removes others."""
@@ -199,12 +201,12 @@ class Sweep:
 
     async def _schema(self, kind: ResourceKind) -> Schema:
         group = f"apis/{kind.api_version}" if kind.group else f"api/{kind.version}"
-        return Schema.of(await self.api.request("GET", f"/openapi/v3/{group}"), kind)
+        return Schema.for_kind(await self.api.request("GET", f"/openapi/v3/{group}"), kind)
 
     async def _meddle(self, kind: ResourceKind, schema: Schema, number: int) -> list[Deed]:
         """Neighbours come first, to outlive corrections beside them; what takes neighbours along comes last."""
         name = self.names[number]
-        meddler = Meddler(self.api, self.watched, self.world.namespace, kind, name)
+        meddler = Meddler(self.api, self.watched, self.ns.namespace, kind, name)
         mine = nodes_of(self._applied(kind, name), schema)[number :: len(self.names)]
         deeds = [await meddler.add(node, f"n{index}", self.owner) for index, node in enumerate(mine) if is_shared(node)]
         mine = [place for place in mine if not is_exempt(place)]
@@ -217,7 +219,7 @@ class Sweep:
         return deeds
 
     def _applied(self, kind: ResourceKind, name: str) -> Any:
-        service = ModelService.parse(self.world.service(name))
+        service = ModelService.parse(self.ns.get_model_service(name))
         [desired] = [child for child in build_children(service) if child.kind is kind]
         return json.loads(json.dumps(desired.body))
 
@@ -229,7 +231,7 @@ def survived(deed: Deed, live: Object) -> Deed:
 
 def is_shared(place: SchemaNode) -> bool:
     """Whether others may put something below: the metadata's own fields are the API server's."""
-    return isinstance(place.want, dict | list) and place.path != ("metadata",)
+    return isinstance(place.desired, dict | list) and place.path != ("metadata",)
 
 
 def is_exempt(place: SchemaNode) -> bool:
@@ -240,27 +242,27 @@ def is_exempt(place: SchemaNode) -> bool:
 def takes_along(place: SchemaNode) -> bool:
     """Whether neighbours go with the place: a map or list, or the key of a list's item."""
     parent = place.path[-2] if len(place.path) > 1 else ""
-    return isinstance(place.want, dict | list) or (isinstance(parent, tuple) and place.path[-1] in dict(parent))
+    return isinstance(place.desired, dict | list) or (isinstance(parent, tuple) and place.path[-1] in dict(parent))
 
 
 @asynccontextmanager
-async def sweeping(world: TestNamespace) -> AsyncIterator[Sweep]:
+async def sweeping(ns: NamespaceFixture) -> AsyncIterator[Sweep]:
     """Make the objects, wait until all children are there, and watch them."""
     names = [f"leaf-{number}" for number in range(OBJECTS)]
     for name in names:
-        world.apply(golden("everything").named(name))
-    world.kubectl("create", "configmap", "witness")
-    uid = world.get("configmap", "witness")["metadata"]["uid"]
+        ns.apply(golden("everything").named(name))
+    ns.kubectl("create", "configmap", "witness")
+    uid = ns.get("configmap", "witness")["metadata"]["uid"]
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "witness", "uid": uid}
     async with (
-        Api(world.cluster.kubeconfig) as api,
-        Watcher(api, world.namespace).watch(BUILT_IN_CHILD_KINDS) as watched,
+        ApiClient(ns.cluster.kubeconfig) as api,
+        Watcher(api, ns.namespace).watch(BUILT_IN_CHILD_KINDS) as watched,
     ):
         for kind, name in [(kind, name) for kind in BUILT_IN_CHILD_KINDS for name in names]:
             assert await watched.wait(kind, name, lambda _: True, within=30), f"There is no {kind.kind} {name}."
         # Pods of so many revisions would only be in the way; under an autoscaler the count is not ours.
-        world.kubectl("scale", *(f"deployment/{name}" for name in names), "--replicas=0")
-        yield Sweep(api, watched, world, names, owner)
+        ns.kubectl("scale", *(f"deployment/{name}" for name in names), "--replicas=0")
+        yield Sweep(api, watched, ns, names, owner)
 
 
 def summary(deeds: list[Deed]) -> Iterable[str]:
@@ -283,8 +285,8 @@ def summary(deeds: list[Deed]) -> Iterable[str]:
         yield f"  {kind.kind}, neither to be changed nor removed says the API server: {len(fixed)}: {' '.join(fixed)}"
 
 
-async def test_every_leaf_comes_back(world: TestNamespace, figure: Callable[[str], None]) -> None:
-    async with sweeping(world) as sweep:
+async def test_every_field_of_every_child_is_restored(ns: NamespaceFixture, figure: Callable[[str], None]) -> None:
+    async with sweeping(ns) as sweep:
         deeds = [deed for some in await asyncio.gather(*map(sweep.run, BUILT_IN_CHILD_KINDS)) for deed in some]
     figure("\n".join(summary(deeds)))
     lost = [str(deed) for deed in deeds if deed.fate is Fate.LOST]

@@ -5,53 +5,53 @@ from typing import Any
 
 from tests.environment.audit import AuditTrail
 from tests.support.builders import model_service
-from tests.support.namespace import TestNamespace
+from tests.support.namespace import NamespaceFixture
 
 
-def told(world: TestNamespace, name: str) -> list[tuple[str, str]]:
+def told(ns: NamespaceFixture, name: str) -> list[tuple[str, str]]:
     """Reason and note of the Events about a ModelService, oldest first."""
-    found = world.kubectl("get", "events", "--field-selector", f"involvedObject.name={name}", "-o", "json")
+    found = ns.kubectl("get", "events", "--field-selector", f"involvedObject.name={name}", "-o", "json")
     ours = [event for event in json.loads(found)["items"] if event["involvedObject"]["kind"] == "ModelService"]
     return [(event["reason"], event["message"]) for event in sorted(ours, key=lambda event: str(event["eventTime"]))]
 
 
-def reasons(world: TestNamespace, name: str) -> list[str]:
-    return [reason for reason, _ in told(world, name)]
+def reasons(ns: NamespaceFixture, name: str) -> list[str]:
+    return [reason for reason, _ in told(ns, name)]
 
 
-def wait_reasons(world: TestNamespace, name: str, expected: list[str]) -> None:
-    world.wait(lambda: reasons(world, name) == expected, f"Events {expected}", name=name)
+def wait_reasons(ns: NamespaceFixture, name: str, expected: list[str]) -> None:
+    ns.wait(lambda: reasons(ns, name) == expected, f"Events {expected}", name=name)
 
 
-def test_a_life_in_events(world: TestNamespace, audit: AuditTrail) -> None:
+def test_events_across_the_object_lifecycle(ns: NamespaceFixture, audit: AuditTrail) -> None:
     life = ["Created", "RolloutComplete"]
     service = model_service().named("lively")
-    world.apply(service)
-    wait_reasons(world, "lively", life)
-    assert told(world, "lively")[0][1] == "Made Deployment and Service."
-    world.apply(service)
-    world.apply(service.with_spec(image="registry.example.com/iris:2"))
-    wait_reasons(world, "lively", life := [*life, "RolloutStarted", "RolloutComplete"])
-    world.apply(service.with_spec(nodeSelector={"example.com/disk": "none-has-it"}))
-    wait_reasons(world, "lively", life := [*life, "RolloutStarted", "Failed"])
-    assert told(world, "lively")[-1][1].startswith("Unschedulable: ")
-    world.apply(service)
-    wait_reasons(world, "lively", [*life, "RolloutStarted", "RolloutComplete"])
-    assert audit.events(world.namespace) == len(told(world, "lively"))
+    ns.apply(service)
+    wait_reasons(ns, "lively", life)
+    assert told(ns, "lively")[0][1] == "Made Deployment and Service."
+    ns.apply(service)
+    ns.apply(service.with_spec(image="registry.example.com/iris:2"))
+    wait_reasons(ns, "lively", life := [*life, "RolloutStarted", "RolloutComplete"])
+    ns.apply(service.with_spec(nodeSelector={"example.com/disk": "none-has-it"}))
+    wait_reasons(ns, "lively", life := [*life, "RolloutStarted", "Failed"])
+    assert told(ns, "lively")[-1][1].startswith("Unschedulable: ")
+    ns.apply(service)
+    wait_reasons(ns, "lively", [*life, "RolloutStarted", "RolloutComplete"])
+    assert audit.events(ns.namespace) == len(told(ns, "lively"))
 
 
-def test_a_correction_names_the_field_and_who_had_changed_it(world: TestNamespace) -> None:
-    world.apply(model_service().named("drifting"))
-    world.wait_ready("drifting")
+def test_drift_event_names_the_field_and_its_manager(ns: NamespaceFixture) -> None:
+    ns.apply(model_service().named("drifting"))
+    ns.wait_ready("drifting")
     patch: dict[str, Any] = {"spec": {"type": "NodePort"}}
-    world.kubectl("patch", "service", "drifting", "--field-manager=somebody-else", "-p", json.dumps(patch))
-    wait_reasons(world, "drifting", ["Created", "RolloutComplete", "DriftCorrected"])
-    note = told(world, "drifting")[-1][1]
+    ns.kubectl("patch", "service", "drifting", "--field-manager=somebody-else", "-p", json.dumps(patch))
+    wait_reasons(ns, "drifting", ["Created", "RolloutComplete", "DriftCorrected"])
+    note = told(ns, "drifting")[-1][1]
     assert note == "Service: spec.type was changed by somebody-else and is set back."
 
 
-def test_a_name_that_is_taken_is_an_event(world: TestNamespace) -> None:
-    world.kubectl("create", "service", "clusterip", "taken", "--tcp=80")
-    world.apply(model_service().named("taken"))
-    wait_reasons(world, "taken", ["NameConflict"])
-    assert "Service taken already exists and is not managed by this ModelService" in told(world, "taken")[0][1]
+def test_name_conflict_is_an_event(ns: NamespaceFixture) -> None:
+    ns.kubectl("create", "service", "clusterip", "taken", "--tcp=80")
+    ns.apply(model_service().named("taken"))
+    wait_reasons(ns, "taken", ["NameConflict"])
+    assert "Service taken already exists and is not managed by this ModelService" in told(ns, "taken")[0][1]

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from tests.support.builders import model_service
-from tests.support.namespace import TestNamespace
+from tests.support.namespace import NamespaceFixture
 
 
 def an_autoscaler_by_hand(name: str, target: str) -> dict[str, Any]:
@@ -20,30 +20,30 @@ def an_autoscaler_by_hand(name: str, target: str) -> dict[str, Any]:
     }
 
 
-def test_a_pod_that_no_node_can_take_is_explained_and_heals(world: TestNamespace) -> None:
-    world.apply(model_service().named("choosy").with_spec(nodeSelector={"example.com/disk": "none-has-it"}))
-    world.wait(lambda: world.condition("choosy")["reason"] == "Unschedulable", "explanation", name="choosy")
-    message = world.condition("choosy")["message"]
+def test_unschedulable_pod_is_explained_and_recovers(ns: NamespaceFixture) -> None:
+    ns.apply(model_service().named("choosy").with_spec(nodeSelector={"example.com/disk": "none-has-it"}))
+    ns.wait(lambda: ns.condition("choosy")["reason"] == "Unschedulable", "explanation", name="choosy")
+    message = ns.condition("choosy")["message"]
     assert message.startswith("The only pod: no node can take it. 0/")
     assert "node affinity/selector" in message
-    world.apply(model_service().named("choosy"))
-    world.wait_ready("choosy")
+    ns.apply(model_service().named("choosy"))
+    ns.wait_ready("choosy")
 
 
-def test_an_autoscaler_of_somebody_else_is_reported_until_it_goes(world: TestNamespace) -> None:
-    world.apply(model_service().named("rivalled"))
-    world.wait_ready("rivalled")
-    world.kubectl("create", "-f", "-", stdin=json.dumps(an_autoscaler_by_hand("by-hand", "rivalled")))
-    world.wait(lambda: world.condition("rivalled", "AutoscalerReady"), "report", name="rivalled")
-    report = world.condition("rivalled", "AutoscalerReady")
+def test_foreign_autoscaler_is_reported_until_deleted(ns: NamespaceFixture) -> None:
+    ns.apply(model_service().named("rivalled"))
+    ns.wait_ready("rivalled")
+    ns.kubectl("create", "-f", "-", stdin=json.dumps(an_autoscaler_by_hand("by-hand", "rivalled")))
+    ns.wait(lambda: ns.condition("rivalled", "AutoscalerReady"), "report", name="rivalled")
+    report = ns.condition("rivalled", "AutoscalerReady")
     assert (report["status"], report["reason"]) == ("False", "ForeignAutoscaler")
     assert "HorizontalPodAutoscaler by-hand scales the Deployment too" in report["message"]
-    assert world.is_ready("rivalled")
-    version = world.get("hpa", "by-hand")["metadata"]["uid"]
-    world.apply(model_service().named("rivalled").with_spec(autoscaling={"managedBy": "External"}))
-    world.wait(lambda: not world.condition("rivalled", "AutoscalerReady"), "end of the report", name="rivalled")
-    world.apply(model_service().named("rivalled"))
-    world.wait(lambda: world.condition("rivalled", "AutoscalerReady"), "report", name="rivalled")
-    assert world.get("hpa", "by-hand")["metadata"]["uid"] == version
-    world.kubectl("delete", "hpa", "by-hand")
-    world.wait(lambda: not world.condition("rivalled", "AutoscalerReady"), "end of the report", name="rivalled")
+    assert ns.is_ready("rivalled")
+    version = ns.get("hpa", "by-hand")["metadata"]["uid"]
+    ns.apply(model_service().named("rivalled").with_spec(autoscaling={"managedBy": "External"}))
+    ns.wait(lambda: not ns.condition("rivalled", "AutoscalerReady"), "end of the report", name="rivalled")
+    ns.apply(model_service().named("rivalled"))
+    ns.wait(lambda: ns.condition("rivalled", "AutoscalerReady"), "report", name="rivalled")
+    assert ns.get("hpa", "by-hand")["metadata"]["uid"] == version
+    ns.kubectl("delete", "hpa", "by-hand")
+    ns.wait(lambda: not ns.condition("rivalled", "AutoscalerReady"), "end of the report", name="rivalled")

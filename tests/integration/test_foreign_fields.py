@@ -10,9 +10,9 @@ import pytest
 
 from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILD_KINDS, MODEL_SERVICE, ResourceKind
 from tests.environment.audit import AuditTrail
-from tests.support.api import MERGE_PATCH, Api, Object, RefusedError, Watcher
+from tests.support.api import MERGE_PATCH, ApiClient, Object, RequestRejectedError, Watcher
 from tests.support.builders import ModelServiceBuilder, golden, model_service
-from tests.support.namespace import TestNamespace
+from tests.support.namespace import NamespaceFixture
 
 RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 PROXY = {"name": "proxy", "image": "proxy:1", "resources": {"requests": {"cpu": "10m"}}, "securityContext": RESTRICTED}
@@ -54,28 +54,28 @@ def holds(live: Any, addition: Any) -> bool:
     return bool(live == addition)
 
 
-def test_what_others_add_outlives_corrections_and_new_generations(world: TestNamespace, audit: AuditTrail) -> None:
+def test_foreign_additions_survive_corrections_and_updates(ns: NamespaceFixture, audit: AuditTrail) -> None:
     """A sidecar, a recommendation of resources, one more port: no write while they are added, none is lost later."""
     service = model_service().named("added").with_spec(resources={"requests": MEMORY}, autoscaling=by_memory(high=3))
-    world.apply(service)
-    world.wait_ready("added")
+    ns.apply(service)
+    ns.wait_ready("added")
     for kind, addition in ADDITIONS.items():
-        world.kubectl("patch", kind, "added", "--type=strategic", "-p", json.dumps(addition))
-    world.kubectl("rollout", "restart", "deployment/added")
-    restarted = world.get("deployment", "added")["spec"]["template"]["metadata"]["annotations"]
-    world.kubectl("rollout", "status", "deployment/added", "--timeout=60s")
-    world.wait_ready("added", within=60)
+        ns.kubectl("patch", kind, "added", "--type=strategic", "-p", json.dumps(addition))
+    ns.kubectl("rollout", "restart", "deployment/added")
+    restarted = ns.get("deployment", "added")["spec"]["template"]["metadata"]["annotations"]
+    ns.kubectl("rollout", "status", "deployment/added", "--timeout=60s")
+    ns.wait_ready("added", within=60)
     writes = audit.writes_of("added")
     assert [write for write in writes if not write.startswith("create ")] == ["update modelservices/status"]
-    world.apply(
+    ns.apply(
         service.with_spec(env=[{"name": "A", "value": "1"}], service={"port": 8000}, autoscaling=by_memory(high=4))
     )
-    world.wait_field("hpa", "added", "maxReplicas", 4)
-    world.wait_ready("added", within=60)
-    ports = {port["name"]: port["port"] for port in world.get("service", "added")["spec"]["ports"]}
+    ns.wait_field("hpa", "added", "maxReplicas", 4)
+    ns.wait_ready("added", within=60)
+    ports = {port["name"]: port["port"] for port in ns.get("service", "added")["spec"]["ports"]}
     assert ports == {"http": 8000, "metrics": 9090}
-    assert [kind for kind, addition in ADDITIONS.items() if not holds(world.get(kind, "added"), addition)] == []
-    annotations = world.get("deployment", "added")["spec"]["template"]["metadata"]["annotations"]
+    assert [kind for kind, addition in ADDITIONS.items() if not holds(ns.get(kind, "added"), addition)] == []
+    annotations = ns.get("deployment", "added")["spec"]["template"]["metadata"]["annotations"]
     stamp = "kubectl.kubernetes.io/restartedAt"
     assert annotations[stamp] == restarted[stamp]
 
@@ -101,19 +101,21 @@ def of_container(fields: Object) -> Object:
         ("port", "service", {"ports": [{"port": 8000, "$patch": "delete"}, {"name": "http", "port": 81}]}),
     ],
 )
-def test_an_alternative_in_the_place_of_ours_goes(world: TestNamespace, name: str, kind: str, patch: Object) -> None:
+def test_exclusive_field_of_another_manager_is_replaced(
+    ns: NamespaceFixture, name: str, kind: str, patch: Object
+) -> None:
     """Of some things there may be one only: ours beside theirs would be refused."""
-    world.apply(golden("everything").named(name))
-    world.wait(lambda: world.get("ingress", name), "last child", name=name)
-    before = world.get(kind, name)
-    world.kubectl("patch", kind, name, "--type=strategic", "-p", json.dumps({"spec": patch}))
+    ns.apply(golden("everything").named(name))
+    ns.wait(lambda: ns.get("ingress", name), "last child", name=name)
+    before = ns.get(kind, name)
+    ns.kubectl("patch", kind, name, "--type=strategic", "-p", json.dumps({"spec": patch}))
 
     def as_before() -> bool:
-        live = world.get(kind, name)
+        live = ns.get(kind, name)
         changed = live["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]
         return bool(changed and spec_of(live) == spec_of(before))
 
-    world.wait(as_before, f"{kind} as before", within=15, name=name)
+    ns.wait(as_before, f"{kind} as before", within=15, name=name)
 
 
 def spec_of(body: Any) -> Any:
@@ -141,13 +143,13 @@ def masked(node: Any, name: str) -> Any:
     return node.replace(name, "NAME") if isinstance(node, str) else node
 
 
-async def test_what_leaves_the_spec_leaves_the_children(world: TestNamespace) -> None:
+async def test_removed_spec_field_is_removed_from_the_children(ns: NamespaceFixture) -> None:
     """Each field in turn: children that had it become what children are that never had it."""
     async with (
-        Api(world.cluster.kubeconfig) as api,
-        Watcher(api, world.namespace).watch([MODEL_SERVICE]) as watched,
+        ApiClient(ns.cluster.kubeconfig) as api,
+        Watcher(api, ns.namespace).watch([MODEL_SERVICE]) as watched,
     ):
-        leaving = Leaving(api, watched, world.namespace)
+        leaving = Leaving(api, watched, ns.namespace)
         differences = [found for some in await asyncio.gather(*map(leaving.differences, FIELDS)) for found in some]
     assert differences == []
 
@@ -156,7 +158,7 @@ async def test_what_leaves_the_spec_leaves_the_children(world: TestNamespace) ->
 class Leaving:
     """Fields that go."""
 
-    api: Api
+    api: ApiClient
     watched: Watcher
     namespace: str
 
@@ -177,7 +179,7 @@ class Leaving:
     async def _send(self, verb: str, service: ModelServiceBuilder, patch: Object | None = None) -> Object:
         path = MODEL_SERVICE.path(namespace=self.namespace, name="" if patch is None else service.name)
         content = "application/json" if patch is None else MERGE_PATCH
-        answer: Object = await self.api.request(verb, path, patch or service.manifest(), content=content)
+        answer: Object = await self.api.request(verb, path, patch or service.manifest(), content_type=content)
         return answer
 
     async def _observed(self, sent: Object) -> None:
@@ -192,25 +194,25 @@ class Leaving:
     async def _child(self, kind: ResourceKind, name: str) -> Any:
         try:
             return masked(await self.api.get(kind, self.namespace, name), name)
-        except RefusedError:
+        except RequestRejectedError:
             return None
 
 
 @pytest.mark.parametrize("cascade", ["background", "foreground", "orphan"])
-def test_a_child_deleted_in_any_way_comes_back(world: TestNamespace, cascade: str) -> None:
+def test_deleted_child_is_recreated_for_every_cascade_mode(ns: NamespaceFixture, cascade: str) -> None:
     """While one is on its way out the ModelService is being reconciled, and nobody has to act."""
     name = f"gone-{cascade}"
-    world.apply(golden("everything").named(name).without_spec(*UNSCHEDULABLE, "rollout"))
-    world.wait_ready(name)
-    old = {kind: world.get(kind, name)["metadata"]["uid"] for kind in CHILDREN}
-    world.kubectl("delete", ",".join(CHILDREN), name, f"--cascade={cascade}", "--wait=false")
+    ns.apply(golden("everything").named(name).without_spec(*UNSCHEDULABLE, "rollout"))
+    ns.wait_ready(name)
+    old = {kind: ns.get(kind, name)["metadata"]["uid"] for kind in CHILDREN}
+    ns.kubectl("delete", ",".join(CHILDREN), name, f"--cascade={cascade}", "--wait=false")
     stalled = []
 
     def all_new() -> bool:
-        stalled.append(world.condition(name, "Stalled"))
-        found = [(uid, world.get(kind, name)) for kind, uid in old.items()]
+        stalled.append(ns.condition(name, "Stalled"))
+        found = [(uid, ns.get(kind, name)) for kind, uid in old.items()]
         return all(live and live["metadata"]["uid"] != uid for uid, live in found)
 
-    world.wait(all_new, "new children", name=name)
-    world.wait_ready(name)
+    ns.wait(all_new, "new children", name=name)
+    ns.wait_ready(name)
     assert not any(stalled)

@@ -22,7 +22,7 @@ from tests.environment.gitops import openapi
 from tests.environment.gitops.judges import ROOT, Verdicts, verdicts
 from tests.support.builders import ModelServiceBuilder, model_service
 from tests.support.installation import USER
-from tests.support.namespace import TestNamespace
+from tests.support.namespace import NamespaceFixture
 from tests.support.pods import new_pod
 from tests.support.snapshots import IRIS, NOW, computed_status, deployment_status, snapshot
 
@@ -35,88 +35,84 @@ QUICK = {"startup": {"periodSeconds": 1, "failureThreshold": 1}}
 NOWHERE = {"example.com/disk": "none-has-it"}
 
 
-async def apply(world: TestNamespace, service: ModelServiceBuilder) -> None:
-    await asyncio.to_thread(world.apply, service)
+async def apply(ns: NamespaceFixture, service: ModelServiceBuilder) -> None:
+    await asyncio.to_thread(ns.apply, service)
 
 
-async def until(world: TestNamespace, name: str, reason: str) -> None:
+async def until(ns: NamespaceFixture, name: str, reason: str) -> None:
     what = f"{reason} of {name}"
-    await asyncio.to_thread(
-        world.wait, lambda: world.condition(name).get("reason") == reason, what, within=60, name=name
-    )
+    await asyncio.to_thread(ns.wait, lambda: ns.condition(name).get("reason") == reason, what, within=60, name=name)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def history(world: TestNamespace) -> AsyncIterator[History]:
-    async with ApiClient(world.cluster.kubeconfig) as client, History(client, [MODEL_SERVICE]) as history:
+async def history(ns: NamespaceFixture) -> AsyncIterator[History]:
+    async with ApiClient(ns.cluster.kubeconfig) as client, History(client, [MODEL_SERVICE]) as history:
         yield history
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module", autouse=True)
-async def syncs(world: TestNamespace) -> AsyncIterator["asyncio.Task[list[str]]"]:
+async def syncs(ns: NamespaceFixture) -> AsyncIterator["asyncio.Task[list[str]]"]:
     """A GitOps tool that goes on while the other tests run."""
-    task = asyncio.create_task(synchronised(world))
+    task = asyncio.create_task(synchronised(ns))
     yield task
     task.cancel()
     await asyncio.wait([task])
 
 
-async def synchronised(world: TestNamespace) -> list[str]:
+async def synchronised(ns: NamespaceFixture) -> list[str]:
     """Apply the same on the server again and again; return what was different, or written by the operator."""
-    service = model_service().named("synced", namespace=world.namespace).with_spec(replicas=2)
+    service = model_service().named("synced", namespace=ns.namespace).with_spec(replicas=2)
     manifest = yaml.safe_dump(service.manifest())
 
     def kubectl(verb: str) -> str:
         flags = ("--server-side", "--field-manager=gitops", "-f", "-")
-        return world.kubectl(verb, *flags, stdin=manifest)
+        return ns.kubectl(verb, *flags, stdin=manifest)
 
     await asyncio.to_thread(kubectl, "apply")
-    await asyncio.to_thread(world.wait_ready, "synced")
+    await asyncio.to_thread(ns.wait_ready, "synced")
     settled = asyncio.get_running_loop().time()
-    audit, wrong = AuditTrail(world.cluster, USER), []
+    audit, wrong = AuditTrail(ns.cluster, USER), []
     for number in range(1, SYNCS + 1):
         await asyncio.sleep(max(0.0, settled + number * SECONDS_BETWEEN_SYNCS - asyncio.get_running_loop().time()))
-        before = await asyncio.to_thread(spec_owners, world, "synced")
+        before = await asyncio.to_thread(spec_owners, ns, "synced")
         wrong += (await asyncio.to_thread(kubectl, "diff")).splitlines()
         await asyncio.to_thread(kubectl, "apply")
-        after = await asyncio.to_thread(spec_owners, world, "synced")
+        after = await asyncio.to_thread(spec_owners, ns, "synced")
         wrong += [] if before == after else ["the fields changed hands"]
     return wrong + list(audit.writes_of("synced").elements())
 
 
-def spec_owners(world: TestNamespace, name: str) -> list[Any]:
-    text = world.kubectl("get", "modelservice", name, "--show-managed-fields", "-o", "json")
+def spec_owners(ns: NamespaceFixture, name: str) -> list[Any]:
+    text = ns.kubectl("get", "modelservice", name, "--show-managed-fields", "-o", "json")
     entries = json.loads(text)["metadata"]["managedFields"]
     return [(entry["manager"], entry["fieldsV1"]) for entry in entries if not entry.get("subresource")]
 
 
-async def test_all_tools_agree_in_every_moment_of_a_life(
-    world: TestNamespace, history: History, figure: Callable[[str], None]
+async def test_health_checks_agree_across_the_object_lifecycle(
+    ns: NamespaceFixture, history: History, figure: Callable[[str], None]
 ) -> None:
     """Made, changed, scaled, failed, mended, put to sleep, stuck for good, deleted: each version of the status."""
     lively = model_service().named("lively").with_spec(replicas=2)
-    await apply(world, lively)
-    await until(world, "lively", "RolloutComplete")
-    await apply(world, lively.with_spec(image="registry.example.com/iris:2"))
-    await apply(world, lively.with_spec(nodeSelector=NOWHERE))
-    await until(world, "lively", "Unschedulable")
-    await apply(world, lively.with_spec(replicas=3))
-    await until(world, "lively", "RolloutComplete")
-    await apply(world, lively.suspended())
-    await until(world, "lively", "ScaledToZero")
+    await apply(ns, lively)
+    await until(ns, "lively", "RolloutComplete")
+    await apply(ns, lively.with_spec(image="registry.example.com/iris:2"))
+    await apply(ns, lively.with_spec(nodeSelector=NOWHERE))
+    await until(ns, "lively", "Unschedulable")
+    await apply(ns, lively.with_spec(replicas=3))
+    await until(ns, "lively", "RolloutComplete")
+    await apply(ns, lively.suspended())
+    await until(ns, "lively", "ScaledToZero")
     stuck = model_service().named("stuck").with_spec(probes=QUICK, nodeSelector=NOWHERE)
-    await apply(world, stuck.with_spec(rollout={"progressDeadlineSeconds": 12}))
-    await asyncio.to_thread(world.kubectl, "create", "service", "clusterip", "taken", "--tcp=80")
-    await apply(world, model_service().named("taken"))
-    await until(world, "taken", "NameConflict")
-    await asyncio.to_thread(
-        world.wait, lambda: world.condition("stuck", "Stalled"), "deadline", within=60, name="stuck"
-    )
-    await asyncio.to_thread(world.kubectl, "delete", "modelservice", "lively", "--cascade=foreground")
+    await apply(ns, stuck.with_spec(rollout={"progressDeadlineSeconds": 12}))
+    await asyncio.to_thread(ns.kubectl, "create", "service", "clusterip", "taken", "--tcp=80")
+    await apply(ns, model_service().named("taken"))
+    await until(ns, "taken", "NameConflict")
+    await asyncio.to_thread(ns.wait, lambda: ns.condition("stuck", "Stalled"), "deadline", within=60, name="stuck")
+    await asyncio.to_thread(ns.kubectl, "delete", "modelservice", "lively", "--cascade=foreground")
     bodies = [
         version.body
         for name in ("lively", "stuck", "taken")
-        for version in history.versions(MODEL_SERVICE, world.namespace, name)
+        for version in history.versions(MODEL_SERVICE, ns.namespace, name)
     ]
     found = verdicts(bodies)
     assert disagreements(bodies, found) == []
@@ -126,7 +122,7 @@ async def test_all_tools_agree_in_every_moment_of_a_life(
     assert any(verdict.kstatus == "Terminating" for verdict in found)
 
 
-async def test_all_tools_agree_on_troubles_of_every_kind() -> None:
+async def test_health_checks_agree_on_every_kind_of_failure() -> None:
     troubles = [
         snapshot(),
         snapshot(rollout=deployment_status()),
@@ -163,12 +159,12 @@ def disagreements(bodies: list[dict[str, Any]], found: list[Verdicts]) -> list[s
     return [f"{verdict} on {json.dumps(body.get('status'))}" for body, verdict in pairs if not verdict.agree]
 
 
-async def test_argo_cd_gets_the_script_from_a_component(world: TestNamespace, tmp_path: Path) -> None:
+async def test_argo_cd_component_adds_the_health_script(ns: NamespaceFixture, tmp_path: Path) -> None:
     shutil.copytree(GITOPS / "argocd", tmp_path / "component")
     install = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm"}, "data": {"url": "kept"}}
     (tmp_path / "cm.json").write_text(json.dumps(install))
     (tmp_path / "kustomization.yaml").write_text("resources: [cm.json]\ncomponents: [component]\n")
-    [built] = yaml.safe_load_all(world.cluster.run_kubectl("kustomize", str(tmp_path)))
+    [built] = yaml.safe_load_all(ns.cluster.run_kubectl("kustomize", str(tmp_path)))
     script = (GITOPS / "argocd" / "health.lua").read_text()
     assert built["data"] == {"url": "kept", "resource.customizations.health.modelservice.dev_ModelService": script}
 
@@ -220,19 +216,19 @@ patches:
 """
 
 
-def kustomized(world: TestNamespace, folder: Path, kustomization: str) -> dict[str, Any]:
+def kustomized(ns: NamespaceFixture, folder: Path, kustomization: str) -> dict[str, Any]:
     """Build with the files that we ship; return the objects by kind."""
     for name in ("modelservice.yaml", "openapi.json"):
         shutil.copy(GITOPS / "kustomize" / name, folder)
     for name, body in BASE.items():
         (folder / name).write_text(json.dumps(body))
     (folder / "kustomization.yaml").write_text(kustomization)
-    return {body["kind"]: body for body in yaml.safe_load_all(world.cluster.run_kubectl("kustomize", str(folder)))}
+    return {body["kind"]: body for body in yaml.safe_load_all(ns.cluster.run_kubectl("kustomize", str(folder)))}
 
 
-async def test_kustomize_sets_image_replicas_and_names(world: TestNamespace, tmp_path: Path) -> None:
+async def test_kustomize_sets_image_replicas_and_names(ns: NamespaceFixture, tmp_path: Path) -> None:
     """W8: what `sed` did. Other kinds are merged as ever."""
-    built = kustomized(world, tmp_path, OVERLAY)
+    built = kustomized(ns, tmp_path, OVERLAY)
     spec = built["ModelService"]["spec"]
     assert (spec["image"], spec["replicas"]) == ("registry.example.com/iris:7", 4)
     named = spec["env"][1]["valueFrom"]["secretKeyRef"]["name"]
@@ -243,43 +239,41 @@ async def test_kustomize_sets_image_replicas_and_names(world: TestNamespace, tmp
     assert {entry["name"]: entry["image"] for entry in containers} == {"a": "a", "b": "c"}
 
 
-async def test_kustomize_merges_env_by_name(world: TestNamespace, tmp_path: Path) -> None:
+async def test_kustomize_merges_env_by_name(ns: NamespaceFixture, tmp_path: Path) -> None:
     """In a kustomization of its own: an openapi takes the place of what kustomize knows of other kinds."""
-    spec = kustomized(world, tmp_path, MERGED)["ModelService"]["spec"]
+    spec = kustomized(ns, tmp_path, MERGED)["ModelService"]["spec"]
     env = {entry["name"]: entry.get("value") for entry in spec["env"]}
     assert env == {"LEVEL": "debug", "MORE": "1", "TOKEN": None}
     spread = {(entry["whenUnsatisfiable"], entry["maxSkew"]) for entry in spec["topologySpreadConstraints"]}
     assert spread == {("DoNotSchedule", 1), ("ScheduleAnyway", 2)}
 
 
-async def test_what_kustomize_builds_is_applied_once(world: TestNamespace, audit: AuditTrail, tmp_path: Path) -> None:
+async def test_kustomize_output_applied_twice_writes_nothing(
+    ns: NamespaceFixture, audit: AuditTrail, tmp_path: Path
+) -> None:
     """W8: the second apply changes nothing, and the operator writes nothing."""
-    (tmp_path / "model.json").write_text(
-        json.dumps(model_service().named("built", namespace=world.namespace).manifest())
-    )
+    (tmp_path / "model.json").write_text(json.dumps(model_service().named("built", namespace=ns.namespace).manifest()))
     shutil.copy(GITOPS / "kustomize" / "modelservice.yaml", tmp_path)
     (tmp_path / "kustomization.yaml").write_text(
         "resources: [model.json]\nconfigurations: [modelservice.yaml]\nreplicas: [{name: built, count: 2}]\n"
         "images: [{name: modelservice.dev/examples/diabetes, newTag: '2'}]\n"
     )
-    await asyncio.to_thread(world.kubectl, "apply", "-k", str(tmp_path))
-    await asyncio.to_thread(world.wait_ready, "built")
-    spec = world.get("deployment", "built")["spec"]
+    await asyncio.to_thread(ns.kubectl, "apply", "-k", str(tmp_path))
+    await asyncio.to_thread(ns.wait_ready, "built")
+    spec = ns.get("deployment", "built")["spec"]
     image = spec["template"]["spec"]["containers"][0]["image"]
     assert (spec["replicas"], image) == (2, "modelservice.dev/examples/diabetes:2")
     before = audit.writes_of("built")
-    assert "unchanged" in await asyncio.to_thread(world.kubectl, "apply", "-k", str(tmp_path))
+    assert "unchanged" in await asyncio.to_thread(ns.kubectl, "apply", "-k", str(tmp_path))
     await asyncio.sleep(2)  # a write that nobody needs would come at once
     assert audit.writes_of("built") == before
 
 
-async def test_the_openapi_for_kustomize_is_that_of_the_crd() -> None:
+async def test_kustomize_openapi_matches_the_crd() -> None:
     assert (GITOPS / "kustomize" / "openapi.json").read_text() == openapi.text()
 
 
-async def test_a_sync_every_ten_seconds_changes_nothing(
-    syncs: "asyncio.Task[list[str]]", figure: Callable[[str], None]
-) -> None:
+async def test_periodic_sync_changes_nothing(syncs: "asyncio.Task[list[str]]", figure: Callable[[str], None]) -> None:
     """Comes last: two minutes pass while the other tests run."""
     assert await syncs == []
     figure(f"GitOps: {SYNCS} server-side applies in {SYNCS * SECONDS_BETWEEN_SYNCS:.0f} s: no difference, no write")

@@ -47,7 +47,7 @@ async def unharmed(lane: Lane) -> AsyncIterator[None]:
     """After each fault: the process has lived, a new ModelService becomes ready in normal time, no bug in the log."""
     process = lane.operator.process
     yield
-    assert lane.operator.running
+    assert lane.operator.is_running
     assert lane.operator.process is process
     await a_ready_one(lane, "afterwards")
     assert lane.bugs() == []
@@ -116,13 +116,13 @@ async def listed_again(lane: Lane, *, since: int) -> None:
     assert await eventually(lambda: bool(requests(lane, "list", SERVICES, since=since)), seconds=RECOVERY)
 
 
-async def test_410_instead_of_a_watch(lane: Lane) -> None:
+async def test_watch_response_410_causes_a_relist(lane: Lane) -> None:
     since = len(lane.proxy.exchanges)
     await answered(lane, "watch", SERVICES, answer(410, "Expired"))
     await listed_again(lane, since=since)
 
 
-async def test_410_as_an_event(lane: Lane) -> None:
+async def test_watch_error_event_410_causes_a_relist(lane: Lane) -> None:
     async def expired(lines: Lines) -> Lines:
         yield json.dumps({"type": "ERROR", "object": status(410, "Expired")}).encode() + b"\n"
         async for line in lines:
@@ -133,7 +133,7 @@ async def test_410_as_an_event(lane: Lane) -> None:
     await listed_again(lane, since=since)
 
 
-async def test_a_torn_line(lane: Lane) -> None:
+async def test_truncated_watch_event_is_read_again(lane: Lane) -> None:
     """The end of the stream in the middle of an event: the event comes again with the next watch."""
 
     async def torn(lines: Lines) -> Lines:
@@ -145,7 +145,7 @@ async def test_a_torn_line(lane: Lane) -> None:
     await a_ready_one(lane, "torn")
 
 
-async def test_nonsense_in_a_stream(lane: Lane) -> None:
+async def test_malformed_watch_events_are_recovered(lane: Lane) -> None:
     async def nonsense(lines: Lines) -> Lines:
         yield b'{"type": "MODIF\n'
         async for line in lines:
@@ -156,7 +156,7 @@ async def test_nonsense_in_a_stream(lane: Lane) -> None:
     assert await eventually(lambda: len(requests(lane, "watch", SERVICES, since=since)) > 1, seconds=RECOVERY)
 
 
-async def test_streams_that_end_at_once_are_not_hammered(lane: Lane, figure: Callable[[str], None]) -> None:
+async def test_watches_back_off_when_streams_end_immediately(lane: Lane, figure: Callable[[str], None]) -> None:
     async def nothing(_: Lines) -> Lines:
         return
         yield
@@ -175,7 +175,7 @@ async def test_streams_that_end_at_once_are_not_hammered(lane: Lane, figure: Cal
 
 
 @pytest.mark.parametrize("code", [429, 500, 503])
-async def test_a_list_that_is_to_wait(code: int, lane: Lane) -> None:
+async def test_list_honours_retry_after(code: int, lane: Lane) -> None:
     """The server names the pause (RFC 9110, Retry-After); whoever asks earlier makes it worse."""
     seconds = 3
     await answered(lane, "watch", SERVICES, answer(410, "Expired"))
@@ -190,7 +190,7 @@ async def test_a_list_that_is_to_wait(code: int, lane: Lane) -> None:
 
 
 @pytest.mark.parametrize("kind", [DEPLOYMENT, SERVICE], ids=lambda kind: kind.plural)
-async def test_a_deletion_while_no_watch_is_open(kind: ResourceKind, lane: Lane) -> None:
+async def test_deletion_during_a_watch_gap_is_found_by_relist(kind: ResourceKind, lane: Lane) -> None:
     """No event ever tells of it: the next list does, by what it lacks."""
     stage = await a_ready_one(lane, "gap")
     await calm(lane, stage.place.name)
@@ -204,7 +204,7 @@ async def test_a_deletion_while_no_watch_is_open(kind: ResourceKind, lane: Lane)
     assert expired.fired.is_set()
 
 
-async def test_a_watch_that_falls_silent(lab: Lab, lane: Lane) -> None:
+async def test_silent_watch_is_reopened(lab: Lab, lane: Lane) -> None:
     """Half-open: no byte comes and no end. An informer with a shorter limit opens another watch."""
 
     async def silence(_: Lines) -> Lines:
@@ -231,13 +231,13 @@ async def test_a_watch_that_falls_silent(lab: Lab, lane: Lane) -> None:
     assert calls.count(f"list {SERVICES}") == 1, "what came before the silence is known still"
 
 
-async def test_an_api_server_that_is_down(lane: Lane, figure: Callable[[str], None]) -> None:
+async def test_watches_reopen_after_an_api_server_outage(lane: Lane, figure: Callable[[str], None]) -> None:
     stage = await a_ready_one(lane, "outage")
     await calm(lane, stage.place.name)
     since = len(lane.proxy.exchanges)
     async with lane.proxy.down():
         await asyncio.sleep(OUTAGE)
-        assert lane.operator.running
+        assert lane.operator.is_running
     started = time.monotonic()
     every = [kind.plural for kind in (MODEL_SERVICE, DEPLOYMENT, SERVICE)]
     assert await eventually(lambda: all(requests(lane, "watch", it, since=since) for it in every), seconds=RECOVERY)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.environment.cluster import Cluster
 from tests.environment.cluster.wait import wait_until
-from tests.support.dry_run import dry_run
+from tests.support.dry_run import open_dry_run_client
 from tests.support.schema_fields import ITEM, VALUE, fields
 
 
@@ -16,7 +16,7 @@ def published(control_plane: Cluster, operator_kubeconfig: Path) -> Any:
     """The schema that the API server tells kubectl; it takes a moment after the CRD was installed."""
     assert operator_kubeconfig.exists()  # the CRD is installed
     group = "/openapi/v3/apis/modelservice.dev/v1alpha1"
-    with dry_run(control_plane.kubeconfig) as server:
+    with open_dry_run_client(control_plane.kubeconfig) as server:
         wait_until(lambda: server.http.get(group).is_success, seconds=30, what="the published schema")
         schemas = server.get(group)["components"]["schemas"]
     return schemas["dev.modelservice.v1alpha1.ModelService"]["properties"]
@@ -26,7 +26,7 @@ def explain(cluster: Cluster, path: str, *options: str) -> str:
     return cluster.run_kubectl("explain", f"modelservice{path}", *options)
 
 
-def test_every_path_is_explained_with_an_example(published: Any) -> None:
+def test_every_field_description_has_an_example(published: Any) -> None:
     silent = []
     for part in ("spec", "status"):
         for field in (field for field in fields(part) if field.is_property):
@@ -40,7 +40,7 @@ def test_every_path_is_explained_with_an_example(published: Any) -> None:
     assert silent == []
 
 
-def test_the_recursive_form_has_every_field(control_plane: Cluster, published: Any) -> None:
+def test_recursive_explain_lists_every_field(control_plane: Cluster, published: Any) -> None:
     assert published
     text = explain(control_plane, ".spec", "--recursive")
     shown = {line.split("<")[0].strip().split("\t")[0] for line in text.splitlines() if "<" in line}
@@ -61,6 +61,6 @@ def test_the_recursive_form_has_every_field(control_plane: Cluster, published: A
         (".status.conditions.message", "Why, in a sentence for people."),
     ],
 )
-def test_it_reads_like_documentation(control_plane: Cluster, published: Any, path: str, words: str) -> None:
+def test_explain_shows_descriptions_and_bounds(control_plane: Cluster, published: Any, path: str, words: str) -> None:
     assert published
     assert words in " ".join(explain(control_plane, path).split())

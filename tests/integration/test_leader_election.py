@@ -12,7 +12,7 @@ from tests.environment.cluster import Cluster
 from tests.environment.cluster.wait import wait_until
 from tests.support.builders import model_service
 from tests.support.installation import NAMESPACE, USER
-from tests.support.namespace import TestNamespace
+from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess
 
 LEADS = "This operator leads"
@@ -31,7 +31,7 @@ def pair(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) ->
         yield operators
     finally:
         for operator in operators:
-            if operator.running:
+            if operator.is_running:
                 operator.stop()
     assert [operator.tracebacks for operator in operators] == [[], []]
 
@@ -41,18 +41,18 @@ def operator(pair: list[OperatorProcess]) -> OperatorProcess:
     return pair[0]
 
 
-def test_one_leads_and_the_other_takes_over(
-    control_plane: Cluster, world: TestNamespace, pair: list[OperatorProcess], figure: Callable[[str], None]
+def test_standby_takes_over_after_the_leader_is_killed(
+    control_plane: Cluster, ns: NamespaceFixture, pair: list[OperatorProcess], figure: Callable[[str], None]
 ) -> None:
     first, second = pair
     trail = AuditTrail(control_plane, USER)
-    world.apply(model_service().named("before").autoscaled(max_replicas=3))
-    world.wait_ready("before")
+    ns.apply(model_service().named("before").autoscaled(max_replicas=3))
+    ns.wait_ready("before")
     assert LEADS not in second.log
     first.kill()
     killed = time.monotonic()
-    world.apply(model_service().named("after").autoscaled(max_replicas=3))
-    world.wait_ready("after", within=60)
+    ns.apply(model_service().named("after").autoscaled(max_replicas=3))
+    ns.wait_ready("after", within=60)
     figure(f"control plane: another operator took over {time.monotonic() - killed:.1f} s after the leader's SIGKILL")
     assert LEADS in second.log
     for name in ("before", "after"):
@@ -61,17 +61,17 @@ def test_one_leads_and_the_other_takes_over(
         assert set(writes.values()) == {1}
 
 
-def test_a_leader_that_is_told_to_end_hands_over_at_once(world: TestNamespace, pair: list[OperatorProcess]) -> None:
+def test_leader_releases_the_lease_on_sigterm(ns: NamespaceFixture, pair: list[OperatorProcess]) -> None:
     first, second = pair
     first.start()
     leads_before = first.log.count(LEADS)
     assert second.stop() == 0
     wait_until(lambda: first.log.count(LEADS) > leads_before, seconds=10, what="the other operator to lead")
-    world.apply(model_service().named("handed"))
-    world.wait_ready("handed")
+    ns.apply(model_service().named("handed"))
+    ns.wait_ready("handed")
 
 
-def test_a_leader_that_was_paused_ends_when_it_wakes(world: TestNamespace, pair: list[OperatorProcess]) -> None:
+def test_paused_leader_exits_when_resumed(ns: NamespaceFixture, pair: list[OperatorProcess]) -> None:
     first, second = pair
     leads_before = second.log.count(LEADS)
     second.start()
@@ -82,5 +82,5 @@ def test_a_leader_that_was_paused_ends_when_it_wakes(world: TestNamespace, pair:
     assert first.process.wait(timeout=30) == 1
     assert "LeaseLost" in first.log
     first.log_file.write_text("")  # its one traceback was looked at
-    world.apply(model_service().named("paused"))
-    world.wait_ready("paused")
+    ns.apply(model_service().named("paused"))
+    ns.wait_ready("paused")

@@ -4,22 +4,22 @@ from tests.environment.audit import AuditTrail
 from tests.environment.cluster import Cluster
 from tests.environment.cluster.fixtures import create_namespace
 from tests.support.builders import model_service
-from tests.support.namespace import TestNamespace
+from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess
 
 
-def test_a_deleted_namespace_is_left_in_peace(
-    control_plane: Cluster, world: TestNamespace, operator: OperatorProcess, audit: AuditTrail
+def test_terminating_namespace_is_ignored(
+    control_plane: Cluster, ns: NamespaceFixture, operator: OperatorProcess, audit: AuditTrail
 ) -> None:
-    leaving = TestNamespace(control_plane, create_namespace(control_plane, "leaving"), world.operator_log)
+    leaving = NamespaceFixture(control_plane, create_namespace(control_plane, "leaving"), ns.operator_log)
     names = [f"gone-{number}" for number in range(5)]
     for name in names:
         leaving.apply(model_service().named(name).autoscaled(max_replicas=3))
     for name in names:
         leaving.wait_ready(name)
     control_plane.run_kubectl("delete", "namespace", leaving.namespace, "--timeout=60s")
-    world.apply(model_service().named("untouched"))
-    world.wait_ready("untouched")
+    ns.apply(model_service().named("untouched"))
+    ns.wait_ready("untouched")
     creates = {write: count for write, count in audit.writes(leaving.namespace).items() if write.startswith("create")}
     # At most one refused attempt for each child that went before its ModelService did.
     assert all(count <= 2 * len(names) for count in creates.values())

@@ -11,7 +11,7 @@ from tests.environment.cluster import Cluster
 from tests.environment.cluster.fixtures import create_namespace
 from tests.support.builders import model_service
 from tests.support.installation import ACCOUNT, ROOT
-from tests.support.namespace import TestNamespace
+from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess, running_operator
 
 CLUSTER_SCOPED = {"CustomResourceDefinition", "Namespace", "ClusterRole", "ClusterRoleBinding"}
@@ -35,15 +35,15 @@ def operator(
         yield operator
 
 
-def test_only_its_own_namespace_is_served(control_plane: Cluster, world: TestNamespace) -> None:
-    trail = AuditTrail(control_plane, f"system:serviceaccount:{world.namespace}:{ACCOUNT}", start=0)
-    elsewhere = TestNamespace(control_plane, create_namespace(control_plane, "elsewhere"), world.operator_log)
+def test_operator_serves_only_its_namespace(control_plane: Cluster, ns: NamespaceFixture) -> None:
+    trail = AuditTrail(control_plane, f"system:serviceaccount:{ns.namespace}:{ACCOUNT}", start=0)
+    elsewhere = NamespaceFixture(control_plane, create_namespace(control_plane, "elsewhere"), ns.operator_log)
     elsewhere.apply(model_service())
-    world.apply(model_service().autoscaled(max_replicas=3))
-    world.wait_ready()
-    world.kubectl("delete", "service", "iris")
-    world.wait(lambda: world.get("service", "iris"), "new Service")
+    ns.apply(model_service().autoscaled(max_replicas=3))
+    ns.wait_ready()
+    ns.kubectl("delete", "service", "iris")
+    ns.wait(lambda: ns.get("service", "iris"), "new Service")
     assert elsewhere.get("deployment", "iris") is None
-    assert elsewhere.service()["status"] == {"observedGeneration": -1}
+    assert elsewhere.get_model_service()["status"] == {"observedGeneration": -1}
     assert trail.refused() == []
     assert set(trail.writes(elsewhere.namespace)) == set()

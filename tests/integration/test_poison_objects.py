@@ -15,10 +15,10 @@ import yaml
 from modelservice_operator.apimachinery.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, MODEL_SERVICE, SERVICE
 from tests.environment.audit import AuditTrail
 from tests.environment.cluster import Cluster, ClusterError, Tier, start
-from tests.support.api import MERGE_PATCH, Api, Watcher
+from tests.support.api import MERGE_PATCH, ApiClient, Watcher
 from tests.support.builders import IMAGE, model_service
 from tests.support.installation import ACCOUNT, NAMESPACE, ROOT, install_without_operator
-from tests.support.namespace import TestNamespace
+from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess
 
 POISON = 50
@@ -68,35 +68,35 @@ def operator_kubeconfig(control_plane: Cluster) -> Path:
     return control_plane.service_account_kubeconfig(NAMESPACE, ACCOUNT)
 
 
-def permit_everything(world: TestNamespace) -> None:
+def permit_everything(ns: NamespaceFixture) -> None:
     """Have the API server take any object, as an older schema might have."""
     crd = yaml.safe_load((ROOT / CRD).read_text())
     [version] = crd["spec"]["versions"]
     version["schema"] = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
     version["subresources"].pop("scale")  # it wants a number of replicas
-    world.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(crd))
-    world.wait(lambda: accepted(world, {"replicas": "any"}), "schema that takes everything")
+    ns.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(crd))
+    ns.wait(lambda: accepted(ns, {"replicas": "any"}), "schema that takes everything")
     # With another schema comes another storage, whose cache fills after that: until then lists and watches are refused.
-    world.wait(lambda: listed(world), "storage that is initialized")
+    ns.wait(lambda: listed(ns), "storage that is initialized")
 
 
-def check_everything(world: TestNamespace) -> None:
-    world.kubectl("apply", "-f", str(ROOT / CRD))
-    world.wait(lambda: not accepted(world, {"replicas": "any"}), "schema that checks")
+def check_everything(ns: NamespaceFixture) -> None:
+    ns.kubectl("apply", "-f", str(ROOT / CRD))
+    ns.wait(lambda: not accepted(ns, {"replicas": "any"}), "schema that checks")
 
 
-def listed(world: TestNamespace) -> bool:
+def listed(ns: NamespaceFixture) -> bool:
     try:
-        world.kubectl("get", "--raw", f"{MODEL_SERVICE.path(namespace=world.namespace)}?resourceVersion=0")
+        ns.kubectl("get", "--raw", f"{MODEL_SERVICE.path(namespace=ns.namespace)}?resourceVersion=0")
     except ClusterError:
         return False
     return True
 
 
-def accepted(world: TestNamespace, spec: object) -> bool:
+def accepted(ns: NamespaceFixture, spec: object) -> bool:
     """Tell whether the API server takes an object: a schema is in force after a moment."""
     try:
-        world.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(poison("probe", spec)))
+        ns.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(poison("probe", spec)))
     except ClusterError:
         return False
     return True
@@ -111,47 +111,49 @@ def poison(name: str, spec: object) -> dict[str, Any]:
     return body if spec is None else body | {"spec": spec}
 
 
-def test_each_stalls_alone_and_heals(world: TestNamespace, operator: OperatorProcess, audit: AuditTrail) -> None:
+def test_invalid_object_is_isolated_and_recovers(
+    ns: NamespaceFixture, operator: OperatorProcess, audit: AuditTrail
+) -> None:
     """They come under a schema that takes all, are looked at under one that does not, and are put right.
 
     Where a CEL rule cannot be evaluated (a text in the place of spec), the second one also refuses a status: what was
     not said before is in the log alone.
     """
-    permit_everything(world)
+    permit_everything(ns)
     for name, (spec, _) in CASES.items():
-        world.kubectl("create", "-f", "-", stdin=json.dumps(poison(name, spec)))
+        ns.kubectl("create", "-f", "-", stdin=json.dumps(poison(name, spec)))
     for name, (_, sentence) in CASES.items():
-        assert_stalled(world, name, sentence)
-    check_everything(world)
+        assert_stalled(ns, name, sentence)
+    check_everything(ns)
     operator.stop()
     operator.start()
-    world.apply(model_service().named("healthy"))
-    world.wait_ready("healthy")
+    ns.apply(model_service().named("healthy"))
+    ns.wait_ready("healthy")
     for name, (_, sentence) in CASES.items():
-        assert_stalled(world, name, sentence)
+        assert_stalled(ns, name, sentence)
         assert audit.accepted_writes_of(name) == {STATUS: 1}
     for name in CASES:
-        world.kubectl("replace", "-f", "-", stdin=json.dumps(poison(name, {"image": IMAGE})))
+        ns.kubectl("replace", "-f", "-", stdin=json.dumps(poison(name, {"image": IMAGE})))
     for name in CASES:
-        world.wait_ready(name)
-        assert world.condition(name, "Stalled") == {}
+        ns.wait_ready(name)
+        assert ns.condition(name, "Stalled") == {}
     assert operator.tracebacks == []
 
 
-def assert_stalled(world: TestNamespace, name: str, sentence: str) -> None:
-    world.wait(lambda: world.condition(name, "Stalled").get("status") == "True", "complaint", name=name)
-    ready = world.condition(name)
+def assert_stalled(ns: NamespaceFixture, name: str, sentence: str) -> None:
+    ns.wait(lambda: ns.condition(name, "Stalled").get("status") == "True", "complaint", name=name)
+    ready = ns.condition(name)
     assert (ready["status"], ready["reason"]) == ("False", "InvalidSpec")
     assert ready["message"].startswith("The object does not follow the schema: ")
     assert sentence in ready["message"]
 
 
-async def test_the_others_are_as_fast_as_without_them(world: TestNamespace, figure: Callable[[str], None]) -> None:
+async def test_invalid_objects_do_not_slow_others(ns: NamespaceFixture, figure: Callable[[str], None]) -> None:
     """From the request to three children, one object after the other, by turns with and without poison."""
-    permit_everything(world)
+    permit_everything(ns)
     kinds = [DEPLOYMENT, SERVICE, HORIZONTAL_POD_AUTOSCALER, MODEL_SERVICE]
-    async with Api(world.cluster.kubeconfig) as api, Watcher(api, world.namespace).watch(kinds) as watched:
-        race = Race(api, watched, world.namespace)
+    async with ApiClient(ns.cluster.kubeconfig) as api, Watcher(api, ns.namespace).watch(kinds) as watched:
+        race = Race(api, watched, ns.namespace)
         await race.round("warm-up", [])
         without: list[list[float]] = []
         among: list[list[float]] = []
@@ -182,7 +184,7 @@ def spoken(rounds: list[list[float]]) -> str:
 class Race:
     """Objects that are made one after the other."""
 
-    api: Api
+    api: ApiClient
     watched: Watcher
     namespace: str
 
@@ -222,7 +224,7 @@ class Race:
     async def _touch(self, name: str, number: int) -> None:
         patch = {"metadata": {"labels": {"touched": str(number)}}}
         await self.api.request(
-            "PATCH", MODEL_SERVICE.path(namespace=self.namespace, name=name), patch, content=MERGE_PATCH
+            "PATCH", MODEL_SERVICE.path(namespace=self.namespace, name=name), patch, content_type=MERGE_PATCH
         )
 
     async def _post(self, body: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from tests.environment.cluster import Cluster, Tier
 from tests.environment.cluster.fixtures import create_namespace
 from tests.environment.cluster.wait import wait_until
 from tests.support.builders import ModelServiceBuilder, model_service
-from tests.support.dry_run import DryRun, dry_run
+from tests.support.dry_run import DryRunClient, open_dry_run_client
 from tests.support.installation import ROOT, install_without_operator
 from tests.support.maximal_spec import maximal_spec
 from tests.support.namespace import PLURAL
@@ -33,10 +33,10 @@ class Users:
 
     cluster: Cluster
     namespace: str
-    admin: DryRun
-    owner: DryRun
-    author: DryRun
-    viewer: DryRun
+    admin: DryRunClient
+    owner: DryRunClient
+    author: DryRunClient
+    viewer: DryRunClient
 
     def placed(self, service: ModelServiceBuilder) -> ModelServiceBuilder:
         return service.named(service.name, namespace=self.namespace)
@@ -79,39 +79,46 @@ def users() -> Iterator[Users]:
         namespace = create_namespace(running, "policies")
         grant(running, namespace)
         paths = [running.kubeconfig, *(running.user_kubeconfig(name) for name in ("owner", "author", "viewer"))]
-        users = Users(running, namespace, *(stack.enter_context(dry_run(path)) for path in paths))
+        users = Users(running, namespace, *(stack.enter_context(open_dry_run_client(path)) for path in paths))
         probe = users.placed(IRIS.with_spec(serviceAccountName="probe"))
-        wait_until(lambda: "you are not allowed" in users.author.create(probe).message, seconds=30, what="the policy")
+        wait_until(
+            lambda: "you are not allowed" in users.author.create_model_service(probe).message,
+            seconds=30,
+            what="the policy",
+        )
         yield users
 
 
 @pytest.mark.parametrize("field", REFERENCES)
-def test_only_what_the_author_may_use_can_be_named(users: Users, field: str) -> None:
+def test_references_require_author_permission(users: Users, field: str) -> None:
     right, spec = REFERENCES[field]
     service = users.placed(IRIS.with_spec(**spec))
-    answer = users.author.create(service)
+    answer = users.author.create_model_service(service)
     assert answer.status == 403
     assert (
         f"you are not allowed to {right}/{OWN} in namespace {users.namespace}, which this ModelService references:"
         " reference another object or ask for the permission"
     ) in answer.message
-    assert users.owner.create(service).accepted
-    assert users.admin.create(service).accepted
+    assert users.owner.create_model_service(service).is_accepted
+    assert users.admin.create_model_service(service).is_accepted
 
 
-def test_a_claim_in_a_uri_is_named_too(users: Users) -> None:
+def test_pvc_uri_requires_permission(users: Users) -> None:
     service = users.placed(IRIS.with_spec(model={"uri": f"pvc://{OWN}/models"}))
     assert (
-        f"you are not allowed to get persistentvolumeclaims/{OWN} in namespace" in users.author.create(service).message
+        f"you are not allowed to get persistentvolumeclaims/{OWN} in namespace"
+        in users.author.create_model_service(service).message
     )
-    assert users.owner.create(service).accepted
+    assert users.owner.create_model_service(service).is_accepted
 
 
-def test_who_names_nothing_needs_no_right(users: Users) -> None:
-    assert users.author.create(users.placed(IRIS.with_spec(env=[{"name": "A", "value": "1"}]))).accepted
+def test_spec_without_references_requires_no_permission(users: Users) -> None:
+    assert users.author.create_model_service(
+        users.placed(IRIS.with_spec(env=[{"name": "A", "value": "1"}]))
+    ).is_accepted
 
 
-def test_all_of_as_many_references_as_the_schema_allows_are_checked(users: Users) -> None:
+def test_maximum_number_of_references_is_checked(users: Users) -> None:
     def of(*names: str) -> ModelServiceBuilder:
         variables = [
             {"name": f"A{number}", "valueFrom": {"secretKeyRef": {"name": name, "key": "k"}}}
@@ -119,21 +126,21 @@ def test_all_of_as_many_references_as_the_schema_allows_are_checked(users: Users
         ]
         return users.placed(IRIS.with_spec(env=variables))
 
-    assert users.owner.create(of(*[OWN] * MAX_REFERENCES)).accepted
+    assert users.owner.create_model_service(of(*[OWN] * MAX_REFERENCES)).is_accepted
     for position in (0, MAX_REFERENCES // 2, MAX_REFERENCES - 1):
         names = [OWN] * MAX_REFERENCES
         names[position] = "foreign"
-        assert "you are not allowed to get secrets/foreign" in users.owner.create(of(*names)).message
+        assert "you are not allowed to get secrets/foreign" in users.owner.create_model_service(of(*names)).message
 
 
-def test_the_fullest_object_is_within_what_the_api_server_spends(users: Users) -> None:
+def test_maximal_spec_is_within_the_cel_cost_budget(users: Users) -> None:
     """Rules and policies may cost so much and no more; beyond it, every request would be refused."""
     fullest = users.placed(maximal_spec())
-    assert users.admin.create(fullest).accepted
+    assert users.admin.create_model_service(fullest).is_accepted
     users.cluster.run_kubectl("create", "-f", "-", stdin=yaml.safe_dump(fullest.manifest()))
-    change = users.admin.change(users.namespace, fullest.name, {"spec": {"workingDir": "/app"}})
-    assert change.accepted, change.message
-    assert users.author.change(users.namespace, fullest.name, {"spec": {"suspend": True}}).accepted
+    change = users.admin.patch_model_service(users.namespace, fullest.name, {"spec": {"workingDir": "/app"}})
+    assert change.is_accepted, change.message
+    assert users.author.patch_model_service(users.namespace, fullest.name, {"spec": {"suspend": True}}).is_accepted
     users.cluster.run_kubectl("--namespace", users.namespace, "delete", PLURAL, fullest.name)
 
 
@@ -152,39 +159,45 @@ def shared(users: Users) -> str:
 
 
 @pytest.mark.parametrize("spec", SCALING, ids=str)
-def test_scaling_needs_no_right_to_the_references(users: Users, shared: str, spec: dict[str, Any]) -> None:
-    assert users.author.change(users.namespace, shared, {"spec": spec}).accepted
+def test_scaling_requires_no_reference_permission(users: Users, shared: str, spec: dict[str, Any]) -> None:
+    assert users.author.patch_model_service(users.namespace, shared, {"spec": spec}).is_accepted
 
 
 @pytest.mark.parametrize("spec", CHANGES, ids=str)
-def test_any_other_change_needs_the_right_to_all_references(users: Users, shared: str, spec: dict[str, Any]) -> None:
+def test_other_changes_require_all_reference_permissions(users: Users, shared: str, spec: dict[str, Any]) -> None:
     """Else whoever may update could swap the image and be given another author's Secret."""
     assert (
-        "you are not allowed to get secrets/own" in users.author.change(users.namespace, shared, {"spec": spec}).message
+        "you are not allowed to get secrets/own"
+        in users.author.patch_model_service(users.namespace, shared, {"spec": spec}).message
     )
-    assert users.owner.change(users.namespace, shared, {"spec": spec}).accepted
+    assert users.owner.patch_model_service(users.namespace, shared, {"spec": spec}).is_accepted
 
 
-def test_labels_and_the_scale_subresource_need_no_right(users: Users, shared: str) -> None:
-    assert users.author.change(users.namespace, shared, {"metadata": {"labels": {"a": "b"}}}).accepted
-    assert users.author.change(users.namespace, shared, {"spec": {"replicas": 2}}, subresource="scale").accepted
+def test_labels_and_scale_require_no_reference_permission(users: Users, shared: str) -> None:
+    assert users.author.patch_model_service(users.namespace, shared, {"metadata": {"labels": {"a": "b"}}}).is_accepted
+    assert users.author.patch_model_service(
+        users.namespace, shared, {"spec": {"replicas": 2}}, subresource="scale"
+    ).is_accepted
 
 
-def test_references_that_go_need_no_right(users: Users, shared: str) -> None:
-    assert users.author.change(users.namespace, shared, {"spec": {"imagePullSecrets": None}}).accepted
+def test_removing_references_requires_no_permission(users: Users, shared: str) -> None:
+    assert users.author.patch_model_service(users.namespace, shared, {"spec": {"imagePullSecrets": None}}).is_accepted
 
 
-def test_nobody_but_the_operator_writes_status(users: Users, shared: str) -> None:
+def test_user_roles_cannot_write_status(users: Users, shared: str) -> None:
     patch = {"status": {"url": "http://evil.example.com"}}
     for user in (users.viewer, users.author, users.owner):
-        assert user.change(users.namespace, shared, patch, subresource="status").status == 403
+        assert user.patch_model_service(users.namespace, shared, patch, subresource="status").status == 403
 
 
-def test_viewers_look_and_change_nothing(users: Users, shared: str) -> None:
+def test_view_role_is_read_only(users: Users, shared: str) -> None:
     assert users.viewer.get(f"/apis/modelservice.dev/v1alpha1/namespaces/{users.namespace}/modelservices")["items"]
-    assert users.viewer.change(users.namespace, shared, {"metadata": {"labels": {"a": "b"}}}).status == 403
-    assert users.viewer.change(users.namespace, shared, {"spec": {"replicas": 2}}, subresource="scale").status == 403
-    assert users.viewer.create(users.placed(IRIS)).status == 403
+    assert users.viewer.patch_model_service(users.namespace, shared, {"metadata": {"labels": {"a": "b"}}}).status == 403
+    assert (
+        users.viewer.patch_model_service(users.namespace, shared, {"spec": {"replicas": 2}}, subresource="scale").status
+        == 403
+    )
+    assert users.viewer.create_model_service(users.placed(IRIS)).status == 403
 
 
 @pytest.fixture(scope="module")
@@ -193,32 +206,39 @@ def sources(users: Users, shared: str) -> None:
     assert shared
     users.cluster.run_kubectl("apply", "-k", str(ROOT / "manifests" / "policies" / "sources"))
     probe = users.placed(IRIS.with_spec(image="elsewhere.example.com/probe"))
-    wait_until(lambda: "may only come from" in users.admin.create(probe).message, seconds=30, what="the allow-list")
+    wait_until(
+        lambda: "may only come from" in users.admin.create_model_service(probe).message,
+        seconds=30,
+        what="the allow-list",
+    )
 
 
 @pytest.mark.usefixtures("sources")
 @pytest.mark.parametrize("image", ["iris:1", "registry.example.com.evil.org/iris", "registry.example.community/iris"])
-def test_images_come_from_listed_registries(users: Users, image: str) -> None:
+def test_images_outside_the_allowlist_are_rejected(users: Users, image: str) -> None:
     assert (
         "images may only come from registry.example.com/: use one of these, or ask an administrator to add yours to the"
         " ConfigMap modelservice-sources"
-    ) in users.admin.create(users.placed(IRIS.with_spec(image=image))).message
+    ) in users.admin.create_model_service(users.placed(IRIS.with_spec(image=image))).message
 
 
 @pytest.mark.usefixtures("sources")
-def test_what_is_listed_is_accepted(users: Users) -> None:
+def test_allowlisted_sources_are_accepted(users: Users) -> None:
     listed = users.placed(IRIS.with_spec(image="registry.example.com/team/iris:1", model={"uri": "file:///a"}))
-    assert users.admin.create(listed).accepted
+    assert users.admin.create_model_service(listed).is_accepted
 
 
 @pytest.mark.usefixtures("sources")
-def test_older_objects_stay_until_their_source_changes(users: Users, shared: str) -> None:
-    assert users.admin.change(users.namespace, shared, {"spec": {"replicas": 2, "env": None}}).accepted
-    assert "may only come from" in users.admin.change(users.namespace, shared, {"spec": {"image": "other:1"}}).message
+def test_existing_objects_pass_until_their_source_changes(users: Users, shared: str) -> None:
+    assert users.admin.patch_model_service(users.namespace, shared, {"spec": {"replicas": 2, "env": None}}).is_accepted
+    assert (
+        "may come from"
+        in users.admin.patch_model_service(users.namespace, shared, {"spec": {"image": "other:1"}}).message
+    )
 
 
 @pytest.mark.usefixtures("sources")
-def test_without_a_list_nothing_is_allowed(users: Users) -> None:
+def test_missing_allowlist_rejects_everything(users: Users) -> None:
     service = users.placed(IRIS.with_spec(image="registry.example.com/iris:1", model={"uri": "file:///a"}))
 
     def list_of(models: str) -> None:
@@ -228,10 +248,14 @@ def test_without_a_list_nothing_is_allowed(users: Users) -> None:
 
     list_of("s3://models")
     wait_until(
-        lambda: "models may only come from s3://models/: use" in users.admin.create(service).message,
+        lambda: "models may only come from s3://models/: use" in users.admin.create_model_service(service).message,
         seconds=30,
         what="the shorter list",
     )
     users.cluster.run_kubectl("--namespace", "modelservice-system", "delete", "configmap", "modelservice-sources")
-    wait_until(lambda: users.admin.create(service).status in {403, 422}, seconds=30, what="the refusal without a list")
+    wait_until(
+        lambda: users.admin.create_model_service(service).status in {403, 422},
+        seconds=30,
+        what="the refusal without a list",
+    )
     assert users.cluster.run_kubectl("get", PLURAL, "--all-namespaces", "-o", "name")

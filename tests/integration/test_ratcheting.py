@@ -18,7 +18,7 @@ from tests.environment.cluster import ClusterError, Tier
 from tests.environment.cluster.fixtures import create_namespace
 from tests.environment.cluster.wait import wait_until
 from tests.support.builders import ModelServiceBuilder, model_service
-from tests.support.namespace import PLURAL, TestNamespace
+from tests.support.namespace import PLURAL, NamespaceFixture
 
 OLD_LEAF = model_service().named("leaf").with_spec(image="has space", containerPort=70_000)
 OLD_SPEC = model_service().named("spec").with_spec(replicas=4, autoscaling={"maxReplicas": 3})
@@ -32,64 +32,68 @@ def looser(crd: dict[str, Any]) -> dict[str, Any]:
     return loose
 
 
-def install(world: TestNamespace, crd: dict[str, Any], *, until: str) -> None:
+def install(ns: NamespaceFixture, crd: dict[str, Any], *, until: str) -> None:
     """Install the CRD; the API server takes a moment to know a new schema."""
-    world.cluster.run_kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(crd))
+    ns.cluster.run_kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(crd))
     for service in (OLD_LEAF, OLD_SPEC):
-        condition = partial(verdict_is, world, service, until)
+        condition = partial(verdict_is, ns, service, until)
         wait_until(condition, seconds=30, what=f"an API server by which {service.name} is {until}")
 
 
-def verdict_is(world: TestNamespace, service: ModelServiceBuilder, expected: str) -> bool:
+def verdict_is(ns: NamespaceFixture, service: ModelServiceBuilder, expected: str) -> bool:
     """Tell whether a new object would be "created" or is "invalid"."""
-    text = json.dumps(service.named("probe", namespace=world.namespace).manifest())
+    text = json.dumps(service.named("probe", namespace=ns.namespace).manifest())
     try:
-        return expected in world.kubectl("create", "--dry-run=server", "-f", "-", stdin=text)
+        return expected in ns.kubectl("create", "--dry-run=server", "-f", "-", stdin=text)
     except ClusterError as error:
         return f"is {expected}" in str(error)
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[TestNamespace]:
+def ns() -> Iterator[NamespaceFixture]:
     """A cluster where the old objects exist and the real rules have just come."""
     with cluster.start(Tier.CONTROL_PLANE) as running:
-        world = TestNamespace(running, create_namespace(running, "ratcheting"), lambda: "not involved")
+        ns = NamespaceFixture(running, create_namespace(running, "ratcheting"), lambda: "not involved")
         strict = custom_resource_definition()
-        install(world, looser(strict), until="created")
+        install(ns, looser(strict), until="created")
         for service in (OLD_LEAF, OLD_SPEC):
-            world.apply(service)
-        install(world, strict, until="invalid")
-        yield world
+            ns.apply(service)
+        install(ns, strict, until="invalid")
+        yield ns
 
 
-def test_what_does_not_touch_the_field_still_works(world: TestNamespace) -> None:
-    world.kubectl("label", PLURAL, "leaf", "team=flowers")
-    world.kubectl("scale", PLURAL, "leaf", "--replicas=3")
+def test_unrelated_change_passes_ratcheting(ns: NamespaceFixture) -> None:
+    ns.kubectl("label", PLURAL, "leaf", "team=flowers")
+    ns.kubectl("scale", PLURAL, "leaf", "--replicas=3")
     status = {"status": {"observedGeneration": 1, "url": "http://leaf"}}
-    world.kubectl("patch", PLURAL, "leaf", "--subresource=status", "--type=merge", "-p", json.dumps(status))
-    world.apply(OLD_LEAF.with_spec(replicas=3, env=[{"name": "A", "value": "1"}]))
-    leaf = world.service("leaf")
+    ns.kubectl("patch", PLURAL, "leaf", "--subresource=status", "--type=merge", "-p", json.dumps(status))
+    ns.apply(OLD_LEAF.with_spec(replicas=3, env=[{"name": "A", "value": "1"}]))
+    leaf = ns.get_model_service("leaf")
     assert leaf["metadata"]["labels"] == {"team": "flowers"}
     assert leaf["spec"]["replicas"] == 3
     assert leaf["status"]["url"] == "http://leaf"
     assert leaf["spec"]["image"] == "has space"
 
 
-def test_the_field_itself_must_become_right(world: TestNamespace) -> None:
-    assert "must be an image reference without spaces" in world.rejection(OLD_LEAF.with_spec(image="another space"))
-    assert "less than or equal to 65535" in world.rejection(OLD_LEAF.with_spec(containerPort=70_001))
-    assert "another space" not in json.dumps(world.service("leaf")["spec"])
+def test_changed_field_must_be_valid(ns: NamespaceFixture) -> None:
+    assert "must be an image reference without spaces" in ns.rejection_message(
+        OLD_LEAF.with_spec(image="another space")
+    )
+    assert "less than or equal to 65535" in ns.rejection_message(OLD_LEAF.with_spec(containerPort=70_001))
+    assert "another space" not in json.dumps(ns.get_model_service("leaf")["spec"])
 
 
-def test_a_stricter_rule_of_the_whole_spec_would_block_scaling(world: TestNamespace) -> None:
+def test_stricter_spec_rule_blocks_scaling(ns: NamespaceFixture) -> None:
     """Why rules that compare fields are never tightened in a served version."""
-    world.kubectl("label", PLURAL, "spec", "team=flowers")
+    ns.kubectl("label", PLURAL, "spec", "team=flowers")
     with pytest.raises(ClusterError, match="the floor"):
-        world.kubectl("scale", PLURAL, "spec", "--replicas=5")
-    world.kubectl("scale", PLURAL, "spec", "--replicas=2")
+        ns.kubectl("scale", PLURAL, "spec", "--replicas=5")
+    ns.kubectl("scale", PLURAL, "spec", "--replicas=2")
 
 
-def test_what_was_made_right_stays_right(world: TestNamespace) -> None:
-    world.apply(OLD_LEAF.with_spec(image="iris:1", containerPort=8080))
-    assert "must be an image reference" in world.rejection(OLD_LEAF.with_spec(image="has space", containerPort=8080))
-    world.kubectl("delete", PLURAL, "leaf", "--wait=true")
+def test_corrected_field_must_stay_valid(ns: NamespaceFixture) -> None:
+    ns.apply(OLD_LEAF.with_spec(image="iris:1", containerPort=8080))
+    assert "must be an image reference" in ns.rejection_message(
+        OLD_LEAF.with_spec(image="has space", containerPort=8080)
+    )
+    ns.kubectl("delete", PLURAL, "leaf", "--wait=true")

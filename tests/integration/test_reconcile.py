@@ -9,7 +9,7 @@ import pytest
 
 from tests.environment.audit import AuditTrail
 from tests.support.builders import model_service
-from tests.support.namespace import TestNamespace
+from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess
 
 MARKERS = count()
@@ -17,12 +17,12 @@ STATUS = "update modelservices/status"
 CREATES = Counter({"create deployments": 1, "create services": 1, "create horizontalpodautoscalers": 1})
 
 
-def settled(world: TestNamespace, audit: AuditTrail, name: str) -> Counter[str]:
+def settled(ns: NamespaceFixture, audit: AuditTrail, name: str) -> Counter[str]:
     """Write counts once the object's own events have been worked off, told by a later object's being ready."""
     marker = model_service().named(f"{name}-marker-{next(MARKERS)}")
-    world.apply(marker)
-    world.wait_ready(marker.name)
-    world.kubectl("delete", "modelservice", marker.name, "--wait=true")
+    ns.apply(marker)
+    ns.wait_ready(marker.name)
+    ns.kubectl("delete", "modelservice", marker.name, "--wait=true")
     return of_object(audit, name)
 
 
@@ -31,137 +31,137 @@ def of_object(audit: AuditTrail, name: str) -> Counter[str]:
     return audit.writes_of(name)
 
 
-def test_three_children_and_a_status(world: TestNamespace, audit: AuditTrail) -> None:
-    world.apply(model_service().named("create").with_spec(replicas=2).autoscaled(max_replicas=5))
-    world.wait_ready("create")
+def test_creation_writes_three_children_and_a_status(ns: NamespaceFixture, audit: AuditTrail) -> None:
+    ns.apply(model_service().named("create").with_spec(replicas=2).autoscaled(max_replicas=5))
+    ns.wait_ready("create")
     for kind in ("deployment", "service", "hpa"):
-        [owner] = world.get(kind, "create")["metadata"]["ownerReferences"]
+        [owner] = ns.get(kind, "create")["metadata"]["ownerReferences"]
         assert (owner["kind"], owner["name"], owner["controller"]) == ("ModelService", "create", True)
-    assert world.get("deployment", "create")["spec"]["replicas"] == 2
-    status = world.service("create")["status"]
-    assert status["url"] == f"http://create.{world.namespace}.svc"
+    assert ns.get("deployment", "create")["spec"]["replicas"] == 2
+    status = ns.get_model_service("create")["status"]
+    assert status["url"] == f"http://create.{ns.namespace}.svc"
     assert (status["readyReplicas"], status["desiredReplicas"], status["observedGeneration"]) == (2, 2, 1)
-    writes = settled(world, audit, "create")
+    writes = settled(ns, audit, "create")
     assert 1 <= writes.pop(STATUS) <= 2
     assert writes == CREATES
 
 
-def test_people_see_what_matters(world: TestNamespace) -> None:
-    world.apply(model_service().named("seen").with_spec(model={"uri": "file:///app/model"}))
-    world.kubectl("wait", "--for=condition=Ready", "modelservice/seen", "--timeout=30s")
-    header, row = world.kubectl("get", "msvc", "seen").splitlines()
+def test_printer_columns(ns: NamespaceFixture) -> None:
+    ns.apply(model_service().named("seen").with_spec(model={"uri": "file:///app/model"}))
+    ns.kubectl("wait", "--for=condition=Ready", "modelservice/seen", "--timeout=30s")
+    header, row = ns.kubectl("get", "msvc", "seen").splitlines()
     assert header.split() == ["NAME", "READY", "REASON", "REPLICAS", "DESIRED", "MODEL", "AGE"]
     assert row.split()[:6] == ["seen", "True", "RolloutComplete", "1", "1", "file:///app/model"]
-    assert "modelservice.modelservice.dev/seen" in world.kubectl("get", "all")
+    assert "modelservice.modelservice.dev/seen" in ns.kubectl("get", "all")
 
 
-def test_applying_twice_writes_nothing(world: TestNamespace, audit: AuditTrail) -> None:
+def test_reapply_writes_nothing(ns: NamespaceFixture, audit: AuditTrail) -> None:
     service = model_service().named("twice").autoscaled(max_replicas=3)
-    world.apply(service)
-    world.wait_ready("twice")
-    settled(world, audit, "twice")
+    ns.apply(service)
+    ns.wait_ready("twice")
+    settled(ns, audit, "twice")
     before = of_object(audit, "twice")
-    assert "unchanged" in world.apply(service)
-    assert settled(world, audit, "twice") == before
+    assert "unchanged" in ns.apply(service)
+    assert settled(ns, audit, "twice") == before
 
 
-def test_a_restart_writes_nothing(world: TestNamespace, audit: AuditTrail, operator: OperatorProcess) -> None:
-    world.apply(
+def test_restart_writes_nothing(ns: NamespaceFixture, audit: AuditTrail, operator: OperatorProcess) -> None:
+    ns.apply(
         model_service().named("restart").with_spec(resources={"limits": {"cpu": "1000m"}}).autoscaled(max_replicas=3)
     )
-    world.wait_ready("restart")
-    before = settled(world, audit, "restart")
+    ns.wait_ready("restart")
+    before = settled(ns, audit, "restart")
     operator.stop()
     operator.start()
-    assert settled(world, audit, "restart") == before
+    assert settled(ns, audit, "restart") == before
 
 
-def test_a_changed_image_is_rolled_out(world: TestNamespace, audit: AuditTrail) -> None:
+def test_changed_image_is_rolled_out(ns: NamespaceFixture, audit: AuditTrail) -> None:
     service = model_service().named("image").with_spec(replicas=2)
-    world.apply(service)
-    world.wait_ready("image")
-    before = settled(world, audit, "image")
-    world.apply(service.with_spec(image="registry.example.com/iris:2"))
-    world.wait_ready("image")
-    [container] = world.get("deployment", "image")["spec"]["template"]["spec"]["containers"]
+    ns.apply(service)
+    ns.wait_ready("image")
+    before = settled(ns, audit, "image")
+    ns.apply(service.with_spec(image="registry.example.com/iris:2"))
+    ns.wait_ready("image")
+    [container] = ns.get("deployment", "image")["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "registry.example.com/iris:2"
-    writes = settled(world, audit, "image") - before
+    writes = settled(ns, audit, "image") - before
     assert 1 <= writes.pop(STATUS) <= 4
     # One hand-over of the fields that our POST set, one apply.
     assert writes == Counter({"patch deployments": 2})
 
 
-def test_what_leaves_the_spec_leaves_the_child(world: TestNamespace) -> None:
+def test_removed_spec_field_is_removed_from_the_child(ns: NamespaceFixture) -> None:
     service = model_service().named("leaves").with_spec(replicas=3)
     env = [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
     limits = {"limits": {"cpu": 1, "memory": "1Gi"}}
-    world.apply(service.with_spec(env=env, resources=limits))
-    world.wait_ready("leaves")
-    world.apply(service.with_spec(env=env[1:], resources={"limits": {"memory": "1Gi"}}))
-    world.wait(lambda: {"A"}.isdisjoint(variables(world, "leaves")), "Deployment without A", name="leaves")
-    [container] = world.get("deployment", "leaves")["spec"]["template"]["spec"]["containers"]
-    assert variables(world, "leaves") == {"PORT", "MODEL_NAME", "B"}
+    ns.apply(service.with_spec(env=env, resources=limits))
+    ns.wait_ready("leaves")
+    ns.apply(service.with_spec(env=env[1:], resources={"limits": {"memory": "1Gi"}}))
+    ns.wait(lambda: {"A"}.isdisjoint(variables(ns, "leaves")), "Deployment without A", name="leaves")
+    [container] = ns.get("deployment", "leaves")["spec"]["template"]["spec"]["containers"]
+    assert variables(ns, "leaves") == {"PORT", "MODEL_NAME", "B"}
     assert container["resources"]["limits"] == {"memory": "1Gi"}
-    assert world.get("deployment", "leaves")["spec"]["replicas"] == 3
+    assert ns.get("deployment", "leaves")["spec"]["replicas"] == 3
 
 
-def variables(world: TestNamespace, name: str) -> set[str]:
-    [container] = world.get("deployment", name)["spec"]["template"]["spec"]["containers"]
+def variables(ns: NamespaceFixture, name: str) -> set[str]:
+    [container] = ns.get("deployment", name)["spec"]["template"]["spec"]["containers"]
     return {variable["name"] for variable in container["env"]}
 
 
-def test_scaling_the_model_service_scales_the_deployment(world: TestNamespace, audit: AuditTrail) -> None:
-    world.apply(model_service().named("scale"))
-    world.wait_ready("scale")
-    before = settled(world, audit, "scale")
-    world.kubectl("scale", "modelservice/scale", "--replicas=3")
-    world.wait(lambda: world.is_ready("scale") and replicas(world, "scale") == 3, "3 replicas", name="scale")
-    writes = settled(world, audit, "scale") - before
+def test_scale_subresource_scales_the_deployment(ns: NamespaceFixture, audit: AuditTrail) -> None:
+    ns.apply(model_service().named("scale"))
+    ns.wait_ready("scale")
+    before = settled(ns, audit, "scale")
+    ns.kubectl("scale", "modelservice/scale", "--replicas=3")
+    ns.wait(lambda: ns.is_ready("scale") and replicas(ns, "scale") == 3, "3 replicas", name="scale")
+    writes = settled(ns, audit, "scale") - before
     assert 1 <= writes.pop(STATUS) <= 3
     assert writes == Counter({"patch deployments/scale": 1})
 
 
-def replicas(world: TestNamespace, name: str) -> int:
-    return int(world.get("deployment", name)["spec"]["replicas"])
+def replicas(ns: NamespaceFixture, name: str) -> int:
+    return int(ns.get("deployment", name)["spec"]["replicas"])
 
 
-def test_under_an_autoscaler_the_count_is_not_ours(world: TestNamespace, audit: AuditTrail) -> None:
-    world.apply(model_service().named("theirs").with_spec(replicas=2).autoscaled(max_replicas=5))
-    world.wait_ready("theirs")
-    world.kubectl("scale", "deployment/theirs", "--replicas=4")
-    world.wait(lambda: world.service("theirs")["status"]["readyReplicas"] == 4, "4 ready replicas", name="theirs")
-    assert not [write for write in settled(world, audit, "theirs") if "deployments" in write and "create" not in write]
+def test_replicas_are_not_written_with_autoscaling(ns: NamespaceFixture, audit: AuditTrail) -> None:
+    ns.apply(model_service().named("theirs").with_spec(replicas=2).autoscaled(max_replicas=5))
+    ns.wait_ready("theirs")
+    ns.kubectl("scale", "deployment/theirs", "--replicas=4")
+    ns.wait(lambda: ns.get_model_service("theirs")["status"]["readyReplicas"] == 4, "4 ready replicas", name="theirs")
+    assert not [write for write in settled(ns, audit, "theirs") if "deployments" in write and "create" not in write]
 
 
-def test_without_autoscaling_the_autoscaler_goes_and_the_count_is_set(world: TestNamespace) -> None:
+def test_disabling_autoscaling_restores_replicas(ns: NamespaceFixture) -> None:
     service = model_service().named("fixed").with_spec(replicas=2)
-    world.apply(service.autoscaled(max_replicas=5))
-    world.wait_ready("fixed")
-    world.kubectl("scale", "deployment/fixed", "--replicas=4")
-    world.apply(service)
-    world.wait_gone("hpa", "fixed")
-    world.wait(lambda: replicas(world, "fixed") == 2, "2 replicas", name="fixed")
+    ns.apply(service.autoscaled(max_replicas=5))
+    ns.wait_ready("fixed")
+    ns.kubectl("scale", "deployment/fixed", "--replicas=4")
+    ns.apply(service)
+    ns.wait_deleted("hpa", "fixed")
+    ns.wait(lambda: replicas(ns, "fixed") == 2, "2 replicas", name="fixed")
 
 
-def test_a_count_of_zero_is_as_asked_for(world: TestNamespace) -> None:
-    world.apply(model_service().named("zero").with_spec(replicas=0))
-    world.wait_ready("zero")
-    assert world.condition("zero")["reason"] == "ScaledToZero"
-    assert world.condition("zero", "Available")["status"] == "False"
+def test_zero_replicas_is_ready(ns: NamespaceFixture) -> None:
+    ns.apply(model_service().named("zero").with_spec(replicas=0))
+    ns.wait_ready("zero")
+    assert ns.condition("zero")["reason"] == "ScaledToZero"
+    assert ns.condition("zero", "Available")["status"] == "False"
 
 
 @pytest.mark.parametrize("kind", ["deployment", "service", "hpa"])
-def test_a_deleted_child_comes_back(world: TestNamespace, kind: str) -> None:
+def test_deleted_child_is_recreated(ns: NamespaceFixture, kind: str) -> None:
     name = f"gone-{kind}"
-    world.apply(model_service().named(name).autoscaled(max_replicas=3))
-    world.wait_ready(name)
-    old = world.get(kind, name)["metadata"]["uid"]
-    world.kubectl("delete", kind, name)
-    world.wait(lambda: uid(world, kind, name) not in {None, old}, f"new {kind}", name=name)
+    ns.apply(model_service().named(name).autoscaled(max_replicas=3))
+    ns.wait_ready(name)
+    old = ns.get(kind, name)["metadata"]["uid"]
+    ns.kubectl("delete", kind, name)
+    ns.wait(lambda: uid(ns, kind, name) not in {None, old}, f"new {kind}", name=name)
 
 
-def uid(world: TestNamespace, kind: str, name: str) -> str | None:
-    found = world.get(kind, name)
+def uid(ns: NamespaceFixture, kind: str, name: str) -> str | None:
+    found = ns.get(kind, name)
     return str(found["metadata"]["uid"]) if found else None
 
 
@@ -175,12 +175,12 @@ def uid(world: TestNamespace, kind: str, name: str) -> str | None:
         ("hpa", {"spec": {"maxReplicas": 9}}),
     ],
 )
-def test_drift_is_corrected(world: TestNamespace, kind: str, patch: dict[str, Any]) -> None:
+def test_drift_is_corrected(ns: NamespaceFixture, kind: str, patch: dict[str, Any]) -> None:
     name = f"drift-{kind}-{abs(hash(json.dumps(patch))) % 10_000}"
-    world.apply(model_service().named(name).autoscaled(max_replicas=3))
-    world.wait_ready(name)
-    world.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(patch))
-    world.wait(lambda: not drifted(world.get(kind, name), patch), f"corrected {kind}", name=name)
+    ns.apply(model_service().named(name).autoscaled(max_replicas=3))
+    ns.wait_ready(name)
+    ns.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(patch))
+    ns.wait(lambda: not drifted(ns.get(kind, name), patch), f"corrected {kind}", name=name)
 
 
 def drifted(live: Any, patch: Any) -> bool:
@@ -192,56 +192,56 @@ def drifted(live: Any, patch: Any) -> bool:
     return bool(live == patch)
 
 
-def test_a_fight_is_not_fought(world: TestNamespace, audit: AuditTrail) -> None:
+def test_drift_limit_stops_corrections(ns: NamespaceFixture, audit: AuditTrail) -> None:
     """Whoever changes a field back at once is corrected three times; then the status names the field."""
-    world.apply(model_service().named("fight").autoscaled(max_replicas=3))
-    world.wait_ready("fight")
+    ns.apply(model_service().named("fight").autoscaled(max_replicas=3))
+    ns.wait_ready("fight")
     for _ in range(3):
-        world.kubectl("patch", "hpa", "fight", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
-        world.wait_field("hpa", "fight", "maxReplicas", 3)
-    before = settled(world, audit, "fight")
-    world.kubectl("patch", "hpa", "fight", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
-    world.wait(lambda: world.condition("fight").get("reason") == "DriftDetected", "complaint", name="fight")
-    assert "spec.maxReplicas of HorizontalPodAutoscaler fight is being reverted" in world.condition("fight")["message"]
-    after = settled(world, audit, "fight") - before
+        ns.kubectl("patch", "hpa", "fight", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
+        ns.wait_field("hpa", "fight", "maxReplicas", 3)
+    before = settled(ns, audit, "fight")
+    ns.kubectl("patch", "hpa", "fight", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
+    ns.wait(lambda: ns.condition("fight").get("reason") == "DriftDetected", "complaint", name="fight")
+    assert "spec.maxReplicas of HorizontalPodAutoscaler fight is being reverted" in ns.condition("fight")["message"]
+    after = settled(ns, audit, "fight") - before
     assert set(after) == {STATUS}
     # A new desired state is a new matter.
-    world.apply(model_service().named("fight").autoscaled(max_replicas=4))
-    world.wait_field("hpa", "fight", "maxReplicas", 4)
-    world.wait_ready("fight")
+    ns.apply(model_service().named("fight").autoscaled(max_replicas=4))
+    ns.wait_field("hpa", "fight", "maxReplicas", 4)
+    ns.wait_ready("fight")
 
 
-def test_what_others_add_stays(world: TestNamespace, audit: AuditTrail) -> None:
-    world.apply(model_service().named("added"))
-    world.wait_ready("added")
-    world.kubectl("annotate", "deployment", "added", "example.com/note=theirs")
-    world.kubectl("rollout", "restart", "deployment/added")
-    world.kubectl("rollout", "status", "deployment/added", "--timeout=30s")
-    writes = settled(world, audit, "added")
+def test_foreign_additions_are_kept(ns: NamespaceFixture, audit: AuditTrail) -> None:
+    ns.apply(model_service().named("added"))
+    ns.wait_ready("added")
+    ns.kubectl("annotate", "deployment", "added", "example.com/note=theirs")
+    ns.kubectl("rollout", "restart", "deployment/added")
+    ns.kubectl("rollout", "status", "deployment/added", "--timeout=30s")
+    writes = settled(ns, audit, "added")
     writes.pop(STATUS)
     assert writes == CREATES - Counter({"create horizontalpodautoscalers": 1})
-    metadata = world.get("deployment", "added")["metadata"]
+    metadata = ns.get("deployment", "added")["metadata"]
     assert metadata["annotations"]["example.com/note"] == "theirs"
 
 
-def test_somebody_else_s_object_is_left_alone(world: TestNamespace) -> None:
-    world.kubectl("create", "service", "clusterip", "taken", "--tcp=1:1")
-    before = world.get("service", "taken")
-    world.apply(model_service().named("taken"))
-    world.wait(lambda: world.condition("taken").get("reason") == "NameConflict", "name conflict", name="taken")
-    assert "Service taken already exists and is not managed by this ModelService" in world.condition("taken")["message"]
-    assert world.condition("taken", "Stalled")["status"] == "True"
-    assert world.get("service", "taken") == before
-    world.kubectl("delete", "service", "taken")
-    world.wait_ready("taken", within=60)
-    assert world.condition("taken", "Stalled") == {}
+def test_foreign_service_is_not_modified(ns: NamespaceFixture) -> None:
+    ns.kubectl("create", "service", "clusterip", "taken", "--tcp=1:1")
+    before = ns.get("service", "taken")
+    ns.apply(model_service().named("taken"))
+    ns.wait(lambda: ns.condition("taken").get("reason") == "NameConflict", "name conflict", name="taken")
+    assert "Service taken already exists and is not managed by this ModelService" in ns.condition("taken")["message"]
+    assert ns.condition("taken", "Stalled")["status"] == "True"
+    assert ns.get("service", "taken") == before
+    ns.kubectl("delete", "service", "taken")
+    ns.wait_ready("taken", within=60)
+    assert ns.condition("taken", "Stalled") == {}
 
 
-def test_deleting_takes_the_children_along(world: TestNamespace, audit: AuditTrail) -> None:
-    world.apply(model_service().named("leave").autoscaled(max_replicas=3))
-    world.wait_ready("leave")
-    before = settled(world, audit, "leave")
-    world.kubectl("delete", "modelservice", "leave")
+def test_deletion_removes_children(ns: NamespaceFixture, audit: AuditTrail) -> None:
+    ns.apply(model_service().named("leave").autoscaled(max_replicas=3))
+    ns.wait_ready("leave")
+    before = settled(ns, audit, "leave")
+    ns.kubectl("delete", "modelservice", "leave")
     for kind in ("deployment", "service", "hpa"):
-        world.wait_gone(kind, "leave")
-    assert settled(world, audit, "leave") == before
+        ns.wait_deleted(kind, "leave")
+    assert settled(ns, audit, "leave") == before

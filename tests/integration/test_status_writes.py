@@ -14,7 +14,7 @@ from tests.environment.faults.oracles import lawful
 from tests.environment.faults.state import KINDS, Place
 from tests.support.builders import model_service
 from tests.support.installation import USER
-from tests.support.namespace import TestNamespace
+from tests.support.namespace import NamespaceFixture
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -26,8 +26,8 @@ NEW_IMAGE = "registry.example.com/iris:2"
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def client(world: TestNamespace) -> AsyncIterator[ApiClient]:
-    async with ApiClient(world.cluster.kubeconfig) as client:
+async def client(ns: NamespaceFixture) -> AsyncIterator[ApiClient]:
+    async with ApiClient(ns.cluster.kubeconfig) as client:
         yield client
 
 
@@ -37,47 +37,47 @@ async def history(client: ApiClient) -> AsyncIterator[History]:
         yield history
 
 
-async def ready(world: TestNamespace, name: str) -> None:
-    await asyncio.to_thread(world.wait_ready, name, within=60)
+async def ready(ns: NamespaceFixture, name: str) -> None:
+    await asyncio.to_thread(ns.wait_ready, name, within=60)
 
 
-async def test_a_rollout_of_five_replicas_costs_at_most_four(
-    world: TestNamespace, history: History, figure: Callable[[str], None]
+async def test_rollout_costs_at_most_four_status_writes(
+    ns: NamespaceFixture, history: History, figure: Callable[[str], None]
 ) -> None:
     service = model_service().named("five").with_spec(replicas=5)
-    await asyncio.to_thread(world.apply, service)
-    await ready(world, "five")
-    audit = AuditTrail(world.cluster, USER)
-    await asyncio.to_thread(world.apply, service.with_spec(image=NEW_IMAGE))
+    await asyncio.to_thread(ns.apply, service)
+    await ready(ns, "five")
+    audit = AuditTrail(ns.cluster, USER)
+    await asyncio.to_thread(ns.apply, service.with_spec(image=NEW_IMAGE))
     # The old generation is ready still: whoever waits now must wait for the new one.
-    await asyncio.to_thread(world.kubectl, "wait", "--for=condition=Ready", "modelservice/five", "--timeout=60s")
-    deployment = world.get("deployment", "five")
+    await asyncio.to_thread(ns.kubectl, "wait", "--for=condition=Ready", "modelservice/five", "--timeout=60s")
+    deployment = ns.get("deployment", "five")
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == NEW_IMAGE
     assert deployment["status"]["updatedReplicas"] == deployment["status"]["availableReplicas"] == 5
     writes = audit.accepted_writes_of("five")[STATUS]
     figure(f"status writes of a rollout of 5 replicas: {writes}")
     assert writes <= 4
     # Never Ready before the rollout of what was applied last is complete, in any version.
-    assert lawful([], Place(history, world.namespace, "five")) == []
+    assert lawful([], Place(history, ns.namespace, "five")) == []
 
 
-async def test_pods_that_flap_cost_one_a_second(
-    world: TestNamespace, client: ApiClient, history: History, figure: Callable[[str], None]
+async def test_flapping_pods_cost_one_status_write_a_second(
+    ns: NamespaceFixture, client: ApiClient, history: History, figure: Callable[[str], None]
 ) -> None:
-    await asyncio.to_thread(world.apply, model_service().named("flapping").with_spec(replicas=2))
-    await ready(world, "flapping")
-    pods = [name for name in history.names(POD, world.namespace) if name.startswith("flapping-")]
-    audit, loop = AuditTrail(world.cluster, USER), asyncio.get_running_loop()
+    await asyncio.to_thread(ns.apply, model_service().named("flapping").with_spec(replicas=2))
+    await ready(ns, "flapping")
+    pods = [name for name in history.names(POD, ns.namespace) if name.startswith("flapping-")]
+    audit, loop = AuditTrail(ns.cluster, USER), asyncio.get_running_loop()
     started = loop.time()
     for number in range(FLAPS):
-        await flap(client, world.namespace, pods[number % 2], up=bool(number // 2 % 2))
+        await flap(client, ns.namespace, pods[number % 2], up=bool(number // 2 % 2))
         await asyncio.sleep(max(0.0, started + number / FLAPS_A_SECOND - loop.time()))
     seconds = loop.time() - started
     for pod in pods:
-        await flap(client, world.namespace, pod, up=True)
-    await ready(world, "flapping")
+        await flap(client, ns.namespace, pod, up=True)
+    await ready(ns, "flapping")
     writes = audit.accepted_writes_of("flapping")[STATUS]
-    changes = [len(history.versions(kind, world.namespace, "flapping")) for kind in (MODEL_SERVICE, DEPLOYMENT)]
+    changes = [len(history.versions(kind, ns.namespace, "flapping")) for kind in (MODEL_SERVICE, DEPLOYMENT)]
     figure(f"status writes while pods flap {FLAPS / seconds:.0f} times a second: {writes} in {seconds:.1f} s")
     assert 1 <= writes <= seconds + 2, changes
 

@@ -130,7 +130,9 @@ class Requests:
 
 
 @pytest.mark.parametrize("budget", TABLE, ids=str)
-async def test_requests(budget: Budget, recordings: Mapping[str, Recording], figure: Callable[[str], None]) -> None:
+async def test_request_counts(
+    budget: Budget, recordings: Mapping[str, Recording], figure: Callable[[str], None]
+) -> None:
     recording = recordings[budget.scenario.number]
     calls = recording.calls()
     assert calls.pop(LOOK, 0) <= budget.looks
@@ -147,7 +149,7 @@ def is_told(said: list[str], expected: list[str]) -> bool:
 
 
 @pytest.mark.parametrize("budget", TABLE, ids=str)
-async def test_status_writes(budget: Budget, recordings: Mapping[str, Recording]) -> None:
+async def test_status_write_counts(budget: Budget, recordings: Mapping[str, Recording]) -> None:
     recording = recordings[budget.scenario.number]
     assert is_told(recording.milestones(), budget.says)
     own = recording.tally.accepted[STATUS] - recording.tally.reports.count(NEWS)
@@ -155,14 +157,14 @@ async def test_status_writes(budget: Budget, recordings: Mapping[str, Recording]
 
 
 @pytest.mark.parametrize("budget", [budget for budget in TABLE if budget.says], ids=str)
-async def test_its_own_status_write_is_the_last_word(budget: Budget, recordings: Mapping[str, Recording]) -> None:
+async def test_status_write_causes_no_further_writes(budget: Budget, recordings: Mapping[str, Recording]) -> None:
     """The watch tells the operator of its own write, and of each child's; nothing comes of it."""
     recording = recordings[budget.scenario.number]
     assert str(recording.requests[-1].call) == STATUS
     assert no_echoes(recording.tally) == []
 
 
-async def test_the_second_change_of_a_child_costs_one_request(lane: Lane) -> None:
+async def test_second_change_of_a_child_costs_one_request(lane: Lane) -> None:
     stage, service = lane.stage("second"), model_service()
     for image in ("registry.example.com/iris:1", "registry.example.com/iris:2"):
         await stage.apply(service.with_spec(image=image))
@@ -178,14 +180,14 @@ async def test_the_second_change_of_a_child_costs_one_request(lane: Lane) -> Non
     assert found == {"patch deployments": 1}
 
 
-async def test_idle(still: Stage, lane: Lane, figure: Callable[[str], None]) -> None:
+async def test_idle_writes_nothing(still: Stage, lane: Lane, figure: Callable[[str], None]) -> None:
     assert still.place.is_ready
     requests = Requests(lane)
     assert await requests.in_two_resyncs() == {}
     figure(f"steady-state writes {requests.so_far().total()}")
 
 
-async def test_restart(still: Stage, lane: Lane) -> None:
+async def test_restart_writes_nothing(still: Stage, lane: Lane) -> None:
     requests = Requests(lane)
     lane.kill()
     await lane.ended()
@@ -197,13 +199,13 @@ async def test_restart(still: Stage, lane: Lane) -> None:
 @pytest.mark.parametrize(
     "kind", [MODEL_SERVICE, DEPLOYMENT, SERVICE, HORIZONTAL_POD_AUTOSCALER], ids=lambda kind: kind.plural
 )
-async def test_what_somebody_else_marks(kind: ResourceKind, still: Stage, lane: Lane) -> None:
+async def test_foreign_annotation_causes_no_writes(kind: ResourceKind, still: Stage, lane: Lane) -> None:
     requests = Requests(lane)
     await still.mark(kind)
     assert await requests.in_two_resyncs() == {}
 
 
-async def test_the_same_applied_again(still: Stage, lane: Lane) -> None:
+async def test_reapply_writes_nothing(still: Stage, lane: Lane) -> None:
     requests = Requests(lane)
     await still.apply(model_service().with_spec(replicas=2).autoscaled(max_replicas=5))
     assert await requests.in_two_resyncs() == {}

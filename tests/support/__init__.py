@@ -1,1 +1,1 @@
-"""What several tests share: builders of objects, the operator as a process, the audit log's counts."""
+"""Helpers that tests share: builders of objects, clients of the API server, the operator as a process."""

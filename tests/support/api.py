@@ -1,4 +1,4 @@
-"""The API server as another manager sees it: single requests and watches, fast enough for thousands of them."""
+"""Client of the API server for another field manager: single requests and watches, fast enough for thousands."""
 
 import asyncio
 import json
@@ -16,16 +16,16 @@ from tests.environment.cluster.kubeconfig import load_kubeconfig
 Object = dict[str, Any]
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
-OTHER_MANAGER = "somebody"
+OTHER_MANAGER = "other-manager"
 """Field manager of these requests."""
 
 
-class RefusedError(Exception):
-    """The API server answered 4xx; the text is its sentence."""
+class RequestRejectedError(Exception):
+    """The API server answered 4xx; the text is the message of its Status."""
 
 
-class Api:
-    """Requests with the credentials of a kubeconfig. Use as an async context manager."""
+class ApiClient:
+    """Sends requests with the credentials of a kubeconfig. Use as an async context manager."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self._config = load_kubeconfig(kubeconfig)
@@ -39,24 +39,26 @@ class Api:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def request(self, method: str, path: str, body: object = None, *, content: str = "application/json") -> Any:
-        """Send a request as `SOMEBODY` and return the answer; RefusedError for 4xx."""
+    async def request(
+        self, method: str, path: str, body: object = None, *, content_type: str = "application/json"
+    ) -> Any:
+        """Send a request as `OTHER_MANAGER` and return the answer. Raises RequestRejectedError for 4xx."""
         async with self._session.request(
             method,
             self._server + path,
             params={} if method in {"GET", "DELETE"} else {"fieldManager": OTHER_MANAGER},
             data=None if body is None else json.dumps(body),
-            headers={"Content-Type": content, "Accept": "application/json"},
+            headers={"Content-Type": content_type, "Accept": "application/json"},
         ) as response:
             answer = await response.json()
         if response.status >= 400:
-            raise RefusedError(answer.get("message", answer))
+            raise RequestRejectedError(answer.get("message", answer))
         return answer
 
     async def get(self, kind: ResourceKind, namespace: str, name: str) -> Any:
         return await self.request("GET", kind.path(namespace=namespace, name=name))
 
-    async def events(self, path: str, version: str) -> AsyncGenerator[tuple[str, Object]]:
+    async def watch_events(self, path: str, version: str) -> AsyncGenerator[tuple[str, Object]]:
         """Yield (type, object) of a watch until the server ends it."""
         params = {"watch": "true", "resourceVersion": version}
         timeout = aiohttp.ClientTimeout(total=None)
@@ -68,19 +70,19 @@ class Api:
                     for event in map(json.loads, lines):
                         yield event["type"], event["object"]
             finally:
-                # A TLS connection that is closed politely may outlive the event loop.
+                # A TLS connection that is shut down gracefully may outlive the event loop.
                 if response.connection is not None and response.connection.transport is not None:
                     response.connection.transport.abort()
 
 
 class Watcher:
-    """Objects of some kinds in one namespace, as watches show them."""
+    """Keeps the objects of some kinds in one namespace up to date by watches."""
 
-    def __init__(self, api: Api, namespace: str) -> None:
+    def __init__(self, api: ApiClient, namespace: str) -> None:
         self._api = api
         self._namespace = namespace
         self._objects: dict[tuple[str, str], Object] = {}
-        self._seen: dict[tuple[str, str], float] = {}
+        self._last_seen: dict[tuple[str, str], float] = {}
         self._changed = asyncio.Condition()
 
     def get(self, kind: ResourceKind, name: str) -> Object | None:
@@ -88,8 +90,8 @@ class Watcher:
 
     @asynccontextmanager
     async def watch(self, kinds: Iterable[ResourceKind]) -> AsyncIterator[Self]:
-        """Watch for the length of a `with` block."""
-        tasks = [asyncio.create_task(self._follow(kind)) for kind in kinds]
+        """Watch `kinds` for the length of a `with` block."""
+        tasks = [asyncio.create_task(self._list_and_watch(kind)) for kind in kinds]
         try:
             yield self
         finally:
@@ -101,7 +103,7 @@ class Watcher:
     async def wait(
         self, kind: ResourceKind, name: str, condition: Callable[[Object], bool], *, within: float
     ) -> float | None:
-        """Return when an object was first seen so, by the monotonic clock; None when `within` seconds did not do."""
+        """Return the monotonic time at which the object met `condition`, or None after `within` seconds."""
 
         def holds() -> bool:
             found = self.get(kind, name)
@@ -112,28 +114,28 @@ class Watcher:
                 await self._changed.wait_for(holds)
         except TimeoutError:
             return None
-        return self._seen[kind.kind, name]
+        return self._last_seen[kind.kind, name]
 
-    async def _follow(self, kind: ResourceKind) -> None:
+    async def _list_and_watch(self, kind: ResourceKind) -> None:
         path = kind.path(namespace=self._namespace)
         listed = await self._api.request("GET", path)
         for body in listed["items"]:
-            # The items of a list lack what the list says of all of them.
-            await self._take(kind, "ADDED", {"apiVersion": kind.api_version, "kind": kind.kind} | body)
+            # The items of a list lack apiVersion and kind, which the list has once.
+            await self._handle_event(kind, "ADDED", {"apiVersion": kind.api_version, "kind": kind.kind} | body)
         version = listed["metadata"]["resourceVersion"]
         while True:
-            # A generator that is left behind would keep its connection.
-            async with aclosing(self._api.events(path, version)) as events:
+            # A generator that is not closed would keep its connection.
+            async with aclosing(self._api.watch_events(path, version)) as events:
                 async for event, body in events:
-                    await self._take(kind, event, body)
+                    await self._handle_event(kind, event, body)
                     version = body["metadata"]["resourceVersion"]
 
-    async def _take(self, kind: ResourceKind, event: str, body: Object) -> None:
+    async def _handle_event(self, kind: ResourceKind, event: str, body: Object) -> None:
         key = (kind.kind, body["metadata"]["name"])
         async with self._changed:
             if event == "DELETED":
                 self._objects.pop(key, None)
             else:
                 self._objects[key] = body
-                self._seen[key] = time.monotonic()
+                self._last_seen[key] = time.monotonic()
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""ModelServices for tests: start from the smallest one and change one thing by name."""
+"""Builders of ModelServices: start from the smallest one and change one thing by name."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ IMAGE = "modelservice.dev/examples/diabetes:0.1.0"
 
 @dataclass(frozen=True)
 class ModelServiceBuilder:
-    """Builder; each method returns a changed copy."""
+    """Builds a ModelService; each method returns a changed copy."""
 
     name: str = "iris"
     namespace: str = "ml"
@@ -37,7 +37,7 @@ class ModelServiceBuilder:
         scaling = {"minReplicas": min_replicas, "maxReplicas": max_replicas, "targetCPUUtilizationPercentage": cpu}
         return self.with_spec(autoscaling={name: value for name, value in scaling.items() if value is not None})
 
-    def scaled_by_others(self) -> Self:
+    def externally_scaled(self) -> Self:
         return self.with_spec(autoscaling={"managedBy": "External"})
 
     def suspended(self) -> Self:
@@ -47,7 +47,7 @@ class ModelServiceBuilder:
         return replace(self, generation=generation)
 
     def manifest(self) -> dict[str, Any]:
-        """What a person would apply."""
+        """Return the object as a user applies it."""
         metadata = {"name": self.name, "namespace": self.namespace}
         return {
             "apiVersion": MODEL_SERVICE.api_version,
@@ -57,7 +57,7 @@ class ModelServiceBuilder:
         }
 
     def body(self) -> dict[str, Any]:
-        """What the API server would answer."""
+        """Return the object as the API server returns it."""
         manifest = self.manifest()
         manifest["metadata"] |= {"uid": self.uid, "generation": self.generation, "resourceVersion": "1"}
         return manifest
@@ -67,11 +67,11 @@ class ModelServiceBuilder:
 
 
 def model_service() -> ModelServiceBuilder:
-    """The smallest useful one: an image."""
+    """Return the smallest valid ModelService: it has only an image."""
     return ModelServiceBuilder()
 
 
 def golden(name: str) -> ModelServiceBuilder:
-    """One that people have read, with its children, in tests/golden."""
+    """Return the ModelService of a golden file in tests/golden."""
     spec = next(yaml.safe_load_all((GOLDEN / f"{name}.yaml").read_text()))["spec"]
     return model_service().named(name).with_spec(**spec)

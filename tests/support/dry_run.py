@@ -1,4 +1,4 @@
-"""The API server's verdict on objects that it does not keep, over one connection: hundreds of questions a second."""
+"""Dry-run requests over one connection: hundreds of objects a second are validated and none is stored."""
 
 import json
 import re
@@ -18,57 +18,59 @@ _INDEX = re.compile(r"\[([^]]*)\]")
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the API server says to a write."""
+class DryRunResponse:
+    """Response of the API server to a write."""
 
     status: int
     body: dict[str, Any]
 
     @property
-    def accepted(self) -> bool:
+    def is_accepted(self) -> bool:
         return self.status in {200, 201}
 
     @property
     def message(self) -> str:
-        """The message that kubectl would print, "" when there is none."""
-        return "" if self.accepted else str(self.body.get("message", self.body))
+        """The message that kubectl would print; empty if the object was accepted."""
+        return "" if self.is_accepted else str(self.body.get("message", self.body))
 
     @property
     def causes(self) -> list[tuple[str, str]]:
-        """Which field is wrong, as spec.env.0.name, and what the user reads about it.
+        """Field, such as spec.env.0.name, and message of each validation error.
 
         Rules name a key of a map in brackets, bounds after a dot; here both have dots.
         """
-        found = (self.body.get("details") or {}).get("causes", ()) if not self.accepted else ()
+        found = (self.body.get("details") or {}).get("causes", ()) if not self.is_accepted else ()
         return [(_INDEX.sub(r".\1", cause.get("field", "")), cause["message"]) for cause in found]
 
 
 @dataclass(frozen=True)
-class DryRun:
-    """One user of one API server, who keeps nothing."""
+class DryRunClient:
+    """Sends dry-run requests of one user to one API server."""
 
     http: httpx.Client
 
     def get(self, path: str) -> Any:
-        """Return what the server answers; raise for anything but success."""
+        """Return the body of a response. Raises httpx.HTTPStatusError for anything but success."""
         return self.http.get(path).raise_for_status().json()
 
-    def create(self, service: ModelServiceBuilder) -> Answer:
-        """Create the object, as strictly as kubectl does."""
-        return self.create_body(MODEL_SERVICE.path(namespace=service.namespace), service.manifest())
+    def create_model_service(self, service: ModelServiceBuilder) -> DryRunResponse:
+        """Create a ModelService with strict field validation, as kubectl does."""
+        return self.create(MODEL_SERVICE.path(namespace=service.namespace), service.manifest())
 
-    def create_body(self, path: str, body: dict[str, Any]) -> Answer:
+    def create(self, path: str, body: dict[str, Any]) -> DryRunResponse:
         """POST any object to its collection."""
         options = {"dryRun": "All", "fieldValidation": "Strict"}
         answer = self.http.post(path, params=options, content=json.dumps(body), headers=_JSON)
-        return Answer(answer.status_code, answer.json())
+        return DryRunResponse(answer.status_code, answer.json())
 
-    def change(self, namespace: str, name: str, patch: dict[str, Any], *, subresource: str = "") -> Answer:
-        """Change a ModelService by a merge patch."""
+    def patch_model_service(
+        self, namespace: str, name: str, patch: dict[str, Any], *, subresource: str = ""
+    ) -> DryRunResponse:
+        """Patch a ModelService by a merge patch."""
         path = MODEL_SERVICE.path(namespace=namespace, name=name, subresource=subresource)
         options = {"dryRun": "All", "fieldValidation": "Strict"}
         answer = self.http.patch(path, params=options, content=json.dumps(patch), headers=_MERGE_PATCH)
-        return Answer(answer.status_code, answer.json())
+        return DryRunResponse(answer.status_code, answer.json())
 
 
 _JSON = {"Content-Type": "application/json"}
@@ -76,8 +78,8 @@ _MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 
 
 @contextmanager
-def dry_run(kubeconfig: Path) -> Iterator[DryRun]:
-    """Talk to the server of a kubeconfig with its client certificate."""
+def open_dry_run_client(kubeconfig: Path) -> Iterator[DryRunClient]:
+    """Connect to the server of a kubeconfig with its client certificate."""
     config = load_kubeconfig(kubeconfig)
     with httpx.Client(base_url=config.server, verify=config.tls, trust_env=False, timeout=30) as client:
-        yield DryRun(client)
+        yield DryRunClient(client)

@@ -12,7 +12,7 @@ _ADDRESS = re.compile(r"Forwarding from (127\.0\.0\.1:\d+)")
 
 
 @contextmanager
-def forwarded_port(cluster: Cluster, target: str, port: int, *, namespace: str = "default") -> Iterator[str]:
+def port_forward(cluster: Cluster, target: str, port: int, *, namespace: str = "default") -> Iterator[str]:
     """Yield the http URL of a free local port that leads to `port` of a Service or pod."""
     process = subprocess.Popen(
         [cluster.kubectl, "--namespace", namespace, "port-forward", "--address=127.0.0.1", target, f":{port}"],
@@ -26,7 +26,7 @@ def forwarded_port(cluster: Cluster, target: str, port: int, *, namespace: str =
         line = process.stdout.readline()
         match = _ADDRESS.match(line)
         if match is None:
-            raise ClusterError(f"kubectl port-forward {target} failed: {line.strip() or 'it ended at once'}")
+            raise ClusterError(f"kubectl port-forward {target} failed: {line.strip() or 'it ended without output'}")
         yield f"http://{match[1]}"
     finally:
         process.terminate()

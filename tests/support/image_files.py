@@ -1,4 +1,4 @@
-"""Files out of an image that the tests have built."""
+"""Read files of an image that the tests have built."""
 
 import gzip
 import io
@@ -8,8 +8,8 @@ import tarfile
 from tests.environment.images import Image
 
 
-def file_of(image: Image, path: str) -> bytes:
-    """Content of a file in an image's topmost layer that has it."""
+def read_image_file(image: Image, path: str) -> bytes:
+    """Return the content of a file from the topmost layer that has it."""
     with tarfile.open(image.archive) as archive:
 
         def blob(digest: str) -> bytes:
@@ -26,4 +26,4 @@ def file_of(image: Image, path: str) -> bytes:
             with tarfile.open(fileobj=io.BytesIO(plain)) as files:
                 if path in files.getnames() and (member := files.extractfile(path)) is not None:
                     return member.read()
-    raise AssertionError(f"{path} is in no layer of {image.reference}.")
+    raise AssertionError(f"No layer of {image.reference} has {path}.")

@@ -1,4 +1,4 @@
-"""Installing the operator's own manifests, with or without its Deployment."""
+"""Installation of the operator's manifests, with or without its Deployment."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,22 +11,22 @@ from tests.environment.images import Image, ImageName
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "modelservice-system"
 ACCOUNT = "modelservice-operator"
-STORES = "198.18.0.0/15"
+STORE_NETWORK = "198.18.0.0/15"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 
 
 def install_without_operator(cluster: Cluster) -> None:
-    """Apply the CRD, the service account and the roles: the operator runs outside, under exactly this role."""
+    """Apply the CRD, the service account and the roles for an operator that runs outside of the cluster."""
     rendered = cluster.run_kubectl("kustomize", str(ROOT / "manifests"))
     bodies = [body for body in yaml.safe_load_all(rendered) if body["kind"] != "Deployment"]
     cluster.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(bodies))
     _wait_for_crd(cluster)
 
 
-def install(cluster: Cluster, *, images: Mapping[ImageName, Image]) -> None:
-    """Apply all of manifests/ and wait until the operator's pod is ready.
+def install_operator(cluster: Cluster, *, images: Mapping[ImageName, Image]) -> None:
+    """Apply all of manifests/ and wait until the operator's Deployment is rolled out.
 
-    The pod template carries the image's digest: the tag stays the same while the code is being worked on.
+    The pod template has the image's digest as annotation, because the tag is the same after a change of the code.
     """
     bodies = list(yaml.safe_load_all(cluster.run_kubectl("kustomize", str(ROOT / "manifests"))))
     [deployment] = [body for body in bodies if body["kind"] == "Deployment"]
@@ -34,9 +34,9 @@ def install(cluster: Cluster, *, images: Mapping[ImageName, Image]) -> None:
     [container] = template["spec"]["containers"]
     image = images[ImageName.OPERATOR]
     if container["image"] != image.reference:
-        raise ClusterError(f"manifests/ name {container['image']}, the image that was built is {image.reference}.")
-    # Stores of the tests are in the node's own network.
-    container["args"] += ["--allow-cidr", STORES]
+        raise ClusterError(f"manifests/ use {container['image']}, but the image that was built is {image.reference}.")
+    # The stores of the tests are in the node's network, whose addresses are private.
+    container["args"] += ["--allow-cidr", STORE_NETWORK]
     template["metadata"]["annotations"] = {"modelservice.dev/image-digest": image.digest}
     cluster.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(bodies))
     _wait_for_crd(cluster)

@@ -1,10 +1,10 @@
-"""The largest ModelService that the schema allows, as far as one request holds it: what rules cost most for."""
+"""The largest ModelService that fits into one request: CEL rules cost most for it."""
 
 from typing import Any
 
 from tests.support.builders import ModelServiceBuilder, model_service
 
-REFERENCES = 24
+REFERENCE_COUNT = 24
 _LABEL = "v" * 63
 
 
@@ -21,21 +21,23 @@ def _secret(number: int) -> dict[str, Any]:
 
 
 def _variables() -> list[dict[str, Any]]:
-    named = [{"name": "N" * 249 + f"{number:04}", "value": "v" * 2000} for number in range(256 - REFERENCES)]
-    return named + [{"name": "S" * 249 + f"{number:04}", "valueFrom": _secret(number)} for number in range(REFERENCES)]
+    named = [{"name": "N" * 249 + f"{number:04}", "value": "v" * 2000} for number in range(256 - REFERENCE_COUNT)]
+    return named + [
+        {"name": "S" * 249 + f"{number:04}", "valueFrom": _secret(number)} for number in range(REFERENCE_COUNT)
+    ]
 
 
 def _requirements() -> list[dict[str, Any]]:
     return [{"key": key, "operator": "In", "values": [_LABEL] * 4} for key in _labels(16)]
 
 
-def _neighbours() -> dict[str, Any]:
+def _pod_affinity() -> dict[str, Any]:
     term = {"topologyKey": "a", "labelSelector": {"matchLabels": _labels(16), "matchExpressions": _requirements()}}
     return {"requiredDuringSchedulingIgnoredDuringExecution": [term] * 4}
 
 
 def maximal_spec() -> ModelServiceBuilder:
-    """Every list and map as full as the schema allows, or so full that the request is still taken."""
+    """Return a ModelService with every list and map at its maximum size, as far as the request limit allows."""
     metric = {"type": "Pods", "pods": {"metric": {"name": "m"}, "target": {"type": "AverageValue", "averageValue": 1}}}
     terms = [{"matchExpressions": _requirements()}] * 4
     return model_service().with_spec(
@@ -59,8 +61,8 @@ def maximal_spec() -> ModelServiceBuilder:
         tolerations=[{"key": key, "value": _LABEL} for key in _labels(32)],
         affinity={
             "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}},
-            "podAffinity": _neighbours(),
-            "podAntiAffinity": _neighbours(),
+            "podAffinity": _pod_affinity(),
+            "podAntiAffinity": _pod_affinity(),
         },
         topologySpreadConstraints=[
             {"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway"} for key in _labels(8)

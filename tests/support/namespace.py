@@ -1,4 +1,4 @@
-"""A namespace of a real cluster as a test sees it: apply, get, wait; and a full picture when a wait runs out."""
+"""A namespace of a real cluster: apply, get and wait; a wait that times out dumps all state."""
 
 import json
 from collections.abc import Callable
@@ -15,10 +15,8 @@ PLURAL = "modelservices.modelservice.dev"
 
 
 @dataclass(frozen=True)
-class TestNamespace:
-    """One namespace and the operator that serves it; `operator_log` fetches what it said."""
-
-    __test__ = False  # the name begins as that of a class of tests
+class NamespaceFixture:
+    """One namespace and the operator that serves it; `operator_log` returns the operator's log."""
 
     cluster: Cluster
     namespace: str
@@ -28,16 +26,16 @@ class TestNamespace:
         return self.cluster.run_kubectl("--namespace", self.namespace, *arguments, stdin=stdin)
 
     def apply(self, service: ModelServiceBuilder) -> str:
-        """Apply as a person would; the result is what kubectl prints."""
+        """Apply an object with kubectl; return what kubectl prints."""
         return self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(self._with_namespace(service).manifest()))
 
-    def rejection(self, service: ModelServiceBuilder) -> str:
-        """Return the sentence with which the API server refuses an object."""
+    def rejection_message(self, service: ModelServiceBuilder) -> str:
+        """Return the message with which the API server rejects an object. Raises AssertionError if it is accepted."""
         try:
             answer = self.apply(service)
         except ClusterError as error:
             return str(error)
-        raise AssertionError(f"The API server accepted what it should have refused: {answer}")
+        raise AssertionError(f"The API server accepted an object that it should have rejected: {answer}")
 
     def get(self, kind: str, name: str) -> Any:
         """Return an object, or None when there is none."""
@@ -47,32 +45,34 @@ class TestNamespace:
             text = self.kubectl("get", kind, name, "-o", "json", "--ignore-not-found")
             return json.loads(text) if text else None
 
-    def service(self, name: str = "iris") -> Any:
+    def get_model_service(self, name: str = "iris") -> Any:
         return self.get(PLURAL, name)
 
     def condition(self, name: str, kind: str = "Ready") -> dict[str, Any]:
         """Return a condition of a ModelService, {} while there is none."""
-        status = (self.service(name) or {}).get("status", {})
+        status = (self.get_model_service(name) or {}).get("status", {})
         return next((entry for entry in status.get("conditions", ()) if entry["type"] == kind), {})
 
     def is_ready(self, name: str = "iris") -> bool:
-        """Tell whether the newest generation is ready."""
-        found = self.service(name)
+        """Return True if the newest generation is ready."""
+        found = self.get_model_service(name)
         ready = self.condition(name)
         generation = found and found["metadata"]["generation"]
         return ready.get("status") == "True" and ready.get("observedGeneration") == generation
 
-    def wait(self, condition: Callable[[], object], what: str, *, within: float = 30, name: str = "iris") -> None:
-        """Wait until `condition` holds; the failure shows the object, its events and the operator's log."""
+    def wait(
+        self, condition: Callable[[], object], description: str, *, within: float = 30, name: str = "iris"
+    ) -> None:
+        """Wait until `condition` holds; a timeout raises AssertionError with objects, Events and the log."""
         try:
-            wait_until(condition, seconds=within, what=what, pause=0.05)
+            wait_until(condition, seconds=within, what=description, pause=0.05)
         except ClusterError as error:
             raise AssertionError(f"{error}\n{self.dump(name)}") from error
 
     def wait_ready(self, name: str = "iris", *, within: float = 30) -> None:
         self.wait(lambda: self.is_ready(name), f"ready ModelService {name}", within=within, name=name)
 
-    def wait_gone(self, kind: str, name: str, *, within: float = 30) -> None:
+    def wait_deleted(self, kind: str, name: str, *, within: float = 30) -> None:
         """Wait until an object does not exist."""
         self.wait(lambda: self.get(kind, name) is None, f"deletion of {kind} {name}", within=within, name=name)
 
@@ -81,7 +81,7 @@ class TestNamespace:
         self.wait(lambda: self.get(kind, name)["spec"].get(field) == value, f"{kind} with {field} {value}", name=name)
 
     def dump(self, name: str) -> str:
-        """Everything that explains a failure."""
+        """Return everything that helps to explain a failure: object, children, pods, Events and log."""
         return "\n".join(
             (
                 f"--- modelservice {name}",

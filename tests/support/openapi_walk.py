@@ -1,6 +1,6 @@
-"""Every place of a built object, with what the API server's own OpenAPI says of it: kinds of lists, values, fields.
+"""Every node of a built object, with its schema in the API server's OpenAPI document: list types, enums, fields.
 
-Nothing here knows the operator's view of lists and maps, so that the two can be compared.
+It does not use the operator's own tables of list and map types, so that the two can be compared.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,11 +12,11 @@ from modelservice_operator.apimachinery.kinds import ResourceKind
 KeyStep = tuple[tuple[str, Any], ...]
 """Step to the item of a list whose fields have these values."""
 Step = str | int | KeyStep
-Route = tuple[Step, ...]
+NodePath = tuple[Step, ...]
 
 
 class MissingError(Exception):
-    """There is nothing at a path."""
+    """An object has no value at a path."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Schema:
     components: Mapping[str, Any] = field(repr=False)
 
     @classmethod
-    def of(cls, document: Mapping[str, Any], kind: ResourceKind) -> Self:
+    def for_kind(cls, document: Mapping[str, Any], kind: ResourceKind) -> Self:
         wanted = {"group": kind.group, "version": kind.version, "kind": kind.kind}
         components = document["components"]["schemas"]
         node = next(one for one in components.values() if wanted in one.get("x-kubernetes-group-version-kind", ()))
@@ -35,30 +35,30 @@ class Schema:
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """Named fields of a struct; none for a map with free keys."""
+        """Named fields of a struct; empty for a map with arbitrary keys."""
         return cast("Mapping[str, Any]", self.node.get("properties", {}))
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """Fields that tell the items of a list of type map apart."""
+    def list_map_keys(self) -> tuple[str, ...]:
+        """Fields that identify the items of a list of type map."""
         return tuple(self.node.get("x-kubernetes-list-map-keys", ()))
 
     @property
-    def atomic(self) -> bool:
-        """Whether the node has one owner for all of it (structured merge diff; a list is atomic unless it says so)."""
+    def is_atomic(self) -> bool:
+        """True if the node has one owner as a whole (structured merge diff; a list is atomic by default)."""
         if self.node.get("type") == "array":
             return str(self.node.get("x-kubernetes-list-type", "atomic")) == "atomic"
         return str(self.node.get("x-kubernetes-map-type")) == "atomic"
 
     @property
-    def choices(self) -> list[str]:
+    def enum(self) -> list[str]:
         return list(self.node.get("enum", ()))
 
     @property
     def type(self) -> str:
         return str(self.node.get("type", ""))
 
-    def below(self, step: Step) -> Self:
+    def child(self, step: Step) -> Self:
         """Return the schema of a field, a map's values or a list's items."""
         if self.node.get("type") == "array":
             return self._resolved(self.node["items"])
@@ -77,46 +77,46 @@ class Schema:
 class SchemaNode:
     """A node of a built object: a value, a map or a list."""
 
-    path: Route
-    want: Any
+    path: NodePath
+    desired: Any
     schema: Schema = field(repr=False)
-    root: Route | None = None
-    """The outermost atomic node that holds this one (or is it); None where fields have owners of their own."""
+    atomic_root: NodePath | None = None
+    """Path of the outermost atomic node that contains or is this one; None where each field has its own owner."""
 
     def __str__(self) -> str:
-        return "".join(_spoken(step) for step in self.path)
+        return "".join(_format_step(step) for step in self.path)
 
     @property
     def is_leaf(self) -> bool:
-        return not isinstance(self.want, dict | list) or not self.want
+        return not isinstance(self.desired, dict | list) or not self.desired
 
-    def steps(self) -> Iterator[tuple[Step, Any]]:
-        """Yield the steps to what is below, with the values there."""
-        if isinstance(self.want, dict):
-            yield from self.want.items()
-        elif isinstance(self.want, list):
-            keys = self.schema.keys
-            for index, item in enumerate(self.want):
+    def children(self) -> Iterator[tuple[Step, Any]]:
+        """Yield the step to each child node and its value."""
+        if isinstance(self.desired, dict):
+            yield from self.desired.items()
+        elif isinstance(self.desired, list):
+            keys = self.schema.list_map_keys
+            for index, item in enumerate(self.desired):
                 yield (tuple((key, item[key]) for key in keys) if keys else index), item
 
 
 def nodes_of(body: Any, schema: Schema) -> list[SchemaNode]:
-    """Every node below the root of an object."""
-    return list(nodes_below(SchemaNode((), body, schema)))
+    """Return every node below the root of an object."""
+    return list(descendants_of(SchemaNode((), body, schema)))
 
 
-def nodes_below(place: SchemaNode) -> Iterator[SchemaNode]:
-    """Every node below another one."""
-    for step, value in place.steps():
-        path, schema = (*place.path, step), place.schema.below(step)
-        atomic = schema.atomic and isinstance(value, dict | list)
-        child = SchemaNode(path, value, schema, root=place.root or (path if atomic else None))
+def descendants_of(parent: SchemaNode) -> Iterator[SchemaNode]:
+    """Yield every node below another one."""
+    for step, value in parent.children():
+        path, schema = (*parent.path, step), parent.schema.child(step)
+        atomic = schema.is_atomic and isinstance(value, dict | list)
+        child = SchemaNode(path, value, schema, atomic_root=parent.atomic_root or (path if atomic else None))
         yield child
-        yield from nodes_below(child)
+        yield from descendants_of(child)
 
 
-def pointer(body: Any, path: Route) -> tuple[str, Any]:
-    """Return the JSON pointer (RFC 6901) of a path in a live object, and what is there; MissingError for nothing."""
+def pointer(body: Any, path: NodePath) -> tuple[str, Any]:
+    """Return the JSON pointer (RFC 6901) of a path in a live object, and the value there. Raises MissingError."""
     steps, node = [], body
     for step in path:
         found = _index(node, step)
@@ -128,8 +128,8 @@ def pointer(body: Any, path: Route) -> tuple[str, Any]:
     return "".join(f"/{step}" for step in steps), node
 
 
-def value_at(body: Any, path: Route) -> Any:
-    """Return what is at a path, or the class MissingError for nothing."""
+def value_at(body: Any, path: NodePath) -> Any:
+    """Return the value at a path, or the class MissingError if there is none."""
     try:
         return pointer(body, path)[1]
     except MissingError:
@@ -145,7 +145,7 @@ def _index(node: Any, step: Step) -> str | int:
     raise MissingError
 
 
-def _spoken(step: Step) -> str:
+def _format_step(step: Step) -> str:
     if isinstance(step, tuple):
         return f"[{','.join(str(value) for _, value in step)}]"
     return f"[{step}]" if isinstance(step, int) else f".{step}"

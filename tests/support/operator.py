@@ -1,4 +1,4 @@
-"""The operator as a process of its own: started, killed, and its log read."""
+"""The operator as a separate process: start, stop, kill, and read its log."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.environment.cluster.wait import wait_until
 
-READY = "Caches synced"
+CACHES_SYNCED_MESSAGE = "All caches are complete"
 RUN = """
 import runpy, sys
 sys.modules["kubernetes"] = None
@@ -33,8 +33,8 @@ class OperatorProcess:
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
-        """Start it and wait until it reconciles."""
-        started_before = self.log.count(READY)
+        """Start the operator and wait until its caches are synced."""
+        started_before = self.log.count(CACHES_SYNCED_MESSAGE)
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [
@@ -47,15 +47,15 @@ class OperatorProcess:
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
         wait_until(
-            lambda: self.log.count(READY) > started_before or not self.running,
+            lambda: self.log.count(CACHES_SYNCED_MESSAGE) > started_before or not self.is_running,
             seconds=30,
-            what=f"the operator to start (log: {self.log_file})",
+            what=f"start of the operator (log: {self.log_file})",
         )
-        if not self.running:
-            raise AssertionError(f"The operator ended at once:\n{self.log}")
+        if not self.is_running:
+            raise AssertionError(f"The operator exited during its start:\n{self.log}")
 
     @property
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
     @property
@@ -64,7 +64,7 @@ class OperatorProcess:
 
     @property
     def tracebacks(self) -> list[str]:
-        """Bugs that the log shows."""
+        """Tracebacks in the log."""
         return re.findall(r"Traceback \(most recent call last\):.*?(?=\n\d{4}-|\Z)", self.log, flags=re.DOTALL)
 
     @property
@@ -74,10 +74,10 @@ class OperatorProcess:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """End it by a signal and return its exit code."""
+    def stop(self, signal_number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal to the operator and return its exit code."""
         assert self.process is not None
-        self.process.send_signal(number)
+        self.process.send_signal(signal_number)
         return self.process.wait(timeout=20)
 
     def kill(self) -> None:
@@ -86,12 +86,12 @@ class OperatorProcess:
 
 @contextmanager
 def running_operator(kubeconfig: Path, log_file: Path, *arguments: str) -> Iterator[OperatorProcess]:
-    """Run an operator for the length of a `with` block; bugs in its log are an error of the block."""
+    """Run an operator for the length of a `with` block; then assert that its log has no traceback."""
     operator = OperatorProcess(kubeconfig, log_file, arguments)
     try:
         operator.start()
         yield operator
     finally:
-        if operator.running:
+        if operator.is_running:
             operator.stop()
     assert operator.tracebacks == []

@@ -1,4 +1,4 @@
-"""Pods and ReplicaSets as a cluster reports them: start from a healthy one and change one thing by name."""
+"""Builders of pods and ReplicaSets as a cluster reports them: start from a healthy one, change one thing by name."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -12,7 +12,7 @@ READY: dict[str, Any] = {"type": "Ready", "status": "True", "lastProbeTime": Non
 
 @dataclass(frozen=True)
 class PodBuilder:
-    """Builder; each method returns a changed copy. The body is what the API server of Kubernetes 1.37 answers."""
+    """Builds a pod; each method returns a changed copy. The body is that of an API server of Kubernetes 1.37."""
 
     suffix: str = "x2x7k"
     revision: str = HASH
@@ -44,7 +44,7 @@ class PodBuilder:
         return replace(self, revision=revision)
 
     def labelled(self, labels: dict[str, str]) -> Self:
-        """A pod with other labels, as one of a Job has."""
+        """Replace the labels, for example by those of a Job's pod."""
         return replace(self, metadata=self.metadata | {"labels": labels})
 
     def being_deleted(self) -> Self:
@@ -62,7 +62,7 @@ class PodBuilder:
         return replace(self, phase=phase, status=status)
 
     def unschedulable(self, message: str, reason: str = "Unschedulable") -> Self:
-        """Pending: no container was ever started."""
+        """Return a Pending pod of which no container was ever started."""
         scheduled = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
         return replace(self, phase="Pending", conditions=(scheduled,), containers={})
 
@@ -77,12 +77,12 @@ class PodBuilder:
         return self.container(name, init=init, state={"waiting": {"reason": reason, "message": message}})
 
     def running(self, *, started: bool, name: str = "model", **last: Any) -> Self:
-        """Running, not ready; `last` is how it ended before."""
+        """Set a container that runs and is not ready; `last` is its previous termination."""
         status: dict[str, Any] = {"started": started, "state": {"running": {"startedAt": CREATED}}}
         return self.container(name, **status, lastState={"terminated": last} if last else {})
 
     def crashed(self, *, name: str = "model", init: bool = False, waits: bool = True, **ended: Any) -> Self:
-        """Ended, and, when it `waits`, about to be started again."""
+        """Set a container that has terminated; if it `waits`, it is in CrashLoopBackOff."""
         how = {"exitCode": 1, "reason": "Error", "finishedAt": "2026-01-02T03:02:00Z", "startedAt": CREATED} | ended
         if not waits:
             return self.container(name, init=init, restartCount=0, state={"terminated": how})
@@ -148,7 +148,7 @@ def new_pod() -> PodBuilder:
 def new_replica_set(
     revision: str = HASH, *, number: int = 2, refused: str | None = None, uid: str = DEPLOYMENT_UID, **metadata: Any
 ) -> dict[str, Any]:
-    """A ReplicaSet of the Deployment; `refused` is why it cannot create pods."""
+    """Return a ReplicaSet of the Deployment; `refused` is the error with which its pods are rejected."""
     conditions = [
         {
             "type": "ReplicaFailure",

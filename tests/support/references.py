@@ -1,4 +1,4 @@
-"""Each field that names another object: the right that its author needs, and a spec that names `OWN` there."""
+"""Each field that references an object: the permission that its author needs, and a spec that references `OWN`."""
 
 from typing import Any
 

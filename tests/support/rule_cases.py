@@ -1,7 +1,7 @@
-"""Every sentence that the rules of the schema say: what brings it up, and what just does not.
+"""Values on both sides of every CEL rule and pattern of the schema, by the message of the rule.
 
-The values stand for the field that carries the rule; a rule that compares fields has an object. `refused` and
-`accepted` are tried at each field that says the sentence.
+Each value is for the field that has the rule; a rule that compares fields has a whole object. `rejected` and `accepted`
+are tried at each field whose rule has the message.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from typing import Any
 class RuleCase:
     """Values on both sides of a rule."""
 
-    refused: tuple[Any, ...]
+    rejected: tuple[Any, ...]
     accepted: tuple[Any, ...]
 
 

@@ -1,6 +1,6 @@
-"""The schema as a form to fill in: every field, and for each the smallest object that carries it.
+"""Every field of the CRD's schema, and for each the smallest object that sets it.
 
-The values are the examples of the descriptions, so that what `kubectl explain` shows is what is tested.
+The values are the examples of the descriptions, so that the examples in `kubectl explain` are tested.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ Schema = dict[str, Any]
 ITEM, VALUE = "[]", "{}"
 _METRIC = {"type": "Pods", "pods": {"metric": {"name": "a"}, "target": {"type": "AverageValue", "averageValue": 1}}}
 _FETCHED = {"uri": "s3://models/iris"}
-COMPANIONS: dict[str, dict[str, Any]] = {
+REQUIRED_SIBLINGS: dict[str, dict[str, Any]] = {
     "autoscaling.*": {"maxReplicas": 10_000},
     "autoscaling.managedBy": {},
     "autoscaling.metrics[].resource": {"type": "Resource"},
@@ -43,10 +43,10 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "tolerations[].*": {"key": "a"},
     "tolerations[].tolerationSeconds": {"key": "a", "effect": "NoExecute"},
 }
-"""What must stand beside a field so that its object makes sense; `parent.field` wins over `parent.*`."""
+"""Sibling fields that make the object of a field valid, by `parent.field` or `parent.*`; the former has precedence."""
 _REQUIREMENTS = ("matchExpressions[].key", "matchExpressions[].operator")
 _TERMS = ("podAffinityTerm", "requiredDuringSchedulingIgnoredDuringExecution[]")
-ENDINGS: dict[str, dict[str, Any]] = {
+REQUIRED_SIBLINGS_BY_SUFFIX: dict[str, dict[str, Any]] = {
     **{key: {"values": ["1"]} for key in _REQUIREMENTS},
     **{f"{term}.{key}": {"labelSelector": {}} for term in _TERMS for key in ("matchLabelKeys", "mismatchLabelKeys")},
     "target.type": {"averageValue": 1},
@@ -54,11 +54,11 @@ ENDINGS: dict[str, dict[str, Any]] = {
     "target.averageValue": {"type": "AverageValue"},
     "target.averageUtilization": {"type": "Utilization"},
 }
-"""The same, wherever the field is."""
+"""The same, by the last two parts of a field's path."""
 
 
 @dataclass(frozen=True)
-class FormField:
+class SchemaField:
     """One field of the spec or the status, an item of a list, or a value of a map."""
 
     path: tuple[str, ...]
@@ -66,8 +66,8 @@ class FormField:
 
     @property
     def name(self) -> str:
-        """`env[].name`, below `spec`."""
-        return dotted(self.path)
+        """Path below `spec` or `status`, such as `env[].name`."""
+        return dotted_path(self.path)
 
     @property
     def example(self) -> Any:
@@ -78,34 +78,30 @@ class FormField:
         return self.path[-1] not in {ITEM, VALUE}
 
 
-def dotted(path: tuple[str, ...]) -> str:
+def dotted_path(path: tuple[str, ...]) -> str:
     return ".".join(path).replace(f".{ITEM}", ITEM).replace(f".{VALUE}", VALUE)
 
 
 @cache
-def fields(part: str = "spec") -> tuple[FormField, ...]:
-    """Every field below `spec` or `status`."""
-    return tuple(_below((), _schema_of(part)))
+def fields(part: str = "spec") -> tuple[SchemaField, ...]:
+    """Return every field below `spec` or `status`."""
+    return tuple(_descendants((), _schema_of(part)))
 
 
-def field(name: str) -> FormField:
-    return next(found for found in fields() if found.name == name)
-
-
-def _below(path: tuple[str, ...], schema: Schema) -> Iterator[FormField]:
+def _descendants(path: tuple[str, ...], schema: Schema) -> Iterator[SchemaField]:
     children = [(name, child) for name, child in schema.get("properties", {}).items()]
-    children += [(mark, schema[key]) for key, mark in KEYS.items() if key in schema]
+    children += [(mark, schema[key]) for key, mark in ITEM_MARKERS.items() if key in schema]
     for name, child in children:
-        yield FormField((*path, name), child)
-        yield from _below((*path, name), child)
+        yield SchemaField((*path, name), child)
+        yield from _descendants((*path, name), child)
 
 
-KEYS = {"items": ITEM, "additionalProperties": VALUE}
+ITEM_MARKERS = {"items": ITEM, "additionalProperties": VALUE}
 
 
 def with_field(path: tuple[str, ...], value: Any) -> ModelServiceBuilder:
-    """The smallest ModelService whose field at `path` is `value`; what it needs beside it comes from the examples."""
-    spec = _filled(_schema_of("spec"), (), path, value)
+    """Return the smallest ModelService whose field at `path` is `value`; required siblings come from the examples."""
+    spec = _build_value(_schema_of("spec"), (), path, value)
     return model_service().with_spec(**{"image": IMAGE, **spec})
 
 
@@ -115,32 +111,32 @@ def _schema_of(part: str) -> Schema:
     return schema
 
 
-def _filled(schema: Schema, above: tuple[str, ...], path: tuple[str, ...], value: Any) -> Any:
+def _build_value(schema: Schema, above: tuple[str, ...], path: tuple[str, ...], value: Any) -> Any:
     if not path:
         return value
     step, *rest = path
     here = (*above, step)
     if step == ITEM:
-        return [_filled(schema["items"], here, tuple(rest), value)]
+        return [_build_value(schema["items"], here, tuple(rest), value)]
     if step == VALUE:
         key = next(iter(schema["examples"][0]))
-        return {key: _filled(schema["additionalProperties"], here, tuple(rest), value)}
-    child = _filled(schema["properties"][step], here, tuple(rest), value)
-    return _required(schema, above) | _companions(above, step) | {step: child}
+        return {key: _build_value(schema["additionalProperties"], here, tuple(rest), value)}
+    child = _build_value(schema["properties"][step], here, tuple(rest), value)
+    return _required_fields(schema, above) | _required_siblings(above, step) | {step: child}
 
 
-def _required(schema: Schema, above: tuple[str, ...]) -> dict[str, Any]:
+def _required_fields(schema: Schema, above: tuple[str, ...]) -> dict[str, Any]:
     if not above:
         return {}
     return {name: schema["properties"][name]["examples"][0] for name in schema.get("required", ())}
 
 
-def _companions(above: tuple[str, ...], step: str) -> dict[str, Any]:
-    name = dotted((*above, step))
+def _required_siblings(above: tuple[str, ...], step: str) -> dict[str, Any]:
+    name = dotted_path((*above, step))
     ending = ".".join(name.split(".")[-2:])
-    found = (table[key] for table, key in _places(name, ending, dotted((*above, "*"))) if key in table)
+    found = (table[key] for table, key in _lookup_order(name, ending, dotted_path((*above, "*"))) if key in table)
     return next(found, {})
 
 
-def _places(name: str, ending: str, sibling: str) -> tuple[tuple[dict[str, dict[str, Any]], str], ...]:
-    return (COMPANIONS, name), (ENDINGS, ending), (COMPANIONS, sibling)
+def _lookup_order(name: str, ending: str, sibling: str) -> tuple[tuple[dict[str, dict[str, Any]], str], ...]:
+    return (REQUIRED_SIBLINGS, name), (REQUIRED_SIBLINGS_BY_SUFFIX, ending), (REQUIRED_SIBLINGS, sibling)

@@ -1,4 +1,4 @@
-"""What was observed of a ModelService whose rollout is not done, and how that is judged."""
+"""Snapshots of a ModelService whose rollout is in progress, and the status computed from them."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ IRIS = model_service().with_generation(3)
 
 
 def deployment_status(**changes: Any) -> DeploymentStatus:
-    """Two replicas of the second revision, done."""
+    """Return the status of a completed rollout: two replicas of revision 2."""
     counts = dict.fromkeys(("desired", "replicas", "ready", "updated", "available"), 2)
     done: dict[str, Any] = {**counts, "observed": True, "conditions": {}, "uid": DEPLOYMENT_UID, "revision": "2"}
     return DeploymentStatus(**(done | changes))
@@ -23,7 +23,7 @@ def deployment_status(**changes: Any) -> DeploymentStatus:
 def snapshot(
     *pods: PodBuilder, service: ModelServiceBuilder = IRIS, refused: str | None = None, **changes: Any
 ) -> Snapshot:
-    """A rollout of these pods that is on its way."""
+    """Return the snapshot of a rollout in progress with these pods."""
     found: dict[str, Any] = {
         "service": service.parsed(),
         "rollout": deployment_status(available=0, ready=0),
@@ -43,6 +43,6 @@ def condition(status: dict[str, Any], kind: str = "Ready") -> dict[str, Any] | N
 
 
 def reported(found: Snapshot, kind: str = "Ready") -> tuple[str, str, str] | None:
-    """Status, reason and message of a condition."""
+    """Return status, reason and message of a condition; None if the status lacks it."""
     entry = condition(computed_status(found), kind)
     return None if entry is None else (entry["status"], entry["reason"], entry["message"])

@@ -1,4 +1,4 @@
-"""What the manifests must say because the code says it."""
+"""The manifests agree with the code: references that the policy checks, roles, paths for kustomize."""
 
 from pathlib import Path
 from typing import Any
@@ -13,22 +13,20 @@ from tests.support.schema_fields import fields
 
 POLICIES = Path("manifests/policies")
 NOT_CHECKED = {
-    "expose.ingress.className": "a class, which is for everybody",
-    "expose.httpRoute.parentRefs[].name": "a Gateway says itself whom it serves",
+    "expose.ingress.className": "a class, which is for all users",
+    "expose.httpRoute.parentRefs[].name": "a Gateway itself restricts which routes may attach",
     "expose.httpRoute.parentRefs[].sectionName": "the same",
-    "priorityClassName": "a class; quotas say who may use it",
-    "runtimeClassName": "a class, which is for everybody",
-    "autoscaling.metrics[].object.describedObject.name": "only numbers about the object are read",
+    "priorityClassName": "a class; quotas restrict its use",
+    "runtimeClassName": "a class, which is for all users",
+    "autoscaling.metrics[].object.describedObject.name": "only metrics of the object are read",
     **{
-        f"affinity.nodeAffinity.{place}.matchFields[].values[]": "a node, which everybody may be placed on"
-        for place in (
+        f"affinity.nodeAffinity.{term}.matchFields[].values[]": "a node, which is for the pods of all users"
+        for term in (
             "requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[]",
             "preferredDuringSchedulingIgnoredDuringExecution[].preference",
         )
     },
 }
-NOT_YET = {"model.credentials.secretRef.name", "model.cache.persistentVolumeClaim.claimName"}
-"""Checked by the policy, but refused by the schema until models are fetched."""
 
 
 def policy() -> Any:
@@ -36,7 +34,7 @@ def policy() -> Any:
     return next(body["spec"] for body in documents if body["kind"] == "ValidatingAdmissionPolicy")
 
 
-def test_each_reference_that_the_schema_allows_has_a_check_of_its_own() -> None:
+def test_policy_has_one_check_per_reference() -> None:
     total, *checks = policy()["validations"]
     assert total["expression"] == f"variables.references.size() <= {MAX_REFERENCES}"
     assert len(checks) == MAX_REFERENCES
@@ -46,36 +44,36 @@ def test_each_reference_that_the_schema_allows_has_a_check_of_its_own() -> None:
         assert check["messageExpression"] == f"variables.sentences[{number}]"
 
 
-def test_every_field_that_names_an_object_is_checked_or_excused() -> None:
+def test_every_object_reference_is_checked_or_exempt() -> None:
     names = {
         field.name
         for field in fields()
         for rule in field.schema.get(RULES, ())
         if "must be the name of an object" in rule["message"]
     }
-    assert names == set(REFERENCES) | NOT_YET | set(NOT_CHECKED)
+    assert names == set(REFERENCES) | set(NOT_CHECKED)
 
 
-def test_the_policy_reads_every_field_that_it_should() -> None:
+def test_policy_reads_every_reference_field() -> None:
     text = " ".join(variable["expression"] for variable in policy()["variables"])
-    for name in {*REFERENCES, *NOT_YET}:
+    for name in REFERENCES:
         parent, last = name.replace("[]", "").split(".")[-2:] if "." in name else ("spec", name)
         assert f".{parent}.{last}" in text or f".{parent}.map(s, s.{last})" in text, name
 
 
-def test_scaling_alone_is_not_checked() -> None:
+def test_policy_skips_scaling_changes() -> None:
     [condition] = policy()["matchConditions"]
     assert condition["expression"].count("['replicas', 'autoscaling', 'suspend']") == 2
 
 
-def test_no_user_role_may_write_status() -> None:
+def test_user_roles_cannot_write_status() -> None:
     for role in yaml.safe_load_all(Path("manifests/cluster/user-roles.yaml").read_text()):
         resources = {resource for rule in role["rules"] for resource in rule["resources"]}
         assert resources <= {"modelservices", "modelservices/scale"}
 
 
 def kustomize_paths() -> list[str]:
-    """Paths into ModelServices in what is shipped for kustomize, which silently ignores one that does not exist."""
+    """Return the paths into ModelServices in the kustomize configuration: kustomize ignores unknown paths silently."""
     shipped = yaml.safe_load(Path("manifests/gitops/kustomize/modelservice.yaml").read_text())
     references = [spec for reference in shipped["nameReference"] for spec in reference["fieldSpecs"]]
     every = (*shipped["images"], *shipped["replicas"], *references)
@@ -83,7 +81,7 @@ def kustomize_paths() -> list[str]:
 
 
 @pytest.mark.parametrize("path", kustomize_paths())
-def test_kustomize_looks_at_fields_that_exist(path: str) -> None:
+def test_kustomize_paths_exist_in_the_schema(path: str) -> None:
     crd = yaml.safe_load(Path("crds/modelservices.modelservice.dev.yaml").read_text())
     node = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     for step in path.split("/"):

@@ -111,7 +111,7 @@ class Lab:
                 await lane.start()
                 yield lane
             finally:
-                if lane.operator.running:
+                if lane.operator.is_running:
                     await asyncio.to_thread(lane.operator.stop)
                 await asyncio.to_thread(self.cluster.run_kubectl, "delete", "namespace", namespace, "--wait=false")
 

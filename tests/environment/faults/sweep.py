@@ -106,7 +106,7 @@ class _Worker:
                     return
         except (ClusterError, BenchError) as error:
             outcome.violations.append(f"{error}\n{self._lane.operator.log[-3000:]}")
-            if not self._lane.operator.running:
+            if not self._lane.operator.is_running:
                 await self._lane.start()
 
     async def look_again(self) -> None:

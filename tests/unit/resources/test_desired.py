@@ -206,8 +206,8 @@ ASLEEP = {"annotations": {SUSPENDED_ANNOTATION: "true"}}
         (model_service().with_spec(replicas=2).autoscaled(max_replicas=5), 4, {}, None),
         (model_service().with_spec(replicas=2).autoscaled(max_replicas=5), 0, {}, None),
         (model_service().with_spec(replicas=2).autoscaled(max_replicas=5), 0, ASLEEP, 2),
-        (model_service().with_spec(replicas=2).scaled_by_others(), 0, ASLEEP, 2),
-        (model_service().with_spec(replicas=0).scaled_by_others(), 0, ASLEEP, None),
+        (model_service().with_spec(replicas=2).externally_scaled(), 0, ASLEEP, 2),
+        (model_service().with_spec(replicas=0).externally_scaled(), 0, ASLEEP, None),
         (model_service().with_spec(replicas=2).autoscaled(max_replicas=5).suspended(), 4, {}, 0),
     ],
 )

@@ -136,9 +136,9 @@ def test_an_autoscaler_of_somebody_else_is_named_with_two_ways_out(service: Mode
     )
 
 
-@pytest.mark.parametrize("service", [IRIS, IRIS.suspended(), IRIS.scaled_by_others()])
+@pytest.mark.parametrize("service", [IRIS, IRIS.suspended(), IRIS.externally_scaled()])
 def test_without_an_autoscaler_of_ours_there_is_nothing_to_say(service: ModelServiceBuilder) -> None:
-    foreign = ("theirs",) if service == IRIS.scaled_by_others() else ()
+    foreign = ("theirs",) if service == IRIS.externally_scaled() else ()
     assert told(service, autoscaler=an_autoscaler(ABLE, ACTIVE), foreign_autoscalers=foreign) is None
     assert "autoscaling" not in computed_status(snapshot(service=service, autoscaler=an_autoscaler()))
 

@@ -18,7 +18,7 @@ from tests.support.snapshots import IRIS, NOW, deployment_status
 SERVICES = [
     IRIS.parsed(),
     IRIS.autoscaled(min_replicas=2, max_replicas=5).parsed(),
-    IRIS.scaled_by_others().parsed(),
+    IRIS.externally_scaled().parsed(),
     IRIS.suspended().parsed(),
     IRIS.with_spec(imagePullSecrets=[{"name": "login"}], probes={"readiness": {"httpGet": {"path": "/"}}}).parsed(),
 ]

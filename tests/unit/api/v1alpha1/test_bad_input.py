@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from modelservice_operator.errors import InvalidSpecError
 from modelservice_operator.resources import build_children
 from tests.support.builders import ModelServiceBuilder, model_service
-from tests.support.expansion import expand_variables
 from tests.support.schema_fields import fields, with_field
+from tests.support.variable_expansion import expand_variables
 
 LEAVES = [field for field in fields() if "properties" not in field.schema]
 ANYTHING = st.one_of(

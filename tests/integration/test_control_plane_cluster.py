@@ -68,7 +68,7 @@ def processes_naming(folder: Path) -> list[str]:
     return found
 
 
-def test_it_is_ready_soon(tmp_path: Path, figure: Callable[[str], None]) -> None:
+def test_startup_time(tmp_path: Path, figure: Callable[[str], None]) -> None:
     started = time.monotonic()
     with cluster.start(Tier.CONTROL_PLANE, state=tmp_path / "state") as running:
         ready = time.monotonic() - started
@@ -78,7 +78,7 @@ def test_it_is_ready_soon(tmp_path: Path, figure: Callable[[str], None]) -> None
     figure(f"control plane: ready after {ready:.1f} s, down in {time.monotonic() - stopping:.2f} s")
 
 
-def test_pods_become_ready_and_go(control_plane: Cluster, namespace: str) -> None:
+def test_pods_become_ready_and_are_deleted(control_plane: Cluster, namespace: str) -> None:
     control_plane.run_kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(a_deployment("web", 3)))
     control_plane.run_kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=30s")
     addresses = {pod["status"]["podIP"] for pod in control_plane.get("pods", "-n", namespace)["items"]}
@@ -95,12 +95,12 @@ def test_pods_of_jobs_complete(control_plane: Cluster, namespace: str) -> None:
     control_plane.run_kubectl("wait", "--for=condition=Complete", "job/once", "-n", namespace, "--timeout=30s")
 
 
-def test_a_namespace_enforces_restricted_pods(control_plane: Cluster, namespace: str) -> None:
+def test_namespace_enforces_restricted_pods(control_plane: Cluster, namespace: str) -> None:
     with pytest.raises(ClusterError, match='violates PodSecurity "restricted'):
         control_plane.run_kubectl("run", "root", "--image=example.test/nothing:1", "-n", namespace)
 
 
-def test_users_are_who_they_are(control_plane: Cluster, namespace: str) -> None:
+def test_client_certificate_users(control_plane: Cluster, namespace: str) -> None:
     by_certificate = control_plane.user_kubeconfig("operator", groups=("testers",))
     by_token = control_plane.service_account_kubeconfig(namespace, "default")
     who = ("auth", "whoami", "-o", "json")
@@ -112,7 +112,7 @@ def test_users_are_who_they_are(control_plane: Cluster, namespace: str) -> None:
     assert by_certificate.stat().st_mode & 0o077 == 0, "nobody else reads the key"
 
 
-def test_nobody_becomes_master(control_plane: Cluster) -> None:
+def test_system_masters_group_is_refused(control_plane: Cluster) -> None:
     with pytest.raises(ClusterError, match="system:masters"):
         control_plane.user_kubeconfig("operator", groups=("system:masters",))
 
@@ -125,7 +125,7 @@ def test_requests_are_in_the_audit_log(control_plane: Cluster, namespace: str) -
     assert "requestObject" not in events[0], "bodies stay out of the log"
 
 
-def test_it_listens_on_this_machine_only(control_plane: Cluster) -> None:
+def test_api_server_listens_on_loopback_only(control_plane: Cluster) -> None:
     assert control_plane.server.startswith("https://127.0.0.1:")
     port = int(control_plane.server.rpartition(":")[2])
     # The second column of /proc/net/tcp is the local address; 0100007F is 127.0.0.1.
@@ -133,14 +133,14 @@ def test_it_listens_on_this_machine_only(control_plane: Cluster) -> None:
     assert [address for address in listening if address.endswith(f":{port:04X}")] == [f"0100007F:{port:04X}"]
 
 
-def test_flags_of_a_caller_win(tmp_path: Path) -> None:
+def test_caller_flags_override_defaults(tmp_path: Path) -> None:
     flags = {"kube-apiserver": ["--feature-gates=HPAScaleToZero=false"]}
     with cluster.start(Tier.CONTROL_PLANE, state=tmp_path / "state", flags=flags) as running:
         gates = running.run_kubectl("get", "--raw", "/metrics").splitlines()
     assert 'kubernetes_feature_enabled{name="HPAScaleToZero",stage="BETA"} 0' in gates
 
 
-def test_a_component_that_fails_is_named_with_its_log(tmp_path: Path) -> None:
+def test_failed_component_is_named_with_its_log(tmp_path: Path) -> None:
     flags = {"kube-scheduler": ["--no-such-flag"]}
     with (
         pytest.raises(ClusterError, match=r"kube-scheduler has ended\.\n.*(\n.*)*unknown flag") as failure,
@@ -151,7 +151,7 @@ def test_a_component_that_fails_is_named_with_its_log(tmp_path: Path) -> None:
     assert processes_naming(tmp_path) == []
 
 
-def test_a_taken_port_is_a_sentence(tmp_path: Path) -> None:
+def test_port_in_use_error_message(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with (
@@ -161,7 +161,7 @@ def test_a_taken_port_is_a_sentence(tmp_path: Path) -> None:
             pass
 
 
-def test_an_existing_cluster_is_used_as_it_is(control_plane: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_cluster_is_used_unchanged(control_plane: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(control_plane.kubeconfig))
     with cluster.start(Tier.EXISTING) as existing:
         assert existing.server == control_plane.server
@@ -172,13 +172,13 @@ def test_an_existing_cluster_is_used_as_it_is(control_plane: Cluster, monkeypatc
     assert control_plane.get("nodes")["items"], "it still runs"
 
 
-def test_an_existing_cluster_needs_a_kubeconfig(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_cluster_requires_a_kubeconfig(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBECONFIG", raising=False)
     with pytest.raises(ClusterError, match="CLUSTER=existing needs KUBECONFIG"), cluster.start(Tier.EXISTING):
         pass
 
 
-def test_ready_made_binaries_are_used(control_plane: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prebuilt_binaries_are_used(control_plane: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / "kubectl").symlink_to(control_plane.kubectl)
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(tmp_path / "assets"))
@@ -187,7 +187,7 @@ def test_ready_made_binaries_are_used(control_plane: Cluster, tmp_path: Path, mo
         assert running.get("nodes")["items"]
 
 
-def test_up_leaves_it_running_until_down(tmp_path: Path) -> None:
+def test_cluster_runs_from_up_to_down(tmp_path: Path) -> None:
     state = tmp_path / "state"
     command_line("up", state)
     running = cluster.attach(state)
@@ -203,7 +203,7 @@ def test_up_leaves_it_running_until_down(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("clean_up", ["down", "next start"])
-def test_a_killed_harness_leaves_nothing(tmp_path: Path, clean_up: str) -> None:
+def test_killed_harness_leaves_no_processes(tmp_path: Path, clean_up: str) -> None:
     state = tmp_path / "state"
     with subprocess.Popen([sys.executable, "-c", HARNESS, state], stdout=subprocess.PIPE) as harness:
         assert harness.stdout is not None
@@ -219,7 +219,7 @@ def test_a_killed_harness_leaves_nothing(tmp_path: Path, clean_up: str) -> None:
     assert processes_naming(tmp_path) == []
 
 
-def test_down_ends_what_outlived_its_harness(tmp_path: Path) -> None:
+def test_down_ends_processes_that_outlive_the_harness(tmp_path: Path) -> None:
     """Without the kernel's help (other systems than Linux) the records are all there is."""
     state = tmp_path / "state"
     command_line("up", state)

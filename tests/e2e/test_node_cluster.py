@@ -100,7 +100,7 @@ def hello(node_cluster: Cluster, node_namespace: str, *words: str) -> str:
     return node_cluster.run_kubectl("exec", "-n", node_namespace, "deployment/web", "--", "/hello", *words, check=False)
 
 
-def test_the_host_reaches_services_and_pods(node_cluster: Cluster, node_namespace: str, web: str) -> None:
+def test_host_reaches_services_and_pods(node_cluster: Cluster, node_namespace: str, web: str) -> None:
     pods = node_cluster.get("pods", "-n", node_namespace, "-l", "app=web")["items"]
     urls = [f"http://{web}", *(f"http://{pod['status']['podIP']}:8080" for pod in pods)]
     with httpx.Client(trust_env=False, timeout=10) as client:
@@ -124,7 +124,7 @@ def test_exec_logs_and_port_forward_work(node_cluster: Cluster, node_namespace: 
 
 
 @pytest.mark.usefixtures("web", "own_node")
-def test_nothing_leaves_the_machine(node_cluster: Cluster, node_namespace: str) -> None:
+def test_pods_cannot_reach_external_addresses(node_cluster: Cluster, node_namespace: str) -> None:
     answers = {
         address: hello(node_cluster, node_namespace, "ask", address, "53") for address in ("192.0.2.1", "9.9.9.9")
     }
@@ -132,7 +132,7 @@ def test_nothing_leaves_the_machine(node_cluster: Cluster, node_namespace: str) 
     assert Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "0"
 
 
-def test_an_absent_image_fails_at_once(node_cluster: Cluster, node_namespace: str) -> None:
+def test_absent_image_fails_immediately(node_cluster: Cluster, node_namespace: str) -> None:
     workload = json.dumps(a_workload("absent", "serve")).replace(HELLO.name, "modelservice.test/absent:1")
     node_cluster.run_kubectl("create", "-n", node_namespace, "-f", "-", stdin=workload)
     reasons = {"ErrImagePull", "ImagePullBackOff"}
@@ -142,7 +142,7 @@ def test_an_absent_image_fails_at_once(node_cluster: Cluster, node_namespace: st
 
 
 @pytest.mark.usefixtures("web")
-def test_the_autoscaler_sees_real_load(
+def test_autoscaler_scales_on_real_cpu_load(
     node_cluster: Cluster, node_namespace: str, figure: Callable[[str], None]
 ) -> None:
     in_namespace = ("-n", node_namespace)
@@ -160,7 +160,7 @@ def test_the_autoscaler_sees_real_load(
 
 
 @pytest.mark.usefixtures("own_node")
-def test_a_killed_harness_leaves_nothing(tmp_path: Path, figure: Callable[[str], None]) -> None:
+def test_killed_harness_leaves_nothing(tmp_path: Path, figure: Callable[[str], None]) -> None:
     """It runs beside the session's node: there are addresses for several."""
     before = host_settings()
     state = tmp_path / "state"
@@ -181,7 +181,7 @@ def test_a_killed_harness_leaves_nothing(tmp_path: Path, figure: Callable[[str],
 
 @pytest.mark.usefixtures("own_node")
 @pytest.mark.parametrize("component", ["namespaces", "containerd", "kubelet"])
-def test_a_harness_killed_during_the_start_leaves_nothing(tmp_path: Path, component: str) -> None:
+def test_harness_killed_during_start_leaves_nothing(tmp_path: Path, component: str) -> None:
     before = host_settings()
     state = tmp_path / "state"
     record = state / "processes" / f"{component}.json"
@@ -194,7 +194,7 @@ def test_a_harness_killed_during_the_start_leaves_nothing(tmp_path: Path, compon
 
 
 @pytest.mark.usefixtures("own_node")
-def test_up_leaves_it_running_until_down(tmp_path: Path, figure: Callable[[str], None]) -> None:
+def test_cluster_runs_from_up_to_down(tmp_path: Path, figure: Callable[[str], None]) -> None:
     before = host_settings()
     state = tmp_path / "state"
     started = time.monotonic()
