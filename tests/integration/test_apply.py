@@ -179,7 +179,9 @@ def test_the_events_of_a_pod_that_stays_unready_are_read(control_plane: Cluster,
     }
     arguments = ("--subresource=status", "--type=strategic", "-p", json.dumps({"status": status}))
     world.kubectl("patch", pod, *arguments)
-    world.wait(lambda: "its probe asks for" in world.condition("silent")["message"], "word of its probe", name="silent")
+    world.wait(
+        lambda: "its readiness probe checks" in world.condition("silent")["message"], "word of its probe", name="silent"
+    )
     trail = AuditTrail(control_plane, USER, start=0)
     world.wait(lambda: ("list", "events") in trail.used(), "a look at its Events", name="silent")
 

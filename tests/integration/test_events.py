@@ -28,7 +28,7 @@ def test_a_life_in_events(world: TestNamespace, audit: AuditTrail) -> None:
     service = model_service().named("lively")
     world.apply(service)
     wait_reasons(world, "lively", life)
-    assert told(world, "lively")[0][1] == "Made Deployment and Service."
+    assert told(world, "lively")[0][1] == "Created Deployment and Service."
     world.apply(service)
     world.apply(service.with_spec(image="registry.example.com/iris:2"))
     wait_reasons(world, "lively", life := [*life, "RolloutStarted", "RolloutComplete"])
@@ -47,7 +47,7 @@ def test_a_correction_names_the_field_and_who_had_changed_it(world: TestNamespac
     world.kubectl("patch", "service", "drifting", "--field-manager=somebody-else", "-p", json.dumps(patch))
     wait_reasons(world, "drifting", ["Created", "RolloutComplete", "DriftCorrected"])
     note = told(world, "drifting")[-1][1]
-    assert note == "Service: spec.type was changed by somebody-else and is set back."
+    assert note == "Reverted spec.type of Service, changed by somebody-else."
 
 
 def test_a_name_that_is_taken_is_an_event(world: TestNamespace) -> None:

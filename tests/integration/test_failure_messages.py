@@ -24,7 +24,7 @@ def test_a_pod_that_no_node_can_take_is_explained_and_heals(world: TestNamespace
     world.apply(model_service().named("choosy").with_spec(nodeSelector={"example.com/disk": "none-has-it"}))
     world.wait(lambda: world.condition("choosy")["reason"] == "Unschedulable", "explanation", name="choosy")
     message = world.condition("choosy")["message"]
-    assert message.startswith("The only pod: no node can take it. 0/")
+    assert message.startswith("The only pod: cannot be scheduled: 0/")
     assert "node affinity/selector" in message
     world.apply(model_service().named("choosy"))
     world.wait_ready("choosy")
@@ -37,7 +37,7 @@ def test_an_autoscaler_of_somebody_else_is_reported_until_it_goes(world: TestNam
     world.wait(lambda: world.condition("rivalled", "AutoscalerReady"), "report", name="rivalled")
     report = world.condition("rivalled", "AutoscalerReady")
     assert (report["status"], report["reason"]) == ("False", "ForeignAutoscaler")
-    assert "HorizontalPodAutoscaler by-hand scales the Deployment too" in report["message"]
+    assert "HorizontalPodAutoscaler by-hand also targets the Deployment" in report["message"]
     assert world.is_ready("rivalled")
     version = world.get("hpa", "by-hand")["metadata"]["uid"]
     world.apply(model_service().named("rivalled").with_spec(autoscaling={"managedBy": "External"}))

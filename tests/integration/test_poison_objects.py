@@ -142,7 +142,7 @@ def assert_stalled(world: TestNamespace, name: str, sentence: str) -> None:
     world.wait(lambda: world.condition(name, "Stalled").get("status") == "True", "complaint", name=name)
     ready = world.condition(name)
     assert (ready["status"], ready["reason"]) == ("False", "InvalidSpec")
-    assert ready["message"].startswith("The object does not follow the schema: ")
+    assert ready["message"].startswith("The object does not match the schema: ")
     assert sentence in ready["message"]
 
 

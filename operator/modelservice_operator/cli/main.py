@@ -40,40 +40,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="modelservice-operator", description="Model endpoints on Kubernetes.")
+    parser = argparse.ArgumentParser(
+        prog="modelservice-operator", description="Kubernetes operator for model endpoints."
+    )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="run the operator, in a pod or out of the cluster")
-    run.add_argument("--kubeconfig", type=Path, help="kubeconfig file (default: the service account, then $KUBECONFIG)")
+    run = commands.add_parser("run", help="run the operator, in a pod or outside the cluster")
     run.add_argument(
-        "--namespace", "-n", action="append", default=[], metavar="NAME", help="serve only this namespace; repeatable"
+        "--kubeconfig", type=Path, help="kubeconfig file (default: service account of the pod, then $KUBECONFIG)"
     )
     run.add_argument(
-        "--lease-namespace", metavar="NAME", help="agree with other operators on one, by a Lease in this namespace"
+        "--namespace", "-n", action="append", default=[], metavar="NAME", help="watch only this namespace; repeatable"
     )
-    run.add_argument("--workers", type=_positive_int, default=Settings().workers, help="objects worked on at once")
+    run.add_argument("--lease-namespace", metavar="NAME", help="enable leader election with a Lease in this namespace")
+    run.add_argument("--workers", type=_positive_int, default=Settings().workers, help="maximum concurrent reconciles")
     run.add_argument(
         "--resync-seconds",
         type=_positive_int,
         default=int(Settings().resync_interval),
-        help="time between two full looks",
+        help="resync period, in seconds",
     )
     run.add_argument(
         "--discovery-seconds",
         type=_positive_int,
         default=int(Settings().discovery_interval),
-        help="time between two looks for kinds that the cluster does not serve yet",
+        help="how often to check for missing CRDs, in seconds",
     )
     loader = DEFAULT_LOADER
-    run.add_argument("--loader-image", default=loader.image, metavar="IMAGE", help="image that fetches models")
+    run.add_argument("--loader-image", default=loader.image, metavar="IMAGE", help="default image of the loader")
     run.add_argument(
-        "--loader-seconds", type=_positive_int, default=loader.timeout_seconds, help="time that loading may take"
+        "--loader-seconds",
+        type=_positive_int,
+        default=loader.timeout_seconds,
+        help="default download timeout, in seconds",
     )
     run.add_argument(
         "--refresh-seconds",
         type=_positive_int,
         default=loader.refresh_interval_seconds,
-        help="time between two looks at a model that is to be followed (updatePolicy Auto)",
+        help="default polling interval for models with updatePolicy Auto, in seconds",
     )
     run.add_argument(
         "--allow-cidr",
@@ -81,20 +86,20 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         type=_cidr,
         metavar="CIDR",
-        help="private range in which loaders may connect to stores, also without TLS; repeatable",
+        help="private address range that loaders may connect to, also without TLS; repeatable",
     )
-    run.add_argument("--probe-port", type=int, default=Settings().probe_port, help="port of /healthz; 0 for none")
+    run.add_argument("--probe-port", type=int, default=Settings().probe_port, help="port of /healthz; 0 disables it")
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
-    render = commands.add_parser("render", help="print the objects that a ModelService stands for")
-    render.add_argument("file", help="YAML file with ModelServices, - for standard input")
+    render = commands.add_parser("render", help="print the child objects of a ModelService; no cluster is needed")
+    render.add_argument("file", help="YAML file with ModelServices; - reads standard input")
     commands.add_parser("crd", help="print the CustomResourceDefinition")
-    commands.add_parser("reference", help="print the reference of all fields as Markdown")
+    commands.add_parser("reference", help="print the field reference as Markdown")
     return parser
 
 
 def _positive_int(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
     return int(text)
 
 
@@ -133,7 +138,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         connection_info(kopf.OperatorSettings())
     except (kopf.LoginError, OSError, KeyError, yaml.YAMLError) as error:
-        print(f"The cluster's address and credentials cannot be read: {error}", file=sys.stderr)  # noqa: T201
+        print(f"Cannot load the address and credentials of the cluster: {error}", file=sys.stderr)  # noqa: T201
         return 1
 
     async def operate() -> int:
@@ -166,7 +171,7 @@ def _render(file: str) -> int:
         print(f"{file}: {error}", file=sys.stderr)  # noqa: T201 - a command speaks to its user
         return 1
     if not children:
-        print(f"{file}: holds no {MODEL_SERVICE.kind} of {MODEL_SERVICE.api_version}.", file=sys.stderr)  # noqa: T201
+        print(f"{file}: contains no {MODEL_SERVICE.kind} of {MODEL_SERVICE.api_version}.", file=sys.stderr)  # noqa: T201
         return 1
     _print_yaml([child.create_body() for child in children])
     return 0

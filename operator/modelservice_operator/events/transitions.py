@@ -59,9 +59,9 @@ def drift_events(drifts: Iterable[Drift]) -> tuple[EventSpec, ...]:
     return tuple(
         EventSpec(
             EventReason.DRIFT_CORRECTED,
-            "Correct",
-            f"{drift.kind}: {truncate(drift.field)} was changed by {truncate(drift.manager or 'somebody')}"
-            " and is set back.",
+            "RevertDrift",
+            f"Reverted {truncate(drift.field)} of {drift.kind},"
+            f" changed by {truncate(drift.manager or 'another client')}.",
         )
         for drift in drifts
     )
@@ -71,14 +71,14 @@ def _created_event(previous: Mapping[str, Any], current: Mapping[str, Any]) -> E
     if _generation(previous) >= 0 or _has_failed(current):
         return None
     kinds = [resource["kind"] for resource in current.get("resources") or ()]
-    return EventSpec(EventReason.CREATED, "Create", f"Made {_join_names(kinds)}.")
+    return EventSpec(EventReason.CREATED, "Create", f"Created {_join_names(kinds)}.")
 
 
 def _rollout_started_event(previous: Mapping[str, Any], current: Mapping[str, Any]) -> EventSpec | None:
     generation = _generation(current)
     if not 0 <= _generation(previous) < generation or _is_ready(current) or _has_failed(current):
         return None
-    note = f"Generation {generation} is on its way: {_condition(current, ConditionType.READY).get('message')}"
+    note = f"Rolling out generation {generation}: {_condition(current, ConditionType.READY).get('message')}"
     return EventSpec(EventReason.ROLLOUT_STARTED, "Update", note)
 
 
@@ -97,8 +97,8 @@ def _ready_event(previous: Mapping[str, Any], current: Mapping[str, Any]) -> Eve
     if not _has_failed(current) or before.get("reason") == after.get("reason"):
         return None
     if after.get("reason") == Reason.NAME_CONFLICT:
-        return EventSpec(EventReason.NAME_CONFLICT, "Refuse", message, "Warning")
-    return EventSpec(EventReason.FAILED, "Judge", f"{after.get('reason')}: {message}", "Warning")
+        return EventSpec(EventReason.NAME_CONFLICT, "Reconcile", message, "Warning")
+    return EventSpec(EventReason.FAILED, "Reconcile", f"{after.get('reason')}: {message}", "Warning")
 
 
 def _generation(status: Mapping[str, Any]) -> int:

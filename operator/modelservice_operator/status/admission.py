@@ -13,11 +13,14 @@ _ADMISSION = re.compile(
 )
 _OBJECT_FORBIDDEN = re.compile(r'^pods? "[^"]*" is forbidden: ')
 _ADVICE = (
-    (r"must specify", "Set resources with a value for each thing that the quota counts."),
-    (r"quota", "Lower replicas or resources, or have the ResourceQuota of the namespace raised."),
-    (r"violates PodSecurity", "The namespace's Pod Security level forbids these pods: change the spec or the level."),
-    (r"failed calling webhook", "The webhook does not answer: whoever runs it has to look after it."),
-    (r"admission webhook|AdmissionPolicy", "A policy of the cluster refuses these pods: follow what it says."),
+    (r"must specify", "Set a value in resources for each resource that the quota limits."),
+    (r"quota", "Lower replicas or resources, or ask for a higher ResourceQuota in the namespace."),
+    (
+        r"violates PodSecurity",
+        "The Pod Security level of the namespace forbids these pods: change the spec or the level.",
+    ),
+    (r"failed calling webhook", "The admission webhook is not responding. Check the service behind it."),
+    (r"admission webhook|AdmissionPolicy", "An admission policy denied the pods: change what the message names."),
     (r"serviceaccount .*not found", "Create the ServiceAccount, or correct serviceAccountName."),
     (r"PriorityClass", "Create the PriorityClass, or correct priorityClassName."),
     (r"RuntimeClass", "Create the RuntimeClass, or correct runtimeClassName."),
@@ -40,7 +43,7 @@ def pod_creation_failure(observed: Snapshot) -> Finding | None:
     forbidden = Reason.ADMISSION_DENIED if "is forbidden: " in message else Reason.REPLICA_FAILURE
     reason = classify_admission_error(message) or forbidden
     why = with_full_stop(truncate(_OBJECT_FORBIDDEN.sub("", normalize(message, observed)) or "no reason given"))
-    hint = find_advice(why, _ADVICE, otherwise="Change what it names.")
+    hint = find_advice(why, _ADVICE, otherwise="Correct what the message names.")
     return Finding(reason, f"pods cannot be created: {why} {hint}", covers_all_pods=True)
 
 

@@ -86,17 +86,17 @@ def _foreign_autoscaler(observed: Snapshot) -> Explanation:
     names = ", ".join(sorted(set(observed.foreign_autoscalers)))
     return Explanation(
         Reason.FOREIGN_AUTOSCALER,
-        f"HorizontalPodAutoscaler {names} scales the Deployment too, and does not belong to this ModelService: two that"
-        " set one count undo each other's work. Delete it, or set autoscaling.managedBy to External to leave the"
-        " replicas to it.",
+        f"HorizontalPodAutoscaler {names} also targets the Deployment and is not managed by this ModelService: two"
+        " autoscalers override each other's replica count. Delete it, or set autoscaling.managedBy to External to let"
+        " it manage the replicas.",
     )
 
 
 def _scale_to_zero_rejected(observed: Snapshot) -> Explanation:
     return Explanation(
         Reason.SCALE_TO_ZERO_UNSUPPORTED,
-        f"The cluster does not allow minReplicas 0 (feature gate HPAScaleToZero, off before Kubernetes 1.37), so"
-        f" {observed.service.metadata.name} has no autoscaler. Set autoscaling.minReplicas to 1.",
+        f"The cluster does not allow minReplicas 0 (feature gate HPAScaleToZero, off by default before Kubernetes"
+        f" 1.37), so {observed.service.metadata.name} has no autoscaler. Set autoscaling.minReplicas to 1.",
     )
 
 
@@ -104,14 +104,14 @@ def _own_autoscaler_state(observed: Snapshot, now: datetime) -> AutoscalerCondit
     conditions = _conditions(observed.autoscaler)
     if all(conditions.get(kind, {}).get("status") == "True" for kind in _REQUIRED_CONDITIONS):
         return AutoscalerCondition(
-            status=True, verdict=Explanation(Reason.AUTOSCALER_ACTIVE, "The autoscaler follows its metrics.")
+            status=True, verdict=Explanation(Reason.AUTOSCALER_ACTIVE, "The HorizontalPodAutoscaler is active.")
         )
     failed = next(
         (conditions[kind] for kind in _REQUIRED_CONDITIONS if conditions.get(kind, {}).get("status") == "False"), None
     )
     age = _age(observed, now)
     if failed is None or (age is not None and age < STARTUP_GRACE):
-        text = "The autoscaler has just been made: its metrics take up to a minute."
+        text = "The HorizontalPodAutoscaler was created recently; metrics can take up to a minute."
         return AutoscalerCondition(status=None, verdict=Explanation(Reason.AUTOSCALER_STARTING, text))
     return AutoscalerCondition(status=False, verdict=_failed(failed, observed))
 
@@ -123,15 +123,16 @@ def _failed(condition: Mapping[str, Any], observed: Snapshot) -> Explanation:
         return Explanation(reason, _scaled_to_zero_manually_message(observed))
     why = with_full_stop(truncate(normalize(str(condition.get("message") or told or "no reason given"), observed)))
     none_ready = observed.rollout is not None and observed.rollout.ready == 0
-    hint = " No replica is ready, and without one there are no metrics." if none_ready else ""
-    return Explanation(reason, f"The autoscaler cannot act: {why}{hint}")
+    hint = " There are no metrics because no replica is ready." if none_ready else ""
+    return Explanation(reason, f"The HorizontalPodAutoscaler cannot scale: {why}{hint}")
 
 
 def _scaled_to_zero_manually_message(observed: Snapshot) -> str:
     metadata = observed.service.metadata
     return (
-        "The Deployment was set to 0 replicas by hand, and from 0 an autoscaler never wakes it. Wake it: kubectl scale"
-        f" -n {metadata.namespace} deployment/{metadata.name} --replicas=1. To have none on purpose, set suspend: true."
+        "The Deployment was scaled to 0 manually, and a HorizontalPodAutoscaler does not scale up from 0. To resume:"
+        f" kubectl scale -n {metadata.namespace} deployment/{metadata.name} --replicas=1. To keep it at 0, set suspend:"
+        " true."
     )
 
 

@@ -94,10 +94,12 @@ def _conditions(observed: Snapshot, model: ModelStatus | None, now: datetime) ->
 def _ready_reason(observed: Snapshot) -> Explanation:
     desired = observed.rollout.desired if observed.rollout else 0
     if desired == 0:
-        by_hand = replica_owner(observed.service) in {ReplicaOwner.AUTOSCALED, ReplicaOwner.EXTERNAL}
-        text = "Its Deployment was scaled to 0" if by_hand else "As asked for"
-        wake = "it is scaled up" if by_hand else "replicas is raised or suspend is removed"
-        return Explanation(Reason.SCALED_TO_ZERO, f"{text}, no replica runs: nothing serves until {wake}.")
+        manually = replica_owner(observed.service) in {ReplicaOwner.AUTOSCALED, ReplicaOwner.EXTERNAL}
+        if manually:
+            text = "The Deployment was scaled to zero. Scale it up to serve requests."
+        else:
+            text = "Scaled to zero. Set replicas above 0 or remove suspend to serve requests."
+        return Explanation(Reason.SCALED_TO_ZERO, text)
     text = "The only replica is available." if desired == 1 else f"All {desired} replicas are available."
     return Explanation(Reason.ROLLOUT_COMPLETE, text)
 
@@ -105,8 +107,8 @@ def _ready_reason(observed: Snapshot) -> Explanation:
 def _available_condition(rollout: DeploymentStatus | None) -> tuple[bool, Explanation]:
     available = rollout.available if rollout else 0
     if available == 0:
-        return False, Explanation(Reason.NO_REPLICAS_AVAILABLE, "No replica serves.")
-    text = "1 replica serves." if available == 1 else f"{available} replicas serve."
+        return False, Explanation(Reason.NO_REPLICAS_AVAILABLE, "No replicas are available.")
+    text = "1 replica is available." if available == 1 else f"{available} replicas are available."
     return True, Explanation(Reason.MINIMUM_REPLICAS_AVAILABLE, text)
 
 

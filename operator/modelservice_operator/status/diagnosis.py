@@ -32,39 +32,42 @@ _VOLUME_MESSAGE_PREFIXES = ("MountVolume", "AttachVolume", "MapVolume", "Unable 
 _ENDED_PHASES = frozenset({"Failed", "Succeeded"})
 
 _SCHEDULING_ADVICE = (
-    (r"insufficient", "Lower resources.requests, or add nodes with more room."),
+    (r"insufficient", "Lower resources.requests, or add nodes with more capacity."),
     (r"taint", "Set tolerations for the taint, or add nodes without it."),
-    (r"affinity|selector", "Make nodeSelector and affinity fit the labels of a node."),
-    (r"spread", "Loosen topologySpreadConstraints, or add nodes."),
-    (r"gate", "Whoever set the scheduling gate has to remove it."),
+    (r"affinity|selector", "Change nodeSelector or affinity to match the labels of a node."),
+    (r"spread", "Relax topologySpreadConstraints, or add nodes."),
+    (r"gate", "The controller that set the scheduling gate must remove it."),
 )
 _CLAIM_ADVICE = (
-    (r"unbound", "Give the claim a StorageClass that exists, or make a volume for it."),
+    (r"unbound", "Set an existing StorageClass on the claim, or create a PersistentVolume for it."),
     (r"not found", "Create the PersistentVolumeClaim, or correct the name of the claim."),
-    (r"affinity", "The volume is bound to nodes that cannot take the pod: free one of them."),
+    (r"affinity", "The volume is restricted to nodes that cannot run the pod: free capacity on one of them."),
 )
-_MOUNT_ADVICE = "Create what the volume names (Secret, ConfigMap, claim): the pods go on by themselves."
+_MOUNT_ADVICE = "Create the Secret, ConfigMap or claim that the volume references; pods recover automatically."
 _CONFIG_ADVICE = (
-    (r"find key", "Add the key, or correct its name in env: the pods go on by themselves."),
-    (r"secret .*not found", "Create the Secret: the pods go on by themselves."),
-    (r"configmap .*not found", "Create the ConfigMap: the pods go on by themselves."),
-    (r"non-?root", "Leave runAsUser at its default, or set the number of a user that the image knows."),
+    (r"find key", "Add the key, or correct its name in env; pods recover automatically."),
+    (r"secret .*not found", "Create the Secret; pods recover automatically."),
+    (r"configmap .*not found", "Create the ConfigMap; pods recover automatically."),
+    (r"non-?root", "Leave runAsUser at its default, or set the UID of a non-root user of the image."),
 )
 _START_ADVICE = (
-    (r"executable file not found|no such file", "Correct command, or use an image that has it."),
-    (r"permission denied", "The file that command names must be executable for runAsUser."),
+    (r"executable file not found|no such file", "Correct command, or use an image that contains it."),
+    (r"permission denied", "Make the file that command names executable for runAsUser."),
 )
 _UNAUTHORISED = (
     r"\b40[13]\b|unauthori[sz]ed|forbidden|authori[sz]ation|authentication|basic auth|access denied|pull access"
 )
 _PULL_ADVICE = (
-    (r"too ?many ?requests|\b429\b", "The registry limits pulls: wait, or pull with credentials (imagePullSecrets)."),
+    (
+        r"too ?many ?requests|\b429\b",
+        "The registry limits the pull rate: wait, or pull with credentials (imagePullSecrets).",
+    ),
     (r"no match for platform", "Build the image for the architecture of the nodes."),
-    (r"never", "imagePullPolicy is Never: bring the image to the node, or change the policy."),
+    (r"never", "imagePullPolicy is Never: load the image onto the node, or change the policy."),
     (r"not found|manifest unknown|invalid", "Correct the name or the tag of the image."),
     (
         r"no such host|timeout|timed out|refused|x509|tls|unreachable|no route|EOF",
-        "The nodes do not reach the registry: look at its name, its certificate and the network.",
+        "The nodes cannot reach the registry: check its name, its certificate and the network.",
     ),
 )
 _ERROR_PREFIXES = re.compile(
@@ -72,12 +75,12 @@ _ERROR_PREFIXES = re.compile(
     r"|failed to resolve (?:image|reference \"[^\"]*\"): |[Bb]ack-off pulling image \"[^\"]*\"(?:: |$))+"
 )
 _EXIT_HINTS = {
-    0: "although a server has to keep running",
-    126: "as its command cannot be executed",
-    127: "as its command does not exist",
-    137: "killed from outside (SIGKILL)",
-    139: "after a segmentation fault",
-    143: "ended from outside (SIGTERM)",
+    0: "a server must keep running",
+    126: "the command is not executable",
+    127: "the command was not found",
+    137: "killed by SIGKILL",
+    139: "segmentation fault",
+    143: "terminated by SIGTERM",
 }
 
 REASONS_BY_PRIORITY = (
@@ -171,30 +174,31 @@ def diagnose_pod(pod: Pod, observed: Snapshot) -> Finding | None:
 
 def _failed(pod: Pod, observed: Snapshot) -> Finding:
     why = normalize(": ".join(part for part in (pod.reason, pod.message) if part), observed)
-    cause = with_full_stop(truncate(why or "no reason given"))
-    text = f"A pod was ended from outside: {cause} Another one takes its place."
+    cause = truncate(why or "no reason given").rstrip(" .")
+    text = f"A pod failed ({cause}). A replacement is being created."
     return Finding(Reason.POD_FAILED, text, covers_all_pods=True)
 
 
 def _unscheduled(message: str, observed: Snapshot) -> Finding:
     why = normalize(message, observed)
-    # What follows is about evicting others, which is a consequence and no cause.
-    why = with_full_stop(truncate(why.partition(" preemption:")[0] or "no reason given"))
+    # The rest is not a cause: the attempt to preempt other pods, or a fragment that the scheduler appends.
+    why = why.partition(" preemption:")[0].removesuffix(". not found")
+    why = with_full_stop(truncate(why or "no reason given"))
     if "persistentvolumeclaim" in why.lower() or "volume node affinity" in why:
-        what = find_advice(why, _CLAIM_ADVICE, otherwise="Look at the PersistentVolumeClaims of the namespace.")
+        what = find_advice(why, _CLAIM_ADVICE, otherwise="Check the PersistentVolumeClaims of the namespace.")
         return Finding(Reason.VOLUME_PENDING, f"{why} {what}")
-    what = find_advice(why, _SCHEDULING_ADVICE, otherwise="Change what the pod asks for, or add nodes.")
-    return Finding(Reason.UNSCHEDULABLE, f"no node can take it. {why} {what}")
+    what = find_advice(why, _SCHEDULING_ADVICE, otherwise="Change the pod's requirements, or add nodes.")
+    return Finding(Reason.UNSCHEDULABLE, f"cannot be scheduled: {why} {what}")
 
 
 def _diagnose_pod_condition(pod: Pod, observed: Snapshot) -> Finding:
     if pod.phase != "Running":
-        return _starting("the pod is being started", pod, observed)
+        return _starting("the pod is starting", pod, observed)
     ready = pod.condition("Ready")
     if ready.get("reason") == "ReadinessGatesNotReady":
-        why = with_full_stop(truncate(normalize(ready.get("message") or "a readiness gate is closed", observed)))
-        return Finding(Reason.POD_NOT_READY, f"{why} Whoever set the readiness gate has to open it.")
-    text = "the containers are ready, the pod is not: its node may be lost. Look at the nodes: kubectl get nodes."
+        why = with_full_stop(truncate(normalize(ready.get("message") or "a readiness gate is not set", observed)))
+        return Finding(Reason.POD_NOT_READY, f"{why} The controller that manages the readiness gate must set it.")
+    text = "the containers are ready but the pod is not: its node may be lost. Check the nodes: kubectl get nodes."
     return Finding(Reason.POD_NOT_READY, text)
 
 
@@ -211,19 +215,21 @@ def _container_problem(container: Container, pod: Pod, observed: Snapshot) -> Fi
         return _terminated(container, ended, observed)
     if container.running:
         return _running(container, pod, observed)
-    return _starting(f"container {container.name} is being started", pod, observed)
+    return _starting(f"container {container.name} is starting", pod, observed)
 
 
 def _image(container: Container, observed: Snapshot) -> Finding:
     cause = truncate(_pull_cause(normalize(container.message, observed)))
     spec = observed.service.spec
     what = f'image "{spec.image}"' if container.name == CONTAINER_NAME else f"the image of container {container.name}"
-    cause = cause or ("the name is invalid" if container.waiting == "InvalidImageName" else "the node names no cause")
+    cause = cause or (
+        "the name is invalid" if container.waiting == "InvalidImageName" else "the node reported no cause"
+    )
     secrets = ", ".join(secret.name for secret in spec.image_pull_secrets or ())
     allowed = (
-        f"Check that Secret {secrets} holds credentials for this registry."
+        f"Check that Secret {secrets} contains credentials for this registry."
         if secrets
-        else "Name a Secret with credentials for this registry in imagePullSecrets; also check the name of the image."
+        else "Set imagePullSecrets to a Secret with credentials for this registry, and check the name of the image."
     )
     table = ((_UNAUTHORISED, allowed), *_PULL_ADVICE)
     hint = find_advice(f"{container.waiting} {cause}", table, otherwise="Check image and imagePullSecrets.")
@@ -259,7 +265,8 @@ def _terminated(container: Container, ended: Termination, observed: Snapshot) ->
         return loader_finding(ended, observed)
     note = _event_message(observed, "Startup probe", "Liveness probe")
     if ended.exit_code in _KILL_EXIT_CODES and note:
-        text = f"container {container.name} is ended again and again by its probe: {_probe(note, observed)}"
+        kind = "startup probe" if note.startswith("Startup probe") else "liveness probe"
+        text = f"container {container.name} keeps being restarted by its {kind}: {_probe(note, observed)}"
         return Finding(Reason.PROBE_FAILING, text)
     return _crash(container, ended, observed)
 
@@ -271,7 +278,7 @@ def _out_of_memory(container: Container, observed: Snapshot) -> Finding:
         hint = f"Its limit is {limit}: raise resources.limits.memory."
     else:
         hint = "Raise resources.limits.memory, or resources.requests.memory when it has no limit."
-    text = f"container {container.name} was killed because it used more memory than it may. {hint}"
+    text = f"container {container.name} was killed because it used more memory than allowed. {hint}"
     return Finding(Reason.OOM_KILLED, text)
 
 
@@ -284,54 +291,53 @@ def loader_finding(ended: Termination, observed: Snapshot) -> Finding:
     """Why a loader failed, in its own words, which say what to do; another's loader may have no such words."""
     report = Report.of(ended)
     reason = next((reason for reason in LOADER_REASONS if reason == report.reason), Reason.LOADER_FAILED)
-    why = last_line(report.message, observed) or f"it ended with exit code {ended.exit_code} and said nothing"
+    why = last_line(report.message, observed) or f"the loader exited with code {ended.exit_code} and no message"
     hint = "" if report.reason else " Check model.uri and model.credentials."
     return Finding(reason, f"the model cannot be loaded: {with_full_stop(why)}{hint}")
 
 
 def _crash(container: Container, ended: Termination, observed: Snapshot) -> Finding:
-    how = f"exit code {ended.exit_code}"
-    if (hint := _EXIT_HINTS.get(ended.exit_code)) is not None:
-        how += f", {hint}"
-    words = last_line(ended.message, observed)
-    said = f'. Its last words: "{words}"' if words else ". It said nothing"
+    hint = _EXIT_HINTS.get(ended.exit_code)
+    code = f"{ended.exit_code} ({hint})" if hint is not None else str(ended.exit_code)
+    line = last_line(ended.message, observed)
+    output = f'Last log line: "{line}".' if line else "No termination message."
     metadata = observed.service.metadata
     log = f"kubectl logs -n {metadata.namespace} deployment/{metadata.name} -c {container.name} --previous"
-    return Finding(Reason.CRASH_LOOP, f"container {container.name} ends with {how}{said}. Read its log: {log}.")
+    return Finding(Reason.CRASH_LOOP, f"container {container.name} exited with code {code}. {output} Logs: {log}.")
 
 
 def _running(container: Container, pod: Pod, observed: Snapshot) -> Finding:
     if container.name == LOADER_NAME:
         return _starting("the model is being loaded", pod, observed)
     if container.init:
-        return _starting(f"init container {container.name} runs", pod, observed)
+        return _starting(f"init container {container.name} is running", pod, observed)
     if not container.started:
         note = _event_message(observed, "Startup probe")
         told = f": {probe_message(note, observed)}" if note else ""
-        text = f"container {container.name} runs and has not passed its startup probe yet{told}"
-        hint = f"A server that listens elsewhere than on port {_port(observed)} needs another containerPort."
+        text = f"container {container.name} is running but has not passed its startup probe{told}"
+        hint = f"If the server listens on a port other than {_port(observed)}, change containerPort."
         return _starting(text, pod, observed, hint=hint)
     if not (note := _event_message(observed, "Readiness probe")):
         # Nobody has said that it fails: a server that has just started has not been asked yet.
-        text = f"container {container.name} runs and is not ready yet: its probe asks for {_target(observed)}"
+        text = f"container {container.name} is running but not ready: its readiness probe checks {_target(observed)}"
         return _starting(text, pod, observed)
-    text = f"container {container.name} runs, but its readiness probe fails: {_probe(note, observed)}"
+    text = f"container {container.name} is running but fails its readiness probe: {_probe(note, observed)}"
     return Finding(Reason.PROBE_FAILING, text)
 
 
 def _probe(note: str, observed: Snapshot) -> str:
     """What a probe found, or what it asks, and what to do."""
-    found = probe_message(note, observed) or f"it asks for {_target(observed)}"
-    return f"{with_full_stop(found)} Make the server answer, or change containerPort or probes."
+    found = probe_message(note, observed) or f"it checks {_target(observed)}"
+    return f"{with_full_stop(found)} Make the server respond, or change containerPort or probes."
 
 
 def _target(observed: Snapshot) -> str:
     """What the readiness probe asks for."""
     probe = (observed.service.spec.probes or Probes()).readiness or Probe()
     if probe.exec is not None:
-        return "the success of a command in the container"
+        return "the exit code of a command in the container"
     if probe.http_get is not None:
-        return f"HTTP {probe.http_get.path} on port {probe.http_get.port or _port(observed)}"
+        return f"HTTP GET {probe.http_get.path} on port {probe.http_get.port or _port(observed)}"
     if probe.grpc is not None:
         return f"gRPC health on port {probe.grpc.port or _port(observed)}"
     port = probe.tcp_socket.port if probe.tcp_socket is not None else None
@@ -348,7 +354,7 @@ def _starting(what: str, pod: Pod, observed: Snapshot, *, hint: str = "") -> Fin
     if unmounted and note:
         return Finding(Reason.VOLUME_PENDING, f"{with_full_stop(truncate(normalize(note, observed)))} {_MOUNT_ADVICE}")
     if unmounted and not hint:
-        hint = "It waits for its volumes and its network."
+        hint = "Waiting for its volumes and network."
     return Finding(Reason.STARTING, f"{with_full_stop(what)} {hint}".strip())
 
 

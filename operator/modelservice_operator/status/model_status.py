@@ -79,7 +79,10 @@ def _fetched(observed: Snapshot) -> _ModelState:
     if any(loader.running for loader in loaders):
         return _ModelState("Loading", Explanation(Reason.MODEL_LOADING, "The model is being loaded."))
     return _ModelState(
-        "Pending", Explanation(Reason.MODEL_PENDING, "No pod has begun to load the model. Ready says why.")
+        "Pending",
+        Explanation(
+            Reason.MODEL_PENDING, "No pod has started loading the model yet. See the Ready condition for the cause."
+        ),
     )
 
 
@@ -97,7 +100,7 @@ def _loaded(ending: Termination, observed: Snapshot) -> _ModelState:
     report = Report.of(ending)
     amount = f" ({report.files} file{'s' * (report.files != 1)}, {report.bytes} bytes)" if report.files else ""
     source = truncate(normalize(report.resolved_uri, observed))
-    text = f"The model is loaded from {source}{amount}." if source else "The model is loaded."
+    text = f"The model was loaded from {source}{amount}." if source else "The model was loaded."
     return _ModelState("Loaded", Explanation(Reason.MODEL_LOADED, text), report)
 
 
@@ -106,13 +109,14 @@ def _mounted(observed: Snapshot) -> _ModelState:
     failure = observed.failure
     if scheme_of(observed.service) == "oci" and isinstance(failure, InvalidRequestError) and _lacks_source(failure):
         text = (
-            "This cluster cannot mount an image as a volume (Kubernetes has it on by default from 1.35): have the"
-            " feature ImageVolume switched on, or keep the model in another place."
+            "The cluster does not support image volumes (feature gate ImageVolume, enabled by default since Kubernetes"
+            " 1.35). Enable the feature gate, or use another model source."
         )
         return _ModelState("Failed", Explanation(Reason.IMAGE_VOLUMES_UNSUPPORTED, text))
     if any(pod.phase == "Running" for pod in map(Pod.of, observed.current_pods)):
         return _ModelState("Loaded", Explanation(Reason.MODEL_LOADED, "The model is mounted."))
-    return _ModelState("Pending", Explanation(Reason.MODEL_PENDING, "No pod has mounted the model. Ready says why."))
+    text = "No pod has mounted the model yet. See the Ready condition for the cause."
+    return _ModelState("Pending", Explanation(Reason.MODEL_PENDING, text))
 
 
 def _lacks_source(error: InvalidRequestError) -> bool:

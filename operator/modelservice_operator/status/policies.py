@@ -56,9 +56,10 @@ def explain_error(failure: OperatorError) -> Explanation:
 def deployment_pending(observed: Snapshot) -> Explanation | None:
     """The Deployment is not there, or its controller has not looked at it."""
     if observed.rollout is None:
-        return Explanation(Reason.DEPLOYMENT_PENDING, "The Deployment is not created yet.")
+        return Explanation(Reason.DEPLOYMENT_PENDING, "The Deployment has not been created yet.")
     if not observed.rollout.observed:
-        return Explanation(Reason.DEPLOYMENT_PENDING, "The Deployment controller has not seen the newest revision yet.")
+        text = "Waiting for the Deployment controller to observe the latest generation."
+        return Explanation(Reason.DEPLOYMENT_PENDING, text)
     return None
 
 
@@ -69,7 +70,7 @@ def deadline_exceeded(observed: Snapshot) -> Explanation | None:
         return None
     return Explanation(
         Reason.PROGRESS_DEADLINE_EXCEEDED,
-        f"The rollout made no progress within its deadline: {_counts(rollout)}. Ready says what is in the way.",
+        f"The rollout exceeded its progress deadline: {_counts(rollout)}. See the Ready condition for the cause.",
         stalled=True,
     )
 

@@ -27,7 +27,7 @@ def test_rendering_reads_standard_input(monkeypatch: pytest.MonkeyPatch, capsys:
     ("text", "sentence"),
     [
         (yaml.safe_dump(model_service().without_spec("image").manifest()), "spec.image: Field required"),
-        ("kind: Pod", "holds no ModelService of modelservice.dev/v1alpha1"),
+        ("kind: Pod", "contains no ModelService of modelservice.dev/v1alpha1"),
         ("a: [", "while parsing"),
     ],
 )
@@ -55,7 +55,7 @@ def test_a_number_that_makes_no_sense_is_refused(workers: str, capsys: pytest.Ca
     with pytest.raises(SystemExit) as caught:
         main(["run", "--workers", workers])
     assert caught.value.code == 2
-    assert "is not a positive whole number" in capsys.readouterr().err
+    assert "is not a positive integer" in capsys.readouterr().err
 
 
 def test_no_cluster_to_talk_to_is_told(

@@ -67,11 +67,11 @@ def test_a_failure_is_a_warning_with_its_reason() -> None:
 
 
 def test_creation_names_the_children() -> None:
-    assert events_for(FRESH, NEW)[0].note == "Made Deployment and Service."
+    assert events_for(FRESH, NEW)[0].note == "Created Deployment and Service."
 
 
-@pytest.mark.parametrize(("manager", "who"), [("kubectl-edit", "kubectl-edit"), (None, "somebody")])
+@pytest.mark.parametrize(("manager", "who"), [("kubectl-edit", "kubectl-edit"), (None, "another client")])
 def test_drift_names_the_field_and_who_changed_it(manager: str | None, who: str) -> None:
     [told] = drift_events([Drift(kind="Service", field="spec.type", manager=manager)])
     assert told.reason is EventReason.DRIFT_CORRECTED
-    assert told.note == f"Service: spec.type was changed by {who} and is set back."
+    assert told.note == f"Reverted spec.type of Service, changed by {who}."

@@ -52,7 +52,7 @@ def verdict(*pods: PodBuilder, service: Any = FETCHED, **more: Any) -> tuple[boo
 
 
 def test_what_was_loaded_is_told() -> None:
-    assert verdict(loaded()) == (True, "ModelLoaded", f"The model is loaded from {S3} (2 files, 10 bytes).")
+    assert verdict(loaded()) == (True, "ModelLoaded", f"The model was loaded from {S3} (2 files, 10 bytes).")
     status = model_status(snapshot(loaded(), service=FETCHED), {})
     assert status == {"uri": S3, "resolvedURI": S3, "digest": DIGEST, "state": "Loaded"}
 
@@ -85,7 +85,7 @@ def test_it_takes_its_time() -> None:
 
 @pytest.mark.parametrize("report", ["", "done", "[]", "7", '{"digest": 7, "files": "x", "bytes": -1}', "{" * 5000])
 def test_a_loader_of_somebody_else_may_say_anything(report: str) -> None:
-    assert verdict(loaded(report)) == (True, "ModelLoaded", "The model is loaded.")
+    assert verdict(loaded(report)) == (True, "ModelLoaded", "The model was loaded.")
 
 
 def test_hostile_reports_are_cut() -> None:
