@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from modelservice_operator.errors import ForbiddenError
-from modelservice_operator.status import pod_needing_events
-from modelservice_operator.status.diagnosis import REASONS_BY_PRIORITY
+from modelservice_operator.status import diagnose
+from modelservice_operator.status.findings import REASONS_BY_PRIORITY
 from modelservice_operator.status.reasons import LOADER_REASONS
 from tests.support.builders import ModelServiceBuilder
 from tests.support.pods import HASH, OLD_HASH, PodBuilder, new_pod
@@ -633,11 +633,9 @@ def test_a_rollout_that_gave_up_is_stalled_and_ready_names_the_cause() -> None:
 )
 def test_events_are_asked_only_about_what_no_pod_says(pod: PodBuilder, *, asked: bool) -> None:
     found = snapshot(pod.named("bbbbb"))
-    assert pod_needing_events(found) == (found.pods[0]["metadata"]["uid"] if asked else None)
+    assert diagnose(found).pod_needing_events == (found.pods[0].uid if asked else None)
 
 
 def test_events_are_not_asked_while_something_worse_is_known() -> None:
-    assert (
-        pod_needing_events(snapshot(new_pod().running(started=True), new_pod().named("bbbbb").unschedulable(NO_NODE)))
-        is None
-    )
+    found = snapshot(new_pod().running(started=True), new_pod().named("bbbbb").unschedulable(NO_NODE))
+    assert diagnose(found).pod_needing_events is None

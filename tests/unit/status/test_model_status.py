@@ -18,7 +18,7 @@ from tests.support.snapshots import deployment_status, snapshot
 
 def model_loaded(found: Snapshot, previous: dict[str, Any]) -> tuple[bool, Explanation] | None:
     model = compute_model_status(found, previous)
-    return None if model is None else (model.loaded, model.verdict)
+    return None if model is None else (model.loaded, model.explanation)
 
 
 def model_status(found: Snapshot, previous: dict[str, Any]) -> dict[str, Any] | None:
@@ -135,3 +135,9 @@ def test_the_loader_and_the_operator_speak_one_language() -> None:
     assert {str(reason) for reason in LoaderReason} == {
         str(reason) for reason in {*LOADER_REASONS, Reason.LOADER_FAILED}
     }
+
+
+def test_report_that_is_not_unicode_becomes_text() -> None:
+    """A lone surrogate cannot be written into a status."""
+    found = verdict(loaded('{"resolvedURI": "s3://\\ud800"}'))
+    assert found == (True, "ModelLoaded", "The model was loaded.")
