@@ -4,6 +4,7 @@ from typing import Any
 
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE, ResourceKind
+from modelservice_operator.apimachinery.objects import Json
 from modelservice_operator.settings import FIELD_MANAGER
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
@@ -67,6 +68,11 @@ def child_metadata(service: ModelService, *, annotations: dict[str, str] | None 
 def type_meta(kind: ResourceKind) -> dict[str, str]:
     """`apiVersion` and `kind` of an object."""
     return {"apiVersion": kind.api_version, "kind": kind.kind}
+
+
+def omit_none(**fields: Json) -> dict[str, Any]:
+    """Return the fields that are not None, in order: an optional field is set or missing, never null."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def int_or_string(text: str) -> int | str:
