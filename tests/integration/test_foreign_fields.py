@@ -104,7 +104,7 @@ def of_container(fields: Object) -> Object:
 def test_an_alternative_in_the_place_of_ours_goes(world: TestNamespace, name: str, kind: str, patch: Object) -> None:
     """Of some things there may be one only: ours beside theirs would be refused."""
     world.apply(golden("everything").named(name))
-    world.wait(lambda: world.get("ingress", name), "last child", name=name)
+    world.wait(lambda: world.get("ingress", name) and world.get(kind, name), "children", name=name)
     before = world.get(kind, name)
     world.kubectl("patch", kind, name, "--type=strategic", "-p", json.dumps({"spec": patch}))
 
