@@ -106,7 +106,7 @@ def test_exclusive_field_of_another_manager_is_replaced(
 ) -> None:
     """Of some things there may be one only: ours beside theirs would be refused."""
     ns.apply(golden("everything").named(name))
-    ns.wait(lambda: ns.get("ingress", name), "last child", name=name)
+    ns.wait(lambda: ns.get("ingress", name) and ns.get(kind, name), "children", name=name)
     before = ns.get(kind, name)
     ns.kubectl("patch", kind, name, "--type=strategic", "-p", json.dumps({"spec": patch}))
 
