@@ -15,7 +15,7 @@ from tests.support.installation import NAMESPACE, USER
 from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess
 
-LEADS = "This operator leads"
+LEADS = "Became leader"
 
 
 @pytest.fixture(scope="module")
