@@ -80,7 +80,7 @@ def test_paused_leader_exits_when_resumed(ns: NamespaceFixture, pair: list[Opera
     wait_until(lambda: second.log.count(LEADS) > leads_before, seconds=40, what="the other operator to lead")
     first.process.send_signal(signal.SIGCONT)
     assert first.process.wait(timeout=30) == 1
-    assert "LeaseLost" in first.log
+    assert "LeadershipLostError" in first.log
     first.log_file.write_text("")  # its one traceback was looked at
     ns.apply(model_service().named("paused"))
     ns.wait_ready("paused")
