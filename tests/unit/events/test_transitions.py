@@ -13,8 +13,8 @@ from modelservice_operator.status.conditions import MAX_MESSAGE_CHARS
 from modelservice_operator.status.reasons import Reason
 from modelservice_operator.status.snapshot import Snapshot
 from tests.support.pods import new_pod
+from tests.support.snapshot_strategies import SNAPSHOTS
 from tests.support.snapshots import IRIS, computed_status, deployment_status, snapshot
-from tests.unit.status.test_laws import SNAPSHOTS
 
 NEW = computed_status(snapshot(service=IRIS.with_generation(1)))
 READY = computed_status(snapshot(rollout=deployment_status()))

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelservice_operator.apimachinery.quantity import parse_quantity
 from modelservice_operator.resources import DesiredChild, build_children
 from modelservice_operator.resources.autoscaler import build_autoscaler
 from modelservice_operator.resources.deployment import build_deployment
@@ -229,7 +228,3 @@ def test_service_is_recreated_to_and_from_headless() -> None:
     assert usual.requires_recreate({"spec": {"clusterIP": "None"}})
     assert not usual.requires_recreate({"spec": {"clusterIP": "198.19.0.7"}})
     assert not build_deployment(model_service().parsed()).requires_recreate({"spec": {}})
-
-
-def test_what_is_no_quantity_has_no_amount() -> None:
-    assert parse_quantity("many") is None

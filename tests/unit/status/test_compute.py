@@ -1,10 +1,12 @@
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelservice_operator.api.v1alpha1.status import ModelServiceStatus
 from modelservice_operator.errors import (
     ApiStatus,
     DriftDetectedError,
@@ -16,9 +18,12 @@ from modelservice_operator.errors import (
     OperatorError,
     UnreachableError,
 )
-from modelservice_operator.status import compute_invalid_status, is_only_unobserved
+from modelservice_operator.status import compute_invalid_status, is_only_unobserved, requeue_after
+from modelservice_operator.status.reasons import ConditionType, Reason
 from modelservice_operator.status.snapshot import DeploymentStatus, Snapshot, load_balancer_address
 from tests.support.builders import model_service
+from tests.support.pods import HASH, OLD_HASH
+from tests.support.snapshot_strategies import SNAPSHOTS
 from tests.support.snapshots import NOW, computed_status
 
 SERVICE = model_service().with_generation(3).parsed()
@@ -242,3 +247,48 @@ UNOBSERVED = status(rollout_of(observed=False))
 )
 def test_is_only_unobserved(previous: dict[str, Any], found: dict[str, Any], *, expected: bool) -> None:
     assert is_only_unobserved(previous, found) is expected
+
+
+VOLATILE_TEXT = re.compile(rf"\d\d:\d\d:\d\d|{HASH}|{OLD_HASH}|back-off \d+[hms]|(?i:request id)")
+
+
+@settings(max_examples=200, deadline=None)
+@given(SNAPSHOTS)
+def test_any_snapshot_gives_a_status_valid_in_the_schema(snapshot: Snapshot) -> None:
+    found = computed_status(snapshot)
+    ModelServiceStatus.model_validate(found)
+    kinds = [entry["type"] for entry in found["conditions"]]
+    assert len(kinds) == len(set(kinds))
+    for entry in found["conditions"]:
+        assert ConditionType(entry["type"])
+        assert Reason(entry["reason"])
+        assert entry["status"] in {"True", "False", "Unknown"}
+        assert 0 < len(entry["message"]) <= 1024
+        assert not VOLATILE_TEXT.search(entry["message"]), entry["message"]
+    assert ("Stalled" in kinds) + ("Reconciling" in kinds) == (conditions(found)["Ready"][0] != "True")
+    wait = requeue_after(snapshot, NOW)
+    assert wait is None or wait > 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(SNAPSHOTS, st.randoms(use_true_random=False))
+def test_order_of_objects_does_not_matter(snapshot: Snapshot, random: Any) -> None:
+    pods, replica_sets = list(snapshot.pods), list(snapshot.replica_sets)
+    random.shuffle(pods)
+    random.shuffle(replica_sets)
+    fields = {name: getattr(snapshot, name) for name in Snapshot.__dataclass_fields__}
+    names = tuple(reversed(snapshot.foreign_autoscalers))
+    shuffled = Snapshot(
+        **(fields | {"pods": tuple(pods), "replica_sets": tuple(replica_sets), "foreign_autoscalers": names})
+    )
+    assert computed_status(shuffled) == computed_status(snapshot)
+
+
+@settings(max_examples=100, deadline=None)
+@given(SNAPSHOTS)
+def test_ready_means_complete_and_recomputing_is_stable(snapshot: Snapshot) -> None:
+    found = computed_status(snapshot)
+    if conditions(found)["Ready"][0] == "True":
+        assert snapshot.rollout is not None
+        assert snapshot.rollout.complete
+    assert computed_status(snapshot, previous=found) == found

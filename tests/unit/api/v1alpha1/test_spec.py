@@ -6,7 +6,6 @@ import yaml
 
 from modelservice_operator.api.crdgen.crd import custom_resource_definition
 from modelservice_operator.api.v1alpha1.spec import ModelService
-from modelservice_operator.apimachinery.kinds import DEPLOYMENT, SERVICE
 from modelservice_operator.errors import InvalidSpecError
 from tests.support.builders import model_service
 
@@ -39,8 +38,3 @@ def test_mount_path_of_the_model(model: dict[str, Any], path: str) -> None:
     source = model_service().with_spec(model=model).parsed().spec.model
     assert source is not None
     assert source.mount_path == path
-
-
-def test_name_cannot_leave_its_path_segment() -> None:
-    assert DEPLOYMENT.path(namespace="a/b", name="../c") == "/apis/apps/v1/namespaces/a%2Fb/deployments/..%2Fc"
-    assert SERVICE.path() == "/api/v1/services"
