@@ -232,7 +232,7 @@ def test_allowlisted_sources_are_accepted(users: Users) -> None:
 def test_existing_objects_pass_until_their_source_changes(users: Users, shared: str) -> None:
     assert users.admin.patch_model_service(users.namespace, shared, {"spec": {"replicas": 2, "env": None}}).is_accepted
     assert (
-        "may come from"
+        "may only come from"
         in users.admin.patch_model_service(users.namespace, shared, {"spec": {"image": "other:1"}}).message
     )
 
