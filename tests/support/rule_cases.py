@@ -129,8 +129,8 @@ RULE_CASES: dict[str, RuleCase] = {
             ),
         ),
     ),
-    "at most 24 references to Secrets, ConfigMaps, claims and ServiceAccounts: put what belongs together into one"
-    " object": RuleCase(
+    "at most 24 references to Secrets, ConfigMaps, claims and ServiceAccounts: combine objects that belong"
+    " together": RuleCase(
         (
             a_spec(env=env_of(25)),
             a_spec(env=env_of(24), serviceAccountName="a"),
@@ -315,11 +315,11 @@ RULE_CASES: dict[str, RuleCase] = {
     "set only the field that matches type: resource, containerResource, pods, object or external": RuleCase(
         ({"type": "External"}, {"type": "Pods", "external": _METRIC}), ({"type": "External", "external": _METRIC},)
     ),
-    "set exactly the field that type names: averageValue or averageUtilization": RuleCase(
+    "set only the field that matches type: averageValue or averageUtilization": RuleCase(
         (the_target(), the_target(averageValue=1, averageUtilization=1), {"type": "Utilization", "averageValue": 1}),
         (the_target(averageValue=1), {"type": "Utilization", "averageUtilization": 1}),
     ),
-    "set exactly the field that type names: value or averageValue": RuleCase(
+    "set only the field that matches type: value or averageValue": RuleCase(
         (the_target(), the_target(value=1), the_target(averageValue=1, value=1)),
         (the_target(averageValue=1), {"type": "Value", "value": 1}),
     ),
@@ -434,8 +434,8 @@ RULE_CASES: dict[str, RuleCase] = {
         ("a", "/a:b", "/a\nb"), ("/a", "/a b", f"{_TMP}/a")
     ),
     "/ and /tmp are reserved: choose another path": RuleCase(("/", _TMP, f"{_TMP}/"), (f"{_TMP}2",)),
-    "keys of the domains kubernetes.io, k8s.io, modelservice.dev, argoproj.io, fluxcd.io are reserved: choose a domain"
-    " of your own": RuleCase(
+    "keys of the domains kubernetes.io, k8s.io, modelservice.dev, argoproj.io, fluxcd.io are reserved: use another"
+    " domain": RuleCase(
         tuple({f"{domain}/a": "a"} for domain in _RESERVED),
         ({"kubernetes.io": "a", "notkubernetes.io/a": "a", "kubernetes.io.example.com/a": "a"},),
     ),
