@@ -31,7 +31,7 @@ iris = model_service()
         (iris.with_spec(replicas="two"), "spec.replicas in body must be of type integer"),
         (
             iris.autoscaled(min_replicas=4, max_replicas=3),
-            "if it is not set) must not be greater than autoscaling.maxReplicas",
+            "autoscaling.minReplicas (or replicas, if it is not set) must not be greater than",
         ),
         (iris.with_spec(replicas=4).autoscaled(max_replicas=3), "raise maxReplicas or lower the minimum"),
         (iris.with_spec(replicas=0).autoscaled(max_replicas=3), "replicas must be at least 1 with autoscaling"),
