@@ -1,4 +1,4 @@
-"""Events of our own: one for each transition, none at rest, as `kubectl describe` shows them."""
+"""Events of ModelServices: one for each transition, none while nothing changes, as `kubectl describe` shows them."""
 
 import json
 from typing import Any
@@ -8,15 +8,15 @@ from tests.support.builders import model_service
 from tests.support.namespace import NamespaceFixture
 
 
-def told(ns: NamespaceFixture, name: str) -> list[tuple[str, str]]:
-    """Reason and note of the Events about a ModelService, oldest first."""
+def events_of(ns: NamespaceFixture, name: str) -> list[tuple[str, str]]:
+    """Return reason and note of the Events about a ModelService, oldest first."""
     found = ns.kubectl("get", "events", "--field-selector", f"involvedObject.name={name}", "-o", "json")
-    ours = [event for event in json.loads(found)["items"] if event["involvedObject"]["kind"] == "ModelService"]
-    return [(event["reason"], event["message"]) for event in sorted(ours, key=lambda event: str(event["eventTime"]))]
+    events = [event for event in json.loads(found)["items"] if event["involvedObject"]["kind"] == "ModelService"]
+    return [(event["reason"], event["message"]) for event in sorted(events, key=lambda event: str(event["eventTime"]))]
 
 
 def reasons(ns: NamespaceFixture, name: str) -> list[str]:
-    return [reason for reason, _ in told(ns, name)]
+    return [reason for reason, _ in events_of(ns, name)]
 
 
 def wait_reasons(ns: NamespaceFixture, name: str, expected: list[str]) -> None:
@@ -24,20 +24,20 @@ def wait_reasons(ns: NamespaceFixture, name: str, expected: list[str]) -> None:
 
 
 def test_events_across_the_object_lifecycle(ns: NamespaceFixture, audit: AuditTrail) -> None:
-    life = ["Created", "RolloutComplete"]
+    expected = ["Created", "RolloutComplete"]
     service = model_service().named("lively")
     ns.apply(service)
-    wait_reasons(ns, "lively", life)
-    assert told(ns, "lively")[0][1] == "Made Deployment and Service."
+    wait_reasons(ns, "lively", expected)
+    assert events_of(ns, "lively")[0][1] == "Made Deployment and Service."
     ns.apply(service)
     ns.apply(service.with_spec(image="registry.example.com/iris:2"))
-    wait_reasons(ns, "lively", life := [*life, "RolloutStarted", "RolloutComplete"])
+    wait_reasons(ns, "lively", expected := [*expected, "RolloutStarted", "RolloutComplete"])
     ns.apply(service.with_spec(nodeSelector={"example.com/disk": "none-has-it"}))
-    wait_reasons(ns, "lively", life := [*life, "RolloutStarted", "Failed"])
-    assert told(ns, "lively")[-1][1].startswith("Unschedulable: ")
+    wait_reasons(ns, "lively", expected := [*expected, "RolloutStarted", "Failed"])
+    assert events_of(ns, "lively")[-1][1].startswith("Unschedulable: ")
     ns.apply(service)
-    wait_reasons(ns, "lively", [*life, "RolloutStarted", "RolloutComplete"])
-    assert audit.events(ns.namespace) == len(told(ns, "lively"))
+    wait_reasons(ns, "lively", [*expected, "RolloutStarted", "RolloutComplete"])
+    assert audit.events(ns.namespace) == len(events_of(ns, "lively"))
 
 
 def test_drift_event_names_the_field_and_its_manager(ns: NamespaceFixture) -> None:
@@ -46,7 +46,7 @@ def test_drift_event_names_the_field_and_its_manager(ns: NamespaceFixture) -> No
     patch: dict[str, Any] = {"spec": {"type": "NodePort"}}
     ns.kubectl("patch", "service", "drifting", "--field-manager=somebody-else", "-p", json.dumps(patch))
     wait_reasons(ns, "drifting", ["Created", "RolloutComplete", "DriftCorrected"])
-    note = told(ns, "drifting")[-1][1]
+    note = events_of(ns, "drifting")[-1][1]
     assert note == "Service: spec.type was changed by somebody-else and is set back."
 
 
@@ -54,4 +54,4 @@ def test_name_conflict_is_an_event(ns: NamespaceFixture) -> None:
     ns.kubectl("create", "service", "clusterip", "taken", "--tcp=80")
     ns.apply(model_service().named("taken"))
     wait_reasons(ns, "taken", ["NameConflict"])
-    assert "Service taken exists and does not belong to this ModelService" in told(ns, "taken")[0][1]
+    assert "Service taken exists and does not belong to this ModelService" in events_of(ns, "taken")[0][1]

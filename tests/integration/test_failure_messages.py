@@ -7,7 +7,7 @@ from tests.support.builders import model_service
 from tests.support.namespace import NamespaceFixture
 
 
-def an_autoscaler_by_hand(name: str, target: str) -> dict[str, Any]:
+def foreign_autoscaler(name: str, target: str) -> dict[str, Any]:
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
@@ -33,7 +33,7 @@ def test_unschedulable_pod_is_explained_and_recovers(ns: NamespaceFixture) -> No
 def test_foreign_autoscaler_is_reported_until_deleted(ns: NamespaceFixture) -> None:
     ns.apply(model_service().named("rivalled"))
     ns.wait_ready("rivalled")
-    ns.kubectl("create", "-f", "-", stdin=json.dumps(an_autoscaler_by_hand("by-hand", "rivalled")))
+    ns.kubectl("create", "-f", "-", stdin=json.dumps(foreign_autoscaler("by-hand", "rivalled")))
     ns.wait(lambda: ns.condition("rivalled", "AutoscalerReady"), "report", name="rivalled")
     report = ns.condition("rivalled", "AutoscalerReady")
     assert (report["status"], report["reason"]) == ("False", "ForeignAutoscaler")
