@@ -1,4 +1,4 @@
-"""The control-plane tier: real controllers, simulated nodes, nothing left behind."""
+"""The control-plane tier has real controllers and simulated nodes, and leaves no processes behind."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from tests.environment.cluster.wait import wait_until
 
 pytestmark = pytest.mark.control_plane
 
-# Starts a cluster, says that it runs, and waits to be killed.
+# Starts a cluster, prints when it is ready, and waits to be killed.
 HARNESS = """
 import sys, time
 from pathlib import Path
@@ -55,15 +55,15 @@ def a_deployment(name: str, replicas: int) -> dict[str, Any]:
     }
 
 
-def processes_naming(folder: Path) -> list[str]:
-    """Command lines on this machine that name a folder."""
+def processes_naming(directory: Path) -> list[str]:
+    """Return the command lines on this machine that contain a directory."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        if str(folder) in words and "HARNESS" not in words and str(os.getpid()) not in path.parts:
+        if str(directory) in words and "HARNESS" not in words and str(os.getpid()) not in path.parts:
             found.append(words)
     return found
 
@@ -84,7 +84,7 @@ def test_pods_become_ready_and_are_deleted(control_plane: Cluster, namespace: st
     addresses = {pod["status"]["podIP"] for pod in control_plane.get("pods", "-n", namespace)["items"]}
     assert len(addresses) == 3
     control_plane.run_kubectl("delete", "deployment/web", "-n", namespace, "--cascade=foreground", "--timeout=30s")
-    wait_until(lambda: not control_plane.get("pods", "-n", namespace)["items"], seconds=30, what="the pods to go")
+    wait_until(lambda: not control_plane.get("pods", "-n", namespace)["items"], seconds=30, what="deletion of the pods")
 
 
 def test_pods_of_jobs_complete(control_plane: Cluster, namespace: str) -> None:
@@ -169,7 +169,7 @@ def test_existing_cluster_is_used_unchanged(control_plane: Cluster, monkeypatch:
         assert '"guest"' in existing.run_kubectl(f"--kubeconfig={users}", "auth", "whoami", "-o", "json")
         with pytest.raises(ClusterError, match=r"Push image\.tar to a registry"):
             existing.load_image(Path("image.tar"))
-    assert control_plane.get("nodes")["items"], "it still runs"
+    assert control_plane.get("nodes")["items"], "the cluster still runs"
 
 
 def test_existing_cluster_requires_a_kubeconfig(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +220,7 @@ def test_killed_harness_leaves_no_processes(tmp_path: Path, clean_up: str) -> No
 
 
 def test_down_ends_processes_that_outlive_the_harness(tmp_path: Path) -> None:
-    """Without the kernel's help (other systems than Linux) the records are all there is."""
+    """Systems other than Linux have only the recorded processes, without help of the kernel."""
     state = tmp_path / "state"
     command_line("up", state)
     assert len(processes_naming(state)) == 5

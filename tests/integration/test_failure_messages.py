@@ -1,4 +1,4 @@
-"""What only other objects know is said in status: pods that cannot run, an autoscaler that nobody mentioned."""
+"""The status reports problems of other objects: pods that cannot be scheduled, an autoscaler of another owner."""
 
 import json
 from typing import Any

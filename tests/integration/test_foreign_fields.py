@@ -1,4 +1,4 @@
-"""What others add to our objects stays; what leaves the ModelService leaves them; what others replace comes back."""
+"""Fields of other managers are kept, removed spec fields disappear, and replaced fields are restored."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ PROXY = {"name": "proxy", "image": "proxy:1", "resources": {"requests": {"cpu": 
 PREPARE = {"name": "prepare", "image": "prepare:1", "securityContext": RESTRICTED}
 RECOMMENDED = {"requests": {"cpu": "77m"}, "limits": {"cpu": "1"}}
 MEMORY = {"memory": "64Mi"}
-"""All that the ModelService asks for: what else is recommended is nobody's business."""
+"""The only resource that the ModelService requests; a recommender may set others."""
 TEMPLATE = {
     "metadata": {"annotations": {"injector.example.com/status": "done"}, "labels": {"injector.example.com/rev": "1"}},
     "spec": {

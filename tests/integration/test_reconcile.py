@@ -1,4 +1,4 @@
-"""The path of a ModelService through the operator, with its requests counted by the API server."""
+"""Create, update, scale and delete ModelServices; the API server counts the operator's requests."""
 
 import json
 from collections import Counter
@@ -17,17 +17,17 @@ STATUS = "update modelservices/status"
 CREATES = Counter({"create deployments": 1, "create services": 1, "create horizontalpodautoscalers": 1})
 
 
-def settled(ns: NamespaceFixture, audit: AuditTrail, name: str) -> Counter[str]:
-    """Write counts once the object's own events have been worked off, told by a later object's being ready."""
+def writes_when_idle(ns: NamespaceFixture, audit: AuditTrail, name: str) -> Counter[str]:
+    """Return the write counts after the operator has processed all changes: a later object is ready by then."""
     marker = model_service().named(f"{name}-marker-{next(MARKERS)}")
     ns.apply(marker)
     ns.wait_ready(marker.name)
     ns.kubectl("delete", "modelservice", marker.name, "--wait=true")
-    return of_object(audit, name)
+    return writes_of(audit, name)
 
 
-def of_object(audit: AuditTrail, name: str) -> Counter[str]:
-    """Write counts of the children and the status of one ModelService."""
+def writes_of(audit: AuditTrail, name: str) -> Counter[str]:
+    """Return the write counts of the children and the status of one ModelService."""
     return audit.writes_of(name)
 
 
@@ -41,7 +41,7 @@ def test_creation_writes_three_children_and_a_status(ns: NamespaceFixture, audit
     status = ns.get_model_service("create")["status"]
     assert status["url"] == f"http://create.{ns.namespace}.svc"
     assert (status["readyReplicas"], status["desiredReplicas"], status["observedGeneration"]) == (2, 2, 1)
-    writes = settled(ns, audit, "create")
+    writes = writes_when_idle(ns, audit, "create")
     assert 1 <= writes.pop(STATUS) <= 2
     assert writes == CREATES
 
@@ -59,10 +59,10 @@ def test_reapply_writes_nothing(ns: NamespaceFixture, audit: AuditTrail) -> None
     service = model_service().named("twice").autoscaled(max_replicas=3)
     ns.apply(service)
     ns.wait_ready("twice")
-    settled(ns, audit, "twice")
-    before = of_object(audit, "twice")
+    writes_when_idle(ns, audit, "twice")
+    before = writes_of(audit, "twice")
     assert "unchanged" in ns.apply(service)
-    assert settled(ns, audit, "twice") == before
+    assert writes_when_idle(ns, audit, "twice") == before
 
 
 def test_restart_writes_nothing(ns: NamespaceFixture, audit: AuditTrail, operator: OperatorProcess) -> None:
@@ -70,24 +70,24 @@ def test_restart_writes_nothing(ns: NamespaceFixture, audit: AuditTrail, operato
         model_service().named("restart").with_spec(resources={"limits": {"cpu": "1000m"}}).autoscaled(max_replicas=3)
     )
     ns.wait_ready("restart")
-    before = settled(ns, audit, "restart")
+    before = writes_when_idle(ns, audit, "restart")
     operator.stop()
     operator.start()
-    assert settled(ns, audit, "restart") == before
+    assert writes_when_idle(ns, audit, "restart") == before
 
 
 def test_changed_image_is_rolled_out(ns: NamespaceFixture, audit: AuditTrail) -> None:
     service = model_service().named("image").with_spec(replicas=2)
     ns.apply(service)
     ns.wait_ready("image")
-    before = settled(ns, audit, "image")
+    before = writes_when_idle(ns, audit, "image")
     ns.apply(service.with_spec(image="registry.example.com/iris:2"))
     ns.wait_ready("image")
     [container] = ns.get("deployment", "image")["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "registry.example.com/iris:2"
-    writes = settled(ns, audit, "image") - before
+    writes = writes_when_idle(ns, audit, "image") - before
     assert 1 <= writes.pop(STATUS) <= 4
-    # One hand-over of the fields that our POST set, one apply.
+    # One patch upgrades the managed fields of the POST, one applies the change.
     assert writes == Counter({"patch deployments": 2})
 
 
@@ -113,10 +113,10 @@ def variables(ns: NamespaceFixture, name: str) -> set[str]:
 def test_scale_subresource_scales_the_deployment(ns: NamespaceFixture, audit: AuditTrail) -> None:
     ns.apply(model_service().named("scale"))
     ns.wait_ready("scale")
-    before = settled(ns, audit, "scale")
+    before = writes_when_idle(ns, audit, "scale")
     ns.kubectl("scale", "modelservice/scale", "--replicas=3")
     ns.wait(lambda: ns.is_ready("scale") and replicas(ns, "scale") == 3, "3 replicas", name="scale")
-    writes = settled(ns, audit, "scale") - before
+    writes = writes_when_idle(ns, audit, "scale") - before
     assert 1 <= writes.pop(STATUS) <= 3
     assert writes == Counter({"patch deployments/scale": 1})
 
@@ -130,7 +130,9 @@ def test_replicas_are_not_written_with_autoscaling(ns: NamespaceFixture, audit: 
     ns.wait_ready("theirs")
     ns.kubectl("scale", "deployment/theirs", "--replicas=4")
     ns.wait(lambda: ns.get_model_service("theirs")["status"]["readyReplicas"] == 4, "4 ready replicas", name="theirs")
-    assert not [write for write in settled(ns, audit, "theirs") if "deployments" in write and "create" not in write]
+    assert not [
+        write for write in writes_when_idle(ns, audit, "theirs") if "deployments" in write and "create" not in write
+    ]
 
 
 def test_disabling_autoscaling_restores_replicas(ns: NamespaceFixture) -> None:
@@ -180,32 +182,32 @@ def test_drift_is_corrected(ns: NamespaceFixture, kind: str, patch: dict[str, An
     ns.apply(model_service().named(name).autoscaled(max_replicas=3))
     ns.wait_ready(name)
     ns.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(patch))
-    ns.wait(lambda: not drifted(ns.get(kind, name), patch), f"corrected {kind}", name=name)
+    ns.wait(lambda: not is_drift_present(ns.get(kind, name), patch), f"corrected {kind}", name=name)
 
 
-def drifted(live: Any, patch: Any) -> bool:
-    """Tell whether what the patch set (or removed: None) still stands in `live`."""
+def is_drift_present(live: Any, patch: Any) -> bool:
+    """Return True if all values that the patch set (or removed: None) are still in `live`."""
     if patch is None:
         return live is None
     if isinstance(patch, dict):
-        return all(drifted((live or {}).get(key), value) for key, value in patch.items())
+        return all(is_drift_present((live or {}).get(key), value) for key, value in patch.items())
     return bool(live == patch)
 
 
 def test_drift_limit_stops_corrections(ns: NamespaceFixture, audit: AuditTrail) -> None:
-    """Whoever changes a field back at once is corrected three times; then the status names the field."""
+    """A client that reverts a field immediately is corrected three times; then the status names the field."""
     ns.apply(model_service().named("fight").autoscaled(max_replicas=3))
     ns.wait_ready("fight")
     for _ in range(3):
         ns.kubectl("patch", "hpa", "fight", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
         ns.wait_field("hpa", "fight", "maxReplicas", 3)
-    before = settled(ns, audit, "fight")
+    before = writes_when_idle(ns, audit, "fight")
     ns.kubectl("patch", "hpa", "fight", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
     ns.wait(lambda: ns.condition("fight").get("reason") == "DriftDetected", "complaint", name="fight")
     assert "somebody changes spec.maxReplicas back" in ns.condition("fight")["message"]
-    after = settled(ns, audit, "fight") - before
+    after = writes_when_idle(ns, audit, "fight") - before
     assert set(after) == {STATUS}
-    # A new desired state is a new matter.
+    # A new desired state has a new limit.
     ns.apply(model_service().named("fight").autoscaled(max_replicas=4))
     ns.wait_field("hpa", "fight", "maxReplicas", 4)
     ns.wait_ready("fight")
@@ -217,7 +219,7 @@ def test_foreign_additions_are_kept(ns: NamespaceFixture, audit: AuditTrail) -> 
     ns.kubectl("annotate", "deployment", "added", "example.com/note=theirs")
     ns.kubectl("rollout", "restart", "deployment/added")
     ns.kubectl("rollout", "status", "deployment/added", "--timeout=30s")
-    writes = settled(ns, audit, "added")
+    writes = writes_when_idle(ns, audit, "added")
     writes.pop(STATUS)
     assert writes == CREATES - Counter({"create horizontalpodautoscalers": 1})
     metadata = ns.get("deployment", "added")["metadata"]
@@ -240,8 +242,8 @@ def test_foreign_service_is_not_modified(ns: NamespaceFixture) -> None:
 def test_deletion_removes_children(ns: NamespaceFixture, audit: AuditTrail) -> None:
     ns.apply(model_service().named("leave").autoscaled(max_replicas=3))
     ns.wait_ready("leave")
-    before = settled(ns, audit, "leave")
+    before = writes_when_idle(ns, audit, "leave")
     ns.kubectl("delete", "modelservice", "leave")
     for kind in ("deployment", "service", "hpa"):
         ns.wait_deleted(kind, "leave")
-    assert settled(ns, audit, "leave") == before
+    assert writes_when_idle(ns, audit, "leave") == before
