@@ -1,5 +1,5 @@
 # The project's images. `docker build .` needs nothing else; BASE_IMAGE may be any image with Python 3.11 or newer as
-# python3, and /bin/sh. Stages: uv -> dependencies -> project are for building, what follows is shipped.
+# python3, and /bin/sh. The stages uv, dependencies and project are for building; the others are shipped.
 ARG BASE_IMAGE=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS uv
@@ -27,14 +27,14 @@ WORKDIR /src
 COPY pyproject.toml uv.lock ./
 RUN /opt/uv/bin/uv sync --frozen --no-dev --no-install-project && rm -f /app/venv/.lock
 
-# The project's own code lies beside the environment, not in it: a code change then leaves the large layer alone.
+# The project's code is next to the environment, not in it: a code change does not change the large layer.
 FROM dependencies AS project
 COPY README.md LICENSE ./
 COPY operator ./operator
 RUN /opt/uv/bin/uv build --offline --wheel --out-dir /wheel . && python3 -m zipfile -e /wheel/*.whl /app/site \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /app/site
 
-# Stores' clients, and nothing of the operator's.
+# Client libraries of the model stores, without dependencies of the operator.
 FROM uv AS loader-dependencies
 ARG SSL_CERT_FILE
 ENV UV_PYTHON=python3 UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=/app/venv UV_LINK_MODE=copy UV_NO_CACHE=1 \
@@ -51,7 +51,7 @@ LABEL org.opencontainers.image.title="ModelService loader" \
 COPY --from=loader-dependencies /app/venv /app/venv
 COPY --from=project /app/site/model_loader /app/site/model_loader
 USER 10001:10001
-# Isolated: the environment holds what a Secret says, and none of it is to change how Python works.
+# Isolated: the environment contains variables of a Secret, which must not change the behaviour of Python.
 ENTRYPOINT ["/app/venv/bin/python3", "-IBu", "-m", "model_loader"]
 
 FROM ${BASE_IMAGE} AS operator

@@ -1,4 +1,4 @@
-# `make` alone lists the targets. Every target does its own set-up: uv and the locked environment come first.
+# `make` without a target lists the targets. Every target installs uv and the locked environment first.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -11,7 +11,7 @@ RUN := $(UV) run --frozen --no-sync
 CRD := crds/modelservices.modelservice.dev.yaml
 REFERENCE := docs/reference.md
 RUNBOOK := docs/runbook.md
-# The tests wait more than they work: the node and the control plane do so beside each other (tests/conftest.py).
+# The tests wait most of the time: those of the node and of the control plane run in parallel (tests/conftest.py).
 WORKERS := --numprocesses 2 --dist loadscope
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH := .
@@ -36,10 +36,12 @@ fmt: setup ## format the code
 	$(RUN) ruff format
 	$(RUN) ruff check --fix --quiet || true
 
-lint: setup ## ruff and the layer contracts
+lint: setup ## ruff, the layer contracts, spelling, and phrases that are hard to read
 	$(RUN) ruff format --check --quiet
 	$(RUN) ruff check --quiet
 	$(RUN) lint-imports
+	$(RUN) codespell
+	$(RUN) python -m tests.environment.prose
 
 types: setup ## mypy, strict
 	$(RUN) mypy
@@ -59,10 +61,10 @@ verify: setup ## fail when a generated file is stale
 	   echo "The runbook is stale: run make generate and commit the result." >&2; exit 1; }
 	@$(UV) lock --check --quiet || { echo "uv.lock is stale: run uv lock and commit the result." >&2; exit 1; }
 
-golden: setup ## rewrite the golden files from what the builders make now; read the diff
+golden: setup ## rewrite the golden files from the builders; read the diff
 	GOLDEN=write $(RUN) pytest -q tests/unit/resources/test_golden.py
 
-unit: setup ## the tests that need no cluster
+unit: setup ## run the tests that need no cluster
 	$(RUN) pytest tests/unit
 
 test: lint types verify ## everything: lint, types, generated files, unit, integration and end-to-end tests
@@ -79,19 +81,19 @@ test-unprivileged: lint types verify ## all but the node tier: needs neither roo
 images: setup ## build the container images as OCI archives, without a registry or a Docker daemon
 	$(RUN) python -m tests.environment.images build
 
-bench: setup ## this operator beside others on the control-plane tier; writes bench/RESULTS.md
+bench: setup ## compare this operator with others on the control-plane tier; writes bench/RESULTS.md
 	@$(RUN) python -m bench run
 
-bench-scale: setup ## 10,000 objects: create, cold restart
+bench-scale: setup ## create 10,000 objects, restart cold
 	@$(RUN) python -m bench scale
 
-bench-loader: setup ## the loader beside s5cmd, boto3 and fsspec; writes bench/LOADER.md
+bench-loader: setup ## compare the loader with s5cmd, boto3 and fsspec; writes bench/LOADER.md
 	@$(RUN) python -m bench loader
 
-demo: setup ## a predicting model on a real cluster, from nothing
+demo: setup ## a predicting model on a new real cluster
 	@$(RUN) python -m tests.environment.demo up
 
-demo-down: setup ## remove what make demo started
+demo-down: setup ## remove the cluster of make demo
 	@$(RUN) python -m tests.environment.demo down
 
 clean: ## remove the environment and the tools' caches in the work tree

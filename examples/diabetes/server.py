@@ -3,7 +3,7 @@
 `GET /prediction/?f=0.05` answers `{"prediction": 199.6...}`; `GET /isAlive` is the readiness path. The model is loaded
 before the port is opened, so a server that answers at all is ready.
 
-Environment: PORT (8080), and MODEL_PATH, a model file or a folder with `model.joblib` (default: the image's own).
+Environment: PORT (default 8080), and MODEL_PATH, the model file or its directory (default: the model of the image).
 """
 
 import os
@@ -26,14 +26,14 @@ BAD_FEATURE: Final = "The parameter f must be a finite number, for example /pred
 
 
 class Model(Protocol):
-    """What the server needs of a trained model: one prediction per row."""
+    """A trained model, as used by the server: one prediction per row."""
 
     def predict(self, rows: list[list[float]], /) -> Any:  # noqa: ANN401 - a numpy array, not imported for its name
         """Predictions in the order of `rows`."""
 
 
 class ModelUnusableError(Exception):
-    """The model file is missing or cannot be read; the message names the file."""
+    """The model file is missing or unreadable; the message names the file."""
 
 
 class ConfigurationError(Exception):
@@ -42,14 +42,14 @@ class ConfigurationError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the model is and where to listen."""
+    """Path of the model and port of the server."""
 
     model: Path
     port: int
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read MODEL_PATH, a file or the folder with the model file in it, and PORT. Raises ConfigurationError."""
+        """Read MODEL_PATH, the model file or its directory, and PORT. Raises ConfigurationError."""
         path = Path(environment.get("MODEL_PATH") or Path(__file__).with_name(MODEL_FILE))
         port = environment.get("PORT") or "8080"
         if not port.isdecimal():
@@ -58,7 +58,7 @@ class Settings:
 
 
 def load_model(path: Path) -> Model:
-    """The model stored at `path`. Raises ModelUnusableError. Loading runs code: load no file of strangers."""
+    """Load the model stored at `path`. Raises ModelUnusableError. Loading executes code: use only trusted files."""
     try:
         model: Model = joblib.load(path)
     except FileNotFoundError as error:
@@ -70,7 +70,7 @@ def load_model(path: Path) -> Model:
 
 
 def create_app(model: Model) -> FastAPI:
-    """The HTTP application around a loaded model."""
+    """Create the HTTP application for a loaded model."""
     app = FastAPI(title="Diabetes example", openapi_url=None)
 
     @app.get("/isAlive")
@@ -82,14 +82,14 @@ def create_app(model: Model) -> FastAPI:
         return {"prediction": float(model.predict([[f]])[0])}
 
     @app.exception_handler(RequestValidationError)
-    def refuse(_request: Request, _error: RequestValidationError) -> JSONResponse:
+    def reject(_request: Request, _error: RequestValidationError) -> JSONResponse:
         return JSONResponse({"detail": BAD_FEATURE}, status_code=422)
 
     return app
 
 
-def last_words(message: str) -> None:
-    """Say why the process ends: last line of stderr, and where Kubernetes looks for it (Pod terminationMessagePath)."""
+def report_error(message: str) -> None:
+    """Report why the process exits: as last line of stderr and as termination message (terminationMessagePath)."""
     print(message, file=sys.stderr, flush=True)  # noqa: T201 - the container's log is the interface
     with suppress(OSError):
         if TERMINATION_LOG.exists():
@@ -97,12 +97,12 @@ def last_words(message: str) -> None:
 
 
 def main() -> int:
-    """Load the model, then serve until SIGTERM. Returns the process's exit code."""
+    """Load the model and serve it until SIGTERM. Return the exit code of the process."""
     try:
         settings = Settings.from_environment(os.environ)
         app = create_app(load_model(settings.model))
     except (ModelUnusableError, ConfigurationError) as error:
-        last_words(str(error))
+        report_error(str(error))
         return 1
     uvicorn.run(app, host="0.0.0.0", port=settings.port)  # noqa: S104 - a container serves its whole pod network
     return 0

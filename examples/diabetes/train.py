@@ -1,7 +1,7 @@
-"""Trains the example's model: disease progression from the body mass index, on scikit-learn's own diabetes data.
+"""Trains the example model: disease progression from the body mass index, on the diabetes data of scikit-learn.
 
-The data is part of scikit-learn, so that nothing is downloaded. Its features are centred and scaled (norm 1), hence
-a body mass index of 0.05 is well above average.
+The data is part of scikit-learn, so nothing is downloaded. Its features are centred and scaled (norm 1); a body mass
+index of 0.05 is well above average.
 """
 
 import sys
@@ -16,14 +16,14 @@ FEATURE: Final = "bmi"
 
 
 def train() -> LinearRegression:
-    """A linear regression on all 442 rows with one feature, the scaled body mass index."""
+    """Return a linear regression on all 442 rows with one feature, the scaled body mass index."""
     data = load_diabetes()
     column = data.feature_names.index(FEATURE)
     return LinearRegression().fit(data.data[:, [column]], data.target)
 
 
 def main(destination: Path) -> None:
-    """Train, store the model at `destination` and print what it predicts for a known input."""
+    """Train, store the model at `destination` and print its prediction for a known input."""
     model = train()
     joblib.dump(model, destination)
     print(f"{destination}: prediction for {FEATURE}=0.05 is {model.predict([[0.05]])[0]:.1f}")  # noqa: T201 - a script

@@ -1,10 +1,10 @@
-"""The model loader: brings a model from wherever it is into a folder, whole and verified, or says in words why not.
+"""The model loader: downloads a model into a directory, complete and verified, or reports why it cannot.
 
-It is a program of its own, with its own image: it imports nothing of the operator, nor the operator anything of it.
-What joins them is a contract of environment variables (`request`), the exit code, and one line of JSON (`report`).
+It is a separate program with its own image. It imports nothing of the operator, and the operator imports nothing of
+it. The interface between them are environment variables (`request`), the exit code, and one line of JSON (`report`).
 
-resolve -> list -> check -> fetch -> verify -> publish -> report: `loading` reads like this, a module stands for each
-step, and `sources` knows the stores. Nothing that was fetched is ever executed or unpickled.
+The steps are resolve, list, check, download, verify, publish, report. `pipeline` runs them, each step has a module, and
+`sources` has the stores. Downloaded content is never executed or unpickled.
 """
 
 __version__ = "0.1.0"

@@ -1,8 +1,8 @@
-"""Unpacking one archive, of a stranger, into a tree (rules I5 and I6).
+"""Unpack one untrusted archive into a directory (rules I5 and I6).
 
-Only regular files and folders are taken, each written through `paths`; links, devices and everything else are refused.
-The limits hold while it is being unpacked, since what an archive says of itself may be a lie. Archives inside of it
-stay as they are.
+Only regular files and directories are unpacked, each of them through `paths`; links, devices and all other types are
+refused. The limits are enforced while unpacking, since sizes that an archive states may be wrong. Nested archives are
+not unpacked.
 """
 
 import bz2
@@ -22,16 +22,16 @@ from typing import IO
 
 from model_loader.errors import LoaderError, Reason
 from model_loader.manifest import File
-from model_loader.paths import checked, open_beneath
+from model_loader.paths import open_beneath, validate_path
 from model_loader.request import Limits
-from model_loader.volume import full
+from model_loader.volume import no_space_error
 
-_READ = 1 << 20
-_SMALL = 16 << 20
-"""Bytes that a tree may have whatever its archive's size is: a few zeros compress a thousandfold."""
-_LARGEST_HEADER = 1 << 20
-"""Bytes of one extended header of a tar archive: names and attributes, nobody needs more."""
-_EXTENDED = frozenset(
+_READ_BYTES = 1 << 20
+_MIN_SIZE_LIMIT_BYTES = 16 << 20
+"""Allowed for every archive, whatever the ratio: a few zeros compress a thousandfold."""
+_MAX_HEADER_BYTES = 1 << 20
+"""Maximum size of one extended header of a tar archive: names and attributes do not need more."""
+_EXTENDED_HEADER_TYPES = frozenset(
     {
         tarfile.XHDTYPE,
         tarfile.XGLTYPE,
@@ -40,161 +40,165 @@ _EXTENDED = frozenset(
         tarfile.GNUTYPE_LONGLINK,
     }
 )
-_ZIP_TAIL = 65_557
-"""Bytes at the end of a zip archive in which its end record begins: 22, and a comment (APPNOTE.TXT, 4.3.16)."""
-_ZIP64 = 0xFFFFFFFF
-"""Size that says that another record has the real one (APPNOTE.TXT, 4.4.1.4)."""
-_ZIP_ENTRY = 46 + 512
-"""Bytes that an entry of the directory takes, with a long name (APPNOTE.TXT, 4.3.12)."""
+_ZIP_END_RECORD_BYTES = 65_557
+"""Maximum size of the end record of a zip archive: 22 bytes and a comment (APPNOTE.TXT, 4.3.16)."""
+_ZIP64_SIZE_MARKER = 0xFFFFFFFF
+"""Placeholder for a size that is in the ZIP64 record (APPNOTE.TXT, 4.4.1.4)."""
+_MAX_ZIP_ENTRY_BYTES = 46 + 512
+"""Size of a directory entry with a long name (APPNOTE.TXT, 4.3.12)."""
 
 Member = tuple[str, Callable[[], IO[bytes]]]
-"""Name of a regular file, and how to open it."""
+"""Name of a regular file, and a function that opens it."""
 
 
-def unpack(archive: Path, root: Path, *, wants: Callable[[str], bool], limits: Limits) -> tuple[File, ...]:
-    """Write the wanted regular files of a tar (plain, gzip, bzip2, xz) or zip archive below `root`."""
-    budget = _Budget(limits, compressed=archive.stat().st_size)
+def unpack_archive(
+    archive: Path, root: Path, *, is_selected: Callable[[str], bool], limits: Limits
+) -> tuple[File, ...]:
+    """Write the selected files of a tar (plain, gzip, bzip2, xz) or zip archive below `root`. Raises LoaderError."""
+    budget = _UnpackBudget(limits, compressed=archive.stat().st_size)
     root.mkdir(parents=True, exist_ok=True)
     files: dict[str, File] = {}
-    with _translated():
-        for name, opened in _members(archive, budget):
-            path = _plain(name)
+    with _translate_errors():
+        for name, open_content in _iter_members(archive, budget):
+            path = _normalize_name(name)
             if path in files:
-                raise LoaderError(Reason.UNSUPPORTED_KEY, f"The archive holds the file {path!r} twice.")
-            if wants(path):
-                files[path] = _write(opened, root, path, budget)
+                raise LoaderError(Reason.UNSUPPORTED_KEY, f"The archive contains the file {path!r} twice.")
+            if is_selected(path):
+                files[path] = _write_member(open_content, root, path, budget)
     if not files:
-        message = "The archive holds no file that model.loader.allowPatterns and ignorePatterns choose."
+        message = "The archive contains no file selected by model.loader.allowPatterns and ignorePatterns."
         raise LoaderError(Reason.MODEL_NOT_FOUND, message)
     return tuple(files.values())
 
 
-class _Budget:
-    """What unpacking may still take; asked before each step, not believed afterwards."""
+class _UnpackBudget:
+    """Limits on unpacked files and bytes, checked at each step."""
 
     def __init__(self, limits: Limits, *, compressed: int) -> None:
         self._limits = limits
-        self._most = min(limits.bytes, max(compressed * limits.archive_ratio, _SMALL))
-        self._by_ratio = self._most < limits.bytes
+        self._max_bytes = min(limits.max_bytes, max(compressed * limits.max_archive_ratio, _MIN_SIZE_LIMIT_BYTES))
+        self._is_limited_by_ratio = self._max_bytes < limits.max_bytes
         self._members = 0
         self._bytes = 0
 
-    def take_member(self) -> None:
+    def count_member(self) -> None:
         self._members += 1
-        if self._members > self._limits.files:
-            raise LoaderError(Reason.TOO_LARGE, f"The archive holds more than {self._limits.files} files.")
+        if self._members > self._limits.max_files:
+            raise LoaderError(Reason.TOO_LARGE, f"The archive contains more than {self._limits.max_files} files.")
 
-    def check_directory(self, size: int) -> None:
-        """Refuse a directory that is too large, as it is read into memory as a whole."""
-        if size > self._limits.files * _ZIP_ENTRY:
-            raise LoaderError(Reason.TOO_LARGE, f"The archive lists more than {self._limits.files} files.")
+    def check_directory_size(self, size: int) -> None:
+        """Raise LoaderError for a zip directory that is too large: zipfile reads all of it into memory."""
+        if size > self._limits.max_files * _MAX_ZIP_ENTRY_BYTES:
+            raise LoaderError(Reason.TOO_LARGE, f"The archive lists more than {self._limits.max_files} files.")
 
-    def take(self, count: int) -> None:
+    def count_bytes(self, count: int) -> None:
         self._bytes += count
-        if self._bytes <= self._most:
+        if self._bytes <= self._max_bytes:
             return
-        if self._by_ratio:
-            why = f"more than {self._limits.archive_ratio} times its own size, as only a bomb does"
+        if self._is_limited_by_ratio:
+            why = f"more than {self._limits.max_archive_ratio} times its own size, which indicates a decompression bomb"
         else:
-            why = f"more than {self._most} bytes. Raise model.cache.emptyDir.sizeLimit"
+            why = f"more than {self._max_bytes} bytes. Raise model.cache.emptyDir.sizeLimit"
         raise LoaderError(Reason.TOO_LARGE, f"The archive unpacks to {why}.")
 
 
-class _Header(tarfile.TarInfo):
-    """A header block; an extended one is read into memory as a whole, so its size is looked at first."""
+class _BoundedHeader(tarfile.TarInfo):
+    """Header of a tar archive with limited size: tarfile reads extended headers into memory."""
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Header":
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_BoundedHeader":
         info = super().frombuf(buf, encoding, errors)
-        if info.type in _EXTENDED and info.size > _LARGEST_HEADER:
+        if info.type in _EXTENDED_HEADER_TYPES and info.size > _MAX_HEADER_BYTES:
             raise tarfile.ReadError("a header of more than 1 MiB")
         return info
 
 
-class _Metered:
-    """A stream of a tar archive, decompressed: what is skipped or is a header counts like what is written."""
+class _CountingReader:
+    """Decompressed stream of a tar archive that counts all bytes, also those of headers and skipped files."""
 
-    def __init__(self, stream: IO[bytes], budget: _Budget) -> None:
+    def __init__(self, stream: IO[bytes], budget: _UnpackBudget) -> None:
         self._stream = stream
         self._budget = budget
 
     def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(min(size, _LARGEST_HEADER) if size >= 0 else _LARGEST_HEADER)
-        self._budget.take(len(data))
+        data = self._stream.read(min(size, _MAX_HEADER_BYTES) if size >= 0 else _MAX_HEADER_BYTES)
+        self._budget.count_bytes(len(data))
         return data
 
 
-def _members(archive: Path, budget: _Budget) -> Iterator[Member]:
-    if _start_of(archive).startswith((b"PK\3\4", b"PK\5\6")):
-        yield from _zip_members(archive, budget)
+def _iter_members(archive: Path, budget: _UnpackBudget) -> Iterator[Member]:
+    if _read_magic(archive).startswith((b"PK\3\4", b"PK\5\6")):
+        yield from _iter_zip_members(archive, budget)
     else:
-        yield from _tar_members(archive, budget)
+        yield from _iter_tar_members(archive, budget)
 
 
-def _zip_members(archive: Path, budget: _Budget) -> Iterator[Member]:
-    budget.check_directory(_zip_directory(archive))
+def _iter_zip_members(archive: Path, budget: _UnpackBudget) -> Iterator[Member]:
+    budget.check_directory_size(_read_zip_directory_size(archive))
     with zipfile.ZipFile(archive) as source:
         for info in source.infolist():
-            budget.take_member()
+            budget.count_member()
             kind = stat.S_IFMT(info.external_attr >> 16)
             if info.is_dir():
-                _check_folder(info.filename)
+                _validate_directory_name(info.filename)
             elif kind not in {0, stat.S_IFREG}:
-                raise _special(info.filename)
+                raise _special_file_error(info.filename)
             elif info.flag_bits & 1:
-                raise LoaderError(Reason.UNSUPPORTED_KEY, f"The archive's file {info.filename!r} is encrypted.")
+                raise LoaderError(Reason.UNSUPPORTED_KEY, f"The file {info.filename!r} in the archive is encrypted.")
             else:
                 yield info.filename, partial(source.open, info)
 
 
-def _zip_directory(archive: Path) -> int:
-    """Bytes of a zip archive's directory, as its end record says (APPNOTE.TXT, 4.3.14 and 4.3.16)."""
+def _read_zip_directory_size(archive: Path) -> int:
+    """Return the size of the directory of a zip archive, from its end record (APPNOTE.TXT, 4.3.14 and 4.3.16)."""
     with archive.open("rb") as file:
-        file.seek(max(archive.stat().st_size - _ZIP_TAIL - 76, 0))
+        file.seek(max(archive.stat().st_size - _ZIP_END_RECORD_BYTES - 76, 0))
         tail = file.read()
     end, large = tail.rfind(b"PK\5\6"), tail.rfind(b"PK\6\6")
     if end < 0:
-        return 0  # whoever reads it says what is wrong
+        return 0  # zipfile reports the problem
     size = int.from_bytes(tail[end + 12 : end + 16], "little")
-    return int.from_bytes(tail[large + 40 : large + 48], "little") if size == _ZIP64 and large >= 0 else size
+    return (
+        int.from_bytes(tail[large + 40 : large + 48], "little") if size == _ZIP64_SIZE_MARKER and large >= 0 else size
+    )
 
 
-def _tar_members(archive: Path, budget: _Budget) -> Iterator[Member]:
-    with _decompressed(archive) as stream:
-        metered = _Metered(stream, budget)
-        # As a stream, from the beginning to the end: nothing is looked up by places that the archive names.
-        with tarfile.open(fileobj=metered, mode="r|", tarinfo=_Header) as source:  # type: ignore[call-overload]
+def _iter_tar_members(archive: Path, budget: _UnpackBudget) -> Iterator[Member]:
+    with _open_decompressed(archive) as stream:
+        counting_reader = _CountingReader(stream, budget)
+        # Read as a stream, so that offsets stated in the archive are never used.
+        with tarfile.open(fileobj=counting_reader, mode="r|", tarinfo=_BoundedHeader) as source:  # type: ignore[call-overload]
             for info in source:
-                budget.take_member()
+                budget.count_member()
                 if info.isdir():
-                    _check_folder(info.name)
+                    _validate_directory_name(info.name)
                 elif not info.isreg() or info.issparse():
-                    raise _special(info.name)
+                    raise _special_file_error(info.name)
                 else:
-                    yield info.name, partial(_content, source, info)
-                source.members.clear()  # it would remember them all
+                    yield info.name, partial(_open_member, source, info)
+                source.members.clear()  # tarfile would keep all of them in memory
 
 
-def _content(source: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+def _open_member(source: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
     content = source.extractfile(info)
     if content is None:
-        raise _special(info.name)
+        raise _special_file_error(info.name)
     return content
 
 
-def _start_of(archive: Path) -> bytes:
-    """The first bytes, by which the formats are known; what is at the end may be another archive inside."""
+def _read_magic(archive: Path) -> bytes:
+    """Return the first bytes, which identify the format. The last bytes may belong to a nested archive."""
     with archive.open("rb") as file:
         return file.read(6)
 
 
 @contextmanager
-def _decompressed(archive: Path) -> Iterator[IO[bytes]]:
+def _open_decompressed(archive: Path) -> Iterator[IO[bytes]]:
     with archive.open("rb") as raw:
-        start = _start_of(archive)
+        start = _read_magic(archive)
         if start.startswith(b"\x1f\x8b"):
             with gzip.open(raw) as stream:
-                yield stream  # type: ignore[misc] # reads bytes, which is all that is asked of it
+                yield stream  # type: ignore[misc] # it reads bytes, which is sufficient
         elif start.startswith(b"BZh"):
             with bz2.open(raw) as stream:
                 yield stream
@@ -205,14 +209,14 @@ def _decompressed(archive: Path) -> Iterator[IO[bytes]]:
             yield raw
 
 
-def _write(opened: Callable[[], IO[bytes]], root: Path, path: str, budget: _Budget) -> File:
+def _write_member(open_content: Callable[[], IO[bytes]], root: Path, path: str, budget: _UnpackBudget) -> File:
     digest, size = hashlib.sha256(), 0
     descriptor = open_beneath(root, path, flags=os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-    with opened() as source, os.fdopen(descriptor, "wb") as target:
-        while chunk := source.read(_READ):
-            # Twice for tar, once as a part of the stream: the limit is one on bombs, not on honest models.
+    with open_content() as source, os.fdopen(descriptor, "wb") as target:
+        while chunk := source.read(_READ_BYTES):
+            # The bytes of a tar archive were counted when its stream was read.
             if isinstance(source, zipfile.ZipExtFile):
-                budget.take(len(chunk))
+                budget.count_bytes(len(chunk))
             digest.update(chunk)
             size += len(chunk)
             target.write(chunk)
@@ -221,31 +225,31 @@ def _write(opened: Callable[[], IO[bytes]], root: Path, path: str, budget: _Budg
     return File(path=path, size=size, sha256=digest.hexdigest())
 
 
-def _plain(name: str) -> str:
-    """`./a/b` is what many programs write for `a/b`; everything else must be a plain relative path."""
-    return checked(name.removeprefix("./"))
+def _normalize_name(name: str) -> str:
+    """Return `a/b` for `./a/b`, which many programs write, and validate the name."""
+    return validate_path(name.removeprefix("./"))
 
 
-def _check_folder(name: str) -> None:
-    plain = name.removeprefix("./").rstrip("/")
-    if plain not in {"", "."}:
-        checked(plain)
+def _validate_directory_name(name: str) -> None:
+    directory = name.removeprefix("./").rstrip("/")
+    if directory not in {"", "."}:
+        validate_path(directory)
 
 
-def _special(name: str) -> LoaderError:
-    message = f"The archive's entry {name[:200]!r} is a link or a special file: only regular files are unpacked."
+def _special_file_error(name: str) -> LoaderError:
+    message = f"The archive's entry {name[:200]!r} is a link or a special file. Only regular files can be unpacked."
     return LoaderError(Reason.UNSUPPORTED_KEY, message)
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    """Turn what the readers of archives raise into our own errors."""
+def _translate_errors() -> Iterator[None]:
+    """Convert exceptions of the archive libraries to LoaderError."""
     try:
         yield
     except OSError as error:
-        known = full(error)
+        known = no_space_error(error)
         if known is None and error.errno is None:
-            raise _unreadable(error) from None
+            raise _unreadable_error(error) from None
         raise known or error from None
     except (
         tarfile.TarError,
@@ -257,10 +261,10 @@ def _translated() -> Iterator[None]:
         lzma.LZMAError,
         zlib.error,
     ) as error:
-        raise _unreadable(error) from None
+        raise _unreadable_error(error) from None
 
 
-def _unreadable(error: Exception) -> LoaderError:
+def _unreadable_error(error: Exception) -> LoaderError:
     why = str(error) or type(error).__name__
-    message = f"The archive cannot be read ({why}): only whole tar (plain, gzip, bzip2, xz) and zip archives can."
+    message = f"The archive cannot be read ({why}). It must be a complete tar (plain, gzip, bzip2, xz) or zip archive."
     return LoaderError(Reason.UNSUPPORTED_KEY, message)

@@ -1,4 +1,7 @@
-"""The command line: without arguments, the contract of an init container; with them, a tool for a person."""
+"""Command line of the loader.
+
+Without arguments it is an init container that reads its environment. With --uri it is a tool for a terminal.
+"""
 
 import argparse
 import os
@@ -11,129 +14,147 @@ from typing import Any, NoReturn
 
 from model_loader import __version__
 from model_loader.errors import LoaderError, Reason
-from model_loader.pipeline import load, resolve
-from model_loader.progress import Log, Progress, show_bar, show_lines
+from model_loader.pipeline import load_model, resolve_model
+from model_loader.progress import JsonLogger, Progress, build_bar_display, build_line_display
 from model_loader.redaction import Redactor
-from model_loader.report import Report, leave
-from model_loader.request import Limits, Request, networks
+from model_loader.report import Report, write_termination_message
+from model_loader.request import Limits, Request, parse_networks
 
-FAILED = 1
+EXIT_FAILURE = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Load or resolve a model; the result is the exit code."""
-    options = _parser().parse_args(arguments)
-    _forget_proxies()
+    """Load or resolve a model and return the exit code."""
+    options = _build_parser().parse_args(arguments)
+    _remove_proxy_variables()
     environment = dict(os.environ)
-    redactor = Redactor.of(environment)
+    redactor = Redactor.from_environment(environment)
     os.umask(0o022)
-    signal.signal(signal.SIGTERM, _end)  # a container's first process gets no default handler
-    run = _Run(redactor.clean, uri=options.uri or environment.get("MODEL_URI", ""), person=options.uri is not None)
+    signal.signal(signal.SIGTERM, _exit_on_signal)  # PID 1 of a container has no default handler
+    run = _LoaderRun(
+        redactor.redact, uri=options.uri or environment.get("MODEL_URI", ""), is_interactive=options.uri is not None
+    )
     try:
-        report = run.perform(_request(options, environment), resolving=options.resolve)
+        report = run.execute(_parse_request(options, environment), resolve_only=options.resolve)
     except LoaderError as error:
-        return run.fail(error)
+        return run.report_failure(error)
     except OSError as error:
-        return run.fail(LoaderError(Reason.LOADER_FAILED, f"The volume cannot be used: {error.strerror or error}."))
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is reported, without what it may quote
-        message = f"The loader has a bug ({type(error).__name__}): please report it."
-        return run.fail(LoaderError(Reason.LOADER_FAILED, message))
-    return run.end(report, 0)
+        return run.report_failure(
+            LoaderError(Reason.LOADER_FAILED, f"The volume cannot be used: {error.strerror or error}.")
+        )
+    except Exception as error:  # noqa: BLE001 - report any error, but not its text, which may contain secrets
+        message = f"Internal error ({type(error).__name__}). Please report it."
+        return run.report_failure(LoaderError(Reason.LOADER_FAILED, message))
+    return run.write_report(report, 0)
 
 
-def _forget_proxies() -> None:
-    """Connect directly: a proxy that a Secret names would connect to whatever it likes (I1, B9)."""
+def _remove_proxy_variables() -> None:
+    """Remove proxy settings, so that the loader connects directly.
+
+    A proxy that a Secret configures could connect to any address (I1, B9).
+    """
     for name in [name for name in os.environ if name.upper().endswith("_PROXY")]:
         del os.environ[name]
 
 
-class _Run:
-    """One run: how it is shown, and how it ends."""
+class _LoaderRun:
+    """One run of the loader: shows its progress and reports its result."""
 
-    def __init__(self, clean: Callable[[str], str], *, uri: str, person: bool) -> None:
-        self._clean = clean
+    def __init__(self, redact: Callable[[str], str], *, uri: str, is_interactive: bool) -> None:
+        self._redact = redact
         self._uri = uri
-        self._person = person
-        self._log = Log(sys.stderr if person else sys.stdout, clean)
+        self._is_interactive = is_interactive
+        self._log = JsonLogger(sys.stderr if is_interactive else sys.stdout, redact)
         self._progress: Progress | None = None
-        self._to: Path | None = None
+        self._target: Path | None = None
 
-    def perform(self, request: Request, *, resolving: bool) -> Report:
-        self._to = request.to
-        watched = self._person and sys.stderr.isatty()
-        show = show_bar() if watched else show_lines(self._log)
-        every = 0.2 if watched else 5.0
-        with Progress(show, self._give_up, seconds=request.limits.seconds, every=every) as self._progress:
-            return resolve(request, self._progress) if resolving else load(request, self._progress, self._log)
+    def execute(self, request: Request, *, resolve_only: bool) -> Report:
+        self._target = request.target
+        shows_bar = self._is_interactive and sys.stderr.isatty()
+        display = build_bar_display() if shows_bar else build_line_display(self._log)
+        interval = 0.2 if shows_bar else 5.0
+        with Progress(
+            display, self._exit_on_timeout, timeout=request.limits.timeout_seconds, interval=interval
+        ) as self._progress:
+            return (
+                resolve_model(request, self._progress)
+                if resolve_only
+                else load_model(request, self._progress, self._log)
+            )
 
-    def fail(self, error: LoaderError) -> int:
-        seconds = self._progress.seconds if self._progress else 0.0
-        return self.end(Report.of(error, uri=self._uri, seconds=seconds), FAILED)
+    def report_failure(self, error: LoaderError) -> int:
+        seconds = self._progress.elapsed_seconds if self._progress else 0.0
+        return self.write_report(Report.from_error(error, uri=self._uri, seconds=seconds), EXIT_FAILURE)
 
-    def end(self, report: Report, code: int) -> int:
-        line = report.line(self._clean)
-        leave(line)
-        if self._person:
+    def write_report(self, report: Report, code: int) -> int:
+        line = report.to_json_line(self._redact)
+        write_termination_message(line)
+        if self._is_interactive:
             text = f"{report.reason}: {report.message}" if code else report.message
-            where = f"\nsha256:{report.digest} {self._to}" if report.digest else ""
-            print(self._clean(text + where), file=sys.stderr)  # noqa: T201
-        print(line, flush=True)  # noqa: T201 - the contract
+            where = f"\nsha256:{report.digest} {self._target}" if report.digest else ""
+            print(self._redact(text + where), file=sys.stderr)  # noqa: T201
+        print(line, flush=True)  # noqa: T201 - part of the interface to the operator
         return code
 
-    def _give_up(self, error: LoaderError) -> NoReturn:
-        os._exit(self.fail(error))
+    def _exit_on_timeout(self, error: LoaderError) -> NoReturn:
+        os._exit(self.report_failure(error))
 
 
-def _end(*_: Any) -> NoReturn:  # noqa: ANN401 - a signal handler's arguments
-    """Leave at once: what is unfinished is taken up by the next loader."""
+def _exit_on_signal(*_: Any) -> NoReturn:  # noqa: ANN401 - a signal handler's arguments
+    """Exit immediately. The next loader resumes the download."""
     os._exit(128 + signal.SIGTERM)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="model_loader",
-        description="Load a model into a folder, whole and verified. Credentials come from the environment, by the"
-        " stores' own names. Without --uri, everything does (MODEL_URI, MODEL_PATH and others).",
+        description="Load a model into a directory, complete and verified. Credentials are read from the environment"
+        " variables that each store defines. Without --uri, all settings are (MODEL_URI, MODEL_PATH and others).",
     )
     parser.add_argument("--version", action="version", version=__version__)
-    parser.add_argument("--uri", help="where the model is, such as s3://models/iris/v3")
-    parser.add_argument("--to", type=Path, help="folder to make; default: the last part of the URI")
+    parser.add_argument("--uri", help="URI of the model, such as s3://models/iris/v3")
+    parser.add_argument("--to", type=Path, help="target directory (default: last segment of the URI)")
     parser.add_argument("--revision", help="commit, branch or object version")
-    parser.add_argument("--sha256", help="digest that the model must have")
-    parser.add_argument("--allow", action="append", default=[], metavar="PATTERN", help="fetch only these; repeatable")
-    parser.add_argument("--ignore", action="append", default=[], metavar="PATTERN", help="leave these out; repeatable")
-    parser.add_argument("--extract", action="store_true", help="unpack the one archive that the URI names")
-    parser.add_argument("--resolve", action="store_true", help="say what the URI stands for, fetch nothing")
-    parser.add_argument("--allow-cidr", action="append", default=[], metavar="CIDR", help="admit a private range")
-    parser.add_argument("--max-bytes", type=int, help="largest size; default: the room that the disk has")
-    parser.add_argument("--timeout", type=float, default=Limits().seconds, metavar="SECONDS")
+    parser.add_argument("--sha256", help="expected SHA-256 digest of the model")
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="PATTERN", help="download only these (repeatable)"
+    )
+    parser.add_argument("--ignore", action="append", default=[], metavar="PATTERN", help="exclude these; repeatable")
+    parser.add_argument("--extract", action="store_true", help="unpack the archive at the URI")
+    parser.add_argument("--resolve", action="store_true", help="resolve the URI without downloading")
+    parser.add_argument(
+        "--allow-cidr", action="append", default=[], metavar="CIDR", help="allow a private range; repeatable"
+    )
+    parser.add_argument("--max-bytes", type=int, help="maximum size in bytes (default: available disk space)")
+    timeout = Limits().timeout_seconds
+    parser.add_argument("--timeout", type=float, default=timeout, metavar="SECONDS", help="(default: %(default)g)")
     return parser
 
 
-def _request(options: argparse.Namespace, environment: Mapping[str, str]) -> Request:
+def _parse_request(options: argparse.Namespace, environment: Mapping[str, str]) -> Request:
     if options.uri is None:
         return Request.from_environment(environment)
-    to = (options.to or Path(_default_name(options.uri))).absolute()
-    room = shutil.disk_usage(_existing(to)).free
+    target = (options.to or Path(_default_target_name(options.uri))).absolute()
+    available = shutil.disk_usage(_find_existing_parent(target)).free
     return Request(
         uri=options.uri,
-        to=to,
+        target=target,
         revision=options.revision,
         sha256=options.sha256,
-        allow=tuple(options.allow),
-        ignore=tuple(options.ignore),
+        allow_patterns=tuple(options.allow),
+        ignore_patterns=tuple(options.ignore),
         extract=options.extract,
-        limits=Limits(bytes=options.max_bytes or room, seconds=options.timeout),
-        networks=networks(options.allow_cidr),
+        limits=Limits(max_bytes=options.max_bytes or available, timeout_seconds=options.timeout),
+        allowed_networks=parse_networks(options.allow_cidr),
         environment=environment,
     )
 
 
-def _existing(path: Path) -> Path:
-    """The nearest folder above that is there."""
-    return path if path.exists() or path == path.parent else _existing(path.parent)
+def _find_existing_parent(path: Path) -> Path:
+    """Return `path`, or the nearest directory above it that exists."""
+    return path if path.exists() or path == path.parent else _find_existing_parent(path.parent)
 
 
-def _default_name(uri: str) -> str:
-    """Last part of a URI: what a person would call the folder."""
+def _default_target_name(uri: str) -> str:
+    """Return the last segment of the path of a URI, without version or tag."""
     return uri.partition("?")[0].rstrip("/").rpartition("/")[2].partition("@")[0].partition(":")[0] or "model"

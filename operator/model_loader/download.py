@@ -1,108 +1,134 @@
-"""Fetching the files of a listing: several at a time, large ones in parts, each hashed as it arrives, and resumable.
+"""Concurrent, resumable download of the files of a listing. Large files are read in parts, each hashed as it arrives.
 
-Memory stays bounded: a worker holds one chunk. What a killed loader has fetched is taken up again when its digest says
-that it is what it was.
+Memory is bounded: each worker holds one chunk. A file that a killed loader downloaded in part is resumed if the part
+still has the digest that the loader recorded.
 """
 
 import hashlib
 import json
 import os
-import random
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
+from model_loader.backoff import Backoff
 from model_loader.errors import LoaderError, Reason, TransferError
-from model_loader.manifest import Entry, File, Listing
+from model_loader.manifest import Chunk, Entry, File, Listing
 from model_loader.paths import open_beneath
 from model_loader.progress import Progress
 from model_loader.request import Limits
-from model_loader.volume import Workspace, full
+from model_loader.volume import Workspace, no_space_error
 
-WORKERS = 8
-PART = 8 << 20
-"""Bytes of a part: large enough that a request costs little, small enough that eight fit into memory."""
-_JOURNALLED = 256 << 20
-"""Bytes after which a large file's progress is written down."""
-_TRIES = 5
-_FIRST_PAUSE = 0.2
-_READ = 256 << 10
+WORKER_COUNT = 8
+PART_BYTES = 8 << 20
+"""Large enough to make the cost of a request small, small enough to keep eight of them in memory."""
+_CHECKPOINT_BYTES = 256 << 20
+"""Bytes of a large file after which its progress is recorded."""
+_MAX_ATTEMPTS = 5
+_RETRY_BACKOFF = Backoff(base=0.4, maximum=3.2, jitter=0.5)
+_READ_BYTES = 256 << 10
+Digest = Any
+"""A hash object of hashlib, whose type is not public."""
+_Outcome = Any
+"""A File, or the set of futures of the parts that a worker submitted."""
 
 
 class Source(Protocol):
-    """A store, for one model."""
+    """One model in a store."""
 
-    parts: bool
-    """Whether several parts of a file can be read at the same time."""
+    supports_parallel_reads: bool
+    """True if parts of one file can be read concurrently."""
 
-    def listing(self) -> Listing:
-        """What the URI stands for; LoaderError when there is nothing, or it may not be read."""
+    def list_files(self) -> Listing:
+        """List the files that the URI resolves to. Raises LoaderError if there are none or access is denied."""
 
-    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Any]:
-        """Buffers with the bytes from `start` to `stop` (None: to the end); TransferError when it breaks off."""
+    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
+        """Yield the bytes of a file from `start` up to `stop`, or to the end if it is None.
+
+        Raises TransferError if the transfer is interrupted.
+        """
 
     def close(self) -> None:
-        """Give connections back."""
+        """Close the connections."""
 
 
-class Journal:
-    """What is on the disk already, with the digest that it had: one line of JSON for each step."""
+class ResumeJournal:
+    """Record of the bytes of each file that are on the disk, and their digest: one line of JSON for each step."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[int, str]] = {}
+        self._records: dict[str, tuple[int, str]] = {}
         for line in file.read_text(errors="replace").splitlines() if file.exists() else ():
             try:
                 identity, size, digest = json.loads(line)
-                self._known[str(identity)] = int(size), str(digest)
+                self._records[str(identity)] = int(size), str(digest)
             except (ValueError, TypeError):
-                continue  # the line that was being written when the loader was killed
+                continue  # an incomplete line, written while the loader was killed
 
-    def known(self, entry: Entry) -> tuple[int, str] | None:
-        """Bytes of a file that were written, and their digest; only where a change in the store would show."""
-        return self._known.get(entry.identity) if entry.version or entry.sha256 else None
+    def lookup(self, entry: Entry) -> tuple[int, str] | None:
+        """Return size and digest of the recorded part of a file, or None if the store has no version to compare."""
+        return self._records.get(entry.identity) if entry.version or entry.sha256 else None
 
-    def note(self, entry: Entry, size: int, digest: str) -> None:
-        """Write down how far a file is."""
+    def record(self, entry: Entry, size: int, digest: str) -> None:
+        """Record that the first `size` bytes of a file are on the disk."""
         with self._lock, self._file.open("a") as file:
             file.write(json.dumps([entry.identity, size, digest]) + "\n")
 
 
-class _Download:
-    """One file under way: parts arrive in any order, and are hashed in theirs."""
+@dataclass(frozen=True, slots=True)
+class _HashedPrefix:
+    """The first bytes of a file, written by an earlier loader, and their digest."""
 
-    def __init__(self, entry: Entry, descriptor: int, start: int, digest: Any, journal: Journal) -> None:  # noqa: ANN401 - hashlib's objects have no public type
+    size: int
+    digest: Digest
+
+    @classmethod
+    def verify(cls, descriptor: int, recorded: tuple[int, str] | None) -> Self:
+        """Return the recorded prefix if the file still has that content, and an empty prefix otherwise."""
+        if recorded is not None:
+            size, expected = recorded
+            digest = _hash_file(descriptor, size)
+            if digest.hexdigest() == expected:
+                return cls(size, digest)
+        return cls(0, hashlib.sha256())
+
+
+class _FileDownload:
+    """Download of one file. Its parts arrive in any order and are hashed in the order of the file."""
+
+    def __init__(self, entry: Entry, descriptor: int, resumed: _HashedPrefix, journal: ResumeJournal) -> None:
         self.entry = entry
         self.descriptor = descriptor
-        self.start = start
-        self._digest = digest
+        self.start = resumed.size
+        self._digest = resumed.digest
         self._journal = journal
         self._lock = threading.Lock()
         self._hashing = False
         self._complete: dict[int, int] = {}
-        """Ends of the parts that are on the disk, by their beginnings."""
-        self.hashed = start
-        self._journalled = start
+        """End offsets of the parts that are on the disk but not hashed yet, by start offset."""
+        self.hashed = resumed.size
+        self._recorded = resumed.size
 
-    def take_turn(self, start: int) -> bool:
-        """Whether the part that begins here is hashed as it arrives, since all before it is hashed."""
+    def try_claim_hashing(self, start: int) -> bool:
+        """Return True if the caller may hash the part at `start` as it arrives: all bytes before it are hashed."""
         with self._lock:
             if self._hashing or start != self.hashed:
                 return False
             self._hashing = True
             return True
 
-    def hash(self, chunk: Any) -> None:  # noqa: ANN401 - a buffer
-        """Hash what comes next; only for who has the turn."""
+    def update_hash(self, chunk: Chunk) -> None:
+        """Add the next bytes to the digest. Only the worker with the claim may call it."""
         self._digest.update(chunk)
         self.hashed += len(chunk)
 
-    def complete(self, start: int, stop: int, *, hashed: bool) -> None:
-        """A part is on the disk. Whoever finds the next one waiting hashes it."""
+    def complete_part(self, start: int, stop: int, *, hashed: bool) -> None:
+        """Mark a part as written, then hash the parts that follow it and are on the disk already."""
         with self._lock:
             if hashed:
                 self._hashing = False
@@ -118,37 +144,37 @@ class _Download:
             self._hash_from_disk(end)
             with self._lock:
                 self._hashing = False
-        self._note()
+        self._record_progress()
 
     def _hash_from_disk(self, stop: int) -> None:
-        # Into one buffer that stays in the processor's cache: a new one for each read would cost more than the hash.
-        view = memoryview(bytearray(_READ))
+        # One buffer, which stays in the CPU cache: allocating one for each read would cost more than the hash.
+        view = memoryview(bytearray(_READ_BYTES))
         while self.hashed < stop:
             count = os.preadv(self.descriptor, [view[: stop - self.hashed]], self.hashed)
-            self.hash(view[:count])
+            self.update_hash(view[:count])
 
-    def _note(self) -> None:
+    def _record_progress(self) -> None:
         with self._lock:
-            if self._hashing or self.hashed - self._journalled < _JOURNALLED:
+            if self._hashing or self.hashed - self._recorded < _CHECKPOINT_BYTES:
                 return
-            self._journalled = self.hashed
+            self._recorded = self.hashed
             size, digest = self.hashed, self._digest.hexdigest()
         os.fdatasync(self.descriptor)
-        self._journal.note(self.entry, size, digest)
+        self._journal.record(self.entry, size, digest)
 
     def finish(self) -> File:
-        """Close a complete file; DigestMismatch when it is not what the store promised."""
+        """Close a complete file. Raises LoaderError (DigestMismatch) if its digest differs from the announced one."""
         os.fsync(self.descriptor)
         os.close(self.descriptor)
         digest = self._digest.hexdigest()
         if self.entry.sha256 is not None and digest != self.entry.sha256:
-            raise mismatch(f"The file {self.entry.path!r}", expected=self.entry.sha256, found=digest)
-        self._journal.note(self.entry, self.hashed, digest)
+            raise digest_mismatch_error(f"The file {self.entry.path!r}", expected=self.entry.sha256, found=digest)
+        self._journal.record(self.entry, self.hashed, digest)
         return File(path=self.entry.path, size=self.hashed, sha256=digest)
 
 
-class Fetching:
-    """Fetches every file of a listing into a workspace's tree."""
+class Downloader:
+    """Downloads every file of a listing into the tree of a workspace."""
 
     def __init__(self, source: Source, workspace: Workspace, limits: Limits, progress: Progress) -> None:
         self._source = source
@@ -157,16 +183,16 @@ class Fetching:
         self._progress = progress
         self._stop = threading.Event()
         self._root.mkdir(parents=True, exist_ok=True)
-        self._journal = Journal(workspace.partial / "journal")
+        self._journal = ResumeJournal(workspace.partial_directory / "journal")
 
-    def run(self, entries: Iterable[Entry]) -> tuple[File, ...]:
-        """Fetch them; the first error ends all."""
-        chosen = list(entries)
-        self._remove_others({entry.path for entry in chosen})
-        with ThreadPoolExecutor(WORKERS, thread_name_prefix="fetch") as pool:
-            # Large files first: then none of them is still on its way when all the others have arrived.
-            ordered = sorted(chosen, key=lambda entry: -(entry.size or 0))
-            pending = {pool.submit(self._fetch_file, entry, pool) for entry in ordered}
+    def download(self, entries: Iterable[Entry]) -> tuple[File, ...]:
+        """Download all files. The first error cancels the other downloads and is raised."""
+        selected = list(entries)
+        self._remove_stale_files({entry.path for entry in selected})
+        with ThreadPoolExecutor(WORKER_COUNT, thread_name_prefix="download") as pool:
+            # Large files first, so that the last download to finish is a small one.
+            ordered = sorted(selected, key=lambda entry: -(entry.size or 0))
+            pending = {pool.submit(self._download_file, entry, pool) for entry in ordered}
             files: list[File] = []
             try:
                 while pending:
@@ -183,156 +209,156 @@ class Fetching:
                 raise
         return tuple(files)
 
-    def _fetch_file(self, entry: Entry, pool: ThreadPoolExecutor) -> Any:  # noqa: ANN401 - a File, or futures
-        """Fetch a small file at once; of a large one, hand its parts to the pool."""
-        download = self._open(entry)
+    def _download_file(self, entry: Entry, pool: ThreadPoolExecutor) -> _Outcome:
+        """Download a small file, or submit the parts of a large one to the pool and return their futures."""
+        download = self._open_download(entry)
         size, start = entry.size, download.start
-        if not self._source.parts or size is None or size - start <= PART:
-            self._fetch_part(download, start, size)
-            return self._finish(download)
-        beginnings = range(start, size, PART)
-        left = _Countdown(len(beginnings))
-        return {pool.submit(self._fetch_one_of, download, one, min(one + PART, size), left) for one in beginnings}
+        if not self._source.supports_parallel_reads or size is None or size - start <= PART_BYTES:
+            self._download_part(download, start, size)
+            return self._finish_file(download)
+        starts = range(start, size, PART_BYTES)
+        countdown = _Countdown(len(starts))
+        return {
+            pool.submit(self._download_counted_part, download, one, min(one + PART_BYTES, size), countdown)
+            for one in starts
+        }
 
-    def _fetch_one_of(self, download: _Download, start: int, stop: int, left: "_Countdown") -> Any:  # noqa: ANN401
-        self._fetch_part(download, start, stop)
-        return self._finish(download) if left.down() else set()
+    def _download_counted_part(
+        self, download: _FileDownload, start: int, stop: int, countdown: "_Countdown"
+    ) -> _Outcome:
+        self._download_part(download, start, stop)
+        return self._finish_file(download) if countdown.count_down() else set()
 
-    def _finish(self, download: _Download) -> File:
+    def _finish_file(self, download: _FileDownload) -> File:
         try:
             file = download.finish()
         except OSError as error:
-            raise full(error) or error from None
-        self._progress.finish_file()
+            raise no_space_error(error) or error from None
+        self._progress.add_file()
         return file
 
-    def _open(self, entry: Entry) -> _Download:
+    def _open_download(self, entry: Entry) -> _FileDownload:
         descriptor = open_beneath(self._root, entry.path, flags=os.O_RDWR | os.O_CREAT)
-        digest, start = hashlib.sha256(), 0
-        if (known := self._journal.known(entry)) is not None:
-            size, expected = known
-            digest = _digest_of(descriptor, size)
-            start = size
-            if digest.hexdigest() != expected:
-                digest, start = hashlib.sha256(), 0
-        os.ftruncate(descriptor, start)
-        self._progress.add(start)
-        return _Download(entry, descriptor, start, digest, self._journal)
+        resumed = _HashedPrefix.verify(descriptor, self._journal.lookup(entry))
+        os.ftruncate(descriptor, resumed.size)
+        self._progress.add_bytes(resumed.size)
+        return _FileDownload(entry, descriptor, resumed, self._journal)
 
-    def _fetch_part(self, download: _Download, start: int, stop: int | None) -> None:
-        """Fetch one part, going on from where it broke off; give up when it does not get further."""
+    def _download_part(self, download: _FileDownload, start: int, stop: int | None) -> None:
+        """Download one part. Resume after interruptions, until too many attempts in a row bring no new byte."""
         if start == stop:
-            return  # an empty file, or one that was complete already
-        hashed = download.take_turn(start)
-        place, failures = start, 0
+            return  # an empty file, or a file that is complete
+        hashed = download.try_claim_hashing(start)
+        offset, failures = start, 0
         while True:
-            before = place
+            before = offset
             try:
-                for reached in self._copy(download, place, stop, hashed=hashed):
-                    place = reached
+                for offset_reached in self._copy_chunks(download, offset, stop, hashed=hashed):
+                    offset = offset_reached
                 break
             except TransferError as error:
-                failures = 1 if place > before else failures + 1
-                if failures >= _TRIES:
+                failures = 1 if offset > before else failures + 1
+                if failures >= _MAX_ATTEMPTS:
                     raise
-                self._pause(failures, error)
-        if stop is not None and place != stop:
-            raise ended_early(download.entry, place)
-        download.complete(start, place, hashed=hashed)
+                self._wait_before_retry(failures, error)
+        if stop is not None and offset != stop:
+            raise missing_bytes_error(download.entry, offset)
+        download.complete_part(start, offset, hashed=hashed)
 
-    def _pause(self, failures: int, error: LoaderError) -> None:
-        seconds = _FIRST_PAUSE * 2**failures * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
-        if self._stop.wait(seconds) or time.monotonic() > self._progress.deadline:
+    def _wait_before_retry(self, failures: int, error: LoaderError) -> None:
+        if self._stop.wait(_RETRY_BACKOFF.delay(failures)) or time.monotonic() > self._progress.deadline:
             raise error
 
-    def _copy(self, download: _Download, start: int, stop: int | None, *, hashed: bool) -> Iterator[int]:
-        """Write what arrives; yield the place that was reached after each chunk."""
-        place = start
-        self._progress.transferring(1)
+    def _copy_chunks(self, download: _FileDownload, start: int, stop: int | None, *, hashed: bool) -> Iterator[int]:
+        """Write the chunks of a part to the disk and yield the offset after each of them."""
+        offset = start
+        self._progress.begin_transfer()
         try:
             for chunk in self._source.read(download.entry, start, stop):
                 if self._stop.is_set():
-                    raise LoaderError(Reason.LOADER_FAILED, "Another file could not be fetched.")
-                if stop is not None and place + len(chunk) > stop:
-                    raise too_long(download.entry, stop)
-                _write(download.descriptor, chunk, place)
+                    raise LoaderError(Reason.LOADER_FAILED, "The download of another file failed.")
+                if stop is not None and offset + len(chunk) > stop:
+                    raise excess_bytes_error(download.entry, stop)
+                _write_chunk(download.descriptor, chunk, offset)
                 if hashed:
-                    download.hash(chunk)
-                place += len(chunk)
-                self._progress.add(len(chunk))
-                self._check_total()
-                yield place
+                    download.update_hash(chunk)
+                offset += len(chunk)
+                self._progress.add_bytes(len(chunk))
+                self._check_total_bytes()
+                yield offset
         finally:
-            self._progress.transferring(-1)
-        if stop is not None and place < stop:
-            raise TransferError(f"The store ended {download.entry.key!r} after {place} of {stop} bytes.")
+            self._progress.end_transfer()
+        if stop is not None and offset < stop:
+            raise TransferError(
+                f"The store ended the transfer of {download.entry.key!r} after {offset} of {stop} bytes."
+            )
 
-    def _check_total(self) -> None:
-        if self._progress.bytes > self._limits.bytes:
-            raise too_large(f"More than {self._limits.bytes} bytes have arrived.")
+    def _check_total_bytes(self) -> None:
+        if self._progress.bytes > self._limits.max_bytes:
+            raise too_large_error(f"More than {self._limits.max_bytes} bytes were received.")
 
-    def _remove_others(self, wanted: set[str]) -> None:
-        """Remove what an earlier, killed loader fetched of another listing."""
-        for folder, _, names in os.walk(self._root):
+    def _remove_stale_files(self, expected: set[str]) -> None:
+        """Remove files that an earlier loader downloaded and that are not in this listing."""
+        for directory, _, names in os.walk(self._root):
             for name in names:
-                path = Path(folder, name)
-                if path.relative_to(self._root).as_posix() not in wanted:
+                path = Path(directory, name)
+                if path.relative_to(self._root).as_posix() not in expected:
                     path.unlink()
 
 
 class _Countdown:
-    """Tells the last of several that it is the last."""
+    """Thread-safe counter that reports when it reaches zero."""
 
     def __init__(self, count: int) -> None:
         self._count = count
         self._lock = threading.Lock()
 
-    def down(self) -> bool:
+    def count_down(self) -> bool:
         with self._lock:
             self._count -= 1
             return self._count == 0
 
 
-def mismatch(what: str, *, expected: str, found: str) -> LoaderError:
-    """Something has another digest than it should have."""
+def digest_mismatch_error(subject: str, *, expected: str, found: str) -> LoaderError:
+    """Return the error for content whose digest is not the expected one."""
     message = (
-        f"{what} has the SHA-256 digest {found}, not {expected} as expected: it was changed, or damaged."
-        " If it was meant to change, correct model.sha256."
+        f"{subject} has the SHA-256 digest {found} instead of {expected}: it was modified or damaged."
+        " If the change is intended, update model.sha256."
     )
     return LoaderError(Reason.DIGEST_MISMATCH, message)
 
 
-def too_large(what: str) -> LoaderError:
-    """The model exceeds the limit on bytes."""
-    message = f"{what} Raise model.cache.emptyDir.sizeLimit, or leave files out with model.loader.ignorePatterns."
+def too_large_error(cause: str) -> LoaderError:
+    """Return the error for a model that exceeds a limit; `cause` is a sentence."""
+    message = f"{cause} Raise model.cache.emptyDir.sizeLimit, or exclude files with model.loader.ignorePatterns."
     return LoaderError(Reason.TOO_LARGE, message)
 
 
-def too_long(entry: Entry, size: int) -> LoaderError:
-    """A store sends more than it announced."""
-    message = f"The store sends more of {entry.key!r} than the {size} bytes that it announced."
+def excess_bytes_error(entry: Entry, size: int) -> LoaderError:
+    """Return the error for a store that sent more than it announced."""
+    message = f"The store sent more than the announced {size} bytes of {entry.key!r}."
     return LoaderError(Reason.DIGEST_MISMATCH, message)
 
 
-def ended_early(entry: Entry, place: int) -> LoaderError:
-    """A store sends less than it announced."""
-    message = f"The store sent {place} bytes of {entry.key!r}, and announced {entry.size}."
+def missing_bytes_error(entry: Entry, offset: int) -> LoaderError:
+    """Return the error for a store that sent less than it announced."""
+    message = f"The store sent {offset} bytes of {entry.key!r} instead of the announced {entry.size}."
     return LoaderError(Reason.DIGEST_MISMATCH, message)
 
 
-def _write(descriptor: int, chunk: Any, place: int) -> None:  # noqa: ANN401 - a buffer
+def _write_chunk(descriptor: int, chunk: Chunk, offset: int) -> None:
     view = memoryview(chunk)
     try:
         while view:
-            written = os.pwrite(descriptor, view, place)
-            view, place = view[written:], place + written
+            written = os.pwrite(descriptor, view, offset)
+            view, offset = view[written:], offset + written
     except OSError as error:
-        raise full(error) or error from None
+        raise no_space_error(error) or error from None
 
 
-def _digest_of(descriptor: int, size: int) -> Any:  # noqa: ANN401 - hashlib's objects have no public type
-    digest, place = hashlib.sha256(), 0
-    while place < size and (chunk := os.pread(descriptor, min(_READ, size - place), place)):
+def _hash_file(descriptor: int, size: int) -> Digest:
+    digest, offset = hashlib.sha256(), 0
+    while offset < size and (chunk := os.pread(descriptor, min(_READ_BYTES, size - offset), offset)):
         digest.update(chunk)
-        place += len(chunk)
+        offset += len(chunk)
     return digest

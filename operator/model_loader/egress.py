@@ -1,7 +1,7 @@
-"""Which addresses may be connected to (rules I1 and I2).
+"""Decides which addresses the loader may connect to (rules I1 and I2).
 
-A name is resolved once for each connection, every address that it has is looked at, and the connection goes to one of
-those: a name that points elsewhere a moment later gains nothing.
+A name is resolved once for each connection, all its addresses are checked, and the connection uses one of them. So a
+name whose addresses change after the check (DNS rebinding) gains nothing.
 """
 
 import re
@@ -14,18 +14,19 @@ from model_loader.request import Network
 
 Address = IPv4Address | IPv6Address
 
-NEVER: tuple[Network, ...] = tuple(
+FORBIDDEN_RANGES: tuple[Network, ...] = tuple(
     ip_network(text)
     for text in (
-        *("169.254.0.0/16", "fe80::/10"),  # link-local, where the metadata services of the clouds are
+        *("169.254.0.0/16", "fe80::/10"),  # link-local, the range of most metadata services
         *("100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32", "fd00:ec2::254/128", "fd20:ce::254/128"),
-        *("0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8", "240.0.0.0/4"),  # nobody, many, nobody yet
+        *("0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8", "240.0.0.0/4"),  # unspecified, multicast, reserved
     )
 )
-"""What no setting admits: metadata services of AWS, Azure, Google Cloud, Oracle and Alibaba, and what is no host."""
-_SPECIAL: tuple[Network, ...] = (ip_network("192.0.0.0/24"), ip_network("2001::/23"))
-"""Assigned to protocols (RFC 6890); which of them `ipaddress` calls global depends on its version."""
-_EMBEDDING: tuple[tuple[Network, int], ...] = (
+"""Ranges that no setting can allow: the metadata services of AWS, Azure, Google Cloud, Oracle and Alibaba, and
+addresses that are not a single host."""
+_PROTOCOL_RANGES: tuple[Network, ...] = (ip_network("192.0.0.0/24"), ip_network("2001::/23"))
+"""Assigned to protocols (RFC 6890). `ipaddress` reports some of them as global, depending on its version."""
+_IPV4_EMBEDDING_RANGES: tuple[tuple[Network, int], ...] = (
     (ip_network("::ffff:0:0/96"), 0),
     (ip_network("::ffff:0:0:0/96"), 0),
     (ip_network("::/96"), 0),
@@ -33,82 +34,84 @@ _EMBEDDING: tuple[tuple[Network, int], ...] = (
     (ip_network("64:ff9b:1::/48"), 0),
     (ip_network("2002::/16"), 80),
 )
-"""IPv6 ranges that carry an IPv4 address, and by how many bits it is shifted: mapped, translated, compatible, NAT64
-(RFC 6052, RFC 8215), 6to4 (RFC 3056). Teredo (RFC 4380) is not global, so it is refused as a whole."""
-_NUMERIC = re.compile(r"^(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+))*\.?$", re.IGNORECASE)
-"""What C libraries take for an IPv4 address: parts in decimal, octal or hexadecimal digits (inet_aton)."""
+"""IPv6 ranges that embed an IPv4 address, and the number of bits that it is shifted by: mapped, translated, compatible,
+NAT64 (RFC 6052, RFC 8215), 6to4 (RFC 3056). Teredo (RFC 4380) is not global, so the entire range is refused."""
+_NUMERIC_HOST = re.compile(r"^(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+))*\.?$", re.IGNORECASE)
+"""Hosts that C libraries parse as an IPv4 address: parts in decimal, octal or hexadecimal digits (inet_aton)."""
 
 
-def resolve(host: str, port: int, *, admitted: Iterable[Network]) -> list[str]:
-    """Addresses of `host` that may be connected to; a LoaderError when there is none, or one that must not be."""
-    addresses = [_literal(host)] if _looks_numeric(host) else _looked_up(host, port)
-    ranges = tuple(admitted)
+def resolve_addresses(host: str, port: int, *, allowed: Iterable[Network]) -> list[str]:
+    """Return the addresses of `host`. Raises LoaderError if it has none, or if one of them is not allowed."""
+    addresses = [_parse_literal(host)] if _is_numeric(host) else _resolve_host(host, port)
+    ranges = tuple(allowed)
     for address in addresses:
-        if (fault := refusal(address, admitted=ranges)) is not None:
+        if (reason := denial_reason(address, allowed=ranges)) is not None:
             raise LoaderError(
-                Reason.UNREACHABLE, f"The host {host!r} has the address {address}, which is refused: {fault}."
+                Reason.UNREACHABLE, f"The host {host!r} has the address {address}, which is refused: {reason}."
             )
     return [str(address) for address in addresses]
 
 
-def refusal(address: Address, *, admitted: Iterable[Network]) -> str | None:
-    """Why `address` must not be connected to; None when it may."""
-    inner = _embedded(address)
-    looked_at = [address] if inner is None else [address, inner]
-    if any(_within(one, NEVER) for one in looked_at):
-        return "it is link-local, a metadata service, or no host at all"
-    if inner is not None:
+def denial_reason(address: Address, *, allowed: Iterable[Network]) -> str | None:
+    """Return the reason why connections to `address` are refused, or None if they are allowed."""
+    embedded = _extract_ipv4(address)
+    candidates = [address] if embedded is None else [address, embedded]
+    if any(_is_within(one, FORBIDDEN_RANGES) for one in candidates):
+        return "it is link-local, a metadata service, or not a single host"
+    if embedded is not None:
         return "it is an IPv6 form of an IPv4 address"
-    if _within(address, admitted):
+    if _is_within(address, allowed):
         return None
     if address.is_loopback:
-        return "it is loopback: the pod itself"
-    if not address.is_global or address.is_reserved or _within(address, _SPECIAL):
-        return "it is private; the operator's --allow-cidr admits ranges"
+        return "it is loopback, the pod itself"
+    if not address.is_global or address.is_reserved or _is_within(address, _PROTOCOL_RANGES):
+        return "it is private. The operator's --allow-cidr can allow its range"
     return None
 
 
-def is_admitted(addresses: Iterable[str], admitted: Iterable[Network]) -> bool:
-    """Whether the administrator has admitted every one of these: there, http without TLS is allowed too."""
-    ranges = tuple(admitted)
-    return all(_within(ip_address(address), ranges) for address in addresses)
+def is_allowed_for_plain_http(addresses: Iterable[str], allowed: Iterable[Network]) -> bool:
+    """Return True if the administrator allows all these addresses; then http without TLS is allowed, too."""
+    ranges = tuple(allowed)
+    return all(_is_within(ip_address(address), ranges) for address in addresses)
 
 
-def _within(address: Address, ranges: Iterable[Network]) -> bool:
+def _is_within(address: Address, ranges: Iterable[Network]) -> bool:
     return any(address.version == one.version and address in one for one in ranges)
 
 
-def _embedded(address: Address) -> IPv4Address | None:
+def _extract_ipv4(address: Address) -> IPv4Address | None:
     if isinstance(address, IPv4Address) or address in (IPv6Address("::"), IPv6Address("::1")):
         return None
-    for network, shift in _EMBEDDING:
+    for network, shift in _IPV4_EMBEDDING_RANGES:
         if address in network:
             return IPv4Address((int(address) >> shift) & 0xFFFFFFFF)
     return None
 
 
-def _looks_numeric(host: str) -> bool:
-    return ":" in host or _NUMERIC.match(host) is not None
+def _is_numeric(host: str) -> bool:
+    return ":" in host or _NUMERIC_HOST.match(host) is not None
 
 
-def _literal(host: str) -> Address:
-    """An address as it is written in URIs; other ways of writing one are refused, as they only serve to hide it."""
+def _parse_literal(host: str) -> Address:
+    """Parse an address as URIs write it. Other notations are refused, as their only use is to hide an address."""
     try:
         return ip_address(host.strip("[]").partition("%")[0])
     except ValueError:
-        message = f"The host {host!r} is an unusual way to write an address: write it as four decimal numbers."
+        message = f"The host {host!r} is an unusual way to write an address. Write it as four decimal numbers."
         raise LoaderError(Reason.UNREACHABLE, message) from None
 
 
-def _looked_up(host: str, port: int) -> list[Address]:
+def _resolve_host(host: str, port: int) -> list[Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise LoaderError(Reason.UNREACHABLE, f"The host {host!r} is not known: {_plain(error)}.") from None
-    # A scope (fe80::1%eth0) belongs to a link-local address, and those are refused anyhow.
+        raise LoaderError(
+            Reason.UNREACHABLE, f"The host {host!r} cannot be resolved: {_os_error_text(error)}."
+        ) from None
+    # Only link-local addresses have a scope (fe80::1%eth0), and all of them are refused.
     return list(dict.fromkeys(ip_address(str(entry[4][0]).partition("%")[0]) for entry in found))
 
 
-def _plain(error: Exception) -> str:
+def _os_error_text(error: Exception) -> str:
     text = error.strerror if isinstance(error, OSError) else None
-    return (text or "it is no valid name").lower()
+    return (text or "it is not a valid name").lower()

@@ -1,10 +1,10 @@
-"""Why a model cannot be loaded, in one word for programs and a sentence for people."""
+"""Errors of the loader: a machine-readable reason and a human-readable message."""
 
 from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """The closed vocabulary of the report; the operator copies it into the condition ModelLoaded."""
+    """Reasons of the report. The operator copies them into the condition ModelLoaded."""
 
     MODEL_NOT_FOUND = "ModelNotFound"
     ACCESS_DENIED = "AccessDenied"
@@ -17,11 +17,11 @@ class Reason(StrEnum):
     BAD_URI = "BadURI"
     UNREACHABLE = "Unreachable"
     LOADER_FAILED = "LoaderFailed"
-    """Anything else: the disk, or a bug."""
+    """Any other failure: the disk, or a bug."""
 
 
 class LoaderError(Exception):
-    """What ends the loader. `message` is one sentence, or a few, and says what to do."""
+    """Failure that ends the loader. `message` states the cause first, then what to do."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(f"{reason}: {message}")
@@ -30,7 +30,7 @@ class LoaderError(Exception):
 
 
 class TransferError(LoaderError):
-    """A transfer broke off: it is worth another try from where it stopped."""
+    """Interrupted transfer, which can be resumed at the offset where it stopped."""
 
     def __init__(self, message: str) -> None:
         super().__init__(Reason.UNREACHABLE, message)

@@ -1,4 +1,4 @@
-"""What a model consists of: as the store lists it, and as it lies on the disk."""
+"""Files of a model, as a store lists them and as they are published on the disk."""
 
 import hashlib
 import json
@@ -6,41 +6,46 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+Json = Any
+"""Value that was decoded from JSON. Its type is checked where it is used."""
+Chunk = Any
+"""Buffer with bytes of a file: bytes, memoryview or obstore.Bytes (collections.abc.Buffer from Python 3.12)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One file of a model, as a store lists it."""
 
     path: str
-    """Where it goes, relative to the model's folder."""
+    """Target, relative to the directory of the model."""
     key: str
-    """What the store calls it."""
+    """Name in the store."""
     size: int | None
-    """Bytes; None when the store does not tell."""
+    """Bytes; None if the store does not report them."""
     version: str = ""
-    """What changes with the content: an ETag, a version, a digest. Empty when the store has none."""
+    """ETag, version or digest that changes with the content; empty if the store has none."""
     sha256: str | None = None
-    """Digest of the content that the store promises."""
+    """Digest that the store announces."""
 
     @property
     def identity(self) -> str:
-        """Equal for equal contents, as far as the store tells."""
+        """Text that is equal for equal contents, as far as the store reports them."""
         return json.dumps([self.path, self.size, self.sha256 or self.version])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What a URI stands for at this moment."""
+    """Files that a URI currently resolves to."""
 
     entries: tuple[Entry, ...]
     resolved_uri: str
-    """Where the files really are, as a person would write it; without credentials."""
+    """URI of the files themselves, without credentials."""
     commit: str | None = None
-    """A name of the content that never changes: a commit, a version, the digest of a manifest."""
+    """Immutable name of the content: a commit, a version, the digest of a manifest."""
 
     @property
     def resolution(self) -> str:
-        """Short text that changes when the content does, as far as the store tells."""
+        """Short text that changes with the content, as far as the store reports it."""
         if self.commit is not None:
             return self.commit
         text = "\n".join(sorted(entry.identity for entry in self.entries))
@@ -48,7 +53,7 @@ class Listing:
 
     @property
     def size(self) -> int:
-        """Bytes of all files whose sizes are known."""
+        """Total bytes of the files whose sizes are known."""
         return sum(entry.size or 0 for entry in self.entries)
 
 
@@ -63,7 +68,7 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """A published tree: the marker that lies beside it says the same."""
+    """Contents of a published directory. The marker next to it is its JSON form."""
 
     uri: str
     resolved_uri: str
@@ -72,49 +77,49 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        r"""SHA-256 of the tree: of the one file, or of what `sha256sum` prints of all, sorted by path as bytes.
+        r"""SHA-256 of a single file, or of the output of `sha256sum` for all files, sorted by path as bytes.
 
         `find . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum` prints the same.
         """
         if len(self.files) == 1:
             return self.files[0].sha256
-        lines = (f"{file.sha256}  {file.path}\n" for file in self.sorted_files())
+        lines = (f"{file.sha256}  {file.path}\n" for file in self.sort_files())
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Total bytes of all files."""
         return sum(file.size for file in self.files)
 
-    def sorted_files(self) -> list[File]:
-        """The files in the order in which they are digested."""
+    def sort_files(self) -> list[File]:
+        """Return the files in the order of the digest."""
         return sorted(self.files, key=lambda file: file.path.encode())
 
     def to_json(self) -> str:
-        """The marker: equal trees of one origin have equal ones, so it carries no time."""
+        """Return the content of the marker. It has no time, so that equal trees of one origin have equal markers."""
         body = {
             "uri": self.uri,
             "resolvedURI": self.resolved_uri,
             "resolution": self.resolution,
             "digest": self.digest,
-            "files": [asdict(file) for file in self.sorted_files()],
+            "files": [asdict(file) for file in self.sort_files()],
         }
         return json.dumps(body, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self | None:
-        """Read a marker; None for anything that is none."""
+        """Parse a marker; return None if it is not valid."""
         try:
             body = json.loads(text)
             return cls(
                 uri=str(body["uri"]),
                 resolved_uri=str(body["resolvedURI"]),
                 resolution=str(body["resolution"]),
-                files=tuple(_files(body["files"])),
+                files=tuple(_parse_files(body["files"])),
             )
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
 
 
-def _files(entries: Iterable[Any]) -> Iterable[File]:
+def _parse_files(entries: Iterable[Json]) -> Iterable[File]:
     return (File(path=str(one["path"]), size=int(one["size"]), sha256=str(one["sha256"])) for one in entries)

@@ -1,122 +1,129 @@
-"""How far it is: lines of JSON for a cluster, a bar for a person; and an end to what goes on for ever."""
+"""Progress of a load, as lines of JSON or as a bar on a terminal, and its time limits."""
 
 import json
 import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Self, TextIO
+from typing import Self, TextIO
 
 from model_loader.errors import LoaderError, Reason
 
-_EVERY = 5.0
-SLOWEST = 1024
-"""Bytes a second: a store that sends fewer over `_PATIENCE` is stalled (rule I12, slow-loris)."""
-_PATIENCE = 60.0
+_DISPLAY_INTERVAL = 5.0
+MIN_BYTES_PER_SECOND = 1024
+"""A store that sends fewer during `_STALL_TIMEOUT` is stalled (rule I12, slow-loris)."""
+_STALL_TIMEOUT = 60.0
 
 
-class Log:
-    """Writes one JSON object a line."""
+class JsonLogger:
+    """Writes log events as JSON, one object a line."""
 
-    def __init__(self, stream: TextIO, clean: Callable[[str], str]) -> None:
+    def __init__(self, stream: TextIO, redact: Callable[[str], str]) -> None:
         self._stream = stream
-        self._clean = clean
+        self._redact = redact
         self._lock = threading.Lock()
 
-    def say(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - JSON
-        """Write a line."""
+    def log_event(self, event: str, **fields: str | int | None) -> None:
+        """Write one event with its fields."""
         with self._lock:
-            self._stream.write(self._clean(json.dumps({"event": event, **fields})) + "\n")
+            self._stream.write(self._redact(json.dumps({"event": event, **fields})) + "\n")
             self._stream.flush()
 
 
 class Progress:
-    """Counts bytes and files, shows them, and notices a stall or the deadline.
+    """Counts bytes and files, displays them, and detects stalled transfers and the deadline.
 
-    `give_up` is called from a thread of its own: it ends the process, since a call into a library cannot be stopped.
+    `on_timeout` is called in a separate thread. It must end the process, since a call into a library cannot be
+    cancelled. All times are in seconds.
     """
 
     def __init__(
         self,
-        show: Callable[[int, int | None, int], None],
-        give_up: Callable[[LoaderError], None],
+        display: Callable[[int, int | None, int], None],
+        on_timeout: Callable[[LoaderError], None],
         *,
-        seconds: float,
-        every: float = _EVERY,
-        patience: float = _PATIENCE,
+        timeout: float,
+        interval: float = _DISPLAY_INTERVAL,
+        stall_timeout: float = _STALL_TIMEOUT,
     ) -> None:
         self.started = time.monotonic()
-        self.deadline = self.started + seconds
+        self.deadline = self.started + timeout
         self.bytes = 0
         self.files = 0
-        self.total: int | None = None
-        self._show = show
-        self._give_up = give_up
-        self._seconds = seconds
-        self._every = every
-        self._patience = patience
+        self.total_bytes: int | None = None
+        self._display = display
+        self._on_timeout = on_timeout
+        self._timeout = timeout
+        self._interval = interval
+        self._stall_timeout = stall_timeout
         self._transfers = 0
         self._lock = threading.Lock()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="progress", daemon=True)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._monitor, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
+        self._stopped.set()
         self._thread.join()
 
-    def add(self, count: int) -> None:
-        """Count bytes that arrived."""
+    def add_bytes(self, count: int) -> None:
+        """Count received bytes."""
         with self._lock:
             self.bytes += count
 
-    def finish_file(self) -> None:
-        """Count a file that is complete."""
+    def add_file(self) -> None:
+        """Count a complete file."""
         with self._lock:
             self.files += 1
 
-    def transferring(self, change: int) -> None:
-        """Note that a transfer began (1) or ended (-1): without one there is no stall."""
+    def begin_transfer(self) -> None:
+        """Count a transfer that begins. Without transfers there is no stall."""
         with self._lock:
-            self._transfers += change
+            self._transfers += 1
+
+    def end_transfer(self) -> None:
+        """Count a transfer that ends."""
+        with self._lock:
+            self._transfers -= 1
 
     @property
-    def seconds(self) -> float:
-        """Time since the start."""
+    def elapsed_seconds(self) -> float:
+        """Time since the start of the load."""
         return time.monotonic() - self.started
 
-    def _watch(self) -> None:
-        quiet_since, bytes_then = time.monotonic(), 0
-        while not self._ended.wait(min(self._every, max(self.deadline - time.monotonic(), 0.01))):
+    def _monitor(self) -> None:
+        slow_since, bytes_then = time.monotonic(), 0
+        while not self._stopped.wait(min(self._interval, max(self.deadline - time.monotonic(), 0.01))):
             now = time.monotonic()
-            self._show(self.bytes, self.total, self.files)
+            self._display(self.bytes, self.total_bytes, self.files)
             if now >= self.deadline:
-                message = f"It took longer than {self._seconds:.0f} s. Raise model.loader.timeoutSeconds."
-                self._give_up(LoaderError(Reason.TIMEOUT, message))
-            if not self._transfers or self.bytes - bytes_then > SLOWEST * self._patience:
-                quiet_since, bytes_then = now, self.bytes
-            elif now - quiet_since > self._patience:
-                message = f"The store has sent fewer than {SLOWEST} bytes a second for {self._patience:.0f} s."
-                self._give_up(LoaderError(Reason.TIMEOUT, message))
+                message = f"Download timed out after {self._timeout:.0f} s. Raise model.loader.timeoutSeconds."
+                self._on_timeout(LoaderError(Reason.TIMEOUT, message))
+            if not self._transfers or self.bytes - bytes_then > MIN_BYTES_PER_SECOND * self._stall_timeout:
+                slow_since, bytes_then = now, self.bytes
+            elif now - slow_since > self._stall_timeout:
+                rate = f"fewer than {MIN_BYTES_PER_SECOND} bytes a second for {self._stall_timeout:.0f} s"
+                message = f"The store has sent {rate}."
+                self._on_timeout(LoaderError(Reason.TIMEOUT, message))
 
 
-def show_lines(log: Log) -> Callable[[int, int | None, int], None]:
-    """Progress as lines of a log."""
-    return lambda done, total, files: log.say("progress", bytes=done, total=total, files=files)
+def build_line_display(log: JsonLogger) -> Callable[[int, int | None, int], None]:
+    """Return a function that writes the progress to the log."""
+    return lambda done, total, files: log.log_event("progress", bytes=done, total=total, files=files)
 
 
-def show_bar() -> Callable[[int, int | None, int], None]:
-    """Progress as a bar on the terminal."""
-    from tqdm import tqdm  # noqa: PLC0415 - only for a person
+def build_bar_display() -> Callable[[int, int | None, int], None]:
+    """Return a function that shows the progress as a bar on the terminal."""
+    from tqdm import tqdm  # noqa: PLC0415 - only needed on a terminal
 
     bar = tqdm(unit="B", unit_scale=True, unit_divisor=1024, file=sys.stderr, leave=False)
 
-    def show(done: int, total: int | None, files: int) -> None:
+    def display(done: int, total: int | None, files: int) -> None:
         bar.total = total
         bar.set_postfix_str(f"{files} files", refresh=False)
         bar.update(done - bar.n)
 
-    return show
+    return display

@@ -1,4 +1,4 @@
-"""Keeping credentials out of everything that is printed (rule I9)."""
+"""Removal of credentials from everything that is printed (rule I9)."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -7,33 +7,33 @@ from urllib.parse import urlsplit, urlunsplit
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|SAS|CREDENTIAL|SIGNATURE|CONNECTION_STRING|DOCKERCONFIG|USERNAME")
 _QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*")
 _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/@\"'<>]+@")
-_SHORTEST = 6
-"""Characters of a value that is looked for: a shorter one is part of too many words."""
-_HIDDEN = "[hidden]"
+_MIN_SECRET_CHARS = 6
+"""A shorter value is not removed, as it occurs inside too many words."""
+_REPLACEMENT = "[hidden]"
 
 
 class Redactor:
-    """Takes the values of credentials, query strings and user names in URLs out of a text."""
+    """Removes the values of credentials, and query strings and user names of URLs, from a text."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        # The longest first, so that none is left half hidden by a part of it.
-        self._secrets = sorted({one for one in secrets if len(one) >= _SHORTEST}, key=len, reverse=True)
+        # Longest first: otherwise a value that contains another one would be removed only in part.
+        self._secrets = sorted({one for one in secrets if len(one) >= _MIN_SECRET_CHARS}, key=len, reverse=True)
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> "Redactor":
-        """Hide what the environment calls a key, token, password or the like, each line of it by itself too."""
+    def from_environment(cls, environment: Mapping[str, str]) -> "Redactor":
+        """Return a redactor for the variables that are named like credentials: their values and each line of them."""
         values = [value for name, value in environment.items() if _SECRET_NAME.search(name.upper())]
         lines = [line.strip() for value in values for line in value.splitlines()]
         return cls([*values, *lines])
 
-    def clean(self, text: str) -> str:
-        """`text` without credentials."""
+    def redact(self, text: str) -> str:
+        """Return `text` without credentials."""
         for secret in self._secrets:
-            text = text.replace(secret, _HIDDEN)
+            text = text.replace(secret, _REPLACEMENT)
         return _USERINFO.sub(r"\1", _QUERY.sub(r"\1", text))
 
 
-def without_credentials(uri: str) -> str:
-    """A URI without user name, query and fragment, any of which may be a credential."""
+def redact_url(uri: str) -> str:
+    """Return a URI without user name, query and fragment, each of which may be a credential."""
     parts = urlsplit(uri)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -1,4 +1,4 @@
-"""What the loader says at its end: one line of JSON, in the termination message and on standard output.
+"""Result of a run: one line of JSON, written to the termination message and to standard output.
 
 `{reason, message, uri, resolvedURI, resolution, digest, bytes, files, seconds}`; reason is Loaded, Cached or Resolved,
 or one of `errors.Reason`. Kubernetes keeps 4096 bytes of a termination message (core/v1, Container).
@@ -12,13 +12,13 @@ from pathlib import Path
 
 from model_loader.errors import LoaderError
 
-TERMINATION_LOG = Path("/dev/termination-log")
-_LONGEST_TEXT = 1200
+TERMINATION_MESSAGE_PATH = Path("/dev/termination-log")
+_MAX_TEXT_CHARS = 1200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The end of a run."""
+    """Result of a run."""
 
     reason: str
     message: str
@@ -31,12 +31,12 @@ class Report:
     seconds: float = 0.0
 
     @classmethod
-    def of(cls, error: LoaderError, *, uri: str, seconds: float) -> "Report":
-        """The report of a failure."""
+    def from_error(cls, error: LoaderError, *, uri: str, seconds: float) -> "Report":
+        """Return the report of a failure."""
         return cls(reason=str(error.reason), message=error.message, uri=uri, seconds=seconds)
 
-    def line(self, clean: Callable[[str], str]) -> str:
-        """One line of JSON without credentials."""
+    def to_json_line(self, redact: Callable[[str], str]) -> str:
+        """Return the report as one line of JSON; `redact` removes credentials from a text."""
         texts = {
             "reason": self.reason,
             "message": self.message,
@@ -45,13 +45,13 @@ class Report:
             "resolution": self.resolution,
             "digest": f"sha256:{self.digest}" if self.digest else "",
         }
-        kept = {name: clean(text)[:_LONGEST_TEXT] for name, text in texts.items() if text}
+        present = {name: redact(text)[:_MAX_TEXT_CHARS] for name, text in texts.items() if text}
         numbers = {"bytes": self.bytes, "files": self.files, "seconds": round(self.seconds, 2)}
-        return json.dumps(kept | numbers, ensure_ascii=False)
+        return json.dumps(present | numbers, ensure_ascii=False)
 
 
-def leave(line: str, file: Path = TERMINATION_LOG) -> None:
-    """Put the report where the kubelet looks for it; outside of a pod there is no such place."""
+def write_termination_message(to_json_line: str, file: Path = TERMINATION_MESSAGE_PATH) -> None:
+    """Write the report to the file that the kubelet reads. Outside a pod the file does not exist."""
     with suppress(OSError):
         if file.exists():
-            file.write_text(line + "\n")
+            file.write_text(to_json_line + "\n")

@@ -1,4 +1,4 @@
-"""What is asked of the loader: read once from the environment or the command line, checked, frozen."""
+"""Request to load a model: read once from the environment or the command line, validated, immutable."""
 
 import re
 from collections.abc import Mapping
@@ -9,103 +9,103 @@ from pathlib import Path
 from typing import Self
 
 from model_loader.errors import LoaderError, Reason
-from model_loader.redaction import without_credentials
+from model_loader.redaction import redact_url
 
 Network = IPv4Network | IPv6Network
 
 SCHEMES = ("s3", "gs", "az", "abfs", "abfss", "https", "http", "hf", "models", "oci+artifact")
-"""What is fetched. oci, pvc and file are volumes or parts of the image: nothing has to be fetched."""
+"""Schemes of URIs that are downloaded. oci, pvc and file are volumes or parts of the image."""
 _GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a model may take. A hostile store must not fill a disk, or keep a pod waiting for ever."""
+    """Limits for one model, so that a hostile store can neither fill a disk nor delay a pod forever."""
 
-    bytes: int = 10 * _GIB
-    files: int = 100_000
-    seconds: float = 3600.0
-    archive_ratio: int = 200
-    """How much larger than its archive a tree may be."""
+    max_bytes: int = 10 * _GIB
+    max_files: int = 100_000
+    timeout_seconds: float = 3600.0
+    max_archive_ratio: int = 200
+    """Maximum ratio of unpacked files to the size of their archive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One model to load."""
+    """One model to load, and how."""
 
     uri: str
-    to: Path
-    """Folder to publish. Its parent is on the volume; everything else that is written lies beside it."""
+    target: Path
+    """Directory to publish. Its parent is on the volume; all other files are written next to it."""
     revision: str | None = None
     sha256: str | None = None
     resolution: str | None = None
-    """What the URI is expected to stand for (`Listing.resolution`); a tree of another is not taken from the cache."""
-    allow: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
+    """Expected `Listing.resolution` of the URI. A cached tree with another resolution is not used."""
+    allow_patterns: tuple[str, ...] = ()
+    ignore_patterns: tuple[str, ...] = ()
     extract: bool = False
     limits: Limits = field(default_factory=Limits)
-    networks: tuple[Network, ...] = ()
-    """Private ranges that the administrator admits."""
+    allowed_networks: tuple[Network, ...] = ()
+    """Private ranges that the administrator allows."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Where credentials and endpoints come from."""
+    """Source of credentials and endpoints."""
 
     def __post_init__(self) -> None:
         if not re.match(r"[a-z0-9+]+:", self.uri) or self.scheme not in SCHEMES:
-            raise bad_uri(self.uri, f"it must begin with one of {', '.join(SCHEMES)}, followed by ':'")
+            raise bad_uri_error(self.uri, f"it must begin with one of {', '.join(SCHEMES)}, followed by ':'")
         if re.search(r"[\s\x00-\x1f\x7f]", self.uri):
-            raise bad_uri(self.uri, "it contains spaces or control characters: percent-encode them")
+            raise bad_uri_error(self.uri, "it contains spaces or control characters: percent-encode them")
 
     @property
     def scheme(self) -> str:
         """Scheme of the URI."""
         return self.uri.partition(":")[0]
 
-    def wants(self, path: str) -> bool:
-        """Whether a file is chosen by the patterns, which match the whole path as in a shell (`*` crosses `/`)."""
-        allowed = not self.allow or any(fnmatchcase(path, pattern) for pattern in self.allow)
-        return allowed and not any(fnmatchcase(path, pattern) for pattern in self.ignore)
+    def is_selected(self, path: str) -> bool:
+        """Return True if the patterns select a file. They match the entire path as in a shell, and `*` matches `/`."""
+        allowed = not self.allow_patterns or any(fnmatchcase(path, pattern) for pattern in self.allow_patterns)
+        return allowed and not any(fnmatchcase(path, pattern) for pattern in self.ignore_patterns)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read the contract's variables: MODEL_URI and MODEL_PATH, the others are optional."""
+        """Read the variables that the operator sets. MODEL_URI and MODEL_PATH are required. Raises LoaderError."""
         missing = [name for name in ("MODEL_URI", "MODEL_PATH") if not environment.get(name)]
         if missing:
             raise LoaderError(Reason.BAD_URI, f"{' and '.join(missing)} must be set.")
         limits = Limits(
-            bytes=_number(environment, "MODEL_MAX_BYTES", Limits().bytes),
-            files=_number(environment, "MODEL_MAX_FILES", Limits().files),
-            seconds=_number(environment, "MODEL_TIMEOUT_SECONDS", int(Limits().seconds)),
+            max_bytes=_parse_positive_int(environment, "MODEL_MAX_BYTES", Limits().max_bytes),
+            max_files=_parse_positive_int(environment, "MODEL_MAX_FILES", Limits().max_files),
+            timeout_seconds=_parse_positive_int(environment, "MODEL_TIMEOUT_SECONDS", int(Limits().timeout_seconds)),
         )
         return cls(
             uri=environment["MODEL_URI"],
-            to=Path(environment["MODEL_PATH"]),
+            target=Path(environment["MODEL_PATH"]),
             revision=environment.get("MODEL_REVISION") or None,
             sha256=environment.get("MODEL_SHA256") or None,
             resolution=environment.get("MODEL_RESOLUTION") or None,
-            allow=tuple(environment.get("MODEL_ALLOW_PATTERNS", "").splitlines()),
-            ignore=tuple(environment.get("MODEL_IGNORE_PATTERNS", "").splitlines()),
+            allow_patterns=tuple(environment.get("MODEL_ALLOW_PATTERNS", "").splitlines()),
+            ignore_patterns=tuple(environment.get("MODEL_IGNORE_PATTERNS", "").splitlines()),
             extract=environment.get("MODEL_EXTRACT", "") == "true",
             limits=limits,
-            networks=networks(environment.get("MODEL_ALLOWED_CIDRS", "").split()),
+            allowed_networks=parse_networks(environment.get("MODEL_ALLOWED_CIDRS", "").split()),
             environment=environment,
         )
 
 
-def networks(texts: list[str]) -> tuple[Network, ...]:
-    """CIDR ranges. ValueError-free: an error names the text."""
+def parse_networks(texts: list[str]) -> tuple[Network, ...]:
+    """Parse CIDR ranges. Raises LoaderError naming the invalid range."""
     try:
         return tuple(ip_network(text) for text in texts)
     except ValueError as error:
-        raise LoaderError(Reason.LOADER_FAILED, f"A range of addresses cannot be read: {error}.") from None
+        raise LoaderError(Reason.LOADER_FAILED, f"Invalid address range: {error}.") from None
 
 
-def bad_uri(uri: str, why: str) -> LoaderError:
-    """The URI is wrong in itself."""
-    shown = without_credentials(uri) if "//" in uri else uri
-    return LoaderError(Reason.BAD_URI, f"model.uri {shown!r} cannot be read: {why}.")
+def bad_uri_error(uri: str, why: str) -> LoaderError:
+    """Return the error for an invalid model.uri."""
+    quoted = redact_url(uri) if "//" in uri else uri
+    return LoaderError(Reason.BAD_URI, f"model.uri {quoted!r} is invalid: {why}.")
 
 
-def _number(environment: Mapping[str, str], name: str, default: int) -> int:
+def _parse_positive_int(environment: Mapping[str, str], name: str, default: int) -> int:
     text = environment.get(name) or str(default)
     if not text.isdecimal() or int(text) < 1:
         raise LoaderError(Reason.LOADER_FAILED, f"{name} must be a positive whole number, not {text!r}.")

@@ -1,7 +1,18 @@
-"""ModelService: one small object becomes a running, autoscaled model endpoint.
+"""A Kubernetes operator for ModelServices: one small object becomes a running, autoscaled model endpoint.
 
-The package in one sentence: children = build(spec), status = judge(spec, observed), and everything with a side effect
-lives in the small modules at the edge (connection, informer, cluster, handlers, cli).
+The packages, from top to bottom; each imports only lower ones (docs/architecture.md):
+
+cli           commands; the composition root
+manager       process lifetime: wiring, leader election, kopf
+controller    work queue and reconciler, one ModelService at a time
+apply         writes children and status; never modifies objects it does not own
+events        writes Events about transitions, reads those of unready pods
+status        snapshot -> status; pure
+cache         lists, watches and stores objects
+resources     spec -> children; pure
+client        HTTP requests to the API server
+api           types, defaults and rules of ModelService; pure
+apimachinery  Kubernetes as data; pure
 """
 
 __version__ = "0.1.0"

@@ -70,7 +70,7 @@ def test_operator_pod_is_unprivileged_and_small(ns: NamespaceFixture, figure: Ca
     absent = "import importlib.util, sys; sys.exit(importlib.util.find_spec('kubernetes') is not None)"
     ns.cluster.run_kubectl("exec", "-n", NAMESPACE, deployment, "--", "/app/venv/bin/python3", "-c", absent)
     log = ns.operator_log()
-    assert "All caches are complete" in log
+    assert "Caches synced" in log
     assert "Traceback" not in log
 
 

@@ -133,8 +133,8 @@ def test_access_denied_is_reported_and_recovers(ns: NamespaceFixture) -> None:
     ns.apply(with_model("denied", "s3://models/diabetes/v1", login="stranger"))
     ns.wait(told(ns, "denied", "AccessDenied"), "AccessDenied", within=60, name="denied")
     assert ns.condition("denied")["message"] == (
-        "The only pod: the model cannot be loaded: s3://models/diabetes/v1 may not be read with these credentials."
-        " Allow them to read and list it, or name others in model.credentials."
+        "The only pod: the model cannot be loaded: s3://models/diabetes/v1 cannot be read with these credentials."
+        " Grant them permission to read and list it, or use others in model.credentials."
     )
     assert model_status(ns, "denied")["state"] == "Failed"
     ns.apply(with_model("denied", "s3://models/diabetes/v1"))

@@ -150,7 +150,7 @@ def test_switching_headless_recreates_the_service(ns: NamespaceFixture) -> None:
 def test_newly_served_kind_is_used_without_a_restart(ns: NamespaceFixture, control_plane: Cluster) -> None:
     ns.apply(golden("routed"))
     ns.wait(lambda: ns.condition("routed").get("reason") == "KindUnavailable", "complaint", name="routed")
-    assert "The cluster does not serve HTTPRoute" in ns.condition("routed")["message"]
+    assert "HTTPRoute (gateway.networking.k8s.io/v1) is not available" in ns.condition("routed")["message"]
     for plural, kind in ((ROUTE, "HTTPRoute"), (MONITOR, "PodMonitor")):
         control_plane.run_kubectl("apply", "-f", "-", stdin=minimal_crd(plural, kind))
     ns.wait_ready("routed", within=60)

@@ -54,4 +54,4 @@ def test_name_conflict_is_an_event(ns: NamespaceFixture) -> None:
     ns.kubectl("create", "service", "clusterip", "taken", "--tcp=80")
     ns.apply(model_service().named("taken"))
     wait_reasons(ns, "taken", ["NameConflict"])
-    assert "Service taken exists and does not belong to this ModelService" in events_of(ns, "taken")[0][1]
+    assert "Service taken already exists and is not managed by this ModelService" in events_of(ns, "taken")[0][1]

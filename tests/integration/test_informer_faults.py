@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from modelservice_operator.apimachinery.kinds import DEPLOYMENT, MODEL_SERVICE, SERVICE, ResourceKind
 from modelservice_operator.apimachinery.objects import NamespacedName
-from modelservice_operator.cache.informer import Informer
+from modelservice_operator.cache.informer import Informer, InformerContext, WatchSpec
 from modelservice_operator.client.credentials import Credentials
 from modelservice_operator.client.rest import RestClient
 from modelservice_operator.settings import Settings
@@ -216,13 +216,14 @@ async def test_silent_watch_is_reopened(lab: Lab, lane: Lane) -> None:
         proxy.rules.arm(silent)
         path = proxy.kubeconfig(lab.kubeconfig, lab.folder / "silent.kubeconfig")
         async with RestClient(lambda: credentials(path), settings) as connection:
-            informer = Informer(MODEL_SERVICE, connection, settings, namespace=lane.namespace)
+            spec, context = WatchSpec(kind=MODEL_SERVICE, coalesce=False), InformerContext(connection, settings)
+            informer = Informer(spec, context, namespace=lane.namespace)
             task = asyncio.create_task(informer.run())
             async with asyncio.timeout(RECOVERY_TIMEOUT):
                 await silent.fired.wait()
             stage = await apply_and_wait_ready(lane, "silent")
             key = NamespacedName(lane.namespace, stage.place.name)
-            assert await eventually(lambda: informer.get(key) is not None, seconds=RECOVERY_TIMEOUT)
+            assert await eventually(lambda: informer.store.get(key) is not None, seconds=RECOVERY_TIMEOUT)
             task.cancel()
             await asyncio.wait([task])
         calls = [str(exchange.call) for exchange in proxy.exchanges]

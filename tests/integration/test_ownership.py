@@ -30,7 +30,9 @@ OTHER_UID = "99999999-8888-7777-6666-555555555555"
 FINALIZERS = ["example.com/hold"]
 LABELS = {MANAGED_BY_LABEL: FIELD_MANAGER}
 RENAME = "Delete or rename it, or give the ModelService another name."
-ORPHANED = "An earlier ModelService of this name left it behind (--cascade=orphan): delete it to have a new one made."
+ORPHANED = (
+    "An earlier ModelService of this name left it behind (--cascade=orphan): delete it to have a new one created."
+)
 RETRY = 60
 """Seconds. An object without the operator's label causes no watch event; it is retried after about 30 s."""
 
@@ -96,7 +98,9 @@ def is_reconciled(ns: NamespaceFixture, kind: ResourceKind, name: str) -> bool:
 
 def assert_name_conflict(ns: NamespaceFixture, kind: ResourceKind, name: str, way_out: str) -> None:
     ns.wait(lambda: has_name_conflict(ns, name), "name conflict", name=name)
-    expected = f"{kind.kind} {name} exists and does not belong to this ModelService, so it is left untouched. {way_out}"
+    expected = (
+        f"{kind.kind} {name} already exists and is not managed by this ModelService; it was not modified. {way_out}"
+    )
     assert ns.condition(name)["message"] == expected
     assert ns.condition(name, "Stalled")["reason"] == "NameConflict"
     assert ns.condition(name, "Reconciling") == {}
@@ -306,7 +310,7 @@ async def test_drift_limit_under_a_reverting_controller(ns: NamespaceFixture, au
     ):
         reverting_client = asyncio.create_task(revert_repeatedly(api, watcher, ns.namespace, "after"))
         await asyncio.to_thread(ns.wait, lambda: is_drift_reported(ns, "after"), "complaint", name="after")
-        assert "somebody changes spec.maxReplicas back" in ns.condition("after")["message"]
+        assert "spec.maxReplicas of HorizontalPodAutoscaler after is being reverted" in ns.condition("after")["message"]
         await asyncio.to_thread(annotate_repeatedly, ns, "hpa", "after")
         writes = await asyncio.to_thread(writes_when_idle, ns, audit, "after") - before
         reverting_client.cancel()
@@ -348,7 +352,10 @@ def test_mutating_webhook_reverting_a_field_is_reported(
     with mutating_policy(ns, f"{kind}s", name, mutation):
         ns.apply(model_service().named(name).with_spec(service={"sessionAffinity": "ClientIP"}))
         ns.wait(lambda: is_drift_reported(ns, name), "complaint", name=name)
-        assert f"somebody changes {field} back" in ns.condition(name)["message"]
+        assert (
+            f"{field} of {kind.capitalize()} {name} is being reverted by another client"
+            in ns.condition(name)["message"]
+        )
         before = writes_when_idle(ns, audit, name)
         annotate_repeatedly(ns, kind, name)
         assert writes_when_idle(ns, audit, name) == before

@@ -82,7 +82,9 @@ def users() -> Iterator[Users]:
         users = Users(running, namespace, *(stack.enter_context(open_dry_run_client(path)) for path in paths))
         probe = users.in_namespace(IRIS.with_spec(serviceAccountName="probe"))
         wait_until(
-            lambda: "you may not" in users.author.create_model_service(probe).message, seconds=30, what="the policy"
+            lambda: "you are not allowed" in users.author.create_model_service(probe).message,
+            seconds=30,
+            what="the policy",
         )
         yield users
 
@@ -94,8 +96,8 @@ def test_references_require_author_permission(users: Users, field: str) -> None:
     answer = users.author.create_model_service(service)
     assert answer.status == 403
     assert (
-        f"you may not {right}/{OWN} in namespace {users.namespace}, which the ModelService names: name another, or have"
-        " the right granted"
+        f"you are not allowed to {right}/{OWN} in namespace {users.namespace}, which this ModelService references:"
+        " reference another object or ask for the permission"
     ) in answer.message
     assert users.owner.create_model_service(service).is_accepted
     assert users.admin.create_model_service(service).is_accepted
@@ -104,7 +106,7 @@ def test_references_require_author_permission(users: Users, field: str) -> None:
 def test_pvc_uri_requires_permission(users: Users) -> None:
     service = users.in_namespace(IRIS.with_spec(model={"uri": f"pvc://{OWN}/models"}))
     assert (
-        f"you may not get persistentvolumeclaims/{OWN} in namespace"
+        f"you are not allowed to get persistentvolumeclaims/{OWN} in namespace"
         in users.author.create_model_service(service).message
     )
     assert users.owner.create_model_service(service).is_accepted
@@ -128,7 +130,7 @@ def test_maximum_number_of_references_is_checked(users: Users) -> None:
     for position in (0, MAX_REFERENCES // 2, MAX_REFERENCES - 1):
         names = [OWN] * MAX_REFERENCES
         names[position] = "foreign"
-        assert "you may not get secrets/foreign" in users.owner.create_model_service(of(*names)).message
+        assert "you are not allowed to get secrets/foreign" in users.owner.create_model_service(of(*names)).message
 
 
 def test_maximal_spec_is_within_the_cel_cost_budget(users: Users) -> None:
@@ -165,7 +167,7 @@ def test_scaling_requires_no_reference_permission(users: Users, shared: str, spe
 def test_other_changes_require_all_reference_permissions(users: Users, shared: str, spec: dict[str, Any]) -> None:
     """Otherwise a user who may update the object could change the image and read another author's Secret."""
     assert (
-        "you may not get secrets/own"
+        "you are not allowed to get secrets/own"
         in users.author.patch_model_service(users.namespace, shared, {"spec": spec}).message
     )
     assert users.owner.patch_model_service(users.namespace, shared, {"spec": spec}).is_accepted
@@ -205,7 +207,9 @@ def allowlist(users: Users, shared: str) -> None:
     users.cluster.run_kubectl("apply", "-k", str(ROOT / "manifests" / "policies" / "sources"))
     probe = users.in_namespace(IRIS.with_spec(image="elsewhere.example.com/probe"))
     wait_until(
-        lambda: "may come from" in users.admin.create_model_service(probe).message, seconds=30, what="the allowlist"
+        lambda: "may only come from" in users.admin.create_model_service(probe).message,
+        seconds=30,
+        what="the allowlist",
     )
 
 
@@ -213,7 +217,7 @@ def allowlist(users: Users, shared: str) -> None:
 @pytest.mark.parametrize("image", ["iris:1", "registry.example.com.evil.org/iris", "registry.example.community/iris"])
 def test_images_outside_the_allowlist_are_rejected(users: Users, image: str) -> None:
     assert (
-        "images may come from registry.example.com/ alone: use one of these, or have an administrator add yours to the"
+        "images may only come from registry.example.com/: use one of these, or ask an administrator to add yours to the"
         " ConfigMap modelservice-sources"
     ) in users.admin.create_model_service(users.in_namespace(IRIS.with_spec(image=image))).message
 
@@ -228,7 +232,7 @@ def test_allowlisted_sources_are_accepted(users: Users) -> None:
 def test_existing_objects_pass_until_their_source_changes(users: Users, shared: str) -> None:
     assert users.admin.patch_model_service(users.namespace, shared, {"spec": {"replicas": 2, "env": None}}).is_accepted
     assert (
-        "may come from"
+        "may only come from"
         in users.admin.patch_model_service(users.namespace, shared, {"spec": {"image": "other:1"}}).message
     )
 
@@ -244,7 +248,7 @@ def test_missing_allowlist_rejects_everything(users: Users) -> None:
 
     set_allowlist("s3://models")
     wait_until(
-        lambda: "models may come from s3://models/ alone" in users.admin.create_model_service(service).message,
+        lambda: "models may only come from s3://models/: use" in users.admin.create_model_service(service).message,
         seconds=30,
         what="the changed allowlist",
     )

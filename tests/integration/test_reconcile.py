@@ -204,7 +204,7 @@ def test_drift_limit_stops_corrections(ns: NamespaceFixture, audit: AuditTrail) 
     before = writes_when_idle(ns, audit, "fight")
     ns.kubectl("patch", "hpa", "fight", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
     ns.wait(lambda: ns.condition("fight").get("reason") == "DriftDetected", "complaint", name="fight")
-    assert "somebody changes spec.maxReplicas back" in ns.condition("fight")["message"]
+    assert "spec.maxReplicas of HorizontalPodAutoscaler fight is being reverted" in ns.condition("fight")["message"]
     after = writes_when_idle(ns, audit, "fight") - before
     assert set(after) == {STATUS}
     # A new desired state has a new limit.
@@ -231,7 +231,7 @@ def test_foreign_service_is_not_modified(ns: NamespaceFixture) -> None:
     before = ns.get("service", "taken")
     ns.apply(model_service().named("taken"))
     ns.wait(lambda: ns.condition("taken").get("reason") == "NameConflict", "name conflict", name="taken")
-    assert "Service taken exists and does not belong to this ModelService" in ns.condition("taken")["message"]
+    assert "Service taken already exists and is not managed by this ModelService" in ns.condition("taken")["message"]
     assert ns.condition("taken", "Stalled")["status"] == "True"
     assert ns.get("service", "taken") == before
     ns.kubectl("delete", "service", "taken")

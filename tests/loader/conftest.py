@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,9 +58,15 @@ class Loader:
         return Outcome(process.returncode, json.loads(output.splitlines()[-1]), output + errors, self.folder / key)
 
     def start(
-        self, uri: str, store: Mapping[str, str] | None = None, *, key: str = "model", **more: str
+        self,
+        uri: str,
+        store: Mapping[str, str] | None = None,
+        *,
+        key: str = "model",
+        program: Sequence[str] = ("-m", "model_loader"),
+        **more: str,
     ) -> subprocess.Popen[str]:
-        """Start it."""
+        """Start it; `program` are Python's arguments."""
         given = {f"MODEL_{name.upper()}": value for name, value in more.items()}
         environment = {
             "PATH": os.environ["PATH"],
@@ -73,7 +79,7 @@ class Loader:
             **given,
         }
         return subprocess.Popen(
-            [sys.executable, "-m", "model_loader"],
+            [sys.executable, *program],
             env=environment,
             cwd="/",
             stdin=subprocess.DEVNULL,

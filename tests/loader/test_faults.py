@@ -27,8 +27,8 @@ def store(s3_store: tuple[Store, Path]) -> Store:
 
 KILLERS = {
     "before the marker": ("Workspace", "_write_marker"),
-    "between fsync and rename": ("Workspace", "_rename"),
-    "after the rename": ("sync", None),
+    "between fsync and rename": ("Workspace", "_rename_tree"),
+    "after the rename": ("sync_directory", None),
 }
 
 
@@ -37,8 +37,8 @@ def test_killed_while_it_publishes(load: Loader, store: Store, owner: str, metho
     """SIGKILL at the moments that matter; then another loader starts."""
     name = f"{owner}.{method}" if method else owner
     kill = (
-        "import os, signal, sys; import model_loader.volume as workspace; from model_loader.cli import main\n"
-        f"workspace.{name} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "import os, signal, sys; import model_loader.volume as volume; from model_loader.cli import main\n"
+        f"volume.{name} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "sys.exit(main([]))"
     )
     process = subprocess.run(
@@ -166,7 +166,7 @@ def test_what_somebody_else_put_there_is_left_alone(load: Loader, store: Store) 
     (load.folder / "model" / "theirs").write_text("theirs")
     outcome = load("s3://models/faults", store.environment)
     assert (outcome.code, outcome.files) == (1, {"theirs": b"theirs"})
-    assert "was not published by this loader" in outcome.message
+    assert "was not created by this loader" in outcome.message
 
 
 def test_a_folder_that_cannot_be_written_is_told(load: Loader, store: Store) -> None:

@@ -53,7 +53,7 @@ def test_artifacts_are_handed_out_without_a_key_of_a_cloud(load: Loader, trackin
         ("models:/iris@loser", "ModelNotFound", "The alias 'loser' of model 'iris' does not exist"),
         ("models:/rose/1", "ModelNotFound", "models:/rose/1 does not exist"),
         ("models:/iris", "BadURI", "write it as models:/NAME/VERSION or models:/NAME@ALIAS"),
-        ("models:/iris/latest", "BadURI", "'latest' is no version number"),
+        ("models:/iris/latest", "BadURI", "'latest' is not a version number"),
     ],
 )
 def test_what_is_not_registered_is_told(

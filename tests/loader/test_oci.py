@@ -61,4 +61,4 @@ def test_layers_without_names_are_told(load: Loader, registry: oci.Registry) -> 
     given = {**registry.store.environment, **registry.login()}
     outcome = load(f"oci+artifact://{registry.host}/team/nameless:v1", given)
     assert outcome.reason == "UnsupportedKey"
-    assert "push it with oras" in outcome.message
+    assert "Push it with oras" in outcome.message

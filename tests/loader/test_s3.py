@@ -123,7 +123,7 @@ def test_proxies_of_a_secret_are_not_used(load: Loader, store: Store, plain_web:
     [
         ("http://169.254.169.254", "link-local, a metadata service"),
         ("http://10.0.0.1:9000", "it is private"),
-        ("ftp://127.0.0.1", "is no http(s) URL"),
+        ("ftp://127.0.0.1", "is not an http(s) URL"),
         ("http://0x7f000001:9000", "unusual way to write an address"),
         ("https://127.0.0.1:1", "cannot be read"),
     ],

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.environment.cluster.wait import wait_until
 
-CACHES_SYNCED_MESSAGE = "All caches are complete"
+CACHES_SYNCED_MESSAGE = "Caches synced"
 RUN = """
 import runpy, sys
 sys.modules["kubernetes"] = None

@@ -1,6 +1,6 @@
--- Health of a ModelService for Argo CD. It agrees with kstatus: what heals by itself is Progressing, what does not is
--- Degraded, and nothing that was said of an older generation counts. What is suspended on purpose is Healthy: a sync with
--- waves would wait for ever for anything else.
+-- Health of a ModelService for Argo CD. It agrees with kstatus: a problem that may recover is Progressing, a lasting one
+-- is Degraded, and conditions of an older generation are ignored. A suspended ModelService is Healthy: otherwise a sync
+-- with waves would wait forever.
 local function condition(kind)
   for _, entry in ipairs((obj.status or {}).conditions or {}) do
     if entry.type == kind then
@@ -17,13 +17,13 @@ if obj.metadata.deletionTimestamp ~= nil then
   return { status = "Progressing", message = "Being deleted." }
 end
 if (obj.status or {}).observedGeneration ~= generation then
-  return { status = "Progressing", message = "The operator has not looked at this generation yet." }
+  return { status = "Progressing", message = "The operator has not observed this generation yet." }
 end
 if stalled.status == "True" then
-  -- Ready names the cause, also where Stalled says only that the rollout takes too long.
+  -- Ready names the cause, even if Stalled only reports an exceeded deadline.
   return { status = "Degraded", message = ready.message or stalled.message }
 end
 if ready.status == "True" and ready.observedGeneration == generation then
   return { status = "Healthy", message = ready.message }
 end
-return { status = "Progressing", message = ready.message or "The operator has not said anything yet." }
+return { status = "Progressing", message = ready.message or "The operator has not written a status yet." }

@@ -1,44 +1,44 @@
-"""The stores: one module for each way to speak to them, all behind `fetching.Source`."""
+"""Stores of models: one module for each protocol. All of them implement `download.Source`."""
 
 from urllib.parse import urlsplit
 
 from model_loader.download import Source
-from model_loader.request import Request, bad_uri
+from model_loader.request import Request, bad_uri_error
 
 AZURE_HOSTS = (".blob.core.windows.net", ".dfs.core.windows.net")
 
 
-def is_azure(uri: str) -> bool:
-    """Whether an https URL names a storage account of Azure: then its credentials are Azure's, and folders are too."""
+def is_azure_url(uri: str) -> bool:
+    """Return True for a URL of an Azure storage account, which has directories and the credentials of Azure."""
     return (urlsplit(uri).hostname or "").endswith(AZURE_HOSTS)
 
 
-def source_of(request: Request) -> Source:
-    """The store that a URI names. A store's client is imported only where it is needed: that is its memory."""
+def open_source(request: Request) -> Source:
+    """Return the source for the scheme of a URI. Raises LoaderError if the URI is invalid."""
     match request.scheme:
         case "s3" | "gs" | "az" | "abfs" | "abfss":
-            from model_loader.sources.object_store import ObjectStore  # noqa: PLC0415
+            from model_loader.sources.object_store import ObjectStoreSource
 
-            return ObjectStore(request)
-        case "https" if is_azure(request.uri):
-            from model_loader.sources.object_store import ObjectStore  # noqa: PLC0415
+            return ObjectStoreSource(request)
+        case "https" if is_azure_url(request.uri):
+            from model_loader.sources.object_store import ObjectStoreSource
 
-            return ObjectStore(request)
+            return ObjectStoreSource(request)
         case "https" | "http":
-            from model_loader.sources.https import Web  # noqa: PLC0415
+            from model_loader.sources.https import HttpsSource
 
-            return Web(request)
+            return HttpsSource(request)
         case "hf":
-            from model_loader.sources.huggingface import Hub  # noqa: PLC0415
+            from model_loader.sources.huggingface import HuggingFaceSource
 
-            return Hub(request)
+            return HuggingFaceSource(request)
         case "models":
-            from model_loader.sources.mlflow import source_of_version  # noqa: PLC0415
+            from model_loader.sources.mlflow import open_model_version
 
-            return source_of_version(request)
+            return open_model_version(request)
         case "oci+artifact":
-            from model_loader.sources.oci import Artifact  # noqa: PLC0415
+            from model_loader.sources.oci import OciArtifactSource
 
-            return Artifact(request)
+            return OciArtifactSource(request)
         case _:
-            raise bad_uri(request.uri, "its scheme is not one that is fetched")
+            raise bad_uri_error(request.uri, "its scheme is not supported")

@@ -1,93 +1,93 @@
-"""https: one file, fetched by our own client, since where it leads is nobody's but the server's choice (I1 to I3)."""
+"""https: a single file. The loader's own client checks each address, as redirects can lead anywhere (I1 to I3)."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from model_loader.errors import LoaderError, Reason
-from model_loader.http_client import Http, complaint, shown
-from model_loader.manifest import Entry, Listing
-from model_loader.request import Request, bad_uri
-from model_loader.sources.ranges import between, changed
+from model_loader.http_client import HttpClient, http_error
+from model_loader.manifest import Chunk, Entry, Listing
+from model_loader.redaction import redact_url
+from model_loader.request import Request, bad_uri_error
+from model_loader.sources.ranges import changed_file_error, slice_chunks
 
 _PARTIAL = 206
 _OK = 200
 
 
-class WebFile:
-    """Reads a file by URL, from any place in it, and notices when it changes."""
+class HttpFileReader:
+    """Reads a file by URL from any offset, and detects that it was modified."""
 
-    def __init__(self, http: Http, headers: Mapping[str, str]) -> None:
+    def __init__(self, http: HttpClient, headers: Mapping[str, str]) -> None:
         self._http = http
         self._headers = dict(headers)
 
     def read(self, url: str, entry: Entry, start: int, stop: int | None) -> Iterator[bytes]:
-        """Bytes from `start` to `stop`; where the server knows no ranges, those are picked out of the whole file."""
+        """Yield the bytes from `start` to `stop`, taken from the entire file if the server does not support ranges."""
         headers = dict(self._headers)
         to_end = stop is None or stop == entry.size
         if start or not to_end:
             headers["Range"] = f"bytes={start}-{'' if to_end or stop is None else stop - 1}"
             if entry.version.startswith('"'):
-                headers["If-Range"] = entry.version  # RFC 9110, 13.1.5: else the whole file comes
-        with self._http.get(url, headers) as response:
+                headers["If-Range"] = entry.version  # RFC 9110, 13.1.5: if modified, send the entire file
+        with self._http.get(url, headers, file=entry.key) as response:
             if response.status_code not in {_OK, _PARTIAL}:
-                raise complaint(response, shown(url))
-            check_unchanged(entry, version_of(response.headers), shown(url))
+                raise http_error(response, redact_url(url))
+            check_unchanged(entry, get_version(response.headers), redact_url(url))
             chunks = response.iter_raw()
             if response.status_code == _PARTIAL:
                 _check_range(response.headers.get("content-range", ""), start, url)
                 yield from chunks
             else:
-                yield from between(chunks, start, None if to_end else stop)
+                yield from slice_chunks(chunks, start, None if to_end else stop)
 
 
-class Web:
-    """The file that an https URL names."""
+class HttpsSource:
+    """The file at an https URL."""
 
-    parts = False
+    supports_parallel_reads = False
 
     def __init__(self, request: Request) -> None:
         if request.revision is not None:
-            raise bad_uri(request.uri, "model.revision has no meaning for a URL: remove it")
+            raise bad_uri_error(request.uri, "model.revision does not apply to a URL: remove it")
         self._url = request.uri
         self._extract = request.extract
-        self._http = Http(request)
+        self._http = HttpClient(request)
         token = request.environment.get("HTTP_BEARER_TOKEN", "").strip()
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._file = WebFile(self._http, self._headers)
+        self._file = HttpFileReader(self._http, self._headers)
 
-    def listing(self) -> Listing:
-        """The one file; its name is the last part of the path."""
+    def list_files(self) -> Listing:
+        """List the file. Its name is the last segment of the path."""
         with self._http.get(self._url, self._headers) as response:
             if response.status_code != _OK:
-                raise complaint(response, shown(self._url))
+                raise http_error(response, redact_url(self._url))
             headers = response.headers
         name = unquote(urlsplit(self._url).path).rpartition("/")[2] or "model"
         length = headers.get("content-length", "")
         size = int(length) if length.isdecimal() and "content-encoding" not in headers else None
-        entry = Entry(path=name, key=shown(self._url), size=size, version=version_of(headers))
-        return Listing(entries=(entry,), resolved_uri=shown(self._url))
+        entry = Entry(path=name, key=redact_url(self._url), size=size, version=get_version(headers))
+        return Listing(entries=(entry,), resolved_uri=redact_url(self._url))
 
-    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Any]:
-        """Bytes of the file."""
+    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
+        """Yield the bytes of the file."""
         return self._file.read(self._url, entry, start, stop)
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.client.close()
+        self._http.close()
 
 
-def version_of(headers: Mapping[str, str]) -> str:
-    """What tells versions of a file apart: its ETag, else when it was changed (RFC 9110, 8.8)."""
+def get_version(headers: Mapping[str, str]) -> str:
+    """Return the ETag of a file, or the date of its modification (RFC 9110, 8.8), or an empty text."""
     return headers.get("etag") or headers.get("last-modified") or ""
 
 
-def check_unchanged(entry: Entry, version: str, what: str) -> None:
-    """Refuse to join parts of two versions of a file."""
+def check_unchanged(entry: Entry, version: str, subject: str) -> None:
+    """Raise LoaderError if a file has another version than the listed one: parts of two versions are not joined."""
     if entry.version and version and version != entry.version:
-        raise changed(what)
+        raise changed_file_error(subject)
 
 
 def _check_range(text: str, start: int, url: str) -> None:
     if not text.startswith(f"bytes {start}-"):
-        raise LoaderError(Reason.UNREACHABLE, f"{shown(url)} answers with another range than was asked for.")
+        raise LoaderError(Reason.UNREACHABLE, f"{redact_url(url)} responded with a range other than the requested one.")

@@ -1,15 +1,14 @@
-"""S3, Google Cloud Storage and Azure, by obstore: every object below a prefix, or one object.
+"""S3, Google Cloud Storage and Azure, by obstore: every object below a prefix, or a single object.
 
-Guaranteed: the endpoint that a Secret or the environment names is looked at before it is used (I2), and http is for
-admitted ranges alone. Not guaranteed: the connection is not pinned to the address that was looked at, as obstore
-resolves names by itself; stores do not redirect elsewhere.
+Guaranteed: the endpoint of a Secret or the environment is checked before it is used (I2), and http is only used for
+allowed ranges. Not guaranteed: the connection uses the checked address, as obstore resolves names itself. Stores do not
+redirect to other hosts.
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,146 +24,149 @@ from obstore.exceptions import (
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from model_loader import egress
-from model_loader.download import PART
+from model_loader.certificates import read_ca_bundle
+from model_loader.download import PART_BYTES
 from model_loader.errors import LoaderError, Reason, TransferError
-from model_loader.manifest import Entry, Listing
-from model_loader.redaction import without_credentials as shown
-from model_loader.request import Request, bad_uri
+from model_loader.manifest import Chunk, Entry, Listing
+from model_loader.redaction import redact_url
+from model_loader.request import Request, bad_uri_error
 from model_loader.sources import AZURE_HOSTS
-from model_loader.sources.ranges import between, changed
+from model_loader.sources.ranges import changed_file_error, slice_chunks
 
-_CHUNK = 64 << 10
-"""Bytes: larger chunks are put together by copying."""
+_CHUNK_BYTES = 64 << 10
+"""obstore assembles larger chunks by copying."""
 _TIMEOUT = timedelta(seconds=60)
 _RETRY = {
     "max_retries": 3,
     "retry_timeout": timedelta(seconds=30),
     "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=5), "base": 2},
 }
-_MODIFIED = "modified "
-"""Begins the version of an object whose store has no ETags."""
-_NO_RANGES = "non-partial response"
-"""How obstore says that a store ignores ranges."""
+_MODIFIED_PREFIX = "modified "
+"""Prefix of the version of an object whose store has no ETags."""
+_NO_RANGES_MESSAGE = "non-partial response"
+"""Text of obstore's error for a store that ignores ranges."""
 
 
-class ObjectStore:
+class ObjectStoreSource:
     """A prefix of a bucket or container."""
 
     def __init__(self, request: Request, uri: str | None = None) -> None:
         self._uri = uri or request.uri
         self._request = request
         self._scheme = self._uri.partition(":")[0]
-        self._bucket, self._prefix = _bucket_and_prefix(self._uri)
-        self._versioned = request.revision if uri is None else None
-        self.parts = True
-        with _translated(self._uri):
-            self._store = self._open()
+        self._bucket, self._prefix = _parse_bucket_and_prefix(self._uri)
+        self._version = request.revision if uri is None else None
+        self.supports_parallel_reads = True
+        with _translate_errors(self._uri):
+            self._store = self._open_store()
 
-    def _open(self) -> Any:  # noqa: ANN401 - three unrelated classes
+    def _open_store(self) -> Any:  # noqa: ANN401 - three unrelated classes
         environment = self._request.environment
         options: dict[str, Any] = {"timeout": _TIMEOUT, "connect_timeout": timedelta(seconds=10)}
         match self._scheme:
             case "s3":
-                config = s3_config(environment)
+                config = build_s3_config(environment)
                 kind: Any = S3Store
             case "gs":
-                config = gcs_config(environment)
+                config = build_gcs_config(environment)
                 kind = GCSStore
             case _:
-                config = azure_config(environment, self._uri)
+                config = build_azure_config(environment, self._uri)
                 kind = AzureStore
-        endpoint = config.get("endpoint") or config.get("base_url") or _account_url(config)
-        plain = [self._check_endpoint(one) for one in (endpoint, config.get("endpoint_url_sts")) if one]
-        options["allow_http"] = any(plain)
-        if (certificates := _certificates(environment)) is not None:
-            options["root_certificate"] = certificates
+        endpoint = config.get("endpoint") or config.get("base_url") or _build_account_url(config)
+        plain_http = [self._validate_endpoint(one) for one in (endpoint, config.get("endpoint_url_sts")) if one]
+        options["allow_http"] = any(plain_http)
+        if bundle := read_ca_bundle(environment):
+            options["root_certificate"] = bundle
         return kind(self._bucket, config=config, client_options=options, retry_config=_RETRY)
 
-    def _check_endpoint(self, endpoint: str) -> bool:
-        """Whether plain http may be used; LoaderError for an address that must not be connected to."""
+    def _validate_endpoint(self, endpoint: str) -> bool:
+        """Return True if the endpoint is plain http. Raises LoaderError if its address or scheme is not allowed."""
         parts = urlsplit(endpoint)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise LoaderError(Reason.BAD_URI, f"The endpoint {shown(endpoint)!r} of the store is no http(s) URL.")
+            raise LoaderError(Reason.BAD_URI, f"The store endpoint {redact_url(endpoint)!r} is not an http(s) URL.")
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        found = egress.resolve(parts.hostname, port, admitted=self._request.networks)
-        if parts.scheme == "http" and not egress.is_admitted(found, self._request.networks):
+        found = egress.resolve_addresses(parts.hostname, port, allowed=self._request.allowed_networks)
+        if parts.scheme == "http" and not egress.is_allowed_for_plain_http(found, self._request.allowed_networks):
             message = (
-                f"The endpoint {shown(endpoint)!r} of the store is not https."
-                " Plain http is for ranges that the operator's --allow-cidr admits."
+                f"The store endpoint {redact_url(endpoint)!r} is not https."
+                " Plain http is allowed only for ranges of the operator's --allow-cidr."
             )
             raise LoaderError(Reason.BAD_URI, message)
         return parts.scheme == "http"
 
-    def listing(self) -> Listing:
-        """Every object below the prefix; or the one object of that name."""
-        with _translated(self._uri):
-            entries = self._single() or self._below()
-            large = next((entry for entry in entries if (entry.size or 0) > PART), None)
-            self.parts = large is not None and self._knows_ranges(large)
-        return Listing(entries=entries, resolved_uri=shown(self._uri))
+    def list_files(self) -> Listing:
+        """List the object of that name, or every object below the prefix."""
+        with _translate_errors(self._uri):
+            entries = self._list_single_object() or self._list_prefix()
+            large = next((entry for entry in entries if (entry.size or 0) > PART_BYTES), None)
+            self.supports_parallel_reads = large is not None and self._supports_ranges(large)
+        return Listing(entries=entries, resolved_uri=redact_url(self._uri))
 
-    def _knows_ranges(self, entry: Entry) -> bool:
-        """Whether the store answers with a part when it is asked for one; some that call themselves S3 do not."""
+    def _supports_ranges(self, entry: Entry) -> bool:
+        """Return True if the store supports ranges; some S3-compatible stores do not."""
         try:
             obstore.get(self._store, entry.key, options={"range": (0, 1)}).bytes()
         except GenericError as error:
-            if _NO_RANGES in str(error):
+            if _NO_RANGES_MESSAGE in str(error):
                 return False
             raise
         return True
 
-    def _single(self) -> tuple[Entry, ...]:
+    def _list_single_object(self) -> tuple[Entry, ...]:
         if self._prefix.endswith("/"):
             return ()
-        options = {"head": True} | ({"version": self._versioned} if self._versioned else {})
+        options = {"head": True} | ({"version": self._version} if self._version else {})
         try:
             found = obstore.get(self._store, self._prefix, options=options).meta  # type: ignore[arg-type]
         except FileNotFoundError:
-            if self._versioned:
+            if self._version:
                 raise
             return ()
         except (PermissionDeniedError, UnauthenticatedError):
-            # The answer to this request has no body that would say why; the answer to a listing has.
-            if not self._versioned and (found_below := self._below()):
+            # The response to this request has no body with the cause; the response to a listing has one.
+            if not self._version and (found_below := self._list_prefix()):
                 return found_below
             raise
-        return (_entry(found, self._prefix.rpartition("/")[2]),)
+        return (_build_entry(found, self._prefix.rpartition("/")[2]),)
 
-    def _below(self) -> tuple[Entry, ...]:
-        if self._versioned:
-            raise bad_uri(self._uri, "model.revision is the version of one object, and this is a prefix: remove it")
+    def _list_prefix(self) -> tuple[Entry, ...]:
+        if self._version:
+            raise bad_uri_error(
+                self._uri, "model.revision is the version of an object, but this is a prefix: remove it"
+            )
         prefix = f"{self._prefix.rstrip('/')}/"
         entries: list[Entry] = []
         for chunk in obstore.list(self._store, prefix, chunk_size=1000):
             for found in chunk:
                 path = found["path"].removeprefix(prefix)
-                # Consoles make an empty object of the prefix's own name, and of each folder's, to show folders.
+                # Web consoles create empty objects that represent the prefix and its directories.
                 if not path or path == self._prefix.rstrip("/") or (path.endswith("/") and not found["size"]):
                     continue
-                entries.append(_entry(found, path))
-            if len(entries) > self._request.limits.files * 2 + 1000:
-                message = f"The store lists more than {self._request.limits.files} files at {self._uri}."
+                entries.append(_build_entry(found, path))
+            if len(entries) > self._request.limits.max_files * 2 + 1000:
+                message = f"The store lists more than {self._request.limits.max_files} files at {self._uri}."
                 raise LoaderError(Reason.TOO_LARGE, message)
         return tuple(entries)
 
-    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Any]:
-        """Buffers of an object that is still the one that was listed."""
-        options: dict[str, Any] = {"version": self._versioned} if self._versioned else {}
-        if not entry.version.startswith(_MODIFIED):
+    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
+        """Yield the bytes of an object. Raises LoaderError if it is not the listed version."""
+        options: dict[str, Any] = {"version": self._version} if self._version else {}
+        if not entry.version.startswith(_MODIFIED_PREFIX):
             options["if_match"] = entry.version
-        whole = stop is None or (not start and stop == entry.size)
-        if not whole and self.parts:
+        reads_whole = stop is None or (not start and stop == entry.size)
+        if not reads_whole and self.supports_parallel_reads:
             options["range"] = (start, stop)
-        with _translated(f"{self._scheme}://{self._bucket}/{entry.key}"):
-            stream = obstore.get(self._store, entry.key, options=options).stream(min_chunk_size=_CHUNK)  # type: ignore[arg-type]
-            yield from stream if whole or self.parts else between(stream, start, stop)
+        with _translate_errors(f"{self._scheme}://{self._bucket}/{entry.key}"):
+            stream = obstore.get(self._store, entry.key, options=options).stream(min_chunk_size=_CHUNK_BYTES)  # type: ignore[arg-type]
+            yield from stream if reads_whole or self.supports_parallel_reads else slice_chunks(stream, start, stop)
 
     def close(self) -> None:
-        """Nothing: obstore closes what nobody refers to."""
+        """Do nothing: obstore closes unreferenced connections."""
 
 
-def s3_config(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Settings of an S3 client. Without any credentials it asks as nobody, and never as the node (IMDS)."""
+def build_s3_config(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings of an S3 client. Without credentials it is anonymous and never uses the node's (IMDS)."""
     given = {
         "access_key_id": "AWS_ACCESS_KEY_ID",
         "secret_access_key": "AWS_SECRET_ACCESS_KEY",
@@ -177,7 +179,7 @@ def s3_config(environment: Mapping[str, str]) -> dict[str, Any]:
         "container_authorization_token_file": "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
         "endpoint_url_sts": "AWS_ENDPOINT_URL_STS",
     }
-    config: dict[str, Any] = _from(environment, given)
+    config: dict[str, Any] = _select_variables(environment, given)
     if endpoint := environment.get("AWS_ENDPOINT_URL_S3"):
         config["endpoint"] = endpoint.strip()
     config["region"] = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
@@ -189,8 +191,8 @@ def s3_config(environment: Mapping[str, str]) -> dict[str, Any]:
     return config
 
 
-def gcs_config(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Settings of a GCS client: a service account's key, or the pod's ServiceAccount, or nobody."""
+def build_gcs_config(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings of a GCS client: key of a service account, the pod's ServiceAccount, or anonymous."""
     key = next(
         (
             text
@@ -199,12 +201,12 @@ def gcs_config(environment: Mapping[str, str]) -> dict[str, Any]:
         ),
         "",
     )
-    config: dict[str, Any] = _from(environment, {"base_url": "GOOGLE_BASE_URL"})
+    config: dict[str, Any] = _select_variables(environment, {"base_url": "GOOGLE_BASE_URL"})
     if emulator := environment.get("STORAGE_EMULATOR_HOST", "").strip():
         config["base_url"] = emulator if "://" in emulator else f"http://{emulator}"
     if key.startswith("{"):
         config["service_account_key"] = key
-        base = _json_field(key, "gcs_base_url")
+        base = _read_json_field(key, "gcs_base_url")
         config |= {"base_url": base} if base else {}
     elif key:
         config["service_account"] = key
@@ -213,8 +215,11 @@ def gcs_config(environment: Mapping[str, str]) -> dict[str, Any]:
     return config
 
 
-def azure_config(environment: Mapping[str, str], uri: str) -> dict[str, Any]:
-    """Settings of an Azure client: a key, a shared access signature, an application, a federated token, or nobody."""
+def build_azure_config(environment: Mapping[str, str], uri: str) -> dict[str, Any]:
+    """Return the settings of an Azure client.
+
+    Its identity is a key, a shared access signature, an application or a federated token; otherwise it is anonymous.
+    """
     given = {
         "account_name": "AZURE_STORAGE_ACCOUNT_NAME",
         "account_key": "AZURE_STORAGE_ACCOUNT_KEY",
@@ -227,70 +232,63 @@ def azure_config(environment: Mapping[str, str], uri: str) -> dict[str, Any]:
         "authority_host": "AZURE_AUTHORITY_HOST",
     }
     short = {"account_name": "AZURE_STORAGE_ACCOUNT", "account_key": "AZURE_STORAGE_KEY"}
-    config: dict[str, Any] = _from(environment, short) | _from(environment, given)
-    if account := _azure_account(uri):
+    config: dict[str, Any] = _select_variables(environment, short) | _select_variables(environment, given)
+    if account := _parse_azure_account(uri):
         config["account_name"] = account
     if "account_name" not in config:
-        raise bad_uri(uri, "the storage account is not known: set AZURE_STORAGE_ACCOUNT_NAME in the Secret")
+        raise bad_uri_error(uri, "the storage account is unknown: set AZURE_STORAGE_ACCOUNT_NAME in the Secret")
     if not any(name in config for name in ("account_key", "sas_key", "client_secret", "federated_token_file")):
         config["skip_signature"] = True
     return config
 
 
-def _from(environment: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
-    """Those that are set. A newline at the end is what a file leaves behind; it would make a header invalid."""
-    return {ours: text for ours, theirs in names.items() if (text := environment.get(theirs, "").strip())}
+def _select_variables(environment: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that are set. A newline at the end, as files have, would make a header invalid."""
+    return {option: text for option, variable in names.items() if (text := environment.get(variable, "").strip())}
 
 
-def _certificates(environment: Mapping[str, str]) -> bytes | None:
-    for name in ("AWS_CA_BUNDLE", "SSL_CERT_FILE"):
-        if (file := environment.get(name)) and Path(file).is_file():
-            return Path(file).read_bytes()
-    return None
-
-
-def _account_url(config: Mapping[str, Any]) -> str | None:
+def _build_account_url(config: Mapping[str, Any]) -> str | None:
     account = config.get("account_name")
     return f"https://{account}.blob.core.windows.net" if account and "." not in str(account) else None
 
 
-def _azure_account(uri: str) -> str | None:
+def _parse_azure_account(uri: str) -> str | None:
     host = urlsplit(uri).netloc.rpartition("@")[2]
     return host.partition(".")[0] if host.endswith(AZURE_HOSTS) else None
 
 
-def _bucket_and_prefix(uri: str) -> tuple[str, str]:
+def _parse_bucket_and_prefix(uri: str) -> tuple[str, str]:
     parts = urlsplit(uri)
     if parts.query or parts.fragment:
-        raise bad_uri(uri, "a query or fragment has no meaning here: remove it")
-    # abfs://container@account.dfs.core.windows.net/path names the container as a user.
+        raise bad_uri_error(uri, "a query or fragment is not supported: remove it")
+    # abfs://container@account.dfs.core.windows.net/path has the container as the user.
     bucket = parts.netloc.partition("@")[0]
     prefix = parts.path.removeprefix("/")
     if parts.scheme == "https":
         # https://account.blob.core.windows.net/container/path
         bucket, _, prefix = prefix.partition("/")
     if not bucket or "." in prefix.split("/") or "//" in prefix:
-        raise bad_uri(uri, f"write it as {parts.scheme}://BUCKET/PATH")
+        raise bad_uri_error(uri, f"write it as {parts.scheme}://BUCKET/PATH")
     if not prefix:
-        raise bad_uri(uri, "it names a whole bucket: name a folder or an object in it")
+        raise bad_uri_error(uri, "it names an entire bucket: add the path of a directory or an object")
     return bucket, prefix
 
 
-def _entry(found: Mapping[str, Any], path: str) -> Entry:
-    version = found["e_tag"] or found["version"] or f"{_MODIFIED}{found['last_modified'].isoformat()}"
+def _build_entry(found: Mapping[str, Any], path: str) -> Entry:
+    version = found["e_tag"] or found["version"] or f"{_MODIFIED_PREFIX}{found['last_modified'].isoformat()}"
     return Entry(path=path, key=found["path"], size=found["size"], version=version)
 
 
-def _json_field(text: str, name: str) -> str | None:
+def _read_json_field(text: str, name: str) -> str | None:
     try:
         value = json.loads(text).get(name)
     except (ValueError, AttributeError, RecursionError):
-        message = "The key of the Google service account is no JSON: put the whole key file into the Secret."
+        message = "The key of the Google service account is not valid JSON. Put the entire key file into the Secret."
         raise LoaderError(Reason.INVALID_CREDENTIALS, message) from None
     return str(value) if value else None
 
 
-_WORDS = (
+_REASON_BY_ERROR_CODE = (
     (("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidSecurity"), Reason.INVALID_CREDENTIALS),
     (("ExpiredToken", "TokenRefreshRequired", "RequestExpired", "AuthenticationFailed"), Reason.INVALID_CREDENTIALS),
     (("invalid_grant", "invalid_client", "InvalidIdentityToken", "InvalidClientTokenId"), Reason.INVALID_CREDENTIALS),
@@ -299,10 +297,10 @@ _WORDS = (
     (("SlowDown", "TooManyRequests", "429", "ServerBusy", "rateLimitExceeded"), Reason.STORE_QUOTA_EXCEEDED),
     (("InvalidBucketName", "InvalidResourceName"), Reason.BAD_URI),
 )
-"""Words of the stores' own error codes, the more telling first."""
+"""Error codes of the stores, the most specific first."""
 
 
-_REASONS: tuple[tuple[type[Exception], Reason], ...] = (
+_REASON_BY_EXCEPTION: tuple[tuple[type[Exception], Reason], ...] = (
     (FileNotFoundError, Reason.MODEL_NOT_FOUND),
     (UnauthenticatedError, Reason.INVALID_CREDENTIALS),
     (PermissionDeniedError, Reason.ACCESS_DENIED),
@@ -311,55 +309,56 @@ _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (BaseError, Reason.LOADER_FAILED),
     (ValueError, Reason.LOADER_FAILED),
 )
-"""What obstore raises, and what it means where the store says nothing more telling."""
+"""Exceptions of obstore, for errors without a known code of the store."""
 
 
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
-    """Turn what obstore raises into our own errors; a panic of it is no Exception."""
+def _translate_errors(subject: str) -> Iterator[None]:
+    """Convert exceptions of obstore to LoaderError, including its panics, which are not of type Exception."""
     try:
         yield
     except (LoaderError, GeneratorExit, KeyboardInterrupt, SystemExit):
         raise
     except PreconditionError:
-        raise changed(what) from None
-    except tuple(kind for kind, _ in _REASONS) as error:
-        raise _error(what, error) from None
+        raise changed_file_error(subject) from None
+    except tuple(kind for kind, _ in _REASON_BY_EXCEPTION) as error:
+        raise _store_error(subject, error) from None
     except Exception:
         raise
     except BaseException as error:
-        # pyo3's PanicException: a token file that ends in a newline is enough for one.
-        message = f"{what}: the client of the store failed. Look for line breaks at the end of keys and tokens."
+        # pyo3's PanicException: a token file that ends in a newline is sufficient to cause one.
+        message = f"{subject}: the store client failed. Check for line breaks at the end of keys and tokens."
         raise LoaderError(Reason.INVALID_CREDENTIALS, message) from error
 
 
-def _by_words(error: Exception, otherwise: Reason) -> Reason:
+def _classify(error: Exception, otherwise: Reason) -> Reason:
     text = str(error)
-    return next((reason for words, reason in _WORDS if any(word in text for word in words)), otherwise)
+    return next((reason for codes, reason in _REASON_BY_ERROR_CODE if any(code in text for code in codes)), otherwise)
 
 
-_ADVICE = {
+_EXPLANATIONS = {
     Reason.MODEL_NOT_FOUND: "does not exist. Check model.uri",
-    Reason.ACCESS_DENIED: "may not be read with these credentials. Allow them to read and list it, or name others in"
-    " model.credentials",
-    Reason.INVALID_CREDENTIALS: "was asked for with credentials that the store does not accept, or that have expired."
+    Reason.ACCESS_DENIED: "cannot be read with these credentials. Grant them permission to read and list it, or use"
+    " others in model.credentials",
+    Reason.INVALID_CREDENTIALS: "was requested with credentials that the store rejects or that have expired."
     " Check the Secret of model.credentials",
-    Reason.STORE_QUOTA_EXCEEDED: "cannot be read now: the store limits requests. The pod tries again by itself",
+    Reason.STORE_QUOTA_EXCEEDED: "cannot be read now: the store is rate limiting requests. The pod retries"
+    " automatically",
     Reason.BAD_URI: "has a name that the store does not allow. Check model.uri",
-    Reason.UNSUPPORTED_KEY: "has a name that cannot be used",
+    Reason.UNSUPPORTED_KEY: "has a name that is not supported",
 }
 
 
-def _error(what: str, error: Exception) -> LoaderError:
-    reason = _by_words(error, next(reason for kind, reason in _REASONS if isinstance(error, kind)))
+def _store_error(subject: str, error: Exception) -> LoaderError:
+    reason = _classify(error, next(reason for kind, reason in _REASON_BY_EXCEPTION if isinstance(error, kind)))
     if reason is Reason.UNREACHABLE:
-        return TransferError(f"{shown(what)} cannot be read: {_brief(error)}.")
-    advice = _ADVICE.get(reason, f"cannot be read ({_brief(error)})")
-    return LoaderError(reason, f"{shown(what)} {advice}.")
+        return TransferError(f"{redact_url(subject)} cannot be read: {_innermost_cause(error)}.")
+    advice = _EXPLANATIONS.get(reason, f"cannot be read ({_innermost_cause(error)})")
+    return LoaderError(reason, f"{redact_url(subject)} {advice}.")
 
 
-def _brief(error: Exception) -> str:
-    """The last cause that an error names: what comes before it wraps it, and may quote requests."""
+def _innermost_cause(error: Exception) -> str:
+    """Return the innermost cause of an error. The text before it may quote requests."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[0] if lines else type(error).__name__
     return text.rpartition("source: ")[2][:200] if "source: " in text else text[:200]

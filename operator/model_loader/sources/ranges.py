@@ -1,26 +1,26 @@
-"""What all stores share: parts of files, and files that change while they are being read."""
+"""Parts of files, and files that are modified while they are read, for all stores."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from model_loader.errors import LoaderError, Reason, TransferError
+from model_loader.manifest import Chunk
 
 
-def between(chunks: Iterator[Any], start: int, stop: int | None) -> Iterator[Any]:
-    """What lies between two places of a stream of buffers, for stores that only send whole files."""
-    place = 0
+def slice_chunks(chunks: Iterator[Chunk], start: int, stop: int | None) -> Iterator[Chunk]:
+    """Yield the bytes between two offsets of a stream of buffers, for stores that only send entire files."""
+    offset = 0
     for chunk in chunks:
-        picked = memoryview(chunk)[max(start - place, 0) : None if stop is None else max(stop - place, 0)]
-        place += len(chunk)
-        if picked:
-            yield picked
-        if stop is not None and place >= stop:
+        selected = memoryview(chunk)[max(start - offset, 0) : None if stop is None else max(stop - offset, 0)]
+        offset += len(chunk)
+        if selected:
+            yield selected
+        if stop is not None and offset >= stop:
             return
-    if place < start:
-        raise TransferError("The file ended before the place at which it broke off.")
+    if offset < start:
+        raise TransferError("The file ended before the offset at which the transfer was interrupted.")
 
 
-def changed(what: str) -> LoaderError:
-    """A file is another one than was listed: parts of two versions are never joined."""
-    message = f"{what} was changed while it was being fetched. The next try fetches what it is then."
+def changed_file_error(subject: str) -> LoaderError:
+    """Return the error for a file that is not the listed one: parts of two versions are never joined."""
+    message = f"{subject} was modified during the download. The next attempt downloads its new version."
     return LoaderError(Reason.DIGEST_MISMATCH, message)

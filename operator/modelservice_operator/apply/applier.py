@@ -1,318 +1,204 @@
-"""The only writer: create, apply, scale, delete, put_status. What is not ours is never written.
+"""Brings children to the desired state with as few requests as possible. Objects of other owners are never modified."""
 
-Every answer is fed back, so that no decision is made on a cache older than our own writes.
-"""
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
-from enum import StrEnum
-from typing import Any
+from typing import NamedTuple
 
-from modelservice_operator.api.v1alpha1.spec import ModelService
-from modelservice_operator.apimachinery.kinds import MODEL_SERVICE, ResourceKind
-from modelservice_operator.apimachinery.managed_fields import last_manager_of_field, upgrade_managed_fields
-from modelservice_operator.apimachinery.objects import NamespacedName, Object, key_of
+from modelservice_operator.api.v1alpha1 import ModelService
+from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
+from modelservice_operator.apimachinery.kinds import CHILD_KINDS, MODEL_SERVICE, ResourceKind
+from modelservice_operator.apimachinery.managed_fields import last_manager_of_field
+from modelservice_operator.apimachinery.objects import Object
 from modelservice_operator.apply.drift_limiter import COOLDOWN_SECONDS, MAX_CORRECTIONS, DriftLimiter
+from modelservice_operator.apply.ownership import check_ownership, is_owned_by
 from modelservice_operator.apply.rejection_cache import RejectionCache
-from modelservice_operator.cache.informer import InformerSet
-from modelservice_operator.client.rest import APPLY, JSON_PATCH, MERGE_PATCH, RestClient
-from modelservice_operator.controller.transforms import transform_child
+from modelservice_operator.apply.writer import ObjectWriter
+from modelservice_operator.cache.informers import InformerSet
 from modelservice_operator.errors import (
-    ConflictError,
     DriftDetectedError,
     InvalidRequestError,
     KindNotServedError,
-    NameConflictError,
     NotFoundError,
     OperatorError,
     OwnerTerminatingError,
 )
 from modelservice_operator.resources import DesiredChild
 from modelservice_operator.resources.diff import Drift
-from modelservice_operator.resources.metadata import HAS_UPDATE_FIELDS, OWNER_ANNOTATION
-from modelservice_operator.settings import FIELD_MANAGER
-
-_FIELD_MANAGER_PARAMS = {"fieldManager": FIELD_MANAGER}
+from modelservice_operator.resources.metadata import HAS_UPDATE_FIELDS
 
 
-class Ownership(StrEnum):
-    """Whose an object under a child's name is."""
+class Target(NamedTuple):
+    """One child for one generation of a ModelService. A new generation is not bound by what was rejected before."""
 
-    OWNED = "ours"
-    TERMINATING = "leaving"
-    """Being deleted, or of an earlier ModelService of the same name: it goes by itself."""
-    NOT_OWNED = "foreign"
+    kind: ResourceKind
+    owner_uid: str
+    generation: int
 
-
-def ownership_of(live: Mapping[str, Any], service: ModelService) -> Ownership:
-    """Decide by UID, never by name or label.
-
-    An object without a controller is still ours when it carries the UID in our annotation: somebody removed the owner
-    reference, which is drift like any other.
-    """
-    metadata = live["metadata"]
-    controller = next((ref for ref in metadata.get("ownerReferences") or () if ref.get("controller")), None)
-    ours = controller is not None and controller["uid"] == service.metadata.uid
-    if controller is None:
-        ours = (metadata.get("annotations") or {}).get(OWNER_ANNOTATION) == service.metadata.uid
-    if ours:
-        return Ownership.TERMINATING if metadata.get("deletionTimestamp") else Ownership.OWNED
-    namesake = controller and (controller["kind"], controller["name"]) == (MODEL_SERVICE.kind, service.metadata.name)
-    return Ownership.TERMINATING if namesake else Ownership.NOT_OWNED
+    @classmethod
+    def of(cls, desired: DesiredChild, service: ModelService) -> "Target":
+        """Return the target of a desired child."""
+        return cls(desired.kind, service.metadata.uid, service.metadata.generation)
 
 
 class Applier:
-    """Writes for the reconciler."""
+    """Applies and prunes children, for the reconciler."""
 
-    def __init__(self, connection: RestClient, informers: InformerSet) -> None:
-        self._connection = connection
+    def __init__(self, writer: ObjectWriter, informers: InformerSet, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._writer = writer
         self._informers = informers
-        self._corrections = DriftLimiter()
-        self._refusals = RejectionCache()
+        self._drift_limiter = DriftLimiter(clock=clock)
+        self._rejections = RejectionCache(clock=clock)
 
-    def is_up_to_date(self, desired: DesiredChild, service: ModelService) -> bool:
-        """Whether the child is there, ours and as it should be: then `ensure` would do nothing."""
-        live = self._informers.get(desired.kind, service.metadata.key)
-        return (
-            live is not None
-            and self._informers.is_served(desired.kind)
-            and ownership_of(live, service) is Ownership.OWNED
-            and desired.replicas_to_set(live) is None
-            and desired.first_difference(live) is None
-        )
+    def find_surplus(
+        self, children: Iterable[DesiredChild], service: ModelService
+    ) -> list[tuple[ResourceKind, Object]]:
+        """Return the owned objects that are no longer desired. Sends no request."""
+        desired = {child.kind for child in children}
+        owned = ((kind, self._owned(kind, service)) for kind in CHILD_KINDS if kind not in desired)
+        return [(kind, live) for kind, live in owned if live is not None]
 
-    def should_prune(self, kind: ResourceKind, service: ModelService) -> bool:
-        """Whether there is an object of ours for `prune` to delete."""
-        live = self._informers.get(kind, service.metadata.key)
-        return live is not None and ownership_of(live, service) is Ownership.OWNED
+    def find_outdated(self, children: Iterable[DesiredChild], service: ModelService) -> list[DesiredChild]:
+        """Return the children for which `apply` would send a request. Sends none."""
+        return [child for child in children if not self._is_up_to_date(child, service)]
 
     async def apply(self, desired: DesiredChild, service: ModelService) -> list[Drift]:
-        """Create the child or correct what differs; no request when it is right. Return what others had changed.
+        """Create the child or correct it; return the fields that another client had changed.
 
-        KindUnavailable: the cluster does not know its kind. NameConflict: the name is taken. Conflict: a predecessor
-        is still going.
+        Raises KindNotServedError if the cluster does not serve its kind, NameConflictError if the name is taken,
+        ConflictError while a predecessor is being deleted, DriftDetectedError if corrections are reverted.
         """
         if not self._informers.is_served(desired.kind):
             raise KindNotServedError(
-                f"The cluster does not serve {desired.kind.kind} ({desired.kind.api_version}) to the operator: install"
-                " its CRD, or give the operator the right to read it."
+                f"{desired.kind.kind} ({desired.kind.api_version}) is not available: install its CRD, or grant the"
+                " operator list and watch on it."
             )
-        key = key_of(dict(desired.body))
-        live = self._informers.get(desired.kind, key)
-        if live is not None and ownership_of(live, service) is Ownership.OWNED and desired.requires_recreate(live):
-            await self._delete(desired.kind, live)
-            live = None
-        # A new generation is a new matter: it is asked for at once.
-        what = (desired.kind, key, service.metadata.uid, service.metadata.generation)
-        if live is None:
-            with self._refusals.guard(what):
-                live = await self._create(desired, key)
-                check_ownership(desired.kind, live, service)
-        else:
-            check_ownership(desired.kind, live, service)
-        self._informers.upsert(desired.kind, live)
-        # Before the apply, which takes away the mark by which a sleeping Deployment is known.
-        if (replicas := desired.replicas_to_set(live)) is not None:
-            with self._refusals.guard(what):
-                live = await self._scale(desired.kind, key, live, replicas)
-        drifts = []
-        # Again where the answer differs still (a webhook that rewrites us), since such an answer may be no news to the
-        # cache; the end is DriftDetected.
-        while (field := desired.first_difference(live)) is not None:
-            self._check_drift_limit(desired, key, field)
-            # Of another desired state it is no drift: we want something else now.
-            drifted = desired.was_applied_to(live)
-            manager = await self._last_manager_of(desired.kind, key, field) if drifted else None
-            with self._refusals.guard(what):
-                live = await self._server_side_apply(desired, key, live)
-            self._corrections.record((desired.kind, key, desired.digest, field))
-            if drifted:
-                drifts.append(Drift(kind=desired.kind.kind, field=field.removeprefix("."), manager=manager))
-        return drifts
+        live = await self._ensure_exists(desired, service)
+        # Before the apply, which removes the annotation that marks a suspended Deployment.
+        live = await self._scale_if_needed(desired, live, service)
+        return await self._correct_drift(desired, live, service)
 
-    async def _last_manager_of(self, kind: ResourceKind, key: NamespacedName, field: str) -> str | None:
-        """Say whose a field is before it becomes ours again. Caches hold no managedFields; a drift is worth a look."""
-        with suppress(OperatorError):  # nobody's work depends on it
-            return last_manager_of_field(field, (await self._read(kind, key))["metadata"].get("managedFields") or [])
-        return None
+    async def prune(self, kind: ResourceKind, live: Object) -> None:
+        """Delete an owned object that is no longer desired."""
+        await self._writer.delete(kind, live)
 
-    def _check_drift_limit(self, desired: DesiredChild, key: NamespacedName, field: str) -> None:
-        """DriftDetected when this field has been corrected, and reverted, too often."""
-        # A new desired state is a new matter: its digest is part of what is counted.
-        if not self._corrections.allow((desired.kind, key, desired.digest, field)):
-            raise DriftDetectedError(
-                f"{desired.kind.kind} {key[1]}: somebody changes {field.removeprefix('.')} back each time that it is"
-                f" corrected. It was corrected {MAX_CORRECTIONS} times and is left alone for"
-                f" {COOLDOWN_SECONDS / 60:.0f} minutes."
-            )
+    async def prune_owned(self, kind: ResourceKind, service: ModelService) -> None:
+        """Delete the object of this kind, if there is one and it is owned."""
+        if (live := self._owned(kind, service)) is not None:
+            await self._writer.delete(kind, live)
 
     async def verify_owner_exists(self, children: Iterable[DesiredChild], service: ModelService) -> None:
-        """Look at the live ModelService when a child of its name has gone; ServiceEnding when it has gone too.
+        """Check with a live GET that the ModelService still exists before a deleted child is re-created.
 
         Watches are not ordered among each other: the garbage collector may have deleted the children of a ModelService
-        whose own deletion we have not heard of, and what was then made would belong to nobody.
+        whose own deletion has not arrived yet, and a child created then would have no owner.
+        Raises OwnerTerminatingError.
         """
         key = service.metadata.key
         if not any(self._informers.was_recently_deleted(child.kind, key) for child in children):
             return
         try:
-            live = await self._connection.request("GET", MODEL_SERVICE.path(namespace=key[0], name=key[1]))
+            metadata = (await self._writer.read(MODEL_SERVICE, key))["metadata"]
         except NotFoundError as error:
-            raise OwnerTerminatingError(f"ModelService {key[1]} has gone.") from error
-        if live["metadata"]["uid"] != service.metadata.uid or live["metadata"].get("deletionTimestamp"):
-            raise OwnerTerminatingError(f"ModelService {key[1]} is being deleted, or was made anew.")
+            raise OwnerTerminatingError(f"ModelService {key.name} was deleted.") from error
+        if metadata["uid"] != service.metadata.uid or metadata.get("deletionTimestamp"):
+            raise OwnerTerminatingError(f"ModelService {key.name} is being deleted, or was re-created.")
 
-    async def prune(self, kind: ResourceKind, service: ModelService) -> None:
-        """Delete a child that is not wanted any more, if it is ours."""
+    def _owned(self, kind: ResourceKind, service: ModelService) -> Object | None:
         live = self._informers.get(kind, service.metadata.key)
-        if live is None or ownership_of(live, service) is not Ownership.OWNED:
-            return
-        await self._delete(kind, live)
+        return live if is_owned_by(live, service) else None
 
-    async def update_status(self, live: Object, status: dict[str, Any]) -> None:
-        """Write the whole status. The version makes the server refuse it when the object has changed meanwhile."""
-        metadata = live["metadata"]
-        body: Object = {
-            "apiVersion": MODEL_SERVICE.api_version,
-            "kind": MODEL_SERVICE.kind,
-            "metadata": {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion")},
-            "status": status,
-        }
-        if "spec" in live:  # an object written past an older schema may have none
-            body["spec"] = live["spec"]
-        path = MODEL_SERVICE.path(namespace=metadata["namespace"], name=metadata["name"], subresource="status")
-        answer = await self._connection.request("PUT", path, body=body, params=_FIELD_MANAGER_PARAMS)
-        self._informers.upsert(MODEL_SERVICE, answer)
+    def _is_up_to_date(self, desired: DesiredChild, service: ModelService) -> bool:
+        live = self._owned(desired.kind, service)
+        return (
+            live is not None
+            and self._informers.is_served(desired.kind)
+            and desired.replicas_to_set(live) is None
+            and desired.first_difference(live) is None
+        )
 
-    async def _create(self, desired: DesiredChild, key: NamespacedName) -> Object:
-        path = desired.kind.path(namespace=key[0])
-        try:
-            return transform_child(
-                await self._connection.request("POST", path, body=desired.create_body(), params=_FIELD_MANAGER_PARAMS)
-            )
-        except ConflictError:
-            # Either our own POST whose answer was lost, or somebody else's object: the live one tells.
-            return transform_child(await self._read(desired.kind, key))
+    async def _ensure_exists(self, desired: DesiredChild, service: ModelService) -> Object:
+        """Return the live child; create it if there is none, or if it differs in an immutable field."""
+        live = self._informers.get(desired.kind, desired.key)
+        if live is not None and is_owned_by(live, service) and desired.requires_recreate(live):
+            await self._writer.delete(desired.kind, live)
+            live = None
+        if live is not None:
+            check_ownership(desired.kind, live, service)
+            return live
+        with self._rejections.guard(Target.of(desired, service)):
+            live = await self._writer.create(desired)
+            check_ownership(desired.kind, live, service)
+        self._informers.upsert(desired.kind, live)
+        return live
 
-    async def _server_side_apply(self, desired: DesiredChild, key: NamespacedName, live: Object) -> Object:
-        """Server-side apply (KEP-555); the UID in the body makes sure that it is still the object that we judged."""
-        if live.get(HAS_UPDATE_FIELDS):
-            await self._upgrade_managed_fields(desired.kind, key)
-        uid = live["metadata"]["uid"]
-        body = {**desired.body, "metadata": {**desired.body["metadata"], "uid": uid}}
-        path = desired.kind.path(namespace=key[0], name=key[1])
-        try:
-            answer = await self._connection.request(
-                "PATCH", path, body=body, content_type=APPLY, params=_FIELD_MANAGER_PARAMS | {"force": "true"}
-            )
-        except InvalidRequestError as error:
-            if error.has_cause(field="metadata.uid"):
-                raise ConflictError(f"{desired.kind.kind} {key[1]} was replaced meanwhile.") from error
-            answer = await self._replace_conflicting_nodes(desired, key, error)
-        return self._cache_response(desired.kind, answer)
+    async def _scale_if_needed(self, desired: DesiredChild, live: Object, service: ModelService) -> Object:
+        replicas = desired.replicas_to_set(live)
+        if replicas is None:
+            return live
+        with self._rejections.guard(Target.of(desired, service)):
+            return await self._writer.scale(desired.kind, live, replicas)
 
-    async def _replace_conflicting_nodes(
-        self, desired: DesiredChild, key: NamespacedName, error: InvalidRequestError
-    ) -> Object:
-        """Replace what somebody put where ours has to be, so that an apply is possible; else raise `error`.
+    async def _correct_drift(self, desired: DesiredChild, live: Object, service: ModelService) -> list[Drift]:
+        """Apply until the response has no difference; return the fields that another client had changed.
 
-        An apply cannot: a port whose number somebody changed is another item to it, and two items of one name are
-        refused, as are two sources of one volume. What differs then still is applied at the next look.
+        A mutating webhook can change the response itself, which the cache need not notice; the drift limit ends that.
         """
-        live = self._informers.get(desired.kind, key)
-        obstacles = desired.conflicting_nodes(live) if live is not None else []
-        if live is None or not obstacles:
-            raise error
-        # With the version in it, the answer is 409 when there is a newer one.
-        places = [("/metadata/resourceVersion", live["metadata"]["resourceVersion"]), *obstacles]
-        patch = [{"op": "replace", "path": place, "value": value} for place, value in places]
-        path = desired.kind.path(namespace=key[0], name=key[1])
+        drifts = []
+        while (field := desired.first_difference(live)) is not None:
+            self._check_drift_limit(desired, field)
+            # If another desired state was applied, the difference is a new wish and no drift.
+            is_drift = desired.was_applied_to(live)
+            manager = await self._last_manager_of(desired, field) if is_drift else None
+            with self._rejections.guard(Target.of(desired, service)):
+                live = await self._server_side_apply(desired, live)
+            self._drift_limiter.record(_field_key(desired, field), manager)
+            if is_drift:
+                drifts.append(Drift(kind=desired.kind.kind, field=field.removeprefix("."), manager=manager))
+        return drifts
+
+    async def _server_side_apply(self, desired: DesiredChild, live: Object) -> Object:
+        if live.get(HAS_UPDATE_FIELDS):
+            await self._writer.upgrade_managed_fields(desired.kind, desired.key)
         try:
-            return await self._connection.request(
-                "PATCH", path, body=patch, content_type=JSON_PATCH, params=_FIELD_MANAGER_PARAMS
-            )
+            return await self._writer.server_side_apply(desired, live)
+        except InvalidRequestError as error:
+            return await self._replace_conflicting_nodes(desired, error)
+
+    async def _replace_conflicting_nodes(self, desired: DesiredChild, error: InvalidRequestError) -> Object:
+        """Replace nodes that another client put where the desired ones must be; raise `error` if there are none.
+
+        An apply cannot: a port whose number was changed is another item to it, and two items of one name are rejected,
+        as are two sources of one volume. Remaining differences are applied afterwards.
+        """
+        live = self._informers.get(desired.kind, desired.key)
+        nodes = desired.conflicting_nodes(live) if live is not None else []
+        if live is None or not nodes:
+            raise error
+        try:
+            return await self._writer.replace_nodes(desired.kind, live, nodes)
         except InvalidRequestError:
             raise error from None
 
-    async def _upgrade_managed_fields(self, kind: ResourceKind, key: NamespacedName) -> None:
-        """Turn the fields that our POST set into applied ones: an apply never removes what an Update owns.
+    async def _last_manager_of(self, desired: DesiredChild, field: str) -> str | None:
+        """Return the field manager that last wrote `field`, by a live GET: caches do not store managedFields."""
+        with suppress(OperatorError):  # only the Event and the message name it
+            live = await self._writer.read(desired.kind, desired.key)
+            return last_manager_of_field(field, live["metadata"].get("managedFields") or [])
+        return None
 
-        The replicas are left out: an apply that omits them would otherwise reset them.
-        """
-        metadata = (await self._read(kind, key))["metadata"]
-        patch = [
-            {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
-            {
-                "op": "replace",
-                "path": "/metadata/managedFields",
-                "value": upgrade_managed_fields(metadata["managedFields"]),
-            },
-        ]
-        path = kind.path(namespace=key[0], name=key[1])
-        try:
-            answer = await self._connection.request(
-                "PATCH", path, body=patch, content_type=JSON_PATCH, params=_FIELD_MANAGER_PARAMS
-            )
-        except InvalidRequestError as error:
-            # A failed `test` answers 422: its controller has just written its status.
-            raise ConflictError(f"{kind.kind} {key[1]} changed meanwhile.") from error
-        self._cache_response(kind, answer)
-
-    async def _delete(self, kind: ResourceKind, live: Object) -> None:
-        """Delete this very object: the UID guards one that took its place."""
-        key = key_of(live)
-        body = {"preconditions": {"uid": live["metadata"]["uid"]}, "propagationPolicy": "Background"}
-        with suppress(NotFoundError):  # gone already
-            await self._connection.request("DELETE", kind.path(namespace=key[0], name=key[1]), body=body)
-        self._informers.delete(kind, live)
-
-    async def _scale(self, kind: ResourceKind, key: NamespacedName, live: Object, replicas: int) -> Object:
-        path = kind.path(namespace=key[0], name=key[1], subresource="scale")
-        body = {"metadata": {"uid": live["metadata"]["uid"]}, "spec": {"replicas": replicas}}
-        scale = await self._connection.request(
-            "PATCH", path, body=body, content_type=MERGE_PATCH, params=_FIELD_MANAGER_PARAMS
+    def _check_drift_limit(self, desired: DesiredChild, field: str) -> None:
+        """Raise DriftDetectedError if this field was corrected, and reverted, too often."""
+        key = _field_key(desired, field)
+        if self._drift_limiter.allow(key):
+            return
+        manager = self._drift_limiter.last_manager(key)
+        client = f"another client ({manager})" if manager else "another client"
+        raise DriftDetectedError(
+            f"{field.removeprefix('.')} of {desired.kind.kind} {desired.key.name} is being reverted by {client}."
+            f" The operator corrected it {MAX_CORRECTIONS} times and will retry in {COOLDOWN_SECONDS / 60:.0f} minutes."
         )
-        # The answer is a Scale: the object that it belongs to has that version, and a generation more.
-        metadata = live["metadata"] | {
-            "resourceVersion": scale["metadata"]["resourceVersion"],
-            "generation": live["metadata"]["generation"] + 1,
-        }
-        scaled = live | {"metadata": metadata, "spec": live["spec"] | {"replicas": replicas}}
-        self._informers.upsert(kind, scaled)
-        return scaled
-
-    async def _read(self, kind: ResourceKind, key: NamespacedName) -> Object:
-        try:
-            return await self._connection.request("GET", kind.path(namespace=key[0], name=key[1]))
-        except NotFoundError as error:
-            raise ConflictError(f"{kind.kind} {key[1]} went away meanwhile.") from error
-
-    def _cache_response(self, kind: ResourceKind, answer: Object) -> Object:
-        """Feed the answer to a write, and return it as a cache holds it."""
-        self._informers.upsert(kind, answer)
-        return transform_child(answer)
 
 
-def check_ownership(kind: ResourceKind, live: Object, service: ModelService) -> None:
-    """Raise NameConflictError or ConflictError unless `live` is owned by `service`."""
-    name = service.metadata.name
-    match ownership_of(live, service):
-        case Ownership.TERMINATING:
-            whose = "" if live["metadata"].get("deletionTimestamp") else "belongs to an earlier ModelService and "
-            raise ConflictError(f"{kind.kind} {name} {whose}is being deleted; waiting until it is gone.")
-        case Ownership.NOT_OWNED:
-            raise NameConflictError(
-                f"{kind.kind} {name} exists and does not belong to this ModelService, so it is left untouched."
-                f" {_conflict_hint(live)}"
-            )
-        case Ownership.OWNED:
-            pass
-
-
-def _conflict_hint(live: Mapping[str, Any]) -> str:
-    metadata = live["metadata"]
-    if OWNER_ANNOTATION in (metadata.get("annotations") or {}) and not metadata.get("ownerReferences"):
-        return (
-            "An earlier ModelService of this name left it behind (--cascade=orphan): delete it to have a new one made."
-        )
-    return "Delete or rename it, or give the ModelService another name."
+def _field_key(desired: DesiredChild, field: str) -> tuple[object, ...]:
+    """Key of a field in the drift limiter. The digest is part of it: a new desired state starts with no corrections."""
+    return desired.kind, desired.key, desired.digest, field

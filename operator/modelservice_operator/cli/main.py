@@ -109,7 +109,8 @@ def _run(options: argparse.Namespace) -> int:
     import kopf  # noqa: PLC0415 - half of the start-up time of the other commands
     import uvloop  # noqa: PLC0415
 
-    from modelservice_operator.manager.handlers import OperatorHandlers, connection_info  # noqa: PLC0415
+    from modelservice_operator.manager.handlers import OperatorHandlers  # noqa: PLC0415
+    from modelservice_operator.manager.login import connection_info  # noqa: PLC0415
 
     logging.basicConfig(level=options.log_level.upper(), format=_LOG_FORMAT)
     if options.kubeconfig is not None:

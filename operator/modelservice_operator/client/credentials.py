@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """How to reach the API server and authenticate. `token` is never part of a log line or a traceback."""
+    """Address, trust and token for one API server. `token` is never part of a log line or a traceback."""
 
     server: str
     tls: ssl.SSLContext | None

@@ -1,17 +1,19 @@
-"""Events (events.k8s.io/v1), posted aside from the work: best effort, limited, and never a reason for a failure."""
+"""Writes Events (events.k8s.io/v1) when no object waits: best effort, rate limited, and never a cause of failure."""
 
 import asyncio
 import logging
 import platform
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 from uuid import uuid4
 
+from cachetools import LRUCache
+
+from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
+from modelservice_operator.apimachinery.objects import Object
 from modelservice_operator.client.rest import RestClient
 from modelservice_operator.errors import ForbiddenError, OperatorError, TerminatingError
 from modelservice_operator.events.transitions import EventSpec
@@ -20,53 +22,52 @@ from modelservice_operator.settings import FIELD_MANAGER
 logger = logging.getLogger(__name__)
 
 BURST = 25
+"""Events that one object may have in a burst (client-go, record.EventSourceObjectSpamFilter)."""
 REFILL_SECONDS = 300.0
-"""Events of one object at once, and seconds until one more (client-go, record.EventSourceObjectSpamFilter)."""
+"""Seconds until one more (the same)."""
 MAX_QUEUED_EVENTS = 1000
-"""Events that wait; the oldest go first when there are more."""
+"""Events that wait; the oldest are dropped."""
 _POST_INTERVAL = 0.1
-"""Seconds between two Events of this operator."""
+"""Seconds between two Events of this process."""
 _MAX_IDLE_CHECKS = 20
-"""Pauses for which an Event waits for a moment in which no object does."""
+"""Checks, one each interval, for which an Event waits until no object does."""
 _REPORTING_CONTROLLER = f"modelservice.dev/{FIELD_MANAGER}"
 _MAX_NAME_LENGTH = 128
 _MAX_BUCKETS = 10_000
-
-Object = dict[str, Any]
+"""Objects whose budget is remembered; the least recently used one is forgotten."""
 
 
 @dataclass(slots=True)
 class _TokenBucket:
-    """Events that an object may still have, as of a moment of the monotonic clock."""
+    """Events that an object may still have, at a time of the monotonic clock."""
 
     tokens: float
     updated_at: float
 
 
 class EventRecorder:
-    """Takes Events at once and posts them when nothing is more urgent."""
+    """Queues Events and posts them one at a time (client-go, record.EventRecorder)."""
 
-    def __init__(
-        self, connection: RestClient, *, is_busy: Callable[[], bool], clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._connection = connection
+    def __init__(self, client: RestClient, *, is_busy: Callable[[], bool], clock: Clock = SYSTEM_CLOCK) -> None:
+        """`is_busy` returns True while objects wait: they go first."""
+        self._client = client
         self._is_busy = is_busy
         self._clock = clock
         self._queue: deque[Object] = deque(maxlen=MAX_QUEUED_EVENTS)
         self._wakeup = asyncio.Event()
-        self._buckets: dict[str, _TokenBucket] = {}
-        self._forbidden = False
+        self._buckets: LRUCache[str, _TokenBucket] = LRUCache(_MAX_BUCKETS)
+        self._was_forbidden = False
 
     def record(self, regarding: Object, events: Iterable[EventSpec]) -> None:
-        """Have `announcements` posted about a ModelService. What exceeds its budget is dropped."""
+        """Queue `events` about a ModelService. Those that exceed its budget are dropped."""
         metadata = regarding["metadata"]
-        for announcement in events:
+        for event in events:
             if self._take_token(metadata["uid"]):
-                self._queue.append(build_event(metadata, announcement, datetime.now(UTC)))
+                self._queue.append(build_event(metadata, event, self._clock.now()))
                 self._wakeup.set()
 
     async def run(self) -> None:
-        """Post for ever, one at a time."""
+        """Post queued Events until cancelled."""
         while True:
             while self._queue:
                 await self._wait_until_idle()
@@ -84,43 +85,41 @@ class EventRecorder:
     async def _post(self, body: Object) -> None:
         path = f"/apis/events.k8s.io/v1/namespaces/{body['metadata']['namespace']}/events"
         try:
-            await self._connection.request("POST", path, body=body)
+            await self._client.request("POST", path, body=body)
         except ForbiddenError as error:
-            if not self._forbidden:
-                logger.warning("Events cannot be posted: %s", error)
-            self._forbidden = True
+            if not self._was_forbidden:
+                logger.warning("Not allowed to create Events: %s", error)
+            self._was_forbidden = True
         except TerminatingError:
-            pass  # the namespace goes, and its Events with it
+            pass  # the namespace is being deleted, and its Events with it
         except OperatorError as error:
-            logger.info("An Event was not posted: %s", error)
+            logger.info("Failed to create an Event: %s", error)
 
     def _take_token(self, uid: str) -> bool:
-        """Take one of the object's budget."""
-        now = self._clock()
-        budget = self._buckets.pop(uid, None) or _TokenBucket(BURST, now)
-        budget.tokens = min(BURST, budget.tokens + (now - budget.updated_at) / REFILL_SECONDS)
-        budget.updated_at = now
-        self._buckets[uid] = budget  # the last one in a dict is the one used last
-        if len(self._buckets) > _MAX_BUCKETS:
-            del self._buckets[next(iter(self._buckets))]
-        if budget.tokens < 1:
+        """Take one token of the object's bucket; return False if it is empty."""
+        now = self._clock.monotonic()
+        bucket = self._buckets.get(uid) or _TokenBucket(BURST, now)
+        bucket.tokens = min(BURST, bucket.tokens + (now - bucket.updated_at) / REFILL_SECONDS)
+        bucket.updated_at = now
+        self._buckets[uid] = bucket
+        if bucket.tokens < 1:
             return False
-        budget.tokens -= 1
+        bucket.tokens -= 1
         return True
 
 
-def build_event(metadata: Object, announcement: EventSpec, now: datetime) -> Object:
-    """Body of an Event about the ModelService with this metadata; `now` is aware, UTC."""
+def build_event(metadata: Object, event: EventSpec, now: datetime) -> Object:
+    """Return the body of an Event about the ModelService with this metadata. `now` is aware, in UTC."""
     name, namespace = metadata["name"], metadata["namespace"]
     return {
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {"name": f"{name}.{uuid4().hex[:16]}", "namespace": namespace},
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "type": announcement.type,
-        "reason": str(announcement.reason),
-        "action": announcement.action,
-        "note": announcement.note,
+        "type": event.type,
+        "reason": str(event.reason),
+        "action": event.action,
+        "note": event.note,
         "regarding": {
             "apiVersion": MODEL_SERVICE.api_version,
             "kind": MODEL_SERVICE.kind,

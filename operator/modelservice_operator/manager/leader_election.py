@@ -1,17 +1,16 @@
-"""Which of several operators writes: a Lease (coordination.k8s.io/v1), taken, renewed and given back.
+"""Leader election with a Lease (coordination.k8s.io/v1), as client-go's tools/leaderelection does it.
 
-The others stand by with warm caches. Clocks of different machines are never compared: a holder counts as gone when its
-Lease has not changed for the whole duration, by our own monotonic clock. Two active operators would still be safe,
-since every write is guarded by UIDs and versions; the Lease keeps them from doing work twice.
+Other replicas are standbys with warm caches. Clocks of different machines are never compared: a leader counts as gone
+when its Lease has not changed for the whole lease duration, by the monotonic clock of the standby. Two leaders would
+still be safe, since every write is protected by UIDs and versions; the Lease keeps them from doing the work twice.
 """
 
 import asyncio
 import logging
-import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
+from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
 from modelservice_operator.apimachinery.kinds import LEASE
 from modelservice_operator.client.rest import RestClient
 from modelservice_operator.errors import ConflictError, LeadershipLostError, NotFoundError, OperatorError
@@ -21,39 +20,41 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaderElectionConfig:
-    """Seconds; the defaults are those of Kubernetes' own controllers."""
+    """Times in seconds; the defaults are those of Kubernetes' own controllers."""
 
     lease_duration: float = 15.0
-    """A Lease that has not changed for so long is free."""
+    """A Lease that has not changed for this long can be acquired."""
     renew_deadline: float = 10.0
-    """A holder that could not renew for so long gives up, well before somebody else may start."""
+    """A leader that could not renew for this long stops, well before another replica may start."""
     retry_period: float = 2.0
-    """Between two looks or two renewals."""
+    """Time between two attempts to acquire or renew."""
 
 
 class LeaderElector:
-    """Our part in one Lease. `acquire`, then `hold`; `release` at the end."""
+    """One candidate for one Lease: call `acquire`, then `renew_forever`, and `release` at the end."""
 
     def __init__(
         self,
-        connection: RestClient,
+        client: RestClient,
         *,
         namespace: str,
         name: str,
         identity: str,
         config: LeaderElectionConfig | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self._connection = connection
+        self._client = client
         self._namespace = namespace
         self._name = name
         self._identity = identity
         self._config = config or LeaderElectionConfig()
+        self._clock = clock
         self._held: dict[str, Any] | None = None
-        """The Lease as we last wrote it, None while it is not ours."""
+        """The Lease as last written by this candidate, None while it does not lead."""
 
     async def acquire(self) -> None:
-        """Wait until the Lease is ours. Nothing that goes wrong ends the wait."""
-        version, since = "", time.monotonic()
+        """Wait until this candidate leads. No failure ends the wait."""
+        version, since = "", self._clock.monotonic()
         while self._held is None:
             try:
                 live = await self._read()
@@ -61,52 +62,53 @@ class LeaderElector:
                     self._held = await self._create()
                     break
                 if live["metadata"]["resourceVersion"] != version:
-                    version, since = live["metadata"]["resourceVersion"], time.monotonic()
-                if self._is_available(live) or time.monotonic() - since > self._config.lease_duration:
+                    version, since = live["metadata"]["resourceVersion"], self._clock.monotonic()
+                has_expired = self._clock.monotonic() - since > self._config.lease_duration
+                if self._is_available(live) or has_expired:
                     self._held = await self._write(live)
                     break
             except OperatorError as error:
-                logger.info("The Lease %s could not be taken: %s", self._name, error)
+                logger.info("Failed to acquire lease %s/%s: %s", self._namespace, self._name, error)
             await asyncio.sleep(self._config.retry_period)
-        logger.info("This operator leads: the Lease %s/%s is ours.", self._namespace, self._name)
+        logger.info("Became leader (lease %s/%s)", self._namespace, self._name)
 
     async def renew_forever(self) -> None:
-        """Renew for ever. LeaseLost: somebody else has it, or it could not be renewed in time."""
-        renewed = time.monotonic()
+        """Renew until cancelled. Raises LeadershipLostError if another replica leads, or after the deadline."""
+        renewed = self._clock.monotonic()
         while True:
             await asyncio.sleep(self._config.retry_period)
             try:
                 self._held = await self._renew()
-                renewed = time.monotonic()
+                renewed = self._clock.monotonic()
             except LeadershipLostError:
                 raise
             except OperatorError as error:
-                logger.warning("The Lease %s could not be renewed: %s", self._name, error)
-                if time.monotonic() - renewed > self._config.renew_deadline:
-                    raise LeadershipLostError(f"The Lease {self._name} could not be renewed in time.") from error
+                logger.warning("Failed to renew lease %s/%s: %s", self._namespace, self._name, error)
+                if self._clock.monotonic() - renewed > self._config.renew_deadline:
+                    raise LeadershipLostError(f"Lease {self._name} was not renewed within the deadline.") from error
 
     async def release(self) -> None:
-        """Give the Lease back, so that the next one need not wait for it to run out."""
+        """Release the Lease, so that the next leader need not wait for it to expire."""
         if self._held is None:
             return
         live, self._held = self._held, None
         try:
             await self._write(live, holder="")
         except OperatorError as error:
-            logger.info("The Lease %s could not be given back: %s", self._name, error)
+            logger.info("Failed to release lease %s/%s: %s", self._namespace, self._name, error)
 
     async def _renew(self) -> dict[str, Any]:
         live = self._held
         try:
             if live is None:
-                raise LeadershipLostError(f"The Lease {self._name} is not ours.")
+                raise LeadershipLostError(f"Lease {self._name} is not held.")
             return await self._write(live)
         except (NotFoundError, ConflictError) as error:
             live = await self._read()
             if live is None:
                 return await self._create()
             if live["spec"].get("holderIdentity") != self._identity:
-                raise LeadershipLostError(f"Somebody else has taken the Lease {self._name}.") from error
+                raise LeadershipLostError(f"Another replica has acquired lease {self._name}.") from error
             return await self._write(live)
 
     def _is_available(self, live: dict[str, Any]) -> bool:
@@ -114,7 +116,7 @@ class LeaderElector:
 
     async def _read(self) -> dict[str, Any] | None:
         try:
-            return await self._connection.request(
+            return await self._client.request(
                 "GET", LEASE.path(namespace=self._namespace, name=self._name), bypass_limit=True
             )
         except NotFoundError:
@@ -127,23 +129,21 @@ class LeaderElector:
             "metadata": {"name": self._name, "namespace": self._namespace},
             "spec": self._lease_spec({}, self._identity),
         }
-        return await self._connection.request(
-            "POST", LEASE.path(namespace=self._namespace), body=body, bypass_limit=True
-        )
+        return await self._client.request("POST", LEASE.path(namespace=self._namespace), body=body, bypass_limit=True)
 
     async def _write(self, live: dict[str, Any], *, holder: str | None = None) -> dict[str, Any]:
-        """Write the Lease as it was read, with its version: whoever is faster wins."""
+        """Write the Lease as it was read, with its version: of two candidates, the server accepts the first."""
         body = live | {"spec": self._lease_spec(live["spec"], self._identity if holder is None else holder)}
         path = LEASE.path(namespace=self._namespace, name=self._name)
-        return await self._connection.request("PUT", path, body=body, bypass_limit=True)
+        return await self._client.request("PUT", path, body=body, bypass_limit=True)
 
-    def _lease_spec(self, before: dict[str, Any], holder: str) -> dict[str, Any]:
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        changed = before.get("holderIdentity") != holder
-        return before | {
+    def _lease_spec(self, previous: dict[str, Any], holder: str) -> dict[str, Any]:
+        now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        changed = previous.get("holderIdentity") != holder
+        return previous | {
             "holderIdentity": holder,
             "leaseDurationSeconds": int(self._config.lease_duration),
             "renewTime": now,
-            "acquireTime": now if changed else before.get("acquireTime", now),
-            "leaseTransitions": before.get("leaseTransitions", 0) + int(changed),
+            "acquireTime": now if changed else previous.get("acquireTime", now),
+            "leaseTransitions": previous.get("leaseTransitions", 0) + int(changed),
         }

@@ -14,6 +14,7 @@ from modelservice_operator.apimachinery.kinds import (
     SERVICE,
     ResourceKind,
 )
+from modelservice_operator.apimachinery.objects import NamespacedName, key_of
 from modelservice_operator.resources.diff import NodeReplacement, conflicting_nodes, first_difference
 from modelservice_operator.resources.metadata import CLUSTER_IP_NONE, HASH_ANNOTATION, SUSPENDED_ANNOTATION
 
@@ -36,6 +37,11 @@ class DesiredChild:
     """Replicas that the object is created with; never part of what is applied later."""
     fixed_replicas: bool = False
     """Whether `replicas` is also to be kept afterwards (nobody else scales the object)."""
+
+    @property
+    def key(self) -> NamespacedName:
+        """Namespace and name of the child, which are those of its ModelService."""
+        return key_of(self.body)
 
     @property
     def digest(self) -> str:

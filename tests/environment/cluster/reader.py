@@ -91,14 +91,19 @@ class ApiReader:
         """Return a resource; an unknown one may be of a CRD that is new."""
         if resource not in self._resources:
             groups = [client.get(path, headers=_DISCOVERY).raise_for_status().json() for path in ("/api", "/apis")]
-            self._resources = dict(_resources(groups))
+            self._resources = resources_by_name(groups)
         if resource not in self._resources:
             raise ClusterError(f"The server serves no resource {resource}.")
         return self._resources[resource]
 
 
-def _resources(groups: list[dict[str, Any]]) -> Iterator[tuple[str, Resource]]:
-    """Yield every name of every resource. The first group that has a name wins, so names come in reverse order."""
+def resources_by_name(groups: list[dict[str, Any]]) -> dict[str, Resource]:
+    """Return every name of every resource. If two groups have a name, the first one wins."""
+    return dict(_named(groups))
+
+
+def _named(groups: list[dict[str, Any]]) -> Iterator[tuple[str, Resource]]:
+    """Yield names in reverse order, so that the preferred one comes last."""
     items = [item for listed in groups for item in listed["items"]]
     for item in reversed(items):
         group = item["metadata"].get("name", "")

@@ -1,59 +1,58 @@
 import pytest
 
 from modelservice_operator.apply.drift_limiter import COOLDOWN_SECONDS, MAX_CORRECTIONS, WINDOW_SECONDS, DriftLimiter
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import ManualClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def corrections(clock: Clock) -> DriftLimiter:
+def limiter(clock: ManualClock) -> DriftLimiter:
     return DriftLimiter(clock=clock)
 
 
-def test_three_in_a_minute_are_enough(corrections: DriftLimiter, clock: Clock) -> None:
+def test_drift_limiter_blocks_after_max_corrections(limiter: DriftLimiter, clock: ManualClock) -> None:
     for _ in range(MAX_CORRECTIONS):
-        assert corrections.allow("port")
-        corrections.record("port")
-        clock.now += 1
-    assert not corrections.allow("port")
-    assert corrections.allow("image"), "another field is another matter"
+        assert limiter.allow("port")
+        limiter.record("port")
+        clock.seconds += 1
+    assert not limiter.allow("port")
+    assert limiter.allow("image"), "another field has its own count"
 
 
-def test_after_the_truce_it_is_tried_again(corrections: DriftLimiter, clock: Clock) -> None:
+def test_drift_limiter_allows_after_cooldown(limiter: DriftLimiter, clock: ManualClock) -> None:
     for _ in range(MAX_CORRECTIONS):
-        corrections.record("port")
-    clock.now += COOLDOWN_SECONDS - 1
-    assert not corrections.allow("port")
-    clock.now += 1
-    assert corrections.allow("port")
+        limiter.record("port")
+    clock.seconds += COOLDOWN_SECONDS - 1
+    assert not limiter.allow("port")
+    clock.seconds += 1
+    assert limiter.allow("port")
 
 
-def test_now_and_then_is_no_fight(corrections: DriftLimiter, clock: Clock) -> None:
+def test_drift_limiter_ignores_slow_drift(limiter: DriftLimiter, clock: ManualClock) -> None:
     for _ in range(5 * MAX_CORRECTIONS):
-        assert corrections.allow("port")
-        corrections.record("port")
-        clock.now += WINDOW_SECONDS / 2 + 1
+        assert limiter.allow("port")
+        limiter.record("port")
+        clock.seconds += WINDOW_SECONDS / 2 + 1
 
 
-def test_attempts_that_failed_do_not_count(corrections: DriftLimiter) -> None:
-    assert all(corrections.allow("port") for _ in range(5 * MAX_CORRECTIONS))
+def test_failed_attempts_do_not_count(limiter: DriftLimiter) -> None:
+    assert all(limiter.allow("port") for _ in range(5 * MAX_CORRECTIONS))
 
 
-def test_what_was_long_ago_is_forgotten(corrections: DriftLimiter, clock: Clock) -> None:
-    corrections.record("port")
-    clock.now += COOLDOWN_SECONDS
-    corrections.record("image")
-    assert corrections.allow("port")
+def test_old_corrections_are_forgotten(limiter: DriftLimiter, clock: ManualClock) -> None:
+    limiter.record("port", "kubectl")
+    assert limiter.last_manager("port") == "kubectl"
+    clock.seconds += COOLDOWN_SECONDS
+    limiter.record("image")
+    assert limiter.allow("port")
+    assert limiter.last_manager("port") is None
+
+
+def test_last_manager_is_the_latest_known_one(limiter: DriftLimiter) -> None:
+    for manager in ("kubectl", "argocd", None):
+        limiter.record("port", manager)
+    assert limiter.last_manager("port") == "argocd"

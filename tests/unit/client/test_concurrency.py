@@ -1,4 +1,4 @@
-"""The limit narrows when a server is busy and widens again; nobody is forgotten."""
+"""The limit decreases while a server is overloaded and increases again; no waiter is lost."""
 
 import asyncio
 
@@ -13,59 +13,59 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-async def test_no_more_than_the_limit_are_inside_and_they_come_in_order(clock: ManualClock) -> None:
-    throttle, inside = ConcurrencyLimiter(2, clock=clock), []
+async def test_limit_is_kept_in_order_of_arrival(clock: ManualClock) -> None:
+    limiter, admitted = ConcurrencyLimiter(2, clock=clock), []
 
     async def visit(name: str) -> None:
-        await throttle.acquire()
-        inside.append(name)
+        await limiter.acquire()
+        admitted.append(name)
 
     visits = [asyncio.create_task(visit(name)) for name in "abcd"]
     await asyncio.sleep(0)
-    assert inside == ["a", "b"]
-    throttle.release(overloaded=False)
+    assert admitted == ["a", "b"]
+    limiter.release(overloaded=False)
     await visits[2]
-    assert inside == ["a", "b", "c"]
-    throttle.release(overloaded=False)
+    assert admitted == ["a", "b", "c"]
+    limiter.release(overloaded=False)
     await visits[3]
-    assert inside == ["a", "b", "c", "d"]
+    assert admitted == ["a", "b", "c", "d"]
 
 
-async def test_failures_of_one_moment_halve_it_once_and_successes_widen_it_again(clock: ManualClock) -> None:
-    throttle = ConcurrencyLimiter(8, clock=clock)
+async def test_limit_halves_once_per_overload_and_recovers(clock: ManualClock) -> None:
+    limiter = ConcurrencyLimiter(8, clock=clock)
     for _ in range(4):
-        await throttle.acquire()
+        await limiter.acquire()
     for _ in range(4):
-        throttle.release(overloaded=True)
-    assert throttle.limit == 4
+        limiter.release(overloaded=True)
+    assert limiter.limit == 4
     for _ in range(4):
         clock.seconds += 1
-        await throttle.acquire()
-        throttle.release(overloaded=True)
-    assert throttle.limit == 1
+        await limiter.acquire()
+        limiter.release(overloaded=True)
+    assert limiter.limit == 1
     for _ in range(100):
-        await throttle.acquire()
-        throttle.release(overloaded=False)
-    assert throttle.limit == 8
+        await limiter.acquire()
+        limiter.release(overloaded=False)
+    assert limiter.limit == 8
 
 
-async def test_who_gives_up_waiting_takes_no_turn_away(clock: ManualClock) -> None:
-    throttle = ConcurrencyLimiter(1, clock=clock)
-    await throttle.acquire()
-    waiting, last = asyncio.create_task(throttle.acquire()), asyncio.create_task(throttle.acquire())
+async def test_cancelled_waiter_takes_no_slot(clock: ManualClock) -> None:
+    limiter = ConcurrencyLimiter(1, clock=clock)
+    await limiter.acquire()
+    waiting, last = asyncio.create_task(limiter.acquire()), asyncio.create_task(limiter.acquire())
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.sleep(0)
-    throttle.release(overloaded=False)
+    limiter.release(overloaded=False)
     await asyncio.wait_for(last, 1)
 
 
-async def test_a_turn_that_comes_together_with_the_end_goes_on_to_the_next(clock: ManualClock) -> None:
-    throttle = ConcurrencyLimiter(1, clock=clock)
-    await throttle.acquire()
-    ended, last = asyncio.create_task(throttle.acquire()), asyncio.create_task(throttle.acquire())
+async def test_cancelled_waiter_passes_its_slot_on(clock: ManualClock) -> None:
+    limiter = ConcurrencyLimiter(1, clock=clock)
+    await limiter.acquire()
+    ended, last = asyncio.create_task(limiter.acquire()), asyncio.create_task(limiter.acquire())
     await asyncio.sleep(0)
-    throttle.release(overloaded=False)
+    limiter.release(overloaded=False)
     ended.cancel()
     await asyncio.wait_for(last, 1)
     assert ended.cancelled()

@@ -1,4 +1,4 @@
-"""What an HTTP answer means. Requests themselves are tested on a real API server."""
+"""Errors of responses and of unreachable servers. Requests themselves are tested on a real API server."""
 
 import json
 
@@ -39,32 +39,32 @@ from modelservice_operator.settings import Settings
     ],
 )
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"message": 1}', json.dumps({"message": "why"}).encode()])
-def test_every_status_has_its_place_in_the_tree(status: int, kind: type[OperatorError], body: bytes) -> None:
+def test_http_status_maps_to_error_class(status: int, kind: type[OperatorError], body: bytes) -> None:
     error = error_from_response(status, body)
     assert type(error) is kind
     assert str(status) in str(error)
 
 
-def test_a_namespace_that_ends_is_no_failure() -> None:
+def test_terminating_namespace_has_its_own_error() -> None:
     cause = {"reason": "NamespaceTerminating", "message": "namespace ml is being terminated"}
     body = {"message": "forbidden", "reason": "Forbidden", "details": {"causes": [cause]}}
     assert type(error_from_response(403, json.dumps(body, separators=(",", ":")).encode())) is NamespaceTerminatingError
 
 
-def test_the_server_s_words_are_kept() -> None:
+def test_message_of_the_server_is_kept() -> None:
     assert (
         str(error_from_response(403, b'{"message": "exceeded quota"}')) == "The API server answered 403: exceeded quota"
     )
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), (None, None)])
-def test_retry_after_in_seconds_is_honoured(header: str | None, seconds: float | None) -> None:
+def test_retry_after_in_seconds_is_used(header: str | None, seconds: float | None) -> None:
     error = error_from_response(429, b"", retry_after=header)
     assert isinstance(error, TransientError)
     assert error.retry_after == seconds
 
 
-async def test_no_server_is_a_sentence() -> None:
+async def test_unreachable_server_error_message() -> None:
     credentials = Credentials("http://127.0.0.1:9", None, "secret-token")
     async with RestClient(lambda: credentials, Settings()) as connection:
         with pytest.raises(UnreachableError, match="The API server did not answer GET /healthz"):
@@ -74,5 +74,5 @@ async def test_no_server_is_a_sentence() -> None:
                 pass
 
 
-def test_a_token_shows_nowhere() -> None:
+def test_token_is_not_in_the_repr() -> None:
     assert "secret-token" not in repr(Credentials("https://127.0.0.1", None, "secret-token"))

@@ -1,17 +1,19 @@
-"""What the caches keep: only what is read, and reducing twice is reducing once."""
+"""Transforms keep only what is read, and are idempotent."""
 
 import json
 from typing import Any
 
 import pytest
 
-from modelservice_operator.controller.mappers import map_autoscaler, map_by_instance_label
 from modelservice_operator.controller.transforms import (
     MAX_TEXT_CHARS,
     transform_autoscaler,
+    transform_child,
+    transform_model_service,
     transform_pod,
     transform_replica_set,
 )
+from modelservice_operator.resources.metadata import HAS_UPDATE_FIELDS
 from tests.support.pods import CREATED, HASH, new_pod, new_replica_set
 
 Body = dict[str, Any]
@@ -28,9 +30,9 @@ PODS = {
 }
 
 
-def test_a_healthy_pod_is_small() -> None:
-    reduced = transform_pod(new_pod().body())
-    assert reduced == {
+def test_healthy_pod_is_small() -> None:
+    transformed = transform_pod(new_pod().body())
+    assert transformed == {
         "metadata": {
             "name": f"iris-{HASH}-x2x7k",
             "namespace": "ml",
@@ -42,18 +44,18 @@ def test_a_healthy_pod_is_small() -> None:
         },
         "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
     }
-    assert len(json.dumps(reduced, separators=(",", ":"))) < 500
+    assert len(json.dumps(transformed, separators=(",", ":"))) < 500
 
 
 @pytest.mark.parametrize("pod", PODS.values(), ids=PODS)
-def test_reducing_twice_changes_nothing(pod: Any) -> None:
+def test_transform_pod_is_idempotent(pod: Any) -> None:
     once = transform_pod(pod.body())
     assert transform_pod(once) == once == json.loads(json.dumps(once))
 
 
-def test_what_a_crash_says_is_kept() -> None:
-    reduced = transform_pod(new_pod().crashed(message="out of paper").body())
-    (container,) = reduced["status"]["containerStatuses"]
+def test_termination_of_a_crashed_container_is_kept() -> None:
+    transformed = transform_pod(new_pod().crashed(message="out of paper").body())
+    (container,) = transformed["status"]["containerStatuses"]
     assert container["state"]["waiting"]["reason"] == "CrashLoopBackOff"
     assert container["lastState"]["terminated"] == {
         "reason": "Error",
@@ -63,13 +65,13 @@ def test_what_a_crash_says_is_kept() -> None:
     }
 
 
-def test_a_container_that_ended_before_is_kept_though_it_is_ready() -> None:
+def test_ready_container_keeps_its_last_termination() -> None:
     ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
     pod = new_pod().container(ready=True, started=True, state={"running": {}}, lastState=ended)
     assert transform_pod(pod.body())["status"]["containerStatuses"][0]["lastState"] == ended
 
 
-def test_of_the_last_words_the_end_is_kept() -> None:
+def test_long_termination_message_keeps_its_end() -> None:
     message = "x" * 5000 + "the cause"
     for pod in (new_pod().crashed(message=message), new_pod().crashed(waits=False, message=message)):
         (container,) = transform_pod(pod.body())["status"]["containerStatuses"]
@@ -78,7 +80,7 @@ def test_of_the_last_words_the_end_is_kept() -> None:
         assert len(ended["message"]) == MAX_TEXT_CHARS
 
 
-def test_what_nobody_reads_is_no_change() -> None:
+def test_unread_fields_do_not_trigger_events() -> None:
     pod = new_pod()
     busy = pod.body()
     busy["metadata"]["managedFields"] = []
@@ -89,24 +91,24 @@ def test_what_nobody_reads_is_no_change() -> None:
     assert transform_pod(busy) == transform_pod(pod.body())
 
 
-def test_an_empty_body_is_reduced_too() -> None:
+def test_empty_body_is_transformed() -> None:
     assert transform_pod({}) == transform_replica_set({}) == {"metadata": {}, "status": {}}
 
 
-def test_a_replica_set_tells_its_revision_and_why_it_creates_no_pods() -> None:
+def test_replica_set_keeps_revision_and_replica_failure() -> None:
     body = new_replica_set(refused="exceeded quota")
-    reduced = transform_replica_set(body)
-    assert reduced["metadata"]["annotations"] == {"deployment.kubernetes.io/revision": "2"}
-    assert reduced["status"]["conditions"] == [
+    transformed = transform_replica_set(body)
+    assert transformed["metadata"]["annotations"] == {"deployment.kubernetes.io/revision": "2"}
+    assert transformed["status"]["conditions"] == [
         {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota"}
     ]
-    assert transform_replica_set(reduced) == reduced
-    assert transform_replica_set(body | {"spec": {"replicas": 9}}) == reduced
+    assert transform_replica_set(transformed) == transformed
+    assert transform_replica_set(body | {"spec": {"replicas": 9}}) == transformed
 
 
-def an_autoscaler(target: Body, **metadata: Any) -> Body:
+def autoscaler(target: Body, **metadata: Any) -> Body:
     return {
-        "metadata": {"name": "hand-made", "namespace": "ml", "uid": "u", "resourceVersion": "1"} | metadata,
+        "metadata": {"name": "other", "namespace": "ml", "uid": "u", "resourceVersion": "1"} | metadata,
         "spec": {"scaleTargetRef": target, "maxReplicas": 9},
         "status": {"currentReplicas": 3},
     }
@@ -115,11 +117,11 @@ def an_autoscaler(target: Body, **metadata: Any) -> Body:
 DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "iris"}
 
 
-def test_of_somebody_else_s_autoscaler_only_what_it_scales_is_kept() -> None:
-    reduced = transform_autoscaler(an_autoscaler(DEPLOYMENT))
-    assert reduced["spec"] == {"scaleTargetRef": DEPLOYMENT}
-    assert "status" not in reduced
-    assert transform_autoscaler(reduced) == reduced
+def test_foreign_autoscaler_keeps_only_its_target() -> None:
+    transformed = transform_autoscaler(autoscaler(DEPLOYMENT))
+    assert transformed["spec"] == {"scaleTargetRef": DEPLOYMENT}
+    assert "status" not in transformed
+    assert transform_autoscaler(transformed) == transformed
 
 
 @pytest.mark.parametrize(
@@ -130,13 +132,13 @@ def test_of_somebody_else_s_autoscaler_only_what_it_scales_is_kept() -> None:
         {"ownerReferences": [{"kind": "ModelService", "uid": "u"}]},
     ],
 )
-def test_an_autoscaler_that_may_be_ours_is_kept_whole(metadata: Body) -> None:
-    assert transform_autoscaler(an_autoscaler(DEPLOYMENT, **metadata))["spec"]["maxReplicas"] == 9
+def test_autoscaler_that_may_be_a_child_is_kept_whole(metadata: Body) -> None:
+    assert transform_autoscaler(autoscaler(DEPLOYMENT, **metadata))["spec"]["maxReplicas"] == 9
 
 
-def test_the_figures_of_an_autoscaler_of_ours_are_no_change() -> None:
+def test_metrics_of_an_own_autoscaler_are_dropped() -> None:
     metadata = {"ownerReferences": [{"kind": "ModelService", "uid": "u"}]}
-    body = an_autoscaler(DEPLOYMENT, **metadata)
+    body = autoscaler(DEPLOYMENT, **metadata)
     busy = body | {"status": body["status"] | {"currentMetrics": [{"type": "ContainerResource"}]}}
     assert transform_autoscaler(busy) == transform_autoscaler(body)
     assert transform_autoscaler(transform_autoscaler(busy)) == transform_autoscaler(busy)
@@ -144,12 +146,24 @@ def test_the_figures_of_an_autoscaler_of_ours_are_no_change() -> None:
     assert "status" not in transform_autoscaler(new)
 
 
-def test_an_autoscaler_concerns_its_namesake_and_whose_deployment_it_scales() -> None:
-    assert map_autoscaler(an_autoscaler(DEPLOYMENT)) == (("ml", "hand-made"), ("ml", "iris"))
-    assert map_autoscaler(an_autoscaler(DEPLOYMENT, name="iris")) == (("ml", "iris"),)
-    assert map_autoscaler(an_autoscaler({"kind": "StatefulSet", "name": "iris"})) == (("ml", "hand-made"),)
+OURS = {
+    "manager": "modelservice-operator",
+    "operation": "Update",
+    "fieldsV1": {"f:spec": {"f:replicas": {}, "f:template": {}}},
+}
+SCALED = OURS | {"subresource": "scale"}
+OTHER = {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
 
 
-def test_a_pod_concerns_the_service_that_its_label_names() -> None:
-    assert map_by_instance_label(transform_pod(new_pod().body())) == (("ml", "iris"),)
-    assert map_by_instance_label({"metadata": {"name": "x"}}) == (("", ""),)
+@pytest.mark.parametrize(("entries", "posted"), [([OURS], True), ([SCALED, OTHER], False), ([], False)])
+def test_child_keeps_one_bit_of_managed_fields(entries: list[Any], posted: bool) -> None:  # noqa: FBT001
+    transformed = transform_child({"metadata": {"name": "iris", "managedFields": entries}, "spec": {}})
+    assert transformed == {"metadata": {"name": "iris"}, "spec": {}, HAS_UPDATE_FIELDS: posted}
+    assert transform_child(transformed) == transformed
+
+
+def test_model_service_annotations_are_dropped() -> None:
+    transformed = transform_model_service(
+        {"metadata": {"name": "iris", "annotations": {"a": "b"}, "managedFields": []}}
+    )
+    assert transformed == {"metadata": {"name": "iris"}}

@@ -1,4 +1,4 @@
-"""Events are posted aside, limited, and their failure is nobody's."""
+"""Events are written in the background and rate limited; a failure to write one fails nothing else."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -10,13 +10,14 @@ from modelservice_operator.client.rest import RestClient
 from modelservice_operator.errors import ForbiddenError, NamespaceTerminatingError, OperatorError, UnreachableError
 from modelservice_operator.events.recorder import BURST, REFILL_SECONDS, EventRecorder, build_event
 from modelservice_operator.events.transitions import EventReason, EventSpec
+from tests.support.clock import ManualClock
 
-ABOUT = {"metadata": {"name": "iris", "namespace": "ml", "uid": "1"}}
-TOLD = EventSpec(EventReason.FAILED, "Judge", "CrashLoop: no.", "Warning")
+REGARDING = {"metadata": {"name": "iris", "namespace": "ml", "uid": "1"}}
+EVENT = EventSpec(EventReason.FAILED, "Judge", "CrashLoop: no.", "Warning")
 
 
 class Server(RestClient):
-    """Answers as it is told, and keeps what it was asked."""
+    """Fails with `failures`, then accepts, and records what is posted."""
 
     def __init__(self, *failures: OperatorError) -> None:
         self.failures = list(failures)
@@ -31,17 +32,8 @@ class Server(RestClient):
         return {}
 
 
-class Clock:
-    """A monotonic clock that stands still."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 async def posted(recorder: EventRecorder, server: Server, count: int) -> list[dict[str, Any]]:
-    """Run until so many were posted."""
+    """Run until `count` Events were posted."""
     async with asyncio.timeout(20):
         task = asyncio.create_task(recorder.run())
         while len(server.posted) < count:
@@ -51,12 +43,13 @@ async def posted(recorder: EventRecorder, server: Server, count: int) -> list[di
     return server.posted
 
 
-def test_an_event_has_what_the_api_asks_for() -> None:
-    body = build_event(ABOUT["metadata"], TOLD, datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
+def test_build_event() -> None:
+    body = build_event(REGARDING["metadata"], EVENT, datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
     name = body["metadata"].pop("name")
     assert name.startswith("iris.")
     assert (
-        name != build_event(ABOUT["metadata"], TOLD, datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))["metadata"]["name"]
+        name
+        != build_event(REGARDING["metadata"], EVENT, datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))["metadata"]["name"]
     )
     assert body.pop("reportingInstance")
     assert body == {
@@ -80,36 +73,36 @@ def test_an_event_has_what_the_api_asks_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "told"),
+    ("failure", "logged"),
     [
         (ForbiddenError("No."), True),
         (UnreachableError("No answer."), True),
-        (NamespaceTerminatingError("It goes."), False),
+        (NamespaceTerminatingError("It is being deleted."), False),
     ],
 )
-async def test_a_failure_to_post_is_nobody_s(
-    failure: OperatorError, caplog: pytest.LogCaptureFixture, *, told: bool
+async def test_failure_to_post_is_logged_at_most(
+    failure: OperatorError, caplog: pytest.LogCaptureFixture, *, logged: bool
 ) -> None:
     caplog.set_level("INFO")
     server = Server(failure)
     recorder = EventRecorder(server, is_busy=lambda: False)
-    recorder.record(ABOUT, [TOLD, TOLD])
+    recorder.record(REGARDING, [EVENT, EVENT])
     first, second = await posted(recorder, server, 2)
     assert first["to"] == second["to"] == "POST /apis/events.k8s.io/v1/namespaces/ml/events"
-    assert bool(caplog.records) is told
+    assert bool(caplog.records) is logged
 
 
-async def test_an_object_has_a_budget_that_fills_again() -> None:
-    server, clock = Server(), Clock()
+async def test_budget_of_an_object_refills() -> None:
+    server, clock = Server(), ManualClock()
     recorder = EventRecorder(server, is_busy=lambda: False, clock=clock)
-    recorder.record(ABOUT, [TOLD] * (BURST + 5))
-    clock.now += REFILL_SECONDS
-    recorder.record(ABOUT, [TOLD] * 2)
-    recorder.record({"metadata": ABOUT["metadata"] | {"uid": "2"}}, [TOLD])
+    recorder.record(REGARDING, [EVENT] * (BURST + 5))
+    clock.seconds += REFILL_SECONDS
+    recorder.record(REGARDING, [EVENT] * 2)
+    recorder.record({"metadata": REGARDING["metadata"] | {"uid": "2"}}, [EVENT])
     assert len(await posted(recorder, server, BURST + 2)) == BURST + 2
 
 
-async def test_what_is_more_urgent_goes_first() -> None:
+async def test_events_wait_for_an_idle_queue() -> None:
     server, order = Server(), list[str]()
     waiting = [True, True, False]
 
@@ -118,6 +111,6 @@ async def test_what_is_more_urgent_goes_first() -> None:
         return waiting.pop(0)
 
     recorder = EventRecorder(server, is_busy=busy)
-    recorder.record(ABOUT, [TOLD])
+    recorder.record(REGARDING, [EVENT])
     await posted(recorder, server, 1)
     assert order == ["0 posted"] * 3

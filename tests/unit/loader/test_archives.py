@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from model_loader.archives import unpack
+from model_loader.archives import unpack_archive
 from model_loader.errors import LoaderError, Reason
 from model_loader.request import Limits
 
@@ -54,7 +54,7 @@ def special(name: str, kind: bytes, target: str = "/etc/passwd") -> tarfile.TarI
 def unpacked(tmp_path: Path, content: bytes, *, limits: Limits | None = None) -> dict[str, bytes]:
     archive, root = tmp_path / "archive", tmp_path / "root"
     archive.write_bytes(content)
-    files = unpack(archive, root, wants=lambda _: True, limits=limits or Limits())
+    files = unpack_archive(archive, root, is_selected=lambda _: True, limits=limits or Limits())
     found = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
     assert {file.path: file.size for file in files} == {name: len(text) for name, text in found.items()}
     return found
@@ -154,13 +154,13 @@ def test_bombs_are_refused_while_they_go_off(tmp_path: Path, make: Callable[[], 
 def test_what_exceeds_the_limit_is_refused(tmp_path: Path) -> None:
     content = os.urandom(3 * MIB)
     with pytest.raises(LoaderError, match="more than 2097152 bytes"):
-        unpacked(tmp_path, a_tar({"model": content}), limits=Limits(bytes=2 * MIB))
+        unpacked(tmp_path, a_tar({"model": content}), limits=Limits(max_bytes=2 * MIB))
 
 
 @pytest.mark.parametrize("make", [a_tar, a_zip])
 def test_too_many_files_are_refused(tmp_path: Path, make: Callable[[Members], bytes]) -> None:
     with pytest.raises(LoaderError, match="more than 10 files"):
-        unpacked(tmp_path, make({f"{number}": b"" for number in range(5000)}), limits=Limits(files=10))
+        unpacked(tmp_path, make({f"{number}": b"" for number in range(5000)}), limits=Limits(max_files=10))
 
 
 def test_a_header_of_many_bytes_is_not_read(tmp_path: Path) -> None:

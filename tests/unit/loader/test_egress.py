@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_loader.egress import NEVER, is_admitted, refusal, resolve
+from model_loader.egress import FORBIDDEN_RANGES, denial_reason, is_allowed_for_plain_http, resolve_addresses
 from model_loader.errors import LoaderError, Reason
 
 EVERYTHING = (ip_network("0.0.0.0/0"), ip_network("::/0"))
@@ -41,37 +41,37 @@ def test_there_are_enough_of_them() -> None:
 
 @pytest.mark.parametrize("text", [*NEVER_ALLOWED, *FORMS_OF_IPV4])
 def test_nothing_admits_these(text: str) -> None:
-    assert refusal(ip_address(text), admitted=EVERYTHING)
+    assert denial_reason(ip_address(text), allowed=EVERYTHING)
     with pytest.raises(LoaderError, match="refused"):
-        resolve(text, 443, admitted=EVERYTHING)
+        resolve_addresses(text, 443, allowed=EVERYTHING)
 
 
 @pytest.mark.parametrize("text", PRIVATE)
 def test_private_addresses_need_to_be_admitted(text: str) -> None:
     with pytest.raises(LoaderError, match="refused") as raised:
-        resolve(text, 443, admitted=())
+        resolve_addresses(text, 443, allowed=())
     assert raised.value.reason is Reason.UNREACHABLE
     if text != "2001::1":
-        assert resolve(text, 443, admitted=EVERYTHING) == [str(ip_address(text))]
-        assert is_admitted([text], EVERYTHING)
+        assert resolve_addresses(text, 443, allowed=EVERYTHING) == [str(ip_address(text))]
+        assert is_allowed_for_plain_http([text], EVERYTHING)
 
 
 @pytest.mark.parametrize("text", ODD_WAYS)
 def test_odd_ways_to_write_an_address_are_refused(text: str) -> None:
     with pytest.raises(LoaderError, match=r"unusual way|refused"):
-        resolve(text, 443, admitted=EVERYTHING)
+        resolve_addresses(text, 443, allowed=EVERYTHING)
 
 
 @pytest.mark.parametrize("text", PUBLIC)
 def test_public_addresses_are_fine(text: str) -> None:
-    assert resolve(text, 443, admitted=()) == [text]
-    assert not is_admitted([text], ())
+    assert resolve_addresses(text, 443, allowed=()) == [text]
+    assert not is_allowed_for_plain_http([text], ())
 
 
 def test_one_bad_address_spoils_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", answering("8.8.8.8", "169.254.169.254"))
     with pytest.raises(LoaderError, match=r"'rebind\.example' has the address 169\.254\.169\.254, which is refused"):
-        resolve("rebind.example", 443, admitted=EVERYTHING)
+        resolve_addresses("rebind.example", 443, allowed=EVERYTHING)
 
 
 def test_a_name_without_an_address_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,16 +79,18 @@ def test_a_name_without_an_address_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    with pytest.raises(LoaderError, match=r"The host 'nowhere\.example' is not known: name or service not known\."):
-        resolve("nowhere.example", 443, admitted=())
+    with pytest.raises(
+        LoaderError, match=r"The host 'nowhere\.example' cannot be resolved: name or service not known\."
+    ):
+        resolve_addresses("nowhere.example", 443, allowed=())
 
 
 @given(st.ip_addresses())
 def test_what_is_never_allowed_is_never_allowed(address: object) -> None:
     found = ip_address(str(address))
-    if any(found.version == network.version and found in network for network in NEVER):
-        assert refusal(found, admitted=EVERYTHING)
-    if refusal(found, admitted=()) is None:
+    if any(found.version == network.version and found in network for network in FORBIDDEN_RANGES):
+        assert denial_reason(found, allowed=EVERYTHING)
+    if denial_reason(found, allowed=()) is None:
         assert found.is_global
 
 

@@ -8,7 +8,7 @@ import httpcore2
 import pytest
 
 from model_loader.errors import LoaderError
-from model_loader.http_client import _Backend
+from model_loader.http_client import _PinnedBackend
 from tests.unit.loader.test_egress import answering
 
 
@@ -27,7 +27,7 @@ def test_a_name_is_looked_up_once_and_the_connection_is_pinned(monkeypatch: pyte
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     monkeypatch.setattr(socket, "create_connection", connect)
-    backend = _Backend(())
+    backend = _PinnedBackend(())
     with pytest.raises(httpcore2.ConnectError):
         backend.connect_tcp("rebind.example", 443)
     assert (asked, connected) == (["rebind.example"], [("93.184.215.14", 443)])
@@ -47,5 +47,5 @@ def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(socket, "getaddrinfo", answering("10.0.0.1", "10.0.0.2"))
     monkeypatch.setattr(socket, "create_connection", connect)
     with pytest.raises(httpcore2.ConnectError):
-        _Backend((ip_network("10.0.0.0/8"),)).connect_tcp("store.example", 443)
+        _PinnedBackend((ip_network("10.0.0.0/8"),)).connect_tcp("store.example", 443)
     assert connected == ["10.0.0.1", "10.0.0.2"]

@@ -7,8 +7,13 @@ import pytest
 
 from model_loader.errors import LoaderError
 from model_loader.request import Request
-from model_loader.sources import is_azure
-from model_loader.sources.object_store import _bucket_and_prefix, azure_config, gcs_config, s3_config
+from model_loader.sources import is_azure_url
+from model_loader.sources.object_store import (
+    _parse_bucket_and_prefix,
+    build_azure_config,
+    build_gcs_config,
+    build_s3_config,
+)
 
 BLOB = "https://account.blob.core.windows.net/models/iris/v3"
 
@@ -24,40 +29,40 @@ BLOB = "https://account.blob.core.windows.net/models/iris/v3"
     ],
 )
 def test_uris_name_a_bucket_and_a_path(uri: str, found: tuple[str, str]) -> None:
-    assert _bucket_and_prefix(uri) == found
+    assert _parse_bucket_and_prefix(uri) == found
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket", "s3://bucket/", "s3:///a", "s3://b/a//c", "s3://b/a?x", "s3://b/./a"])
 def test_what_names_neither_is_told(uri: str) -> None:
-    with pytest.raises(LoaderError, match="cannot be read"):
-        _bucket_and_prefix(uri)
+    with pytest.raises(LoaderError, match="is invalid"):
+        _parse_bucket_and_prefix(uri)
 
 
 @pytest.mark.parametrize("uri", [BLOB, "abfss://models@account.dfs.core.windows.net/iris"])
 def test_an_account_may_be_in_the_uri(uri: str) -> None:
-    config = azure_config({"AZURE_STORAGE_ACCOUNT_KEY": "key"}, uri)
+    config = build_azure_config({"AZURE_STORAGE_ACCOUNT_KEY": "key"}, uri)
     assert (config["account_name"], config["account_key"]) == ("account", "key")
 
 
 def test_blobs_are_azure_s_and_other_hosts_are_not() -> None:
-    assert is_azure(BLOB)
-    assert not is_azure("https://blob.core.windows.net.example.com/models/iris")
-    assert Request(uri=BLOB, to=Path("/x")).scheme == "https"
+    assert is_azure_url(BLOB)
+    assert not is_azure_url("https://blob.core.windows.net.example.com/models/iris")
+    assert Request(uri=BLOB, target=Path("/x")).scheme == "https"
 
 
 @pytest.mark.parametrize(
     ("config", "anonymous"),
     [
-        (s3_config({}), True),
-        (s3_config({"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s\n"}), False),
-        (s3_config({"AWS_WEB_IDENTITY_TOKEN_FILE": "/t", "AWS_ROLE_ARN": "r"}), False),
-        (s3_config({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"}), False),
-        (gcs_config({}), True),
-        (gcs_config({"GOOGLE_SERVICE_ACCOUNT_KEY": '{"type": "service_account"}'}), False),
-        (gcs_config({"MODEL_IDENTITY": "ServiceAccount"}), False),
-        (azure_config({"AZURE_STORAGE_ACCOUNT_NAME": "a"}, "az://c/p"), True),
-        (azure_config({"AZURE_STORAGE_ACCOUNT_NAME": "a", "AZURE_STORAGE_SAS_TOKEN": "sv=1"}, "az://c/p"), False),
-        (azure_config({"AZURE_STORAGE_ACCOUNT": "a", "AZURE_FEDERATED_TOKEN_FILE": "/t"}, "az://c/p"), False),
+        (build_s3_config({}), True),
+        (build_s3_config({"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s\n"}), False),
+        (build_s3_config({"AWS_WEB_IDENTITY_TOKEN_FILE": "/t", "AWS_ROLE_ARN": "r"}), False),
+        (build_s3_config({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"}), False),
+        (build_gcs_config({}), True),
+        (build_gcs_config({"GOOGLE_SERVICE_ACCOUNT_KEY": '{"type": "service_account"}'}), False),
+        (build_gcs_config({"MODEL_IDENTITY": "ServiceAccount"}), False),
+        (build_azure_config({"AZURE_STORAGE_ACCOUNT_NAME": "a"}, "az://c/p"), True),
+        (build_azure_config({"AZURE_STORAGE_ACCOUNT_NAME": "a", "AZURE_STORAGE_SAS_TOKEN": "sv=1"}, "az://c/p"), False),
+        (build_azure_config({"AZURE_STORAGE_ACCOUNT": "a", "AZURE_FEDERATED_TOKEN_FILE": "/t"}, "az://c/p"), False),
     ],
 )
 def test_without_credentials_stores_are_asked_as_nobody(config: dict[str, Any], *, anonymous: bool) -> None:

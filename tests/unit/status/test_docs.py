@@ -35,7 +35,7 @@ def test_every_condition_is_told() -> None:
 
 
 def test_the_table_names_what_pods_suffer_from_in_its_order() -> None:
-    rows = [row.split(" | ")[1] for row in section("From what is seen to what is said").splitlines() if " | " in row]
+    rows = [row.split(" | ")[1] for row in section("How conditions are derived").splitlines() if " | " in row]
     told = [row for row in rows if row in {str(reason) for reason in REASONS_BY_PRIORITY}]
     generic = [str(reason) for reason in REASONS_BY_PRIORITY if reason not in {*LOADER_REASONS, Reason.LOADER_FAILED}]
     assert list(dict.fromkeys(told)) == generic

@@ -1,0 +1,144 @@
+"""The requests that change objects. Each response is stored in the caches.
+
+No decision is therefore made on a cache that is older than the operator's own writes.
+"""
+
+from contextlib import suppress
+from typing import Any
+
+from modelservice_operator.apimachinery.kinds import MODEL_SERVICE, ResourceKind
+from modelservice_operator.apimachinery.managed_fields import upgrade_managed_fields
+from modelservice_operator.apimachinery.objects import NamespacedName, Object, key_of
+from modelservice_operator.cache.informers import InformerSet
+from modelservice_operator.client.rest import APPLY, JSON_PATCH, MERGE_PATCH, RestClient
+from modelservice_operator.errors import ConflictError, InvalidRequestError, NotFoundError
+from modelservice_operator.resources import DesiredChild
+from modelservice_operator.resources.diff import NodeReplacement
+from modelservice_operator.settings import FIELD_MANAGER
+
+_FIELD_MANAGER_PARAMS = {"fieldManager": FIELD_MANAGER}
+
+
+class ObjectWriter:
+    """Writes objects without checking who owns them: that is the task of the caller."""
+
+    def __init__(self, client: RestClient, informers: InformerSet) -> None:
+        self._client = client
+        self._informers = informers
+
+    async def read(self, kind: ResourceKind, key: NamespacedName) -> Object:
+        """Return the live object. Raises NotFoundError."""
+        return await self._client.request("GET", kind.path(namespace=key.namespace, name=key.name))
+
+    async def create(self, desired: DesiredChild) -> Object:
+        """Create a child, and return it as the cache stores it. If the name is taken, return the object that has it.
+
+        That is either an earlier creation whose response was lost, or an object of another owner.
+        """
+        key, path = desired.key, desired.kind.path(namespace=desired.key.namespace)
+        try:
+            response = await self._client.request(
+                "POST", path, body=desired.create_body(), params=_FIELD_MANAGER_PARAMS
+            )
+        except ConflictError:
+            response = await self._read_existing(desired.kind, key)
+        return self._informers.transform(desired.kind, response)
+
+    async def server_side_apply(self, desired: DesiredChild, live: Object) -> Object:
+        """Apply a child by server-side apply (KEP-555), and return it as the cache stores it.
+
+        The UID in the body makes the server reject the request if `live` was replaced by another object.
+        Raises ConflictError then.
+        """
+        body = {**desired.body, "metadata": {**desired.body["metadata"], "uid": live["metadata"]["uid"]}}
+        params = _FIELD_MANAGER_PARAMS | {"force": "true"}
+        try:
+            return await self._patch(desired.kind, desired.key, body, content_type=APPLY, params=params)
+        except InvalidRequestError as error:
+            if error.has_cause(field="metadata.uid"):
+                raise ConflictError(f"{desired.kind.kind} {desired.key.name} was replaced concurrently.") from error
+            raise
+
+    async def replace_nodes(self, kind: ResourceKind, live: Object, nodes: list[NodeReplacement]) -> Object:
+        """Replace nodes of `live` by a JSON patch (RFC 6902), and return it as the cache stores it.
+
+        Raises ConflictError when there is a newer version than `live`.
+        """
+        targets = [("/metadata/resourceVersion", live["metadata"]["resourceVersion"]), *nodes]
+        patch = [{"op": "replace", "path": pointer, "value": value} for pointer, value in targets]
+        return await self._patch(kind, key_of(live), patch, content_type=JSON_PATCH, params=_FIELD_MANAGER_PARAMS)
+
+    async def upgrade_managed_fields(self, kind: ResourceKind, key: NamespacedName) -> None:
+        """Turn the fields that a creation set into applied ones: an apply never removes what an Update entry owns.
+
+        The replicas are left out: an apply that omits them would otherwise reset them.
+        """
+        metadata = (await self._read_existing(kind, key))["metadata"]
+        entries = upgrade_managed_fields(metadata["managedFields"])
+        patch = [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
+            {"op": "replace", "path": "/metadata/managedFields", "value": entries},
+        ]
+        try:
+            await self._patch(kind, key, patch, content_type=JSON_PATCH, params=_FIELD_MANAGER_PARAMS)
+        except InvalidRequestError as error:
+            # A failed `test` answers 422: a controller has just written the status.
+            raise ConflictError(f"{kind.kind} {key.name} was modified concurrently.") from error
+
+    async def scale(self, kind: ResourceKind, live: Object, replicas: int) -> Object:
+        """Set the replicas by the subresource `scale`, and return the object with them."""
+        key, metadata = key_of(live), live["metadata"]
+        path = kind.path(namespace=key.namespace, name=key.name, subresource="scale")
+        body = {"metadata": {"uid": metadata["uid"]}, "spec": {"replicas": replicas}}
+        scale = await self._client.request(
+            "PATCH", path, body=body, content_type=MERGE_PATCH, params=_FIELD_MANAGER_PARAMS
+        )
+        # The response is a Scale: its object has that version now, and the next generation.
+        version = {
+            "resourceVersion": scale["metadata"]["resourceVersion"],
+            "generation": metadata["generation"] + 1,
+        }
+        scaled = live | {"metadata": metadata | version, "spec": live["spec"] | {"replicas": replicas}}
+        self._informers.upsert(kind, scaled)
+        return scaled
+
+    async def delete(self, kind: ResourceKind, live: Object) -> None:
+        """Delete exactly this object: the precondition on its UID protects one of the same name."""
+        key = key_of(live)
+        body = {"preconditions": {"uid": live["metadata"]["uid"]}, "propagationPolicy": "Background"}
+        with suppress(NotFoundError):  # already deleted
+            await self._client.request("DELETE", kind.path(namespace=key.namespace, name=key.name), body=body)
+        self._informers.delete(kind, live)
+
+    async def update_status(self, live: Object, status: dict[str, Any]) -> None:
+        """Write the whole status of a ModelService.
+
+        The resourceVersion makes the server reject it when the object was modified. Raises ConflictError then.
+        """
+        key, metadata = key_of(live), live["metadata"]
+        body: Object = {
+            "apiVersion": MODEL_SERVICE.api_version,
+            "kind": MODEL_SERVICE.kind,
+            "metadata": {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion")},
+            "status": status,
+        }
+        if "spec" in live:  # an object stored under an older schema may have none
+            body["spec"] = live["spec"]
+        path = MODEL_SERVICE.path(namespace=key.namespace, name=key.name, subresource="status")
+        response = await self._client.request("PUT", path, body=body, params=_FIELD_MANAGER_PARAMS)
+        self._informers.upsert(MODEL_SERVICE, response)
+
+    async def _patch(
+        self, kind: ResourceKind, key: NamespacedName, body: object, *, content_type: str, params: dict[str, str]
+    ) -> Object:
+        path = kind.path(namespace=key.namespace, name=key.name)
+        response = await self._client.request("PATCH", path, body=body, content_type=content_type, params=params)
+        self._informers.upsert(kind, response)
+        return self._informers.transform(kind, response)
+
+    async def _read_existing(self, kind: ResourceKind, key: NamespacedName) -> Object:
+        """Return the live object of a kind, which existed a moment ago. Raises ConflictError if it does not now."""
+        try:
+            return await self.read(kind, key)
+        except NotFoundError as error:
+            raise ConflictError(f"{kind.kind} {key.name} was deleted concurrently.") from error

@@ -1,0 +1,89 @@
+"""Workers that reconcile keys, the retry policy, and the resync. Owns the queue and its clocks."""
+
+import asyncio
+import logging
+import random
+
+from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
+from modelservice_operator.apimachinery.objects import NamespacedName
+from modelservice_operator.cache.informers import InformerSet
+from modelservice_operator.controller.reconciler import Reconciler, Result
+from modelservice_operator.controller.workqueue import Priority, WorkQueue
+from modelservice_operator.errors import OperatorError, TerminalError, TransientError
+from modelservice_operator.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+TERMINAL_ERROR_INTERVAL = 30.0
+"""Seconds between attempts at what a user must correct: the deletion of an object of another owner sends no event."""
+
+
+class Controller:
+    """Runs the workers that reconcile the keys of the queue (controller-runtime, controller.Controller)."""
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        queue: WorkQueue[NamespacedName],
+        informers: InformerSet,
+        settings: Settings,
+    ) -> None:
+        self._reconciler = reconciler
+        self._queue = queue
+        self._informers = informers
+        self._settings = settings
+
+    async def run(self) -> None:
+        """Reconcile until cancelled. The caches must be synced."""
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(self._settings.workers):
+                tasks.create_task(self._work(), name=f"worker {number}")
+            tasks.create_task(self._resync(), name="resync")
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            try:
+                await self._process(key)
+            finally:
+                self._queue.done(key)
+
+    async def _process(self, key: NamespacedName) -> None:
+        """Reconcile `key` once, and schedule the next time. Any error is logged and retried."""
+        try:
+            result = await self._reconciler.reconcile(key)
+        except OperatorError as error:
+            self._requeue(key, Result(error=error))
+        except Exception:
+            delay = self._queue.add_rate_limited(key)
+            logger.exception("%s: unexpected error in reconcile, requeued in %.1f s", key, delay)
+        else:
+            self._requeue(key, result)
+
+    def _requeue(self, key: NamespacedName, result: Result) -> None:
+        if result.error is None:
+            self._queue.forget(key)
+        else:
+            delay = self._queue.add_rate_limited(key, after=_retry_after(result.error))
+            logger.warning("%s: reconcile failed, requeued in %.1f s: %s", key, delay, result.error)
+        if result.requeue_after is not None:
+            self._queue.add_after(key, result.requeue_after)
+
+    async def _resync(self) -> None:
+        """Add every key at the resync interval, one at a time so that other tasks can run."""
+        while True:
+            await asyncio.sleep(self._settings.resync_interval * random.uniform(0.9, 1.1))  # noqa: S311
+            for key in self._informers.keys(MODEL_SERVICE):
+                self._queue.add(key, Priority.RESYNC)
+                await asyncio.sleep(0)
+
+
+def _retry_after(error: OperatorError) -> float | None:
+    """Return the seconds until the next attempt; None for exponential backoff."""
+    match error:
+        case TransientError():
+            return error.retry_after
+        case TerminalError():
+            return TERMINAL_ERROR_INTERVAL
+        case _:
+            return None

@@ -1,0 +1,86 @@
+"""Writes the status of a ModelService: as rarely as is useful, and with an Event for each transition."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
+from modelservice_operator.apimachinery.objects import Object
+from modelservice_operator.apply.writer import ObjectWriter
+from modelservice_operator.controller.object_state import ObjectState
+from modelservice_operator.events.recorder import EventRecorder
+from modelservice_operator.events.transitions import EventSpec, events_for
+from modelservice_operator.settings import Settings
+from modelservice_operator.status import is_only_unobserved
+
+
+class StatusWriter:
+    """Compares, debounces, defers and writes statuses, and records Events."""
+
+    def __init__(
+        self,
+        writer: ObjectWriter,
+        recorder: EventRecorder,
+        settings: Settings,
+        *,
+        children_are_pending: Callable[[], bool],
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """`children_are_pending` returns True while ModelServices wait whose children must be created or changed."""
+        self._writer = writer
+        self._recorder = recorder
+        self._interval = settings.status_interval
+        self._children_are_pending = children_are_pending
+        self._clock = clock
+
+    def emit(self, live: Object, events: Iterable[EventSpec]) -> None:
+        """Record Events about a ModelService."""
+        self._recorder.record(live, events)
+
+    def defer(self, state: ObjectState) -> float | None:
+        """Begin or continue to defer this status while children are pending; None when it can be written.
+
+        Return the seconds after which it is written in any case. Many statuses are outdated by then and never written.
+        """
+        if not self._children_are_pending():
+            return None
+        now = self._clock.monotonic()
+        if state.deferred_since is None:
+            state.deferred_since = now
+        remaining = state.deferred_since + self._interval - now
+        return remaining if remaining > 0 else None
+
+    async def write(self, state: ObjectState, live: Object, status: dict[str, Any], *, urgent: bool) -> float | None:
+        """Write `status` if it differs from that of `live`; return the seconds to wait if it is too early for that.
+
+        Within the interval after a write, only a new generation is written. `urgent` does not wait for children.
+        Raises OperatorError.
+        """
+        previous, now = live.get("status") or {}, self._clock.monotonic()
+        written_at = self._written_at(state, is_only_unobserved(previous, status), now)
+        if status == previous:
+            state.deferred_since = None
+            return None
+        remaining = written_at + self._interval - now
+        if remaining > 0 and previous.get("observedGeneration") == status["observedGeneration"]:
+            return remaining
+        if not urgent and (deferral := self.defer(state)) is not None:
+            return deferral
+        state.deferred_since = None
+        state.status_written_at = now
+        await self._writer.update_status(live, status)
+        self._recorder.record(live, events_for(previous, status))
+        return None
+
+    @staticmethod
+    def _written_at(state: ObjectState, only_unobserved: bool, now: float) -> float:  # noqa: FBT001
+        """Return the time from which the interval counts.
+
+        A generation that the Deployment controller has not observed yet counts as written: an annotation on the
+        Deployment is enough for one, and usually it is observed a moment later.
+        """
+        if not only_unobserved:
+            state.unobserved_since = None
+            return state.status_written_at
+        if state.unobserved_since is None:
+            state.unobserved_since = now
+        return state.unobserved_since
