@@ -1,4 +1,4 @@
-"""Stored objects that violate the schema: each stalls by itself with a message and recovers when corrected."""
+"""Stored objects that violate the schema: only these are Stalled, with a message, and recover when corrected."""
 
 import asyncio
 import json
