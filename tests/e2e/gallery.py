@@ -161,7 +161,7 @@ CLAIMED = [{"name": "data", "mountPath": "/data", "persistentVolumeClaim": {"cla
 PATH = {"readiness": {"httpGet": {"path": "/nothing-here"}, "periodSeconds": 1}}
 ROOT = {"readiness": {"httpGet": {"path": "/"}, "periodSeconds": 1}}
 ONE = "The only pod: "
-LOG = r"Read its log: kubectl logs -n \S+ deployment/crash -c model --previous\."
+LOG = r"Logs: kubectl logs -n \S+ deployment/crash -c model --previous\."
 HUNGRY = f"x = b'x' * (96 << 20); {SERVE}"
 LATE = f"import time; time.sleep(12); {SERVE}"
 ELSEWHERE = SERVE.replace("8080", "5000")
@@ -184,7 +184,7 @@ CASES: tuple[Case, ...] = (
         SERVER.with_spec(image="REGISTRY/iris:1", imagePullPolicy="Always"),
         Reason.IMAGE_PULL,
         ONE + r'image "REGISTRY/iris:1" cannot be pulled: .*(authorization|credentials).* '
-        r"Name a Secret with credentials for this registry in imagePullSecrets; also check the name of the image\.",
+        r"Set imagePullSecrets to a Secret with credentials for this registry, and check the name of the image\.",
         waiting("ErrImagePull", "ImagePullBackOff"),
         healed=SERVER.with_spec(image="REGISTRY/iris:1", imagePullPolicy="Always", imagePullSecrets=[{"name": LOGIN}]),
     ),
@@ -194,7 +194,7 @@ CASES: tuple[Case, ...] = (
         SERVER.with_spec(command=["/no/such/server"]),
         Reason.CONTAINER_START_ERROR,
         ONE + r"container model cannot be started: exec: \"/no/such/server\": .*no such file or directory\. "
-        r"Correct command, or use an image that has it\.",
+        r"Correct command, or use an image that contains it\.",
         ended("StartError"),
     ),
     Case(
@@ -202,7 +202,7 @@ CASES: tuple[Case, ...] = (
         "The server ends with a traceback",
         running("import serving_that_is_not_there"),
         Reason.CRASH_LOOP,
-        ONE + r"container model ends with exit code 1\. Its last words: \"ModuleNotFoundError: No module named "
+        ONE + r"container model exited with code 1\. Last log line: \"ModuleNotFoundError: No module named "
         r"'serving_that_is_not_there'\"\. " + LOG,
         ended("Error"),
     ),
@@ -211,7 +211,7 @@ CASES: tuple[Case, ...] = (
         "The server needs more memory than its limit",
         running(HUNGRY, resources=SMALL | {"limits": {"memory": "64Mi"}}),
         Reason.OOM_KILLED,
-        ONE + r"container model was killed because it used more memory than it may\. Its limit is 64Mi: "
+        ONE + r"container model was killed because it used more memory than allowed\. Its limit is 64Mi: "
         r"raise resources\.limits\.memory\.",
         ended("OOMKilled"),
         healed=running(HUNGRY),
@@ -221,8 +221,9 @@ CASES: tuple[Case, ...] = (
         "The readiness probe asks for a path that is not served",
         SERVER.with_spec(probes=PATH),
         Reason.PROBE_FAILING,
-        ONE + r"container model runs, but its readiness probe fails: Readiness probe failed: HTTP probe failed with "
-        r"statuscode: 404\. Make the server answer, or change containerPort or probes\.",
+        ONE
+        + r"container model is running but fails its readiness probe: Readiness probe failed: HTTP probe failed with "
+        r"statuscode: 404\. Make the server respond, or change containerPort or probes\.",
         noted("Unhealthy", "Readiness probe failed"),
         healed=SERVER.with_spec(probes=ROOT),
     ),
@@ -231,8 +232,8 @@ CASES: tuple[Case, ...] = (
         "The server listens on another port than containerPort",
         running(ELSEWHERE, probes={"startup": FAST}),
         Reason.STARTING,
-        ONE + r"container model runs and has not passed its startup probe yet: Startup probe failed: nothing listens "
-        r"on port 8080\. A server that listens elsewhere than on port 8080 needs another containerPort\.",
+        ONE + r"container model is running but has not passed its startup probe: Startup probe failed: nothing listens "
+        r"on port 8080\. If the server listens on a port other than 8080, change containerPort\.",
         noted("Unhealthy", "Startup probe failed"),
         healed=running(ELSEWHERE, containerPort=5000),
     ),
@@ -241,8 +242,8 @@ CASES: tuple[Case, ...] = (
         "No node has so much CPU",
         SERVER.with_spec(resources={"requests": {"cpu": "1000"}}),
         Reason.UNSCHEDULABLE,
-        ONE + r"no node can take it\. 0/1 nodes are available: 1 Insufficient cpu\. "
-        r"Lower resources\.requests, or add nodes with more room\.",
+        ONE + r"cannot be scheduled: 0/1 nodes are available: 1 Insufficient cpu\. "
+        r"Lower resources\.requests, or add nodes with more capacity\.",
         condition("PodScheduled", "False"),
     ),
     Case(
@@ -251,7 +252,7 @@ CASES: tuple[Case, ...] = (
         SERVER.with_spec(env=FROM_SECRET),
         Reason.CREATE_CONTAINER_CONFIG_ERROR,
         ONE + r'container model cannot be created: secret "token" not found\. '
-        r"Create the Secret: the pods go on by themselves\.",
+        r"Create the Secret; pods recover automatically\.",
         waiting("CreateContainerConfigError"),
         healed=None,
         remedy=(dict(SECRET),),
@@ -261,8 +262,8 @@ CASES: tuple[Case, ...] = (
         "A ConfigMap in mounts does not exist",
         SERVER.with_spec(mounts=MOUNTED),
         Reason.VOLUME_PENDING,
-        ONE + r'MountVolume\.SetUp failed for volume "settings" : configmap "settings" not found\. Create what the '
-        r"volume names \(Secret, ConfigMap, claim\): the pods go on by themselves\.",
+        ONE + r'MountVolume\.SetUp failed for volume "settings" : configmap "settings" not found\. Create the '
+        r"Secret, ConfigMap or claim that the volume references; pods recover automatically\.",
         noted("FailedMount"),
         healed=None,
         remedy=(dict(CONFIG),),
@@ -273,8 +274,8 @@ CASES: tuple[Case, ...] = (
         "A PersistentVolumeClaim is not bound",
         SERVER.with_spec(mounts=CLAIMED),
         Reason.VOLUME_PENDING,
-        ONE + r"0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims\.( not found\.)? "
-        r"Give the claim a StorageClass that exists, or make a volume for it\.",
+        ONE + r"0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims\. "
+        r"Set an existing StorageClass on the claim, or create a PersistentVolume for it\.",
         condition("PodScheduled", "False"),
         healed=None,
         before=(a_claim("gallery"),),
@@ -287,7 +288,7 @@ CASES: tuple[Case, ...] = (
         SERVER,
         Reason.QUOTA_EXCEEDED,
         r"Pods cannot be created: exceeded quota: pods, requested: pods=1, used: pods=0, limited: pods=0\. "
-        r"Lower replicas or resources, or have the ResourceQuota of the namespace raised\.",
+        r"Lower replicas or resources, or ask for a higher ResourceQuota in the namespace\.",
         condition("ReplicaFailure", "True"),
         healed=None,
         before=(a_quota("0"),),
@@ -300,7 +301,7 @@ CASES: tuple[Case, ...] = (
         SERVER,
         Reason.ADMISSION_DENIED,
         r"Pods cannot be created: ValidatingAdmissionPolicy 'policy' with binding 'policy' denied request: pods must "
-        r"carry the label team\. A policy of the cluster refuses these pods: follow what it says\.",
+        r"carry the label team\. An admission policy denied the pods: change what the message names\.",
         condition("ReplicaFailure", "True"),
         healed=SERVER.with_spec(podLabels={"team": "ml"}),
         before=a_policy("policy"),
@@ -311,7 +312,7 @@ CASES: tuple[Case, ...] = (
         "The autoscaler has no metrics",
         SERVER.with_spec(autoscaling={"maxReplicas": 3, "metrics": NO_METRIC}),
         Reason.FAILED_GET_PODS_METRIC,
-        r"The autoscaler cannot act: .*unable to get metric queue: .*",
+        r"The HorizontalPodAutoscaler cannot scale: .*unable to get metric queue: .*",
         condition("ScalingActive", "False"),
         healed=SERVER.with_spec(autoscaling={"maxReplicas": 3, "targetCPUUtilizationPercentage": 80}),
         kind="AutoscalerReady",
@@ -323,7 +324,7 @@ CASES: tuple[Case, ...] = (
         "The server takes its time: no failure",
         running(LATE, probes={"startup": FAST}),
         Reason.STARTING,
-        ONE + r"container model runs and has not passed its startup probe yet.*",
+        ONE + r"container model is running but has not passed its startup probe.*",
         condition("PodReadyToStartContainers", "True"),
         healed=None,
     ),

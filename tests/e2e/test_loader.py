@@ -108,7 +108,7 @@ def test_s3_model_is_loaded_before_the_server_starts(
     assert predicts(ns, "store") == pytest.approx(199.6, abs=0.1)
     loaded = ns.condition("store", "ModelLoaded")
     size = len(stores.model)
-    assert loaded["message"] == f"The model is loaded from s3://models/diabetes/v1 (1 file, {size} bytes)."
+    assert loaded["message"] == f"The model was loaded from s3://models/diabetes/v1 (1 file, {size} bytes)."
     expected = {"uri": "s3://models/diabetes/v1", "resolvedURI": "s3://models/diabetes/v1", "digest": stores.digest}
     assert model_status(ns, "store") == {**expected, "state": "Loaded"}
     figure(f"loader: a model of {size} bytes on S3 is loaded, {loaded['message']}")

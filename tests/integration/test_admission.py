@@ -61,9 +61,12 @@ iris = model_service()
         (iris.with_spec(disruptionBudget={}), "set exactly one of minAvailable and maxUnavailable"),
         (
             iris.with_spec(rollout={"maxSurge": "lots"}),
-            "must be a number of replicas such as 1, or a share such as 25%",
+            "must be a number of replicas such as 1, or a percentage such as 25%",
         ),
-        (iris.with_spec(rollout={"maxSurge": -1}), "must be a number of replicas such as 1, or a share such as 25%"),
+        (
+            iris.with_spec(rollout={"maxSurge": -1}),
+            "must be a number of replicas such as 1, or a percentage such as 25%",
+        ),
         (iris.with_spec(mounts=[{"name": "a", "mountPath": "/a"}]), "set exactly one of configMap, secret"),
         (
             iris.with_spec(mounts=[{"name": "a", "mountPath": "/a", "hostPath": {"path": "/"}}]),

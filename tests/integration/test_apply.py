@@ -177,7 +177,11 @@ def test_events_of_an_unready_pod_are_read(control_plane: Cluster, ns: Namespace
     }
     arguments = ("--subresource=status", "--type=strategic", "-p", json.dumps({"status": status}))
     ns.kubectl("patch", pod, *arguments)
-    ns.wait(lambda: "its probe asks for" in ns.condition("silent")["message"], "message about its probe", name="silent")
+    ns.wait(
+        lambda: "its readiness probe checks" in ns.condition("silent")["message"],
+        "message about its probe",
+        name="silent",
+    )
     trail = AuditTrail(control_plane, USER, start=0)
     ns.wait(lambda: ("list", "events") in trail.used(), "list request for its Events", name="silent")
 

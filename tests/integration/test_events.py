@@ -28,7 +28,7 @@ def test_events_across_the_object_lifecycle(ns: NamespaceFixture, audit: AuditTr
     service = model_service().named("lively")
     ns.apply(service)
     wait_reasons(ns, "lively", expected)
-    assert events_of(ns, "lively")[0][1] == "Made Deployment and Service."
+    assert events_of(ns, "lively")[0][1] == "Created Deployment and Service."
     ns.apply(service)
     ns.apply(service.with_spec(image="registry.example.com/iris:2"))
     wait_reasons(ns, "lively", expected := [*expected, "RolloutStarted", "RolloutComplete"])
@@ -47,7 +47,7 @@ def test_drift_event_names_the_field_and_its_manager(ns: NamespaceFixture) -> No
     ns.kubectl("patch", "service", "drifting", "--field-manager=somebody-else", "-p", json.dumps(patch))
     wait_reasons(ns, "drifting", ["Created", "RolloutComplete", "DriftCorrected"])
     note = events_of(ns, "drifting")[-1][1]
-    assert note == "Service: spec.type was changed by somebody-else and is set back."
+    assert note == "Reverted spec.type of Service, changed by somebody-else."
 
 
 def test_name_conflict_is_an_event(ns: NamespaceFixture) -> None:

@@ -24,7 +24,7 @@ def test_unschedulable_pod_is_explained_and_recovers(ns: NamespaceFixture) -> No
     ns.apply(model_service().named("choosy").with_spec(nodeSelector={"example.com/disk": "none-has-it"}))
     ns.wait(lambda: ns.condition("choosy")["reason"] == "Unschedulable", "explanation", name="choosy")
     message = ns.condition("choosy")["message"]
-    assert message.startswith("The only pod: no node can take it. 0/")
+    assert message.startswith("The only pod: cannot be scheduled: 0/")
     assert "node affinity/selector" in message
     ns.apply(model_service().named("choosy"))
     ns.wait_ready("choosy")
@@ -37,7 +37,7 @@ def test_foreign_autoscaler_is_reported_until_deleted(ns: NamespaceFixture) -> N
     ns.wait(lambda: ns.condition("rivalled", "AutoscalerReady"), "report", name="rivalled")
     report = ns.condition("rivalled", "AutoscalerReady")
     assert (report["status"], report["reason"]) == ("False", "ForeignAutoscaler")
-    assert "HorizontalPodAutoscaler by-hand scales the Deployment too" in report["message"]
+    assert "HorizontalPodAutoscaler by-hand also targets the Deployment" in report["message"]
     assert ns.is_ready("rivalled")
     version = ns.get("hpa", "by-hand")["metadata"]["uid"]
     ns.apply(model_service().named("rivalled").with_spec(autoscaling={"managedBy": "External"}))

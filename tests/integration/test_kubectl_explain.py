@@ -50,7 +50,7 @@ def test_recursive_explain_lists_every_field(control_plane: Cluster, published: 
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        (".spec.autoscaling", "Let the number of replicas follow the load. Absent: it stays at replicas."),
+        (".spec.autoscaling", "Scale the number of replicas with the load. If not set, it stays at replicas."),
         (".spec.autoscaling", "Example: {maxReplicas: 5, targetCPUUtilizationPercentage: 80}"),
         (".spec.autoscaling.maxReplicas", "Greatest number of replicas. 1 to 10000. Example: 5"),
         (".spec.containerPort", "1 to 65535. Default: 8080. Example: 5000"),
@@ -58,7 +58,7 @@ def test_recursive_explain_lists_every_field(control_plane: Cluster, published: 
         (".spec.env.valueFrom.secretKeyRef.key", "Key inside the object. Example: token"),
         (".spec.affinity.podAntiAffinity", "Pods not to be near to."),
         (".spec.autoscaling.behavior.scaleDown.stabilizationWindowSeconds", "0 to 3600."),
-        (".status.conditions.message", "Why, in a sentence for people."),
+        (".status.conditions.message", "Human-readable message."),
     ],
 )
 def test_explain_shows_descriptions_and_bounds(control_plane: Cluster, published: Any, path: str, words: str) -> None:

@@ -144,7 +144,7 @@ def assert_stalled(ns: NamespaceFixture, name: str, sentence: str) -> None:
     ns.wait(lambda: ns.condition(name, "Stalled").get("status") == "True", "complaint", name=name)
     ready = ns.condition(name)
     assert (ready["status"], ready["reason"]) == ("False", "InvalidSpec")
-    assert ready["message"].startswith("The object does not follow the schema: ")
+    assert ready["message"].startswith("The object does not match the schema: ")
     assert sentence in ready["message"]
 
 

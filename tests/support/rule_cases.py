@@ -37,15 +37,17 @@ _FROM_SECRET = {"secretKeyRef": _KEY_REFERENCE}
 _INGRESS = {"host": "a.example.com", "className": "nginx"}
 _ROUTE = {"parentRefs": [{"name": "edge"}]}
 _METRIC = {"metric": {"name": "a"}, "target": {"type": "Value", "value": 1}}
-_FETCHED = "is for a model that is fetched: remove it, since file://, pvc:// and oci:// name nothing to fetch"
+_FETCHED = (
+    "is only valid for downloaded models: remove it, because models at file://, pvc:// and oci:// are not downloaded"
+)
 _S3 = {"uri": "s3://models/iris"}
 _LONG = "a" * 64
 _TMP = "/tmp"  # noqa: S108 - a path inside the container
 _RESERVED = ("kubernetes.io", "apps.kubernetes.io", "k8s.io", "modelservice.dev", "argoproj.io", "toolkit.fluxcd.io")
 
 RULE_CASES: dict[str, RuleCase] = {
-    "the floor (autoscaling.minReplicas, else replicas) must not be greater than autoscaling.maxReplicas: raise"
-    " maxReplicas or lower the floor": RuleCase(
+    "autoscaling.minReplicas (or replicas, if it is not set) must not be greater than autoscaling.maxReplicas:"
+    " raise maxReplicas or lower the minimum": RuleCase(
         (a_spec(replicas=4, autoscaling={"maxReplicas": 3}), a_spec(autoscaling={"minReplicas": 4, "maxReplicas": 3})),
         (
             a_spec(replicas=3, autoscaling={"maxReplicas": 3}),
@@ -53,7 +55,7 @@ RULE_CASES: dict[str, RuleCase] = {
             a_spec(replicas=9, autoscaling={"managedBy": "External"}),
         ),
     ),
-    "replicas must be at least 1 under autoscaling: set suspend to true to run none": RuleCase(
+    "replicas must be at least 1 with autoscaling: set suspend to true to run no replicas": RuleCase(
         (a_spec(replicas=0, autoscaling={"maxReplicas": 3}),),
         (
             a_spec(replicas=0),
@@ -68,7 +70,7 @@ RULE_CASES: dict[str, RuleCase] = {
             ),
         ),
     ),
-    "a CPU target needs a CPU request or limit: set resources.requests.cpu": RuleCase(
+    "a CPU target requires a CPU request or limit: set resources.requests.cpu": RuleCase(
         (
             a_spec(
                 resources={"limits": {"memory": "1Gi"}},
@@ -88,7 +90,7 @@ RULE_CASES: dict[str, RuleCase] = {
             ),
         ),
     ),
-    "a memory target needs a memory request or limit: set resources.requests.memory": RuleCase(
+    "a memory target requires a memory request or limit: set resources.requests.memory": RuleCase(
         (
             a_spec(
                 resources={"requests": {"cpu": 1}},
@@ -102,8 +104,8 @@ RULE_CASES: dict[str, RuleCase] = {
             ),
         ),
     ),
-    "progressDeadlineSeconds must be greater than the time that a server may take to start (probes.startup:"
-    " initialDelaySeconds + periodSeconds * failureThreshold, 1800 without; plus model.loader.timeoutSeconds):"
+    "progressDeadlineSeconds must be greater than the maximum startup time of the server (probes.startup:"
+    " initialDelaySeconds + periodSeconds * failureThreshold, 1800 if not set; plus model.loader.timeoutSeconds):"
     " raise it, or remove it": RuleCase(
         (
             a_spec(rollout={"progressDeadlineSeconds": 1800}),
@@ -153,7 +155,9 @@ RULE_CASES: dict[str, RuleCase] = {
     "must be an absolute path without control characters: begin with '/'": RuleCase(
         ("relative", "./a", "/a\nb", "/a\u202eb"), ("/", "/a b", "/modèle")
     ),
-    "must not contain '..': name the folder itself": RuleCase(("/a/../b", "/..", "/a/.."), ("/a/..b", "/a..")),
+    "must not contain '..': write the path of the directory itself": RuleCase(
+        ("/a/../b", "/..", "/a/.."), ("/a/..b", "/a..")
+    ),
     "set value or valueFrom, not both": RuleCase(
         ({"name": "A", "value": "1", "valueFrom": _FROM_SECRET},),
         ({"name": "A"}, {"name": "A", "value": ""}, {"name": "A", "valueFrom": _FROM_SECRET}),
@@ -194,7 +198,7 @@ RULE_CASES: dict[str, RuleCase] = {
         ({"updatePolicy": "Auto"}, {"uri": "file:///a", "updatePolicy": "Auto"}),
         ({"updatePolicy": "Never"}, {**_S3, "updatePolicy": "Auto"}),
     ),
-    "refreshIntervalSeconds needs updatePolicy Auto: set it, or remove refreshIntervalSeconds": RuleCase(
+    "refreshIntervalSeconds requires updatePolicy Auto: set it, or remove refreshIntervalSeconds": RuleCase(
         ({**_S3, "refreshIntervalSeconds": 60},), ({**_S3, "updatePolicy": "Auto", "refreshIntervalSeconds": 60},)
     ),
     "must be a URI without spaces and control characters: percent-encode them (RFC 3986)": RuleCase(
@@ -204,38 +208,37 @@ RULE_CASES: dict[str, RuleCase] = {
     " followed by ':', such as file:///app/model.joblib": RuleCase(
         ("ftp://a/b", "/app/model", "S3://a", "javascript:alert(1)"), ("file:///a",)
     ),
-    "a file in the image is named by its absolute path: write file:///PATH": RuleCase(
+    "must name a file of the image by its absolute path: write file:///PATH": RuleCase(
         ("file://host/a", "file:a", "file:///"), ("file:///a",)
     ),
-    "must name a bucket, and a folder or object in it: write s3://BUCKET/PATH, and gs, az, abfs likewise": RuleCase(
+    "must name a bucket and a path in it: write s3://BUCKET/PATH (the same for gs, az and abfs)": RuleCase(
         ("s3://a", "s3://a/", "s3:///a", "gs://a//b", "az://a/b?c", "abfs:a/b", "s3://a/b#c"),
         ("s3://a/b", "gs://a/b/", "az://a/b", "abfss://box@account.dfs.core.windows.net/a"),
     ),
     "must name a host and a file on it: write https://HOST/PATH": RuleCase(
         ("https://a", "https:///a", "http://a/", "https://a/b#c"), ("https://a/b?c=d", "http://10.0.0.1:8080/a")
     ),
-    "must name a repository of a model hub: write hf://ORGANISATION/REPOSITORY, with @REVISION if need be": RuleCase(
+    "must name a Hugging Face repository: write hf://ORGANISATION/REPOSITORY, optionally with @REVISION": RuleCase(
         ("hf://a", "hf:a/b", "hf://a/b/c", "hf://a/b@", "hf://-a/b"),
         ("hf://a/b", "hf://a/b.c@main", "hf://a/b@refs/pr/1"),
     ),
     "must name a version or an alias of a registered model: write models:/NAME/VERSION or models:/NAME@ALIAS": RuleCase(
         ("models:/a", "models:/a/latest", "models:/a@", "models://a/1", "models:/a/1/b"), ("models:/a/3", "models:/a@b")
     ),
-    "must name a registry and what to pull from it: write oci://REGISTRY/NAME:TAG, and oci+artifact likewise": RuleCase(
+    "must name a registry and a repository: write oci://REGISTRY/NAME:TAG (the same for oci+artifact)": RuleCase(
         ("oci://a", "oci:///a", "oci+artifact://a/", "oci://a/b?c"),
         ("oci://a/b:1", "oci+artifact://a:5000/b/c@sha256:0"),
     ),
-    "must name a claim, and a folder in it: write pvc://CLAIM/PATH": RuleCase(
+    "must name a claim and a directory in it: write pvc://CLAIM/PATH": RuleCase(
         ("pvc://", "pvc://A/b", "pvc:a/b", "pvc://a/b?c"), ("pvc://a", "pvc://a/b/c")
     ),
-    "must not contain '..': write the path that is meant": RuleCase(
-        ("file:///a/../b", "file:///.."), ("file:///a..b",)
-    ),
-    "must not carry a user name or password: put them into a Secret and name it in model.credentials": RuleCase(
+    "must not contain '..': write the normalized path": RuleCase(("file:///a/../b", "file:///.."), ("file:///a..b",)),
+    "must not contain a user name or password: put them into a Secret and reference it in model.credentials": RuleCase(
         ("https://me:secret@example.com/a", "s3://key@bucket/a", "abfss://box:secret@account/a", "https://:s@h/a"),
         ("file:///a@b",),
     ),
-    "must not carry a signature or token: put credentials into a Secret and name it in model.credentials": RuleCase(
+    "must not contain a signature or token: put credentials into a Secret and reference it in"
+    " model.credentials": RuleCase(
         (
             "https://a/b?sig=0",
             "https://a/b?x=1&X-Amz-Signature=0",
@@ -259,21 +262,21 @@ RULE_CASES: dict[str, RuleCase] = {
             {"requests": {"memory": "1Gi"}, "limits": {"cpu": 1}},
         ),
     ),
-    "devices are never shared: give each of them the same request and limit": RuleCase(
+    "devices cannot be overcommitted: set the same request and limit": RuleCase(
         (
             {"requests": {"nvidia.com/gpu": 1}},
             {"requests": {"nvidia.com/gpu": 1}, "limits": {"nvidia.com/gpu": 2}},
         ),
         ({"limits": {"nvidia.com/gpu": 1}}, {"requests": {"nvidia.com/gpu": 1}, "limits": {"nvidia.com/gpu": "1"}}),
     ),
-    "devices are requested whole: use a whole number": RuleCase(
+    "requests of devices must be whole numbers": RuleCase(
         ({"requests": {"nvidia.com/gpu": "500m"}, "limits": {"nvidia.com/gpu": "500m"}},),
         ({"requests": {"nvidia.com/gpu": 2}, "limits": {"nvidia.com/gpu": 2}},),
     ),
-    "devices are given whole: use a whole number": RuleCase(
+    "limits of devices must be whole numbers": RuleCase(
         ({"limits": {"nvidia.com/gpu": "0.5"}},), ({"limits": {"nvidia.com/gpu": "2"}},)
     ),
-    "name cpu, memory, ephemeral-storage, or a device such as nvidia.com/gpu": RuleCase(
+    "must be cpu, memory, ephemeral-storage, or a device such as nvidia.com/gpu": RuleCase(
         ({"gpu": 1}, {"kubernetes.io/batch-cpu": 1}, {"nvidia.com/g p u": 1}), ({"cpu": 1, "ephemeral-storage": "1Gi"},)
     ),
     "must be a quantity of at least 0, such as 500m, 2 or 1.5Gi": RuleCase(
@@ -287,7 +290,7 @@ RULE_CASES: dict[str, RuleCase] = {
         ("/a", "a\nb", "\u200ea"), ("a", "a/b", "a b")
     ),
     "must be relative, without '..'": RuleCase(("..", "../a", "a/../b"), ("..a", "a/..b")),
-    "managedBy External leaves scaling to somebody else: remove every other field of autoscaling": RuleCase(
+    "managedBy External means that another controller scales: remove all other fields of autoscaling": RuleCase(
         tuple(
             {"managedBy": "External", field: value}
             for field, value in (
@@ -304,11 +307,12 @@ RULE_CASES: dict[str, RuleCase] = {
     "maxReplicas is required, unless managedBy is External": RuleCase(
         ({}, {"minReplicas": 1}, {"managedBy": "Operator"}), ({"maxReplicas": 1}, {"managedBy": "External"})
     ),
-    "minReplicas 0 needs a metric of type External or Object: pods that do not run use no CPU": RuleCase(
+    "minReplicas 0 requires a metric of type External or Object: without pods there are no CPU or memory"
+    " metrics": RuleCase(
         ({"minReplicas": 0, "maxReplicas": 3}, {"minReplicas": 0, "maxReplicas": 3, "metrics": []}),
         ({"minReplicas": 0, "maxReplicas": 3, "metrics": [{"type": "External", "external": _METRIC}]},),
     ),
-    "set exactly the block that type names: resource, containerResource, pods, object or external": RuleCase(
+    "set only the field that matches type: resource, containerResource, pods, object or external": RuleCase(
         ({"type": "External"}, {"type": "Pods", "external": _METRIC}), ({"type": "External", "external": _METRIC},)
     ),
     "set exactly the field that type names: averageValue or averageUtilization": RuleCase(
@@ -322,7 +326,7 @@ RULE_CASES: dict[str, RuleCase] = {
     "must be a quantity above 0, such as 500m or 10": RuleCase(
         (0, "0", "0m", "lots", -1, "-1", "1e999", "$(A)"), (1, "1m", "0.5Gi")
     ),
-    "must be the name of a metric: no spaces, '/' and '%', and no '.' in front": RuleCase(
+    "must be the name of a metric: no spaces, '/' or '%', and not beginning with '.'": RuleCase(
         ("a/b", "a%2fb", "..", "a b", "a\n"), ("requests_per_second", "s0-queue|a.b", "7")
     ),
     "must be a group and version such as networking.k8s.io/v1": RuleCase(
@@ -333,7 +337,7 @@ RULE_CASES: dict[str, RuleCase] = {
     ),
     "must be the name of a container: lower-case letters, digits and '-', beginning and ending with a letter or"
     " digit": RuleCase(("A", "a.b", "-a", "a-", "a_b"), ("a", "0", "a" * 63)),
-    "matchLabelKeys and mismatchLabelKeys need a labelSelector: add one, or remove them": RuleCase(
+    "matchLabelKeys and mismatchLabelKeys require a labelSelector: add one, or remove them": RuleCase(
         ({"topologyKey": "a", "matchLabelKeys": ["b"]}, {"topologyKey": "a", "mismatchLabelKeys": ["b"]}),
         ({"topologyKey": "a"}, {"topologyKey": "a", "labelSelector": {}, "matchLabelKeys": ["b"]}),
     ),
@@ -344,11 +348,11 @@ RULE_CASES: dict[str, RuleCase] = {
     ),
     "must be a label value: at most 63 letters, digits, '-', '_' and '.', beginning and ending with a letter or"
     " digit": RuleCase(("a b", "-a", "a/b", "ä", "$(A)"), ("a", "A_b.c-d", "7")),
-    "this operator compares with values: name at least one": RuleCase(
+    "all operators except Exists and DoesNotExist require at least one value": RuleCase(
         ({"key": "a", "operator": "In"}, {"key": "a", "operator": "NotIn", "values": []}),
         ({"key": "a", "operator": "In", "values": ["b"]}, {"key": "a", "operator": "Exists"}),
     ),
-    "this operator looks at no values: remove them": RuleCase(
+    "Exists and DoesNotExist must not have values": RuleCase(
         (
             {"key": "a", "operator": "Exists", "values": ["b"]},
             {"key": "a", "operator": "DoesNotExist", "values": ["b"]},
@@ -386,13 +390,12 @@ RULE_CASES: dict[str, RuleCase] = {
     "must be a host name such as iris.example.com, or with a wildcard *.example.com": RuleCase(
         ("Upper.example.com", "a..b", "a_b", "*", "a.*.b", "https://a", "a:80"), ("a", "*.example.com", "0.a-b")
     ),
-    "must be a path such as /iris: begin with '/', percent-encode what is no letter or digit (RFC 3986)": RuleCase(
-        ("iris", "/a b", "/%zz", "/a?b", "/ä", "/a\n"), ("/", "/a/b", "/a%20b", "/~a=b;c")
-    ),
-    "must not contain '//', '/./', '/../' or an encoded slash: write the path that is meant": RuleCase(
+    "must be a path such as /iris: begin with '/', percent-encode other characters than letters and digits (RFC"
+    " 3986)": RuleCase(("iris", "/a b", "/%zz", "/a?b", "/ä", "/a\n"), ("/", "/a/b", "/a%20b", "/~a=b;c")),
+    "must not contain '//', '/./', '/../' or an encoded slash: write the normalized path": RuleCase(
         ("//", "/a//b", "/a/./b", "/a/../b", "/a/..", "/.", "/a%2fb", "/a%2Fb"), ("/a/..b", "/a.b/")
     ),
-    "maxSurge 0 needs a maxUnavailable above 0: else no replica could be replaced": RuleCase(
+    "maxSurge 0 requires a maxUnavailable above 0: otherwise no replica could be replaced": RuleCase(
         ({"maxSurge": 0}, {"maxSurge": "0%", "maxUnavailable": 0}, {"maxSurge": 0, "maxUnavailable": "0%"}),
         ({"maxSurge": 0, "maxUnavailable": 1}, {"maxUnavailable": 0}, {"maxSurge": 1, "maxUnavailable": 0}),
     ),
@@ -400,7 +403,7 @@ RULE_CASES: dict[str, RuleCase] = {
         ({"progressDeadlineSeconds": 2000, "minReadySeconds": 2000},),
         ({"progressDeadlineSeconds": 2001, "minReadySeconds": 2000}, {"minReadySeconds": 86_400}),
     ),
-    "must be a number of replicas such as 1, or a share such as 25%": RuleCase(
+    "must be a number of replicas such as 1, or a percentage such as 25%": RuleCase(
         ("lots", "1", -1, 10_001, "1.5%", "-1%"), (1, "1%", "100%", 10_000)
     ),
     "must be at most 100%": RuleCase(("101%", "999%"), ("100%", 10_000)),
@@ -411,7 +414,7 @@ RULE_CASES: dict[str, RuleCase] = {
         ({}, {"ipBlock": {"cidr": "192.0.2.0/24"}, "podLabels": {}}),
         ({"ipBlock": {"cidr": "192.0.2.0/24"}}, {"podLabels": {}, "namespaceLabels": {}}, {"namespaceLabels": {}}),
     ),
-    "must be a range of addresses such as 192.0.2.0/24, without bits behind the prefix": RuleCase(
+    "must be an address range such as 192.0.2.0/24, without bits set after the prefix": RuleCase(
         ("192.0.2.1", "192.0.2.1/24", "0/0", "example.com/24", "192.0.2.0/33"), ("0.0.0.0/0", "2001:db8::/32")
     ),
     "each mountPath must be used once: choose another path": RuleCase(
@@ -426,24 +429,24 @@ RULE_CASES: dict[str, RuleCase] = {
     ),
     "must be the name of a volume: lower-case letters, digits and '-', beginning and ending with a letter or"
     " digit": RuleCase(("A", "a.b", "-a", "a-", "a_b"), ("a", "0", "a" * 63)),
-    "the names tmp and model are taken: choose another name": RuleCase(("tmp", "model"), ("tmp2", "models")),
+    "the names tmp and model are reserved: choose another name": RuleCase(("tmp", "model"), ("tmp2", "models")),
     "must be an absolute path without ':' and control characters: begin with '/'": RuleCase(
         ("a", "/a:b", "/a\nb"), ("/a", "/a b", f"{_TMP}/a")
     ),
-    "/ and /tmp are taken: choose another path": RuleCase(("/", _TMP, f"{_TMP}/"), (f"{_TMP}2",)),
+    "/ and /tmp are reserved: choose another path": RuleCase(("/", _TMP, f"{_TMP}/"), (f"{_TMP}2",)),
     "keys of the domains kubernetes.io, k8s.io, modelservice.dev, argoproj.io, fluxcd.io are reserved: choose a domain"
     " of your own": RuleCase(
         tuple({f"{domain}/a": "a"} for domain in _RESERVED),
         ({"kubernetes.io": "a", "notkubernetes.io/a": "a", "kubernetes.io.example.com/a": "a"},),
     ),
-    "a toleration without a key tolerates all: set operator to Exists, or name a key": RuleCase(
+    "a toleration without a key matches every taint: set operator to Exists, or set key": RuleCase(
         ({}, {"operator": "Equal", "value": "a"}), ({"operator": "Exists"}, {"key": "a"})
     ),
-    "operator Exists looks at no value: remove value, or set operator to Equal": RuleCase(
+    "operator Exists must not have a value: remove value, or set operator to Equal": RuleCase(
         ({"key": "a", "operator": "Exists", "value": "b"},),
         ({"key": "a", "operator": "Equal", "value": "b"}, {"key": "a", "value": "b"}),
     ),
-    "tolerationSeconds needs effect NoExecute: set effect, or remove tolerationSeconds": RuleCase(
+    "tolerationSeconds requires effect NoExecute: set effect, or remove tolerationSeconds": RuleCase(
         ({"key": "a", "tolerationSeconds": 1}, {"key": "a", "effect": "NoSchedule", "tolerationSeconds": 1}),
         ({"key": "a", "effect": "NoExecute", "tolerationSeconds": 1},),
     ),

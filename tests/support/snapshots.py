@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from modelservice_operator.controller.transforms import transform_pod, transform_replica_set
-from modelservice_operator.status import compute_status
+from modelservice_operator.status import compute_status, diagnose
+from modelservice_operator.status.pods import Pod
 from modelservice_operator.status.snapshot import DeploymentStatus, Snapshot
 from tests.support.builders import ModelServiceBuilder, model_service
 from tests.support.pods import DEPLOYMENT_UID, PodBuilder, new_replica_set
@@ -28,13 +29,13 @@ def snapshot(
         "service": service.parsed(),
         "rollout": deployment_status(available=0, ready=0),
         "replica_sets": (transform_replica_set(new_replica_set(refused=refused)),),
-        "pods": tuple(transform_pod(pod.body()) for pod in pods),
+        "pods": tuple(Pod.of(transform_pod(pod.body())) for pod in pods),
     }
     return Snapshot(**(found | changes))
 
 
 def computed_status(found: Snapshot, *, previous: dict[str, Any] | None = None, now: datetime = NOW) -> dict[str, Any]:
-    return compute_status(found, previous=previous or {}, now=now)
+    return compute_status(found, diagnose(found), previous=previous or {}, now=now)
 
 
 def condition(status: dict[str, Any], kind: str = "Ready") -> dict[str, Any] | None:

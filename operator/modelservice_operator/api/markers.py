@@ -64,7 +64,10 @@ def upstream_schema(upstream: str) -> JsonDict:
 ATOMIC: JsonDict = {"x-kubernetes-list-type": "atomic"}
 INT32: JsonDict = {"format": "int32"}
 _SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
-_NO_PARENT_SEGMENTS = ("!self.split('/').exists(part, part == '..')", "must not contain '..': name the folder itself")
+_NO_PARENT_SEGMENTS = (
+    "!self.split('/').exists(part, part == '..')",
+    "must not contain '..': write the path of the directory itself",
+)
 
 Port = Annotated[int, Field(ge=1, le=65535, json_schema_extra=INT32)]
 Count = Annotated[int, Field(ge=0, le=10_000, json_schema_extra=INT32)]
@@ -104,7 +107,7 @@ MountPath = Annotated[
         "must be an absolute path without ':' and control characters: begin with '/'",
         max_length=1024,
         rules=cel_rules(
-            _NO_PARENT_SEGMENTS, ("!(self in ['/', '/tmp', '/tmp/'])", "/ and /tmp are taken: choose another path")
+            _NO_PARENT_SEGMENTS, ("!(self in ['/', '/tmp', '/tmp/'])", "/ and /tmp are reserved: choose another path")
         ),
     ),
 ]
@@ -127,12 +130,13 @@ RoutePath = Annotated[
     str,
     string_with_pattern(
         r"^/([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*$",
-        "must be a path such as /iris: begin with '/', percent-encode what is no letter or digit (RFC 3986)",
+        "must be a path such as /iris: begin with '/', percent-encode other characters than letters and digits (RFC"
+        " 3986)",
         max_length=1024,
         rules=cel_rules(
             (
                 r"!self.matches('//|/[.]{1,2}(/|$)|%2[fF]')",
-                "must not contain '//', '/./', '/../' or an encoded slash: write the path that is meant",
+                "must not contain '//', '/./', '/../' or an encoded slash: write the normalized path",
             )
         ),
     ),
@@ -201,7 +205,7 @@ PositiveQuantity = Annotated[
 ]
 _COUNT_OR_PERCENT_RULE = Rule(
     "type(self) == int ? self >= 0 && self <= 10000 : self.matches('^[0-9]{1,3}%$')",
-    "must be a number of replicas such as 1, or a share such as 25%",
+    "must be a number of replicas such as 1, or a percentage such as 25%",
 )
 _AT_MOST_ALL = Rule(
     "type(self) == int || !self.matches('^[0-9]{1,3}%$') || int(self.split('%')[0]) <= 100",
@@ -229,7 +233,7 @@ _QUALIFIED_KEYS = Rule(
 _RESERVED_DOMAINS = ("kubernetes.io", "k8s.io", "modelservice.dev", "argoproj.io", "fluxcd.io")
 _UNRESERVED_KEYS = Rule(
     f"!self.exists(key, key.matches('^([^/]*[.])?({'|'.join(_RESERVED_DOMAINS).replace('.', '[.]')})/'))",
-    f"keys of the domains {', '.join(_RESERVED_DOMAINS)} are reserved: choose a domain of your own",
+    f"keys of the domains {', '.join(_RESERVED_DOMAINS)} are reserved: use another domain",
 )
 _Text = Annotated[str, Field(max_length=4096)]
 Annotations = Annotated[dict[str, _Text], Field(max_length=32, json_schema_extra=cel_rules(_QUALIFIED_KEYS))]

@@ -4,6 +4,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+Json = Any
+"""Decoded JSON of any type. `Any`, because a precise type would need a cast at each access."""
 Object = dict[str, Any]
 """One object of the API, decoded from JSON."""
 

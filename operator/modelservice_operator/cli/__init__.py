@@ -1,1 +1,1 @@
-"""The command line: `run` starts the operator; `render`, `crd` and `reference` print and need no cluster."""
+"""The commands of the operator: run, render, crd, reference. The composition root; may import every package."""

@@ -7,6 +7,7 @@ from modelservice_operator.apply.ownership import Ownership, is_owned_by, owners
 from modelservice_operator.cache.informers import InformerSet
 from modelservice_operator.errors import OperatorError
 from modelservice_operator.resources import DesiredChild
+from modelservice_operator.status.pods import Pod
 from modelservice_operator.status.snapshot import DeploymentStatus, Snapshot, load_balancer_address
 
 
@@ -28,7 +29,7 @@ class Gatherer:
             rollout=None if deployment is None else DeploymentStatus.of(deployment),
             load_balancer=load_balancer_address(self._informers.get(SERVICE, key)),
             failure=failure,
-            pods=self._informers.by_index(POD, key),
+            pods=tuple(Pod.of(body) for body in self._informers.by_index(POD, key)),
             replica_sets=self._informers.by_index(REPLICA_SET, key),
             autoscaler=self._own_autoscaler(key, service),
             foreign_autoscalers=self._foreign_autoscalers(key, service),

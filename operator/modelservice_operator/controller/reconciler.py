@@ -29,7 +29,7 @@ from modelservice_operator.resources import DesiredChild
 from modelservice_operator.resources.cron_job import tracks_updates
 from modelservice_operator.resources.diff import Drift
 from modelservice_operator.settings import Settings
-from modelservice_operator.status import compute_invalid_status, compute_status, pod_needing_events, requeue_after
+from modelservice_operator.status import Diagnosis, compute_invalid_status, compute_status, diagnose, requeue_after
 from modelservice_operator.status.snapshot import Snapshot
 
 T = TypeVar("T")
@@ -141,12 +141,13 @@ class Reconciler:
         key = plan.service.metadata.key
         if error is None and self._is_new(plan) and (deferral := self._status_writer.defer(state)) is not None:
             return [deferral]  # by then there is more to report, too
-        snapshot = await self._with_pod_events(self._gatherer.gather(plan.service, plan.children, error), state)
+        snapshot = self._gatherer.gather(plan.service, plan.children, error)
+        diagnosis = await self._diagnose(snapshot, state)
         live = self._informers.get(MODEL_SERVICE, key)
         if live is None or not plan.matches(live["metadata"]):
             return []  # it changed, and its event has added the key again; the status of an old generation is useless
         now = self._clock.now()
-        status = compute_status(snapshot, previous=live.get("status") or {}, now=now)
+        status = compute_status(snapshot, diagnosis, previous=live.get("status") or {}, now=now)
         if status == live.get("status"):
             self._plans.discard(key)
         delay = await self._status_writer.write(state, live, status, urgent=error is not None)
@@ -157,15 +158,16 @@ class Reconciler:
         live = self._informers.get(MODEL_SERVICE, plan.service.metadata.key) or {}
         return bool((live.get("status") or {}).get("observedGeneration") != plan.service.metadata.generation)
 
-    async def _with_pod_events(self, snapshot: Snapshot, state: ObjectState) -> Snapshot:
-        """Add the messages of the Events of a pod that stays unready."""
-        uid = pod_needing_events(snapshot)
+    async def _diagnose(self, snapshot: Snapshot, state: ObjectState) -> Diagnosis:
+        """Diagnose the pods, with the Events of a pod that stays unready."""
+        diagnosis = diagnose(snapshot)
+        uid = diagnosis.pod_needing_events
         if uid is None:
             state.tracked_pod = None
-            return snapshot
+            return diagnosis
         pod = await self._pod_events.read(snapshot.service.metadata.namespace, uid, state.tracked_pod)
         state.tracked_pod = pod
-        return replace(snapshot, pod_event_messages=pod.messages) if pod.messages else snapshot
+        return diagnose(replace(snapshot, pod_event_messages=pod.messages)) if pod.messages else diagnosis
 
     def _seconds_to_next_read(self, state: ObjectState) -> float | None:
         return None if state.tracked_pod is None else self._pod_events.seconds_to_next_read(state.tracked_pod)

@@ -1,4 +1,7 @@
-"""What is worth an Event: transitions between two statuses, and corrections. Pure; nothing is said while all rests."""
+"""Derives Events from two consecutive statuses and from corrected drift. Pure: no Event is sent here.
+
+An Event is derived only for a transition, so nothing is sent while nothing changes.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,103 +9,120 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from modelservice_operator.resources.diff import Drift
+from modelservice_operator.status.conditions import find_condition
 from modelservice_operator.status.reasons import ConditionType, Reason
 from modelservice_operator.status.text import truncate
 
 MAX_NOTE_BYTES = 1024
-"""Bytes of an Event's note (events.k8s.io/v1, validation)."""
+"""Bytes of an Event's note (kubernetes, pkg/apis/core/validation/events.go, NoteLengthLimit)."""
+_ELLIPSIS = "…"
 
 
 class EventReason(StrEnum):
     """Reasons of Events."""
 
     CREATED = "Created"
-    """The children were made."""
+    """The children were created."""
     MODEL_LOADED = "ModelLoaded"
-    """The model of this revision is there."""
+    """The model of this revision is loaded."""
     ROLLOUT_STARTED = "RolloutStarted"
-    """A new generation is on its way."""
+    """The rollout of a new generation has started."""
     ROLLOUT_COMPLETE = "RolloutComplete"
-    """The newest generation serves."""
+    """All replicas of the newest generation are available."""
     FAILED = "Failed"
-    """Something keeps it from being ready; the note begins with the condition's reason."""
+    """The ModelService is not ready; the note begins with the reason of the condition."""
     NAME_CONFLICT = "NameConflict"
-    """A child's name is taken."""
+    """An object with the name of a child exists and is not owned by the ModelService."""
     DRIFT_CORRECTED = "DriftCorrected"
-    """Somebody changed a field of a child; it was set back."""
+    """Another client changed a field of a child; the change was reverted."""
+
+
+EventType = Literal["Normal", "Warning"]
 
 
 @dataclass(frozen=True, slots=True)
 class EventSpec:
-    """One Event: `action` is what the operator did, `note` a sentence for people."""
+    """One Event (events.k8s.io/v1): `action` is what the operator did, `note` the human-readable message."""
 
     reason: EventReason
     action: str
     note: str
-    type: Literal["Normal", "Warning"] = "Normal"
+    type: EventType = "Normal"
 
 
 _IN_PROGRESS_REASONS = frozenset(
     {Reason.DEPLOYMENT_PENDING, Reason.ROLLOUT_IN_PROGRESS, Reason.STARTING, Reason.RETRYING}
 )
-"""Reasons of Ready that are no failure: time heals them."""
+"""Reasons of Ready=False that are not failures: they end without manual action."""
 
 
 def events_for(previous: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[EventSpec, ...]:
-    """What two consecutive statuses of one ModelService tell; empty when nothing has changed over."""
-    found = (_created_event, _rollout_started_event, _model_loaded_event, _ready_event)
-    return tuple(told for tell in found if (told := tell(previous, current)) is not None)
+    """Return the Events for the transition between two consecutive statuses of one ModelService."""
+    builders = (_created_event, _rollout_started_event, _model_loaded_event, _ready_event)
+    return tuple(event for build in builders if (event := build(previous, current)) is not None)
 
 
 def drift_events(drifts: Iterable[Drift]) -> tuple[EventSpec, ...]:
-    """What was set back, and who had changed it."""
-    return tuple(
-        EventSpec(
-            EventReason.DRIFT_CORRECTED,
-            "Correct",
-            f"{drift.kind}: {truncate(drift.field)} was changed by {truncate(drift.manager or 'somebody')}"
-            " and is set back.",
-        )
-        for drift in drifts
-    )
+    """Return one Event for each corrected drift."""
+    return tuple(_drift_event(drift) for drift in drifts)
+
+
+def truncate_bytes(text: str, limit: int) -> str:
+    """Return `text` with at most `limit` bytes of UTF-8; a shortened text ends with an ellipsis (3 bytes)."""
+    encoded = text.encode()
+    if len(encoded) <= limit:
+        return text
+    # Bytes of a character that is cut through are dropped.
+    return encoded[: limit - len(_ELLIPSIS.encode())].decode(errors="ignore") + _ELLIPSIS
+
+
+def _event(reason: EventReason, action: str, note: str, event_type: EventType = "Normal") -> EventSpec:
+    """Build an Event. A note that is too long is shortened: the API server would reject the Event."""
+    return EventSpec(reason, action, truncate_bytes(note, MAX_NOTE_BYTES), event_type)
+
+
+def _drift_event(drift: Drift) -> EventSpec:
+    client = truncate(drift.manager or "another client")
+    note = f"Reverted {truncate(drift.field)} of {drift.kind}, changed by {client}."
+    return _event(EventReason.DRIFT_CORRECTED, "RevertDrift", note)
 
 
 def _created_event(previous: Mapping[str, Any], current: Mapping[str, Any]) -> EventSpec | None:
     if _generation(previous) >= 0 or _has_failed(current):
         return None
     kinds = [resource["kind"] for resource in current.get("resources") or ()]
-    return EventSpec(EventReason.CREATED, "Create", f"Made {_join_names(kinds)}.")
+    return _event(EventReason.CREATED, "Create", f"Created {_join_names(kinds)}.")
 
 
 def _rollout_started_event(previous: Mapping[str, Any], current: Mapping[str, Any]) -> EventSpec | None:
     generation = _generation(current)
     if not 0 <= _generation(previous) < generation or _is_ready(current) or _has_failed(current):
         return None
-    note = f"Generation {generation} is on its way: {_condition(current, ConditionType.READY).get('message')}"
-    return EventSpec(EventReason.ROLLOUT_STARTED, "Update", note)
+    note = f"Rolling out generation {generation}: {_condition(current, ConditionType.READY).get('message')}"
+    return _event(EventReason.ROLLOUT_STARTED, "Update", note)
 
 
 def _model_loaded_event(previous: Mapping[str, Any], current: Mapping[str, Any]) -> EventSpec | None:
     before, after = (_condition(status, ConditionType.MODEL_LOADED) for status in (previous, current))
     if after.get("status") != "True" or before.get("status") == "True":
         return None
-    return EventSpec(EventReason.MODEL_LOADED, "Load", str(after.get("message")))
+    return _event(EventReason.MODEL_LOADED, "Load", str(after.get("message")))
 
 
 def _ready_event(previous: Mapping[str, Any], current: Mapping[str, Any]) -> EventSpec | None:
     before, after = (_condition(status, ConditionType.READY) for status in (previous, current))
     message = str(after.get("message"))
     if _is_ready(current):
-        return None if _is_ready(previous) else EventSpec(EventReason.ROLLOUT_COMPLETE, "Update", message)
+        return None if _is_ready(previous) else _event(EventReason.ROLLOUT_COMPLETE, "Update", message)
     if not _has_failed(current) or before.get("reason") == after.get("reason"):
         return None
     if after.get("reason") == Reason.NAME_CONFLICT:
-        return EventSpec(EventReason.NAME_CONFLICT, "Refuse", message, "Warning")
-    return EventSpec(EventReason.FAILED, "Judge", f"{after.get('reason')}: {message}", "Warning")
+        return _event(EventReason.NAME_CONFLICT, "Reconcile", message, "Warning")
+    return _event(EventReason.FAILED, "Reconcile", f"{after.get('reason')}: {message}", "Warning")
 
 
 def _generation(status: Mapping[str, Any]) -> int:
-    """Generation that a status is about; -1 when nobody has written one (the schema's default)."""
+    """Return the generation that a status was computed from; -1 before the first one (default of the schema)."""
     return int(status.get("observedGeneration", -1))
 
 
@@ -115,8 +135,10 @@ def _has_failed(status: Mapping[str, Any]) -> bool:
 
 
 def _condition(status: Mapping[str, Any], kind: ConditionType) -> Mapping[str, Any]:
-    return next((entry for entry in status.get("conditions") or () if entry["type"] == kind), {})
+    """Return a condition of a status; empty if it is not set."""
+    return find_condition(status.get("conditions"), kind) or {}
 
 
 def _join_names(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    """Return "a, b and c"; empty for no names."""
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)

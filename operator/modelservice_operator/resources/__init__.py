@@ -1,7 +1,7 @@
-"""Desired state: pure functions from a ModelService to the objects that it stands for.
+"""Builds the children of a ModelService: pure functions from its spec to the desired objects, one kind a file.
 
-Nothing here awaits, reads a clock or an environment, or looks at what is live. What somebody else owns (the replicas
-under an autoscaler) is left out, not copied back. An object that is not wanted is not in the result.
+Builders never read live objects, a clock or the environment. Fields that another controller owns, such as the replicas
+of an autoscaled Deployment, are omitted. A builder returns None if the spec does not ask for the object.
 """
 
 from modelservice_operator.api.v1alpha1.spec import ModelService
@@ -34,7 +34,7 @@ BUILDERS = (
 def build_children(
     service: ModelService, *, loader: LoaderSettings = DEFAULT_LOADER, resolution: str | None = None
 ) -> tuple[DesiredChild, ...]:
-    """Every child of `service`. `resolution` is what its model's URI stands for, where that is followed."""
+    """Return all children of `service`. `resolution` is what the URI of an auto-updated model resolved to."""
     deployment = build_deployment(service, build_model_volume(service, loader, resolution))
     others = (builder(service) for builder in BUILDERS)
     return deployment, *(child for child in (*others, build_cron_job(service, loader)) if child is not None)

@@ -1,10 +1,11 @@
-"""ModelService -> HorizontalPodAutoscaler."""
+"""Builds the HorizontalPodAutoscaler."""
 
 from typing import Any
 
 from modelservice_operator.api.v1alpha1.scaling import Autoscaling
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER
+from modelservice_operator.apimachinery.objects import Json
 from modelservice_operator.apimachinery.quantity import Quantity
 from modelservice_operator.resources.desired import DesiredChild
 from modelservice_operator.resources.metadata import CONTAINER_NAME, child_metadata, type_meta
@@ -17,7 +18,7 @@ _BEHAVIOR_QUANTITIES = frozenset({"tolerance"})
 
 
 def build_autoscaler(service: ModelService) -> DesiredChild | None:
-    """The autoscaler, or None where the count is fixed, suspended or somebody else's."""
+    """Return the autoscaler; None if replicas are fixed, suspended or managed externally."""
     options = service.spec.autoscaling
     if options is None or replica_owner(service) is not ReplicaOwner.AUTOSCALED:
         return None
@@ -44,8 +45,8 @@ def _metrics(options: Autoscaling) -> list[dict[str, Any]]:
     return [_utilization(name, percent) for name, percent in targets.items() if percent is not None] + raw
 
 
-def with_quantities(node: Any, names: frozenset[str]) -> Any:  # noqa: ANN401 - free-form JSON
-    """Free-form JSON with the fields of these names marked as quantities: they come back in their canonical form."""
+def with_quantities(node: Json, names: frozenset[str]) -> Json:
+    """Return `node` with the fields of these names as Quantity: the API server returns them in their canonical form."""
     if isinstance(node, list):
         return [with_quantities(item, names) for item in node]
     if not isinstance(node, dict):
@@ -54,7 +55,7 @@ def with_quantities(node: Any, names: frozenset[str]) -> Any:  # noqa: ANN401 - 
 
 
 def _utilization(resource: str, percent: int) -> dict[str, Any]:
-    """A metric on the model container alone (KEP-1610), so that sidecars do not dilute it."""
+    """Return a metric of the model container only (KEP-1610), so that sidecars do not dilute it."""
     target = {"type": "Utilization", "averageUtilization": percent}
     source = {"name": resource, "container": CONTAINER_NAME, "target": target}
     return {"type": "ContainerResource", "containerResource": source}

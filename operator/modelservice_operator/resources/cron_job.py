@@ -1,7 +1,8 @@
-"""ModelService -> CronJob: for updatePolicy Auto, a pod looks now and then what the model's URI stands for.
+"""Builds the CronJob of updatePolicy Auto: its pods resolve the model's URI periodically.
 
-It has the loader's image and credentials, so that the operator needs none: what it says in its termination message is
-read from its pod, as a loader's report is. While nothing changes, nobody writes anything.
+They use the loader's image and credentials, so the operator needs neither. The resolver reports in its termination
+message, which the operator reads from the cached pod, as it does for a loader. While the model does not change, nothing
+is written.
 """
 
 import hashlib
@@ -15,7 +16,9 @@ from modelservice_operator.resources.metadata import (
     MANAGED_BY_LABEL,
     MODEL_CACHE_KEY_LABEL,
     child_metadata,
+    image_pull_secrets,
     labels,
+    omit_none,
     type_meta,
 )
 from modelservice_operator.resources.model_volume import build_resolver_container, cache_key, is_downloaded
@@ -27,19 +30,19 @@ _RESOLVE_TIMEOUT_SECONDS = 600
 
 
 def tracks_updates(service: ModelService) -> bool:
-    """Whether what the model's URI stands for is looked at again and again."""
+    """Return True if the model's URI is resolved periodically."""
     model = service.spec.model
     return model is not None and model.update_policy == "Auto" and is_downloaded(service)
 
 
 def build_cron_job(service: ModelService, settings: LoaderSettings) -> DesiredChild | None:
-    """The CronJob; none where the model is not followed."""
+    """Return the CronJob; None if the model is not updated automatically."""
     model = service.spec.model
     if model is None or not tracks_updates(service):
         return None
     seconds = model.refresh_interval_seconds or settings.refresh_interval_seconds
     pod_labels = labels(service) | {
-        # Not the name by which the Service and the Deployment find their pods.
+        # Not the name in the selectors of the Service and the Deployment.
         "app.kubernetes.io/name": "modelservice-refresh",
         MODEL_CACHE_KEY_LABEL: cache_key(model, None),
     }
@@ -67,20 +70,18 @@ def build_cron_job(service: ModelService, settings: LoaderSettings) -> DesiredCh
 
 def _pod(service: ModelService, settings: LoaderSettings) -> dict[str, Any]:
     spec = service.spec
-    pod: dict[str, Any] = {
+    return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": spec.service_account_name is not None,
         "enableServiceLinks": False,
         "securityContext": pod_security(spec, sysctls=False),
         "containers": [build_resolver_container(service, settings)],
+        **omit_none(imagePullSecrets=image_pull_secrets(spec), serviceAccountName=spec.service_account_name),
     }
-    if spec.image_pull_secrets:
-        pod["imagePullSecrets"] = [{"name": secret.name} for secret in spec.image_pull_secrets]
-    return pod | ({"serviceAccountName": spec.service_account_name} if spec.service_account_name else {})
 
 
 def cron_schedule(seconds: int, *, seed: str) -> str:
-    """About every so many seconds, as cron can say it; `seed` spreads many of them over the hour or the day."""
+    """Return a cron schedule of about every `seconds`. `seed` spreads many schedules over hour and day."""
     number = int(hashlib.sha256(seed.encode()).hexdigest(), 16)
     minute, hour = number % 60, number // 60 % 24
     if seconds < _HOUR:

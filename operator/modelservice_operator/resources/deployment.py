@@ -1,4 +1,4 @@
-"""ModelService -> Deployment. Its pods pass the Pod Security profile "restricted" (Pod Security Standards)."""
+"""Builds the Deployment. Its pods comply with the Pod Security Standard "restricted"."""
 
 from typing import Any
 
@@ -14,8 +14,10 @@ from modelservice_operator.resources.metadata import (
     HTTP_PORT_NAME,
     SUSPENDED_ANNOTATION,
     child_metadata,
+    image_pull_secrets,
     int_or_string,
     labels,
+    omit_none,
     selector,
     type_meta,
 )
@@ -26,35 +28,34 @@ from modelservice_operator.resources.security_context import CONTAINER_SECURITY,
 from modelservice_operator.resources.volumes import build_volume, build_volume_mount
 
 _DEFAULT_REQUESTS = {"cpu": "500m", "memory": "512Mi"}
-_DEADLINE_MARGIN = 300
-_REVISIONS = 3
+_DEADLINE_MARGIN_SECONDS = 300
+_REVISION_HISTORY_LIMIT = 3
 
 
-def build_deployment(service: ModelService, loading: ModelVolume = NO_MODEL_VOLUME) -> DesiredChild:
-    """The Deployment. `replicas` is what it is created with; what is applied later never names a count."""
-    start, decides = initial_replicas(service), replica_owner(service)
-    asleep = start == 0 and decides is not ReplicaOwner.EXTERNAL
+def build_deployment(service: ModelService, model_volume: ModelVolume = NO_MODEL_VOLUME) -> DesiredChild:
+    """Return the Deployment. Replicas are set only at creation and by scaling; an apply never contains them."""
+    replicas, owner = initial_replicas(service), replica_owner(service)
+    suspended = replicas == 0 and owner is not ReplicaOwner.EXTERNAL
     body = {
         **type_meta(DEPLOYMENT),
-        "metadata": child_metadata(service, annotations={SUSPENDED_ANNOTATION: "true"} if asleep else None),
+        "metadata": child_metadata(service, annotations={SUSPENDED_ANNOTATION: "true"} if suspended else None),
         "spec": {
             "selector": {"matchLabels": selector(service)},
-            **_rollout(service, loading),
-            "template": {"metadata": _pod_metadata(service), "spec": _pod(service, loading)},
+            **_rollout(service, model_volume),
+            "template": {"metadata": _pod_metadata(service), "spec": _pod(service, model_volume)},
         },
     }
     return DesiredChild.of(
-        DEPLOYMENT, body, replicas=start, fixed_replicas=decides in {ReplicaOwner.FIXED, ReplicaOwner.SUSPENDED}
+        DEPLOYMENT, body, replicas=replicas, fixed_replicas=owner in {ReplicaOwner.FIXED, ReplicaOwner.SUSPENDED}
     )
 
 
-def _rollout(service: ModelService, loading: ModelVolume) -> dict[str, Any]:
+def _rollout(service: ModelService, model_volume: ModelVolume) -> dict[str, Any]:
     options = service.spec.rollout or Rollout()
-    least = (
-        loading.timeout_seconds + startup_seconds(service.spec.probes or Probes()) + (options.min_ready_seconds or 0)
-    )
+    startup = model_volume.timeout_seconds + startup_seconds(service.spec.probes or Probes())
+    deadline = startup + (options.min_ready_seconds or 0) + _DEADLINE_MARGIN_SECONDS
     history = options.revision_history_limit
-    spec = {
+    return {
         "strategy": {
             "type": "RollingUpdate",
             "rollingUpdate": {
@@ -62,74 +63,71 @@ def _rollout(service: ModelService, loading: ModelVolume) -> dict[str, Any]:
                 "maxUnavailable": int_or_string(options.max_unavailable or "0"),
             },
         },
-        "revisionHistoryLimit": _REVISIONS if history is None else history,
-        "progressDeadlineSeconds": options.progress_deadline_seconds or least + _DEADLINE_MARGIN,
+        "revisionHistoryLimit": _REVISION_HISTORY_LIMIT if history is None else history,
+        "progressDeadlineSeconds": options.progress_deadline_seconds or deadline,
+        **omit_none(minReadySeconds=options.min_ready_seconds or None),
     }
-    return spec | ({"minReadySeconds": options.min_ready_seconds} if options.min_ready_seconds else {})
 
 
 def _pod_metadata(service: ModelService) -> dict[str, Any]:
-    # Our own labels win: the Service and the Deployment find the pods by them.
-    metadata: dict[str, Any] = {"labels": {**(service.spec.pod_labels or {}), **labels(service)}}
-    return metadata | ({"annotations": service.spec.pod_annotations} if service.spec.pod_annotations else {})
+    # The operator's labels take precedence: the selectors of the Service and the Deployment match them.
+    merged = {**(service.spec.pod_labels or {}), **labels(service)}
+    return {"labels": merged, **omit_none(annotations=service.spec.pod_annotations or None)}
 
 
-def _pod(service: ModelService, loading: ModelVolume) -> dict[str, Any]:
+def _pod(service: ModelService, model_volume: ModelVolume) -> dict[str, Any]:
     spec = service.spec
-    pod = {
+    return {
         "automountServiceAccountToken": spec.service_account_name is not None,
         "enableServiceLinks": False,
         "securityContext": pod_security(spec),
-        "containers": [_container(service, loading)],
+        "containers": [_container(service, model_volume)],
         "volumes": [
             {"name": "tmp", "emptyDir": {}},
-            *loading.volumes,
+            *model_volume.volumes,
             *(build_volume(mount) for mount in spec.mounts or ()),
         ],
+        **omit_none(
+            initContainers=list(model_volume.init_containers) or None, imagePullSecrets=image_pull_secrets(spec)
+        ),
+        **_copied_fields(service),
     }
-    if loading.init_containers:
-        pod["initContainers"] = list(loading.init_containers)
-    if spec.image_pull_secrets:
-        pod["imagePullSecrets"] = [{"name": secret.name} for secret in spec.image_pull_secrets]
-    return pod | _placement(service)
 
 
-def _placement(service: ModelService) -> dict[str, Any]:
-    """What Kubernetes calls the same and takes as it is."""
+def _copied_fields(service: ModelService) -> dict[str, Any]:
+    """Return the fields that have the same name and form in a PodSpec (core/v1)."""
     spec = service.spec
     spreads = [
-        _plain(spread) | {"labelSelector": {"matchLabels": selector(service)}}
+        _dump(spread) | {"labelSelector": {"matchLabels": selector(service)}}
         for spread in spec.topology_spread_constraints or ()
     ]
-    same = {
-        "serviceAccountName": spec.service_account_name,
-        "nodeSelector": spec.node_selector,
-        "affinity": spec.affinity,
-        "priorityClassName": spec.priority_class_name,
-        "runtimeClassName": spec.runtime_class_name,
-        "terminationGracePeriodSeconds": spec.termination_grace_period_seconds,
-        "tolerations": [_plain(toleration) for toleration in spec.tolerations or ()] or None,
-        "topologySpreadConstraints": spreads or None,
-    }
-    return {name: value for name, value in same.items() if value is not None}
+    return omit_none(
+        serviceAccountName=spec.service_account_name,
+        nodeSelector=spec.node_selector,
+        affinity=spec.affinity,
+        priorityClassName=spec.priority_class_name,
+        runtimeClassName=spec.runtime_class_name,
+        terminationGracePeriodSeconds=spec.termination_grace_period_seconds,
+        tolerations=[_dump(toleration) for toleration in spec.tolerations or ()] or None,
+        topologySpreadConstraints=spreads or None,
+    )
 
 
-def _plain(model: ApiModel) -> dict[str, Any]:
+def _dump(model: ApiModel) -> dict[str, Any]:
     return model.model_dump(by_alias=True, exclude_none=True)
 
 
-def _container(service: ModelService, loading: ModelVolume) -> dict[str, Any]:
+def _container(service: ModelService, model_volume: ModelVolume) -> dict[str, Any]:
     spec = service.spec
-    optional = {
-        "imagePullPolicy": spec.image_pull_policy,
-        "command": spec.command,
-        "args": spec.args,
-        "workingDir": spec.working_dir,
-    }
     return {
         "name": CONTAINER_NAME,
         "image": spec.image,
-        **{name: value for name, value in optional.items() if value is not None},
+        **omit_none(
+            imagePullPolicy=spec.image_pull_policy,
+            command=spec.command,
+            args=spec.args,
+            workingDir=spec.working_dir,
+        ),
         "ports": [{"name": HTTP_PORT_NAME, "containerPort": spec.container_port, "protocol": "TCP"}],
         "env": _environment(service),
         "resources": _resources(spec.resources),
@@ -138,7 +136,7 @@ def _container(service: ModelService, loading: ModelVolume) -> dict[str, Any]:
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a path inside the container
-            *loading.mounts,
+            *model_volume.mounts,
             *(build_volume_mount(mount) for mount in spec.mounts or ()),
         ],
     }
@@ -146,33 +144,34 @@ def _container(service: ModelService, loading: ModelVolume) -> dict[str, Any]:
 
 def _environment(service: ModelService) -> list[dict[str, Any]]:
     spec = service.spec
-    given = {"PORT": str(spec.container_port), "MODEL_NAME": service.metadata.name}
+    values = {"PORT": str(spec.container_port), "MODEL_NAME": service.metadata.name}
     if spec.model is not None:
-        given["MODEL_NAME"] = spec.model.name or service.metadata.name
+        values["MODEL_NAME"] = spec.model.name or service.metadata.name
         if spec.model.uri is not None:
-            given |= {"MODEL_URI": spec.model.uri, "MODEL_PATH": spec.model.mount_path}
-    ours = [{"name": name, "value": _literal(value)} for name, value in given.items()]
-    return ours + [_variable(variable) for variable in spec.env or ()]
+            values |= {"MODEL_URI": spec.model.uri, "MODEL_PATH": spec.model.mount_path}
+    variables = [{"name": name, "value": _escape(value)} for name, value in values.items()]
+    return variables + [_variable(variable) for variable in spec.env or ()]
 
 
 def _variable(variable: EnvVar) -> dict[str, Any]:
     if variable.value_from is not None:
         source = variable.value_from.model_dump(exclude_none=True, by_alias=True)
         if "fieldRef" in source:
-            # The API server would add it, to a map that is compared whole.
+            # The default of the API server: maps such as this one are compared as a whole.
             source["fieldRef"]["apiVersion"] = "v1"
         return {"name": variable.name, "valueFrom": source}
-    # The API server drops an empty value, which would look like a difference for ever.
-    return {"name": variable.name} | ({"value": _literal(variable.value)} if variable.value else {})
+    # The API server drops an empty value, which would otherwise count as drift at each reconcile.
+    value = _escape(variable.value) if variable.value else None
+    return {"name": variable.name, **omit_none(value=value)}
 
 
-def _literal(value: str) -> str:
-    """`$` doubled: the kubelet expands $(NAME) in values and turns $$ into $ (API reference, EnvVar)."""
+def _escape(value: str) -> str:
+    """Double each `$`: the kubelet expands $(NAME) in values and turns $$ into $ (API reference, EnvVar)."""
     return value.replace("$", "$$")
 
 
 def _resources(resources: Resources | None) -> dict[str, dict[str, Quantity]]:
-    """Defaults only for a block that is absent as a whole: a default request could exceed a limit that was set."""
+    """Return requests and limits. Defaults apply only if both are unset: a default request could exceed a limit."""
     if resources is None:
         return {"requests": {name: Quantity(value) for name, value in _DEFAULT_REQUESTS.items()}}
     blocks = {"requests": resources.requests, "limits": resources.limits}

@@ -1,4 +1,4 @@
-"""A child as it should be, and how it differs from the one that is there."""
+"""DesiredChild: the desired state of a child, and its comparison with the live object."""
 
 import hashlib
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from modelservice_operator.apimachinery.kinds import (
     SERVICE,
     ResourceKind,
 )
-from modelservice_operator.apimachinery.objects import NamespacedName, key_of
+from modelservice_operator.apimachinery.objects import NamespacedName, Object, key_of
 from modelservice_operator.resources.diff import NodeReplacement, conflicting_nodes, first_difference
 from modelservice_operator.resources.metadata import CLUSTER_IP_NONE, HASH_ANNOTATION, SUSPENDED_ANNOTATION
 
@@ -23,76 +23,73 @@ EXCLUSIVE_FIELDS: Mapping[ResourceKind, frozenset[str]] = {
     SERVICE: frozenset({"ports"}),
     POD_DISRUPTION_BUDGET: frozenset({"spec"}),
 }
-"""Nodes, or lists of nodes, that are not valid with what somebody put there beside ours: two volume sources in one
-volume, two ports of one name. An apply only adds, so it is refused."""
+"""Nodes, or lists of nodes, that become invalid if another client added to them: a volume with two sources, two ports
+of one name. Server-side apply does not remove what another manager owns, so the API server rejects it."""
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredChild:
-    """One child: the configuration that is applied, and the count that only its creation carries."""
+    """Desired state of one child. Build it with `of`."""
 
     kind: ResourceKind
-    body: dict[str, Any]
+    body: Object
+    """Configuration to apply. It contains no replicas."""
+    digest: str
+    """Hash of the desired state; `body` has it as an annotation."""
     replicas: int | None = None
-    """Replicas that the object is created with; never part of what is applied later."""
+    """Replicas at creation; None for kinds without replicas."""
     fixed_replicas: bool = False
-    """Whether `replicas` is also to be kept afterwards (nobody else scales the object)."""
+    """`replicas` is enforced later as well, because no other controller scales the object."""
+
+    @classmethod
+    def of(cls, kind: ResourceKind, body: Object, *, replicas: int | None = None, fixed_replicas: bool = False) -> Self:
+        """Return the child for `body`. The hash annotation reveals a field that was removed from the desired state."""
+        digest = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+        metadata = body["metadata"]
+        annotated = metadata | {"annotations": metadata["annotations"] | {HASH_ANNOTATION: digest}}
+        return cls(kind, body | {"metadata": annotated}, digest, replicas, fixed_replicas)
 
     @property
     def key(self) -> NamespacedName:
         """Namespace and name of the child, which are those of its ModelService."""
         return key_of(self.body)
 
-    @property
-    def digest(self) -> str:
-        """Hash of the desired state."""
-        return str(self.body["metadata"]["annotations"][HASH_ANNOTATION])
+    def create_body(self) -> Object:
+        """Return the body of the POST request, with replicas."""
+        if self.replicas is None:
+            return self.body
+        return {**self.body, "spec": {**self.body["spec"], "replicas": self.replicas}}
+
+    def first_difference(self, live: Object) -> str | None:
+        """Return the path of the first field in which `live` differs from the desired state; None if none does."""
+        # Defaults of kinds from CRDs are unknown, and the API server may add them inside of atomic nodes.
+        return first_difference(self.body, live, atomic=self.kind not in OPTIONAL_CHILD_KINDS)
 
     def replicas_to_set(self, live: Mapping[str, Any]) -> int | None:
-        """Count to scale `live` to; None when its count is right or not ours.
+        """Return the replicas to scale `live` to; None if they are right or another controller owns them.
 
-        Under an autoscaler the count is ours once: a Deployment that we put to sleep must be woken by us, since no
-        autoscaler acts on a count of 0.
+        With an autoscaler the operator scales up once: a Deployment that it scaled to zero itself, because no
+        autoscaler acts on 0 replicas.
         """
-        count = live.get("spec", {}).get("replicas")
-        if self.replicas is None or count == self.replicas:
+        replicas = live.get("spec", {}).get("replicas")
+        if self.replicas is None or replicas == self.replicas:
             return None
         if self.fixed_replicas:
             return self.replicas
-        asleep = count == 0 and SUSPENDED_ANNOTATION in (live["metadata"].get("annotations") or {})
-        return max(1, self.replicas) if asleep else None
+        suspended = replicas == 0 and SUSPENDED_ANNOTATION in (live["metadata"].get("annotations") or {})
+        return max(1, self.replicas) if suspended else None
 
     def requires_recreate(self, live: Mapping[str, Any]) -> bool:
-        """Whether `live` differs in a field that cannot be changed: a Service becomes headless, or stops being so."""
+        """Return True if an immutable field differs: a Service becomes headless, or no longer is."""
         if self.kind is not SERVICE:
             return False
-        headless, is_headless = (spec.get("clusterIP") == CLUSTER_IP_NONE for spec in (self.body["spec"], live["spec"]))
-        return bool(headless != is_headless)
-
-    @classmethod
-    def of(
-        cls, kind: ResourceKind, body: dict[str, Any], *, replicas: int | None = None, fixed_replicas: bool = False
-    ) -> Self:
-        """`body` with its own hash as an annotation, by which a field that left the desired state is noticed."""
-        digest = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
-        body["metadata"]["annotations"][HASH_ANNOTATION] = digest
-        return cls(kind, body, replicas, fixed_replicas)
-
-    def create_body(self) -> dict[str, Any]:
-        """What is POSTed."""
-        if self.replicas is None:
-            return dict(self.body)
-        return {**self.body, "spec": {**self.body["spec"], "replicas": self.replicas}}
-
-    def first_difference(self, live: dict[str, Any]) -> str | None:
-        """Path of the first field of ours that `live` does not have as it should be; None when all are right."""
-        # The defaults of kinds that others define are not known, and they may be inside of what is atomic.
-        return first_difference(self.body, live, atomic=self.kind not in OPTIONAL_CHILD_KINDS)
+        desired, current = (spec.get("clusterIP") == CLUSTER_IP_NONE for spec in (self.body["spec"], live["spec"]))
+        return bool(desired != current)
 
     def was_applied_to(self, live: Mapping[str, Any]) -> bool:
-        """Whether `live` was once brought to this very state: then what differs was changed by somebody."""
+        """Return True if this desired state was applied to `live` before, so that a difference is drift."""
         return (live["metadata"].get("annotations") or {}).get(HASH_ANNOTATION) == self.digest
 
     def conflicting_nodes(self, live: Mapping[str, Any]) -> list[NodeReplacement]:
-        """Nodes of `live` that must be replaced before an apply can succeed."""
+        """Return the nodes of `live` that must be replaced before an apply can succeed."""
         return list(conflicting_nodes(self.body, live, EXCLUSIVE_FIELDS.get(self.kind, frozenset())))

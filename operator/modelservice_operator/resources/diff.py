@@ -1,9 +1,10 @@
-"""Structural comparison of a desired object with the live one. Costs no request, and runs on every event."""
+"""Compares a desired object with the live one, field by field. Sends no request; runs at every reconcile."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelservice_operator.apimachinery.objects import Json
 from modelservice_operator.apimachinery.quantity import Quantity
 
 LIST_KEYS: Mapping[str, tuple[str, ...]] = {
@@ -17,7 +18,7 @@ LIST_KEYS: Mapping[str, tuple[str, ...]] = {
     "ownerReferences": ("uid",),
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
 }
-"""Lists that others may add to, and the fields that tell their items apart. Every other list is compared whole."""
+"""Lists to which other clients may add items, with the keys of their items. Other lists are compared as a whole."""
 
 ATOMIC_MAPS = frozenset(
     {
@@ -25,39 +26,40 @@ ATOMIC_MAPS = frozenset(
         *("secretKeyRef", "configMapKeyRef", "fieldRef", "scaleTargetRef"),
     }
 )
-"""Maps that have one owner as a whole (x-kubernetes-map-type: atomic): what somebody adds to ours changes ours."""
+"""Maps with one owner as a whole (x-kubernetes-map-type: atomic): a key that another client adds is drift."""
 
 _PRESERVED_FIELDS = ("nodePort",)
-"""What the API server gave to a node of ours stays when the node is replaced."""
+"""Fields assigned by the API server, which are preserved when a node is replaced."""
 
 NodeReplacement = tuple[str, Any]
-"""JSON pointer (RFC 6901) of a node, and what it has to be replaced by."""
+"""JSON pointer (RFC 6901) of a node, and the value to replace it with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """A field of a child that somebody changed, and that was set back."""
+    """A field of a child that another client changed, and that was reverted."""
 
     kind: str
     field: str
-    """Its path, as `spec.template.spec.containers[model].image`."""
+    """Path of the field, such as `spec.template.spec.containers[model].image`."""
     manager: str | None
-    """Field manager that changed it (KEP-555); None when it left no trace, as one does that removes a field."""
+    """Field manager that changed it (KEP-555); None if unknown, as for a removed field."""
 
 
 def first_difference(
-    desired: Any,  # noqa: ANN401 - JSON
-    live: Any,  # noqa: ANN401
+    desired: Json,
+    live: Json,
     name: str = "",
     *,
     atomic: bool,
     reject_additions: bool = False,
 ) -> str | None:
-    """Path below this node at which `have` lacks or contradicts `want`; what `have` has besides is somebody else's.
+    """Return the path of the first node where `live` lacks or contradicts `desired`; None if there is none.
 
-    It runs on every event of every object: so no path is put together while nothing differs, and what is equal is not
-    looked into. `name` is the field that holds the node; `strict`: below an atomic node additions count, and `exact`
-    says that this node is one.
+    Additional fields of `live` belong to other clients. `name` is the field that holds the node. With `atomic`,
+    additions below atomic maps and lists count as differences; `reject_additions` means that this node is below one.
+
+    Runs at every reconcile, so equal nodes are not descended into, and a path is built only for a difference.
     """
     if isinstance(desired, Quantity):
         return None if desired.equals(live) else ""
@@ -98,13 +100,13 @@ def _list_difference(desired: list[Any], live: list[Any], name: str, *, atomic: 
 
 
 def conflicting_nodes(
-    desired: Any,  # noqa: ANN401 - JSON
-    live: Any,  # noqa: ANN401
+    desired: Json,
+    live: Json,
     names: frozenset[str],
     pointer: str = "",
     name: str = "",
 ) -> Iterator[NodeReplacement]:
-    """Nodes of these names, or items of lists of these names, that differ."""
+    """Yield replacements for nodes of these names, and for items of lists of these names, that differ."""
     for step, field, wanted, found in _common_children(desired, live, name):
         below = f"{pointer}/{step}"  # API field names and indices: nothing to escape
         if field not in names or isinstance(wanted, list):
@@ -113,8 +115,8 @@ def conflicting_nodes(
             yield below, wanted | {kept: found[kept] for kept in _PRESERVED_FIELDS if kept in found}
 
 
-def _common_children(desired: Any, live: Any, name: str) -> Iterator[tuple[str | int, str, Any, Any]]:  # noqa: ANN401 - JSON
-    """(step, field, wanted, found) of everything below a node that both have."""
+def _common_children(desired: Json, live: Json, name: str) -> Iterator[tuple[str | int, str, Json, Json]]:
+    """Yield (step, field, desired, live) of all children that both nodes have."""
     if isinstance(desired, dict) and isinstance(live, dict):
         yield from ((key, key, value, live[key]) for key, value in desired.items() if key in live)
     elif isinstance(desired, list) and isinstance(live, list) and (keys := _keys(desired, name)):
@@ -124,9 +126,9 @@ def _common_children(desired: Any, live: Any, name: str) -> Iterator[tuple[str |
 
 
 def _keys(desired: list[Any], name: str) -> tuple[str, ...]:
-    """Fields that tell the items of a list apart; none for a list that is compared whole."""
+    """Return the keys of the items of a list; none for a list that is compared as a whole."""
     keys = LIST_KEYS.get(name, ())
-    # A list of the same name may be another one: the ports of a NetworkPolicy have no names.
+    # Lists of one name can be of different types: the ports of a NetworkPolicy have no names.
     return keys if all(isinstance(item, dict) and item.keys() >= set(keys) for item in desired) else ()
 
 

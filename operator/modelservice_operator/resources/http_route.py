@@ -1,4 +1,4 @@
-"""ModelService -> HTTPRoute (Gateway API)."""
+"""Builds the HTTPRoute (Gateway API)."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ from modelservice_operator.api.v1alpha1.exposure import ParentReference
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import HTTP_ROUTE
 from modelservice_operator.resources.desired import DesiredChild
-from modelservice_operator.resources.metadata import child_metadata, type_meta
+from modelservice_operator.resources.metadata import child_metadata, omit_none, type_meta
 from modelservice_operator.resources.service import service_port
 
 
 def build_http_route(service: ModelService) -> DesiredChild | None:
-    """The route, or None unless it is asked for."""
+    """Return the route; None if it is not configured."""
     options = service.spec.expose.http_route if service.spec.expose else None
     if options is None:
         return None
@@ -19,11 +19,13 @@ def build_http_route(service: ModelService) -> DesiredChild | None:
         "matches": [{"path": {"type": "PathPrefix", "value": options.path}}],
         "backendRefs": [{"name": service.metadata.name, "port": service_port(service)}],
     }
-    spec: dict[str, Any] = {"parentRefs": [_parent(parent) for parent in options.parent_refs], "rules": [rule]}
-    if options.hostnames:
-        spec["hostnames"] = list(options.hostnames)
+    spec = {
+        "parentRefs": [_parent(parent) for parent in options.parent_refs],
+        "rules": [rule],
+        **omit_none(hostnames=options.hostnames or None),
+    }
     return DesiredChild.of(HTTP_ROUTE, {**type_meta(HTTP_ROUTE), "metadata": child_metadata(service), "spec": spec})
 
 
 def _parent(parent: ParentReference) -> dict[str, Any]:
-    return {"name": parent.name} | ({"sectionName": parent.section_name} if parent.section_name else {})
+    return {"name": parent.name, **omit_none(sectionName=parent.section_name)}

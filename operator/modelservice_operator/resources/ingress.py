@@ -1,4 +1,4 @@
-"""ModelService -> Ingress."""
+"""Builds the Ingress."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from modelservice_operator.resources.metadata import HTTP_PORT_NAME, child_metad
 
 
 def build_ingress(service: ModelService) -> DesiredChild | None:
-    """The Ingress, or None unless it is asked for."""
+    """Return the Ingress; None if it is not configured."""
     options = service.spec.expose.ingress if service.spec.expose else None
     if options is None:
         return None

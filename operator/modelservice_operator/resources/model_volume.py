@@ -1,9 +1,9 @@
-"""How the model gets into the pod: by an init container that fetches it, or as a volume; decided by the URI's scheme.
+"""Builds the volume of the model: downloaded by an init container, or mounted. The scheme of the URI decides.
 
 The contract with the loader is its environment (MODEL_URI, MODEL_PATH and others), its exit code and its termination
-message; model.loader.image may bring another one that keeps it. What is fetched is published under a key made of all
-that decides the content, and the server sees that folder alone, read-only: pods of two revisions share a claim without
-touching each other's model.
+message; model.loader.image may be another image that follows it. A downloaded model is published in a directory named
+after a hash of all settings that determine its content. Only this directory is mounted into the server, read-only, so
+pods of two revisions can share a claim.
 """
 
 import hashlib
@@ -17,21 +17,21 @@ from modelservice_operator.api.v1alpha1.model import Cache, ClaimCache, Loader, 
 from modelservice_operator.api.v1alpha1.pods import EmptyDirMount
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.quantity import Quantity, parse_quantity
-from modelservice_operator.resources.metadata import LOADER_NAME, RESOLVER_NAME
+from modelservice_operator.resources.metadata import LOADER_NAME, RESOLVER_NAME, omit_none
 from modelservice_operator.resources.security_context import CONTAINER_SECURITY
 from modelservice_operator.settings import LoaderSettings
 
 MODEL_VOLUME_NAME = "model"
 CACHE_PATH = "/model-cache"
-"""Where the loader sees the cache."""
+"""Path of the cache in the loader."""
 RESOLUTION_VARIABLE = "MODEL_RESOLUTION"
-"""Variable of the loader: what a URI of updatePolicy Auto stood for when it was looked at last."""
+"""Variable of the loader: revision that the URI last resolved to, with updatePolicy Auto."""
 IMAGE_MODEL_PATH = "models"
-"""Folder of an image volume that holds the model, as modelcar images have it."""
+"""Directory of an image volume that contains the model (modelcar convention)."""
 
 _DEFAULT_SIZE = "10Gi"
 _NO_LIMIT = 1 << 60
-"""Bytes: a claim has its own size, which the loader looks at."""
+"""Bytes. A claim has a size of its own, which the loader checks."""
 _REQUESTS = {"cpu": "100m", "memory": "128Mi"}
 _MEMORY_LIMIT = 512 << 20
 _DOWNLOADED_SCHEMES = frozenset({"s3", "gs", "az", "abfs", "abfss", "https", "http", "hf", "models", "oci+artifact"})
@@ -39,37 +39,37 @@ _DOWNLOADED_SCHEMES = frozenset({"s3", "gs", "az", "abfs", "abfss", "https", "ht
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelVolume:
-    """What a pod gets for its model."""
+    """Parts of a pod that provide its model."""
 
     init_containers: tuple[dict[str, Any], ...] = ()
     volumes: tuple[dict[str, Any], ...] = ()
     mounts: tuple[dict[str, Any], ...] = ()
-    """Of the model container."""
+    """Volume mounts of the model container."""
     timeout_seconds: int = 0
-    """Longest time that it takes before the server can start."""
+    """Maximum time before the server can start."""
 
 
 NO_MODEL_VOLUME = ModelVolume()
 
 
 def scheme_of(service: ModelService) -> str:
-    """Scheme of the model's URI; empty where there is none."""
+    """Return the scheme of the model's URI; empty if it has no URI."""
     model = service.spec.model
     return (model.uri or "").partition(":")[0] if model is not None else ""
 
 
 def is_downloaded(service: ModelService) -> bool:
-    """Whether a loader brings the model."""
+    """Return True if a loader downloads the model."""
     return scheme_of(service) in _DOWNLOADED_SCHEMES
 
 
 def is_mounted(service: ModelService) -> bool:
-    """Whether the model is a volume of its own: a claim, or an image."""
+    """Return True if the model is mounted from a claim or an image."""
     return scheme_of(service) in {"pvc", "oci"}
 
 
 def build_model_volume(service: ModelService, settings: LoaderSettings, resolution: str | None) -> ModelVolume:
-    """Containers and volumes of the model. `resolution` is what the URI stands for, as far as that is known."""
+    """Return containers and volumes of the model. `resolution` is the revision that the URI resolved to, if known."""
     model = service.spec.model
     if model is None or model.uri is None:
         return NO_MODEL_VOLUME
@@ -91,28 +91,27 @@ def _downloaded(
     options = model.loader or Loader()
     key = cache_key(model, resolution)
     claim = cache.persistent_volume_claim
-    seen = "/".join(part for part in (claim.sub_path if claim else None, key) if part)
+    sub_path = "/".join(part for part in (claim.sub_path if claim else None, key) if part)
     container = {
         "name": LOADER_NAME,
         "image": options.image or settings.image,
-        "env": _environment(service, model, settings, resolution, key),
+        "env": _environment(service, model, settings, resolution),
         "resources": _resources(options, cache),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": CONTAINER_SECURITY,
-        "volumeMounts": [_mount(CACHE_PATH, claim)],
+        "volumeMounts": [_cache_mount(claim)],
+        **omit_none(envFrom=_credentials(model)),
     }
-    if model.credentials is not None:
-        container["envFrom"] = [{"secretRef": {"name": model.credentials.secret_ref.name}}]
     return ModelVolume(
         init_containers=(container,),
         volumes=({"name": MODEL_VOLUME_NAME} | _volume(cache),),
-        mounts=({"name": MODEL_VOLUME_NAME, "mountPath": model.path, "subPath": seen, "readOnly": True},),
+        mounts=({"name": MODEL_VOLUME_NAME, "mountPath": model.path, "subPath": sub_path, "readOnly": True},),
         timeout_seconds=_timeout_seconds(options, settings),
     )
 
 
 def cache_key(model: ModelSource, resolution: str | None) -> str:
-    """Name of the published folder: equal for equal contents, as far as the spec tells."""
+    """Return the name of the published directory, a hash of the settings that determine its content."""
     options = model.loader or Loader()
     parts = [
         model.uri,
@@ -127,22 +126,22 @@ def cache_key(model: ModelSource, resolution: str | None) -> str:
 
 
 def build_resolver_container(service: ModelService, settings: LoaderSettings) -> dict[str, Any]:
-    """The container that says what the URI stands for now, and fetches nothing: the loader's, without its volume."""
+    """Return the container that resolves the URI without downloading: the loader without its volume."""
     model = service.spec.model or ModelSource()
     [container] = _downloaded(service, model, settings, None).init_containers
-    kept = {name: value for name, value in container.items() if name != "volumeMounts"}
-    return kept | {"name": RESOLVER_NAME, "args": ["--resolve"]}
+    without_volume = {name: value for name, value in container.items() if name != "volumeMounts"}
+    return without_volume | {"name": RESOLVER_NAME, "args": ["--resolve"]}
 
 
 def _environment(
-    service: ModelService, model: ModelSource, settings: LoaderSettings, resolution: str | None, key: str
+    service: ModelService, model: ModelSource, settings: LoaderSettings, resolution: str | None
 ) -> list[dict[str, Any]]:
-    """The contract. All of it is always set: what is missing here would be taken from the Secret of the credentials."""
+    """Return the environment of the loader. A variable missing here could be set by the Secret of the credentials."""
     options = model.loader or Loader()
-    by_account = service.spec.service_account_name is not None and model.credentials is None
+    uses_service_account = service.spec.service_account_name is not None and model.credentials is None
     values: Mapping[str, str] = {
         "MODEL_URI": model.uri or "",
-        "MODEL_PATH": f"{CACHE_PATH}/{key}",
+        "MODEL_PATH": f"{CACHE_PATH}/{cache_key(model, resolution)}",
         "MODEL_REVISION": model.revision or "",
         "MODEL_SHA256": model.sha256 or "",
         RESOLUTION_VARIABLE: resolution or "",
@@ -153,10 +152,14 @@ def _environment(
         "MODEL_MAX_FILES": "",
         "MODEL_TIMEOUT_SECONDS": str(_timeout_seconds(options, settings)),
         "MODEL_ALLOWED_CIDRS": " ".join(settings.allowed_cidrs),
-        "MODEL_IDENTITY": "ServiceAccount" if by_account else "",
+        "MODEL_IDENTITY": "ServiceAccount" if uses_service_account else "",
     }
-    # The API server drops an empty value, which would look like a difference for ever; `$` is doubled as everywhere.
-    return [{"name": name} | ({"value": text.replace("$", "$$")} if text else {}) for name, text in values.items()]
+    # The API server drops an empty value, which would otherwise count as drift; `$` is doubled for the kubelet.
+    return [{"name": name, **omit_none(value=text.replace("$", "$$") or None)} for name, text in values.items()]
+
+
+def _credentials(model: ModelSource) -> list[dict[str, Any]] | None:
+    return None if model.credentials is None else [{"secretRef": {"name": model.credentials.secret_ref.name}}]
 
 
 def _timeout_seconds(options: Loader, settings: LoaderSettings) -> int:
@@ -164,7 +167,7 @@ def _timeout_seconds(options: Loader, settings: LoaderSettings) -> int:
 
 
 def _size_limit_bytes(cache: Cache) -> int:
-    """The size of an emptyDir: a pod that exceeds it is evicted, which says less than a refusal does."""
+    """Return the size limit of the cache. The loader checks it: a pod that exceeds it is evicted without details."""
     if cache.persistent_volume_claim is not None:
         return _NO_LIMIT
     size = cache.empty_dir.size_limit if cache.empty_dir is not None else None
@@ -172,7 +175,7 @@ def _size_limit_bytes(cache: Cache) -> int:
 
 
 def _resources(options: Loader, cache: Cache) -> dict[str, dict[str, Quantity]]:
-    """Enough for any size, since a model is fetched piece by piece; what is kept in memory counts as the loader's."""
+    """Return the resources of the loader, enough for any model: it downloads in parts. A cache in memory is added."""
     if options.resources is not None:
         blocks = {"requests": options.resources.requests, "limits": options.resources.limits}
         return {kind: _quantities(amounts) for kind, amounts in blocks.items() if amounts}
@@ -185,33 +188,32 @@ def _quantities(amounts: Mapping[str, Any]) -> dict[str, Quantity]:
     return {name: Quantity(value) for name, value in amounts.items()}
 
 
-def _mount(path: str, claim: ClaimCache | None) -> dict[str, Any]:
-    mount = {"name": MODEL_VOLUME_NAME, "mountPath": path}
-    return mount | ({"subPath": claim.sub_path} if claim is not None and claim.sub_path else {})
+def _cache_mount(claim: ClaimCache | None) -> dict[str, Any]:
+    sub_path = claim.sub_path if claim is not None else None
+    return {"name": MODEL_VOLUME_NAME, "mountPath": CACHE_PATH, **omit_none(subPath=sub_path)}
 
 
 def _volume(cache: Cache) -> dict[str, Any]:
     if cache.persistent_volume_claim is not None:
         return {"persistentVolumeClaim": {"claimName": cache.persistent_volume_claim.claim_name}}
     empty = cache.empty_dir or EmptyDirMount()
-    options: dict[str, Any] = {"sizeLimit": Quantity(empty.size_limit or _DEFAULT_SIZE)}
-    return {"emptyDir": options | ({"medium": empty.medium} if empty.medium else {})}
+    size = Quantity(empty.size_limit or _DEFAULT_SIZE)
+    return {"emptyDir": {"sizeLimit": size, **omit_none(medium=empty.medium or None)}}
 
 
 def _claim(model: ModelSource) -> ModelVolume:
-    """A folder of a claim, which nobody writes."""
+    """Return a directory of a claim, mounted read-only."""
     claim, _, path = (model.uri or "").removeprefix("pvc://").partition("/")
     mount = {"name": MODEL_VOLUME_NAME, "mountPath": model.path, "readOnly": True}
-    path = path.strip("/")
     return ModelVolume(
-        # The API server drops a false, and the kubelet may mount a claim for one pod that writes and one that reads.
+        # `readOnly` of the claim too: the volume may be in use by a pod that writes and by pods that read.
         volumes=({"name": MODEL_VOLUME_NAME, "persistentVolumeClaim": {"claimName": claim, "readOnly": True}},),
-        mounts=(mount | ({"subPath": path} if path else {}),),
+        mounts=(mount | omit_none(subPath=path.strip("/") or None),),
     )
 
 
 def _image(model: ModelSource) -> ModelVolume:
-    """An image as a volume (KEP-4639), which the kubelet pulls with the pod's pull secrets."""
+    """Return an image volume (KEP-4639). The kubelet pulls the image with the pull secrets of the pod."""
     reference = (model.uri or "").removeprefix("oci://")
     image = {"reference": reference, "pullPolicy": "IfNotPresent"}
     mount = {"name": MODEL_VOLUME_NAME, "mountPath": model.path, "subPath": IMAGE_MODEL_PATH, "readOnly": True}

@@ -1,4 +1,4 @@
-"""ModelService -> PodMonitor (Prometheus operator)."""
+"""Builds the PodMonitor (Prometheus operator)."""
 
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import POD_MONITOR
@@ -7,7 +7,7 @@ from modelservice_operator.resources.metadata import HTTP_PORT_NAME, child_metad
 
 
 def build_pod_monitor(service: ModelService) -> DesiredChild | None:
-    """The monitor, or None unless it is enabled."""
+    """Return the monitor; None unless it is enabled."""
     options = service.spec.monitoring.pod_monitor if service.spec.monitoring else None
     if options is None or not options.enabled:
         return None

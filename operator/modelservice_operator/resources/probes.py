@@ -1,39 +1,42 @@
-"""`spec.probes` -> the probes of the model container, and the time that a server gets to start."""
+"""Builds the probes of the model container, and computes the maximum startup time of the server."""
 
 from typing import Any
 
 from modelservice_operator.api.v1alpha1.pods import Probe, Probes
-from modelservice_operator.resources.metadata import HTTP_PORT_NAME
+from modelservice_operator.resources.metadata import HTTP_PORT_NAME, omit_none
 
 _TIMINGS = ("initial_delay_seconds", "period_seconds", "timeout_seconds", "failure_threshold", "success_threshold")
-_STARTUP_PERIOD = 2
-_STARTUP_SECONDS = 30 * 60
-_READINESS_PERIOD = 5
-_KUBERNETES_PERIOD = 10
-_KUBERNETES_FAILURES = 3
+_STARTUP_PERIOD_SECONDS = 2
+_MAX_STARTUP_SECONDS = 30 * 60
+_READINESS_PERIOD_SECONDS = 5
+_DEFAULT_PERIOD_SECONDS = 10
+_DEFAULT_FAILURE_THRESHOLD = 3
+"""Defaults of Kubernetes (core/v1, Probe)."""
 
 
 def build_probes(probes: Probes, *, container_port: int) -> dict[str, Any]:
-    """`startupProbe`, `readinessProbe` and, only when asked for, `livenessProbe`.
+    """Return `startupProbe`, `readinessProbe` and, if it is configured, `livenessProbe`.
 
-    A liveness probe by default would kill servers that are merely slow to load their model.
+    A default liveness probe would kill servers that load their model slowly.
     """
-    result = {
+    return {
         "startupProbe": _probe(_startup(probes), container_port),
-        "readinessProbe": _probe(probes.readiness or Probe(period_seconds=_READINESS_PERIOD), container_port),
+        "readinessProbe": _probe(probes.readiness or Probe(period_seconds=_READINESS_PERIOD_SECONDS), container_port),
+        **omit_none(livenessProbe=_probe(probes.liveness, container_port) if probes.liveness else None),
     }
-    return result | ({"livenessProbe": _probe(probes.liveness, container_port)} if probes.liveness else {})
 
 
 def startup_seconds(probes: Probes) -> int:
-    """Seconds that a container may take to start before the kubelet restarts it."""
+    """Return the seconds that a container may take to start before the kubelet restarts it."""
     probe = _startup(probes)
-    period = probe.period_seconds or _KUBERNETES_PERIOD
-    return (probe.initial_delay_seconds or 0) + period * (probe.failure_threshold or _KUBERNETES_FAILURES)
+    period = probe.period_seconds or _DEFAULT_PERIOD_SECONDS
+    return (probe.initial_delay_seconds or 0) + period * (probe.failure_threshold or _DEFAULT_FAILURE_THRESHOLD)
 
 
 def _startup(probes: Probes) -> Probe:
-    default = Probe(period_seconds=_STARTUP_PERIOD, failure_threshold=_STARTUP_SECONDS // _STARTUP_PERIOD)
+    default = Probe(
+        period_seconds=_STARTUP_PERIOD_SECONDS, failure_threshold=_MAX_STARTUP_SECONDS // _STARTUP_PERIOD_SECONDS
+    )
     return probes.startup or default
 
 
@@ -48,6 +51,6 @@ def _action(probe: Probe, container_port: int) -> dict[str, Any]:
     if probe.exec is not None:
         return {"exec": {"command": list(probe.exec.command)}}
     if probe.grpc is not None:
-        # The one action for which Kubernetes takes no port by name.
+        # Kubernetes does not accept a named port for gRPC probes.
         return {"grpc": {"port": container_port} | probe.grpc.model_dump(exclude_none=True, by_alias=True)}
     return {"tcpSocket": {"port": (probe.tcp_socket and probe.tcp_socket.port) or HTTP_PORT_NAME}}

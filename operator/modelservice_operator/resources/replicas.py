@@ -1,4 +1,4 @@
-"""Who decides the number of replicas, and what it starts from: one rule for Deployment, autoscaler and budget."""
+"""Owner of the replica count, initial and minimum replicas: shared by Deployment, autoscaler and budget."""
 
 from enum import StrEnum
 
@@ -7,20 +7,20 @@ from modelservice_operator.api.v1alpha1.spec import ModelService
 
 
 class ReplicaOwner(StrEnum):
-    """Who decides the number of replicas after the Deployment was made."""
+    """Owner of the replica count after the Deployment was created."""
 
     FIXED = "fixed"
-    """`spec.replicas`."""
+    """The operator sets `spec.replicas`."""
     AUTOSCALED = "autoscaled"
-    """Our HorizontalPodAutoscaler."""
+    """The HorizontalPodAutoscaler of this ModelService."""
     EXTERNAL = "external"
-    """Somebody else."""
+    """Another controller, such as KEDA."""
     SUSPENDED = "suspended"
-    """Nobody: there are none."""
+    """The operator sets 0."""
 
 
 def replica_owner(service: ModelService) -> ReplicaOwner:
-    """Decide who decides."""
+    """Return the owner of the replica count."""
     if service.spec.suspend:
         return ReplicaOwner.SUSPENDED
     if service.spec.autoscaling is None:
@@ -29,7 +29,7 @@ def replica_owner(service: ModelService) -> ReplicaOwner:
 
 
 def initial_replicas(service: ModelService) -> int:
-    """Replicas to start from: max(replicas, minReplicas), never above maxReplicas; none while suspended."""
+    """Return the initial replicas: max(replicas, minReplicas), at most maxReplicas; 0 while suspended."""
     if service.spec.suspend:
         return 0
     options = service.spec.autoscaling or Autoscaling()
@@ -38,6 +38,6 @@ def initial_replicas(service: ModelService) -> int:
 
 
 def min_replicas(service: ModelService) -> int:
-    """Replicas that there are at least: minReplicas, else replicas."""
+    """Return the minimum replicas: minReplicas if it is set, otherwise replicas."""
     options = service.spec.autoscaling
     return service.spec.replicas if options is None or options.min_replicas is None else options.min_replicas

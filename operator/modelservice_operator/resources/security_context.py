@@ -1,4 +1,4 @@
-"""Security contexts that pass the Pod Security profile "restricted" (Pod Security Standards)."""
+"""Security contexts that comply with the Pod Security Standard "restricted"."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from modelservice_operator.api.v1alpha1.spec import ModelServiceSpec
 
 UNPRIVILEGED_USER = 10001
-"""User of the pods. Tutorial images run as root or as a named user, which runAsNonRoot refuses."""
+"""Default UID of the pods. Many images run as root or as a named user, which runAsNonRoot rejects."""
 
 FIRST_UNPRIVILEGED_PORT = 1024
 CONTAINER_SECURITY: Mapping[str, Any] = {
@@ -14,11 +14,11 @@ CONTAINER_SECURITY: Mapping[str, Any] = {
     "capabilities": {"drop": ["ALL"]},
     "readOnlyRootFilesystem": True,
 }
-"""Of every container. Read-only here as well: builders share it."""
+"""Security context of every container. Read-only, because builders share it."""
 
 
 def pod_security(spec: ModelServiceSpec, *, sysctls: bool = True) -> dict[str, Any]:
-    """Of a pod; `sysctls`: its server may listen on any port."""
+    """Return the security context of a pod. `sysctls` allows its server to listen on ports below 1024."""
     user = spec.run_as_user or UNPRIVILEGED_USER
     group = spec.run_as_group or user
     context: dict[str, Any] = {
@@ -30,6 +30,6 @@ def pod_security(spec: ModelServiceSpec, *, sysctls: bool = True) -> dict[str, A
         "seccompProfile": {"type": "RuntimeDefault"},
     }
     if sysctls and spec.container_port < FIRST_UNPRIVILEGED_PORT:
-        # One of the sysctls that "restricted" allows; without it a server of an unprivileged user cannot bind.
+        # A sysctl that "restricted" allows; without it an unprivileged server cannot bind to the port.
         context["sysctls"] = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": str(spec.container_port)}]
     return context

@@ -1,4 +1,4 @@
-"""ModelService -> Service, and the URLs that lead to it."""
+"""Builds the Service, and the URLs of the model."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from modelservice_operator.resources.metadata import (
     CLUSTER_IP_NONE,
     HTTP_PORT_NAME,
     child_metadata,
+    omit_none,
     selector,
     type_meta,
 )
@@ -18,55 +19,54 @@ HTTP_PORT = 80
 
 
 def service_options(service: ModelService) -> ServiceOptions:
-    """`spec.service` with its defaults."""
+    """Return `spec.service` with defaults."""
     return service.spec.service or ServiceOptions()
 
 
 def is_headless(service: ModelService) -> bool:
-    """Whether the Service has no address of its own."""
+    """Return True if the Service has no cluster IP."""
     return service_options(service).type == "Headless"
 
 
 def service_port(service: ModelService) -> int:
-    """Port under which the model is reached: nothing translates the port of a headless Service."""
+    """Return the port of the Service. A headless Service does not translate ports, so it is the container's."""
     return service.spec.container_port if is_headless(service) else service_options(service).port
 
 
 def build_service(service: ModelService) -> DesiredChild:
-    """The Service in front of the replicas: its own port outside, the container's port by name inside."""
+    """Return the Service of the replicas; it targets the container's port by name."""
     options = service_options(service)
     port = {"name": HTTP_PORT_NAME, "port": service_port(service), "targetPort": HTTP_PORT_NAME, "protocol": "TCP"}
     if options.app_protocol is not None:
         port["appProtocol"] = options.app_protocol
-    optional = {
-        "loadBalancerClass": options.load_balancer_class,
-        "externalTrafficPolicy": options.external_traffic_policy,
-        "sessionAffinity": options.session_affinity,
-        "clusterIP": CLUSTER_IP_NONE if is_headless(service) else None,
-    }
     spec: dict[str, Any] = {
         "type": "ClusterIP" if is_headless(service) else options.type,
         "selector": selector(service),
         "ports": [port],
-        **{name: value for name, value in optional.items() if value is not None},
+        **omit_none(
+            loadBalancerClass=options.load_balancer_class,
+            externalTrafficPolicy=options.external_traffic_policy,
+            sessionAffinity=options.session_affinity,
+            clusterIP=CLUSTER_IP_NONE if is_headless(service) else None,
+        ),
     }
     metadata = child_metadata(service, annotations=options.annotations)
     return DesiredChild.of(SERVICE, {**type_meta(SERVICE), "metadata": metadata, "spec": spec})
 
 
 def http_url(service: ModelService, host: str) -> str:
-    """URL of the Service under `host`, with the port where it is not HTTP's own (RFC 9110, section 4.2.1)."""
+    """Return the URL of the Service on `host`; the default port of HTTP is omitted (RFC 9110, section 4.2.1)."""
     port = service_port(service)
     return f"http://{host}" if port == HTTP_PORT else f"http://{host}:{port}"
 
 
 def cluster_url(service: ModelService) -> str:
-    """URL of the Service by cluster DNS. The zone is left to the pod's search path, since it may be any."""
+    """Return the URL of the Service with its cluster DNS name, without the zone, which differs between clusters."""
     return http_url(service, f"{service.metadata.name}.{service.metadata.namespace}.svc")
 
 
 def exposed_url(service: ModelService) -> str | None:
-    """URL by the host name of the Ingress or the HTTPRoute; None where neither names one."""
+    """Return the URL with the host name of the Ingress or the HTTPRoute; None if neither has one."""
     expose = service.spec.expose
     if expose is None:
         return None
@@ -74,5 +74,5 @@ def exposed_url(service: ModelService) -> str | None:
         scheme = "https" if expose.ingress.tls_secret_name else "http"
         return f"{scheme}://{expose.ingress.host}{expose.ingress.path}".removesuffix("/")
     route = expose.http_route
-    # Whether the Gateway speaks TLS is not said in the route.
+    # The route does not state if the Gateway terminates TLS.
     return f"http://{route.hostnames[0]}{route.path}".removesuffix("/") if route and route.hostnames else None

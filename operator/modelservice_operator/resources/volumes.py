@@ -1,13 +1,14 @@
-"""`spec.mounts` -> volumes of the pod and mounts of the model container. Never a path of the node."""
+"""Builds the volumes and volume mounts of `spec.mounts`. Never a path of the node."""
 
 from typing import Any
 
 from modelservice_operator.api.v1alpha1.pods import Mount
 from modelservice_operator.apimachinery.quantity import Quantity
+from modelservice_operator.resources.metadata import omit_none
 
 
 def build_volume(mount: Mount) -> dict[str, Any]:
-    """The volume. Other objects are named, never read: the kubelet mounts them."""
+    """Return the volume. The operator never reads the referenced object; the kubelet mounts it."""
     return {"name": mount.name} | _source(mount)
 
 
@@ -19,18 +20,14 @@ def _source(mount: Mount) -> dict[str, Any]:
     if mount.persistent_volume_claim is not None:
         return {"persistentVolumeClaim": {"claimName": mount.persistent_volume_claim.claim_name}}
     empty = mount.empty_dir
-    options: dict[str, Any] = {}
-    if empty is not None and empty.medium:
-        options["medium"] = empty.medium
-    if empty is not None and empty.size_limit is not None:
-        options["sizeLimit"] = Quantity(empty.size_limit)
-    return {"emptyDir": options}
+    if empty is None:
+        return {"emptyDir": {}}
+    size = None if empty.size_limit is None else Quantity(empty.size_limit)
+    return {"emptyDir": omit_none(medium=empty.medium or None, sizeLimit=size)}
 
 
 def build_volume_mount(mount: Mount) -> dict[str, Any]:
-    """Where the container sees the volume."""
-    result: dict[str, Any] = {"name": mount.name, "mountPath": mount.mount_path}
-    if mount.sub_path is not None:
-        result["subPath"] = mount.sub_path
-    # The API server drops a false, which would look like a difference for ever.
-    return result | ({"readOnly": True} if mount.read_only else {})
+    """Return the volume mount of the model container."""
+    # The API server drops `readOnly: false`, which would otherwise count as drift at each reconcile.
+    optional = omit_none(subPath=mount.sub_path, readOnly=mount.read_only or None)
+    return {"name": mount.name, "mountPath": mount.mount_path, **optional}

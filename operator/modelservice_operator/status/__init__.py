@@ -2,12 +2,13 @@
 
 from modelservice_operator.status.autoscaling import requeue_after
 from modelservice_operator.status.compute import compute_invalid_status, compute_status, is_only_unobserved
-from modelservice_operator.status.diagnosis import pod_needing_events
+from modelservice_operator.status.diagnosis import Diagnosis, diagnose
 
 __all__ = [
+    "Diagnosis",
     "compute_invalid_status",
     "compute_status",
+    "diagnose",
     "is_only_unobserved",
-    "pod_needing_events",
     "requeue_after",
 ]

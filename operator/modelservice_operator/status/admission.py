@@ -1,8 +1,11 @@
-"""What the API server's admission says against pods or children, in words of its own, sorted by who has to act."""
+"""Classifies rejections by quota and admission, which the API server reports only as text."""
 
 import re
 
-from modelservice_operator.status.diagnosis import Finding
+from modelservice_operator.errors import OperatorError
+from modelservice_operator.status.advice import ADMISSION_ADVICE
+from modelservice_operator.status.conditions import find_condition
+from modelservice_operator.status.findings import Finding
 from modelservice_operator.status.reasons import Reason
 from modelservice_operator.status.snapshot import Snapshot
 from modelservice_operator.status.text import find_advice, normalize, truncate, with_full_stop
@@ -12,42 +15,38 @@ _ADMISSION = re.compile(
     r"violates PodSecurity|admission webhook|failed calling webhook|ValidatingAdmissionPolicy|denied the request"
 )
 _OBJECT_FORBIDDEN = re.compile(r'^pods? "[^"]*" is forbidden: ')
-_ADVICE = (
-    (r"must specify", "Set resources with a value for each thing that the quota counts."),
-    (r"quota", "Lower replicas or resources, or have the ResourceQuota of the namespace raised."),
-    (r"violates PodSecurity", "The namespace's Pod Security level forbids these pods: change the spec or the level."),
-    (r"failed calling webhook", "The webhook does not answer: whoever runs it has to look after it."),
-    (r"admission webhook|AdmissionPolicy", "A policy of the cluster refuses these pods: follow what it says."),
-    (r"serviceaccount .*not found", "Create the ServiceAccount, or correct serviceAccountName."),
-    (r"PriorityClass", "Create the PriorityClass, or correct priorityClassName."),
-    (r"RuntimeClass", "Create the RuntimeClass, or correct runtimeClassName."),
-    (r"(minimum|maximum) .* usage", "Change resources to what the LimitRange of the namespace allows."),
-)
 
 
-def classify_admission_error(text: str) -> Reason | None:
-    """Whether a refusal is the quota's or admission's; None when it is something else, as missing rights are."""
-    if _QUOTA.search(text):
-        return Reason.QUOTA_EXCEEDED
-    return Reason.ADMISSION_DENIED if _ADMISSION.search(text) else None
+def classify_admission_error(error: OperatorError) -> Reason | None:
+    """Return the reason if quota or admission rejected a request; None for other errors, such as missing RBAC rights.
+
+    A metav1.Status has the same reason, Forbidden, for all of them and no causes, so only its message tells them apart.
+    """
+    return _classify_message(error.status.message if error.status is not None else str(error))
 
 
-def pod_creation_failure(observed: Snapshot) -> Finding | None:
-    """Why further pods of the current revision cannot be created."""
-    message = _replica_failure_message(observed)
+def pod_creation_failure(snapshot: Snapshot) -> Finding | None:
+    """Return the reason that further pods of the current revision cannot be created, if there is one."""
+    message = _replica_failure_message(snapshot)
     if message is None:
         return None
-    forbidden = Reason.ADMISSION_DENIED if "is forbidden: " in message else Reason.REPLICA_FAILURE
-    reason = classify_admission_error(message) or forbidden
-    why = with_full_stop(truncate(_OBJECT_FORBIDDEN.sub("", normalize(message, observed)) or "no reason given"))
-    hint = find_advice(why, _ADVICE, otherwise="Change what it names.")
-    return Finding(reason, f"pods cannot be created: {why} {hint}", covers_all_pods=True)
+    otherwise = Reason.ADMISSION_DENIED if "is forbidden: " in message else Reason.REPLICA_FAILURE
+    reason = _classify_message(message) or otherwise
+    cause = _OBJECT_FORBIDDEN.sub("", normalize(message, snapshot)) or "no reason given"
+    cause = with_full_stop(truncate(cause))
+    advice = find_advice(cause, ADMISSION_ADVICE, otherwise="Correct what the message names.")
+    return Finding(reason, f"pods cannot be created: {cause} {advice}", covers_all_pods=True)
 
 
-def _replica_failure_message(observed: Snapshot) -> str | None:
-    """The ReplicaSet's own words, else those that its Deployment has copied."""
-    status = (observed.current_replica_set or {}).get("status") or {}
-    conditions = {entry.get("type"): entry for entry in status.get("conditions") or ()}
-    copied = observed.rollout.conditions.get("ReplicaFailure") if observed.rollout is not None else None
-    found = conditions.get("ReplicaFailure") or copied or {}
-    return str(found.get("message") or "") if found.get("status") == "True" else None
+def _classify_message(message: str) -> Reason | None:
+    if _QUOTA.search(message):
+        return Reason.QUOTA_EXCEEDED
+    return Reason.ADMISSION_DENIED if _ADMISSION.search(message) else None
+
+
+def _replica_failure_message(snapshot: Snapshot) -> str | None:
+    """Return the message of ReplicaFailure: of the ReplicaSet, or else its copy in the Deployment."""
+    status = (snapshot.current_replica_set or {}).get("status") or {}
+    copied = snapshot.rollout.conditions.get("ReplicaFailure") if snapshot.rollout is not None else None
+    condition = find_condition(status.get("conditions"), "ReplicaFailure") or copied or {}
+    return str(condition.get("message") or "") if condition.get("status") == "True" else None

@@ -1,145 +1,144 @@
-"""Can the autoscaler act? A condition of its own, which never makes a ModelService unready."""
+"""Computes AutoscalerReady and status.autoscaling. The condition never makes a ModelService unready."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from modelservice_operator.apimachinery.kinds import HORIZONTAL_POD_AUTOSCALER
-from modelservice_operator.errors import InvalidRequestError, OperatorError
+from modelservice_operator.apimachinery.objects import Object
+from modelservice_operator.errors import InvalidRequestError
+from modelservice_operator.resources.metadata import omit_none
 from modelservice_operator.resources.replicas import ReplicaOwner, min_replicas, replica_owner
-from modelservice_operator.status.conditions import Explanation
+from modelservice_operator.status.conditions import Explanation, find_condition
 from modelservice_operator.status.reasons import AUTOSCALER_REASONS, Reason
 from modelservice_operator.status.snapshot import Snapshot
 from modelservice_operator.status.text import normalize, truncate, with_full_stop
 
 STARTUP_GRACE = timedelta(seconds=60)
-"""What a new autoscaler gets: metrics-server needs two scrapes, 15 s apart, and the controller looks every 15 s."""
+"""Time before a new autoscaler is reported as failed.
+
+metrics-server needs two scrapes, 15 s apart, and the autoscaler's controller runs every 15 s.
+"""
 
 _REQUIRED_CONDITIONS = ("AbleToScale", "ScalingActive")
-"""Conditions that must hold (autoscaling/v2). ScalingLimited only says that a bound of ours is reached."""
+"""Conditions that must be True (autoscaling/v2). ScalingLimited only reports that a configured bound is reached."""
 
 
 class AutoscalerCondition(NamedTuple):
-    """Whether the autoscaler can act, None while that is not known, and why."""
+    """Status and explanation of AutoscalerReady; status None means Unknown."""
 
     status: bool | None
-    verdict: Explanation
+    explanation: Explanation
 
 
-def autoscaler_condition(observed: Snapshot, now: datetime) -> AutoscalerCondition | None:
-    """The condition AutoscalerReady; None where it has nothing to say. `now` is aware, UTC."""
-    decides = replica_owner(observed.service)
-    if decides is ReplicaOwner.EXTERNAL:
+def autoscaler_condition(snapshot: Snapshot, now: datetime) -> AutoscalerCondition | None:
+    """Return the condition AutoscalerReady; None if it does not apply. `now` is in UTC."""
+    owner = replica_owner(snapshot.service)
+    if owner is ReplicaOwner.EXTERNAL:
         return None
-    if observed.foreign_autoscalers:
-        return AutoscalerCondition(status=False, verdict=_foreign_autoscaler(observed))
-    if decides is not ReplicaOwner.AUTOSCALED:
+    if snapshot.foreign_autoscalers:
+        return AutoscalerCondition(status=False, explanation=_foreign_autoscaler(snapshot))
+    if owner is not ReplicaOwner.AUTOSCALED:
         return None
-    if is_scale_to_zero_rejected(observed):
-        return AutoscalerCondition(status=False, verdict=_scale_to_zero_rejected(observed))
-    return _own_autoscaler_state(observed, now)
+    if is_scale_to_zero_rejected(snapshot):
+        return AutoscalerCondition(status=False, explanation=_scale_to_zero_rejected(snapshot))
+    return _own_autoscaler_state(snapshot, now)
 
 
-def autoscaling_status(observed: Snapshot) -> dict[str, Any] | None:
-    """`status.autoscaling`. No utilisation: it would be a write for each look of the autoscaler.
+def autoscaling_status(snapshot: Snapshot) -> Object | None:
+    """Return `status.autoscaling`. Metric values are omitted: each change would cost a write.
 
-    Until the autoscaler has an opinion (its counts are 0 then), the counts are those that it will find.
+    Until the autoscaler has reported counts (they are 0 before), those of the Deployment are used.
     """
-    if observed.autoscaler is None or replica_owner(observed.service) is not ReplicaOwner.AUTOSCALED:
+    if snapshot.autoscaler is None or replica_owner(snapshot.service) is not ReplicaOwner.AUTOSCALED:
         return None
-    spec, status = observed.autoscaler.get("spec") or {}, observed.autoscaler.get("status") or {}
-    rollout = observed.rollout
-    found = {
-        "minReplicas": spec.get("minReplicas"),
-        "maxReplicas": spec.get("maxReplicas"),
-        "currentReplicas": status.get("currentReplicas") or (rollout.replicas if rollout else None),
-        "desiredReplicas": status.get("desiredReplicas") or (rollout.desired if rollout else None),
-        "lastScaleTime": status.get("lastScaleTime"),
-    }
-    return {name: value for name, value in found.items() if value is not None}
+    spec, status = snapshot.autoscaler.get("spec") or {}, snapshot.autoscaler.get("status") or {}
+    rollout = snapshot.rollout
+    return omit_none(
+        minReplicas=spec.get("minReplicas"),
+        maxReplicas=spec.get("maxReplicas"),
+        currentReplicas=status.get("currentReplicas") or (rollout.replicas if rollout else None),
+        desiredReplicas=status.get("desiredReplicas") or (rollout.desired if rollout else None),
+        lastScaleTime=status.get("lastScaleTime"),
+    )
 
 
-def requeue_after(observed: Snapshot, now: datetime) -> float | None:
-    """Seconds after which the clock alone changes the judgement; None when it never does."""
-    found = autoscaler_condition(observed, now)
-    age = _age(observed, now)
-    if found is None or found.verdict.reason is not Reason.AUTOSCALER_STARTING or age is None or age >= STARTUP_GRACE:
+def requeue_after(snapshot: Snapshot, now: datetime) -> float | None:
+    """Return the seconds after which the status changes with time only; None if it does not."""
+    condition, age = autoscaler_condition(snapshot, now), _age(snapshot, now)
+    starting = condition is not None and condition.explanation.reason is Reason.AUTOSCALER_STARTING
+    if not starting or age is None or age >= STARTUP_GRACE:
         return None
     return (STARTUP_GRACE - age).total_seconds()
 
 
-def is_scale_to_zero_rejected(observed: Snapshot) -> bool:
-    """Whether the API server refuses our autoscaler's floor of 0 (KEP-2021, gate HPAScaleToZero)."""
-    failure: OperatorError | None = observed.failure
-    refused = (
+def is_scale_to_zero_rejected(snapshot: Snapshot) -> bool:
+    """Return True if the API server rejected minReplicas 0 of the child (KEP-2021, gate HPAScaleToZero)."""
+    failure = snapshot.failure
+    rejected = (
         isinstance(failure, InvalidRequestError)
         and failure.status is not None
         and failure.status.kind == HORIZONTAL_POD_AUTOSCALER.kind
         and failure.has_cause(reason="FieldValueInvalid", field="spec.minReplicas")
     )
-    return (
-        refused and replica_owner(observed.service) is ReplicaOwner.AUTOSCALED and min_replicas(observed.service) == 0
-    )
+    autoscaled = replica_owner(snapshot.service) is ReplicaOwner.AUTOSCALED
+    return rejected and autoscaled and min_replicas(snapshot.service) == 0
 
 
-def _foreign_autoscaler(observed: Snapshot) -> Explanation:
-    names = ", ".join(sorted(set(observed.foreign_autoscalers)))
+def _foreign_autoscaler(snapshot: Snapshot) -> Explanation:
+    names = ", ".join(sorted(set(snapshot.foreign_autoscalers)))
     return Explanation(
         Reason.FOREIGN_AUTOSCALER,
-        f"HorizontalPodAutoscaler {names} scales the Deployment too, and does not belong to this ModelService: two that"
-        " set one count undo each other's work. Delete it, or set autoscaling.managedBy to External to leave the"
-        " replicas to it.",
+        f"HorizontalPodAutoscaler {names} also targets the Deployment and is not managed by this ModelService: two"
+        " autoscalers override each other's replica count. Delete it, or set autoscaling.managedBy to External to let"
+        " it manage the replicas.",
     )
 
 
-def _scale_to_zero_rejected(observed: Snapshot) -> Explanation:
+def _scale_to_zero_rejected(snapshot: Snapshot) -> Explanation:
     return Explanation(
         Reason.SCALE_TO_ZERO_UNSUPPORTED,
-        f"The cluster does not allow minReplicas 0 (feature gate HPAScaleToZero, off before Kubernetes 1.37), so"
-        f" {observed.service.metadata.name} has no autoscaler. Set autoscaling.minReplicas to 1.",
+        f"The cluster does not allow minReplicas 0 (feature gate HPAScaleToZero, off by default before Kubernetes"
+        f" 1.37), so {snapshot.service.metadata.name} has no autoscaler. Set autoscaling.minReplicas to 1.",
     )
 
 
-def _own_autoscaler_state(observed: Snapshot, now: datetime) -> AutoscalerCondition:
-    conditions = _conditions(observed.autoscaler)
-    if all(conditions.get(kind, {}).get("status") == "True" for kind in _REQUIRED_CONDITIONS):
-        return AutoscalerCondition(
-            status=True, verdict=Explanation(Reason.AUTOSCALER_ACTIVE, "The autoscaler follows its metrics.")
-        )
-    failed = next(
-        (conditions[kind] for kind in _REQUIRED_CONDITIONS if conditions.get(kind, {}).get("status") == "False"), None
-    )
-    age = _age(observed, now)
+def _own_autoscaler_state(snapshot: Snapshot, now: datetime) -> AutoscalerCondition:
+    conditions = ((snapshot.autoscaler or {}).get("status") or {}).get("conditions")
+    required = [find_condition(conditions, kind) or {} for kind in _REQUIRED_CONDITIONS]
+    if all(condition.get("status") == "True" for condition in required):
+        explanation = Explanation(Reason.AUTOSCALER_ACTIVE, "The HorizontalPodAutoscaler is active.")
+        return AutoscalerCondition(status=True, explanation=explanation)
+    failed = next((condition for condition in required if condition.get("status") == "False"), None)
+    age = _age(snapshot, now)
     if failed is None or (age is not None and age < STARTUP_GRACE):
-        text = "The autoscaler has just been made: its metrics take up to a minute."
-        return AutoscalerCondition(status=None, verdict=Explanation(Reason.AUTOSCALER_STARTING, text))
-    return AutoscalerCondition(status=False, verdict=_failed(failed, observed))
+        text = "The HorizontalPodAutoscaler was created recently; metrics can take up to a minute."
+        return AutoscalerCondition(status=None, explanation=Explanation(Reason.AUTOSCALER_STARTING, text))
+    return AutoscalerCondition(status=False, explanation=_failed_condition(failed, snapshot))
 
 
-def _failed(condition: Mapping[str, Any], observed: Snapshot) -> Explanation:
-    told = condition.get("reason")
-    reason = next((reason for reason in AUTOSCALER_REASONS if reason == told), Reason.AUTOSCALER_FAILED)
+def _failed_condition(condition: Mapping[str, Any], snapshot: Snapshot) -> Explanation:
+    """Explain a condition of the HorizontalPodAutoscaler that is False."""
+    reported = condition.get("reason")
+    reason = next((reason for reason in AUTOSCALER_REASONS if reason == reported), Reason.AUTOSCALER_FAILED)
     if reason is Reason.SCALING_DISABLED:
-        return Explanation(reason, _scaled_to_zero_manually_message(observed))
-    why = with_full_stop(truncate(normalize(str(condition.get("message") or told or "no reason given"), observed)))
-    none_ready = observed.rollout is not None and observed.rollout.ready == 0
-    hint = " No replica is ready, and without one there are no metrics." if none_ready else ""
-    return Explanation(reason, f"The autoscaler cannot act: {why}{hint}")
+        return Explanation(reason, _scaled_to_zero_manually_message(snapshot))
+    message = str(condition.get("message") or reported or "no reason given")
+    cause = with_full_stop(truncate(normalize(message, snapshot)))
+    none_ready = snapshot.rollout is not None and snapshot.rollout.ready == 0
+    hint = " There are no metrics because no replica is ready." if none_ready else ""
+    return Explanation(reason, f"The HorizontalPodAutoscaler cannot scale: {cause}{hint}")
 
 
-def _scaled_to_zero_manually_message(observed: Snapshot) -> str:
-    metadata = observed.service.metadata
+def _scaled_to_zero_manually_message(snapshot: Snapshot) -> str:
+    metadata = snapshot.service.metadata
     return (
-        "The Deployment was set to 0 replicas by hand, and from 0 an autoscaler never wakes it. Wake it: kubectl scale"
-        f" -n {metadata.namespace} deployment/{metadata.name} --replicas=1. To have none on purpose, set suspend: true."
+        "The Deployment was scaled to 0 manually, and a HorizontalPodAutoscaler does not scale up from 0. To resume:"
+        f" kubectl scale -n {metadata.namespace} deployment/{metadata.name} --replicas=1. To keep it at 0, set suspend:"
+        " true."
     )
 
 
-def _conditions(autoscaler: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
-    status = (autoscaler or {}).get("status") or {}
-    return {entry.get("type", ""): entry for entry in status.get("conditions") or ()}
-
-
-def _age(observed: Snapshot, now: datetime) -> timedelta | None:
-    created = ((observed.autoscaler or {}).get("metadata") or {}).get("creationTimestamp")
+def _age(snapshot: Snapshot, now: datetime) -> timedelta | None:
+    created = ((snapshot.autoscaler or {}).get("metadata") or {}).get("creationTimestamp")
     return None if created is None else now - datetime.fromisoformat(created)

@@ -1,54 +1,61 @@
-"""metav1.Condition: building, and merging with the previous ones so that a transition time moves only on a flip."""
+"""Builds, merges and finds conditions (metav1.Condition)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from modelservice_operator.apimachinery.objects import Object
 from modelservice_operator.status.reasons import ConditionType, Reason
 
-Condition = dict[str, Any]
-
 MAX_MESSAGE_CHARS = 1024
-"""A message is read in a terminal; the schema would allow more."""
+"""Characters of a message, which is read in a terminal. The schema allows 32768 (metav1.Condition)."""
+_STATUSES = {True: "True", False: "False", None: "Unknown"}
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a condition has its status."""
+    """Reason and message of a condition."""
 
     reason: Reason
     message: str
     stalled: bool = False
-    """No retry can heal it: a person has to act."""
+    """A retry cannot succeed: a user must act (kstatus, Stalled)."""
 
 
-_STATUSES = {True: "True", False: "False", None: "Unknown"}
-
-
-def build_condition(kind: ConditionType, *, status: bool | None, verdict: Explanation, generation: int) -> Condition:
-    """One condition, still without its transition time. `status` None: that cannot be known yet."""
-    message = verdict.message
+def build_condition(
+    kind: ConditionType, *, status: bool | None, explanation: Explanation, generation: int
+) -> dict[str, Any]:
+    """Build a condition without its transition time. `status` None means Unknown."""
+    message = explanation.message
     if len(message) > MAX_MESSAGE_CHARS:
         message = message[: MAX_MESSAGE_CHARS - 1] + "…"
     return {
         "type": str(kind),
         "status": _STATUSES[status],
         "observedGeneration": generation,
-        "reason": str(verdict.reason),
+        "reason": str(explanation.reason),
         "message": message,
     }
 
 
+def find_condition(conditions: Iterable[Mapping[str, Any]] | None, kind: str) -> Mapping[str, Any] | None:
+    """Return the condition of type `kind`; None if there is none."""
+    return next((condition for condition in conditions or () if condition.get("type") == kind), None)
+
+
 def merge_conditions(
-    *, previous: Iterable[Mapping[str, Any]], current: Iterable[Condition], now: datetime
-) -> list[Condition]:
-    """`current` with transition times: the previous one while the status is the same, `now` (UTC) otherwise."""
-    before = {old["type"]: old for old in previous}
-    moment = f"{now.replace(microsecond=0, tzinfo=None).isoformat()}Z"
-    return [entry | {"lastTransitionTime": _since(before.get(entry["type"]), entry) or moment} for entry in current]
+    *, previous: Iterable[Mapping[str, Any]], current: Iterable[Object], now: datetime
+) -> list[Object]:
+    """Add transition times to `current`: the previous time if the status is the same, otherwise `now` (UTC)."""
+    old = {condition["type"]: condition for condition in previous}
+    timestamp = f"{now.replace(microsecond=0, tzinfo=None).isoformat()}Z"
+    return [
+        condition | {"lastTransitionTime": _transition_time(old.get(condition["type"]), condition) or timestamp}
+        for condition in current
+    ]
 
 
-def _since(old: Mapping[str, Any] | None, new: Condition) -> str | None:
-    """When the condition got the status that it has; None when it gets it now."""
+def _transition_time(old: Mapping[str, Any] | None, new: Object) -> str | None:
+    """Return the transition time of `old` if the status did not change."""
     return old.get("lastTransitionTime") if old is not None and old.get("status") == new["status"] else None

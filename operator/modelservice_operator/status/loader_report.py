@@ -1,15 +1,16 @@
-"""A loader's report: one line of JSON in its termination message (the loader's contract)."""
+"""Parses the report of a loader: one line of JSON in its termination message (see resources.model_volume)."""
 
-import json
 from dataclasses import dataclass
 from typing import Any, Self
+
+import orjson
 
 from modelservice_operator.status.pods import Termination
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a loader said at its end. Anybody's loader may say it, so nothing in it is believed to have a form."""
+    """Report of a loader. It may come from a custom image, so each field is validated and bounded."""
 
     reason: str = ""
     message: str = ""
@@ -20,15 +21,15 @@ class Report:
     files: int = 0
 
     @classmethod
-    def of(cls, ended: Termination) -> Self:
-        """Read an ending; any text that is no report is a message."""
-        last = ended.message.strip().rpartition("\n")[2]
+    def of(cls, termination: Termination) -> Self:
+        """Parse a termination message. Text that is not a report becomes the message."""
+        line = termination.message.strip().rpartition("\n")[2]
         try:
-            body = json.loads(last)
-        except (ValueError, RecursionError):
+            body = orjson.loads(line)
+        except orjson.JSONDecodeError:
             body = None
         if not isinstance(body, dict):
-            return cls(message=ended.message)
+            return cls(message=termination.message)
         return cls(
             reason=_text(body, "reason", 64),
             message=_text(body, "message", 2048),
@@ -40,9 +41,9 @@ class Report:
         )
 
 
-def _text(body: dict[str, Any], name: str, longest: int) -> str:
+def _text(body: dict[str, Any], name: str, max_chars: int) -> str:
     value = body.get(name)
-    return value[:longest] if isinstance(value, str) else ""
+    return value[:max_chars] if isinstance(value, str) else ""
 
 
 def _count(body: dict[str, Any], name: str) -> int:

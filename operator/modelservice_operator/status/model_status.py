@@ -1,17 +1,18 @@
-"""`status.model` and the condition ModelLoaded: what the loaders of the current revision say, or the mounts show."""
+"""Computes `status.model` and ModelLoaded, from the loaders of the current revision or from mounted volumes."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelservice_operator.apimachinery.objects import Object
 from modelservice_operator.errors import InvalidRequestError
-from modelservice_operator.resources.metadata import LOADER_NAME
+from modelservice_operator.resources.metadata import LOADER_NAME, omit_none
 from modelservice_operator.resources.model_volume import is_downloaded, is_mounted, scheme_of
-from modelservice_operator.status.conditions import Explanation
-from modelservice_operator.status.diagnosis import loader_finding
+from modelservice_operator.status.conditions import Explanation, find_condition
+from modelservice_operator.status.containers import loader_finding
 from modelservice_operator.status.loader_report import Report
-from modelservice_operator.status.pods import Container, Pod, Termination
+from modelservice_operator.status.pods import Container, Termination
 from modelservice_operator.status.reasons import ConditionType, Reason
 from modelservice_operator.status.snapshot import Snapshot
 from modelservice_operator.status.text import normalize, truncate
@@ -21,101 +22,110 @@ _VOLUME_FIELD = re.compile(r"spec\.template\.spec\.volumes\[\d+\]")
 
 @dataclass(frozen=True, slots=True)
 class _ModelState:
-    """How far the model of the current revision is."""
+    """Loading state of the model of the current revision."""
 
     state: str
-    verdict: Explanation
+    explanation: Explanation
     report: Report | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """What the status says of a model: `status.model`, and the condition ModelLoaded with its reason."""
+    """`status.model`, and status and explanation of ModelLoaded."""
 
-    status: dict[str, Any]
+    status: Object
     loaded: bool
-    verdict: Explanation
+    explanation: Explanation
 
 
-def compute_model_status(observed: Snapshot, previous: Mapping[str, Any]) -> ModelStatus | None:
-    """Judge the model; None where it is no matter of ours. `previous`, the last status, stays while no pod can tell."""
-    model = _model_state(observed)
+def compute_model_status(snapshot: Snapshot, previous: Mapping[str, Any]) -> ModelStatus | None:
+    """Return the status of the model; None if the operator neither downloads nor mounts it.
+
+    Without pods, as when scaled to zero, the values of `previous`, the status before, are retained.
+    """
+    model = _model_state(snapshot)
     if model is None:
         return None
-    uri = (observed.service.spec.model and observed.service.spec.model.uri) or ""
-    told = {} if model.report is None else {"resolvedURI": model.report.resolved_uri, "digest": model.report.digest}
-    status = {"uri": uri, **{name: text for name, text in told.items() if text}, "state": model.state}
-    loaded, verdict = model.state == "Loaded", model.verdict
-    before: dict[str, Any] = previous.get("model") or {}
-    if _has_no_pods_by_design(observed) and before.get("uri") == uri:
-        status = before
-        conditions = previous.get("conditions") or ()
-        if (known := next((one for one in conditions if one["type"] == ConditionType.MODEL_LOADED), None)) is not None:
-            loaded, verdict = known["status"] == "True", Explanation(Reason(known["reason"]), known["message"])
-    return ModelStatus(status, loaded, verdict)
+    uri = (snapshot.service.spec.model and snapshot.service.spec.model.uri) or ""
+    retained = _retained_status(snapshot, previous, uri)
+    if retained is None:
+        report = model.report or Report()
+        reported = omit_none(resolvedURI=report.resolved_uri or None, digest=report.digest or None)
+        return ModelStatus({"uri": uri, **reported, "state": model.state}, model.state == "Loaded", model.explanation)
+    condition = find_condition(previous.get("conditions"), ConditionType.MODEL_LOADED)
+    if condition is None:
+        return ModelStatus(retained, model.state == "Loaded", model.explanation)
+    explanation = Explanation(Reason(condition["reason"]), condition["message"])
+    return ModelStatus(retained, condition["status"] == "True", explanation)
 
 
-def _has_no_pods_by_design(observed: Snapshot) -> bool:
-    """Whether there is no pod to look at although that is as it should be: scaled to zero."""
-    rollout = observed.rollout
-    return observed.failure is None and rollout is not None and rollout.complete and not observed.current_pods
+def _retained_status(snapshot: Snapshot, previous: Mapping[str, Any], uri: str) -> Object | None:
+    """Return the previous `status.model` if it is of the same URI and there are no pods by design."""
+    status: Object = previous.get("model") or {}
+    return status if _has_no_pods_by_design(snapshot) and status.get("uri") == uri else None
 
 
-def _model_state(observed: Snapshot) -> _ModelState | None:
-    if is_downloaded(observed.service):
-        return _fetched(observed)
-    return _mounted(observed) if is_mounted(observed.service) else None
+def _has_no_pods_by_design(snapshot: Snapshot) -> bool:
+    """Return True if the rollout is complete without pods: it is scaled to zero."""
+    rollout = snapshot.rollout
+    return snapshot.failure is None and rollout is not None and rollout.complete and not snapshot.current_pods
 
 
-def _fetched(observed: Snapshot) -> _ModelState:
-    loaders = [loader for pod in map(Pod.of, observed.current_pods) for loader in pod.containers if _is_loader(loader)]
-    ended = [loader.last_termination for loader in loaders if loader.last_termination is not None]
-    failed = [ending for ending in ended if ending.exit_code != 0]
-    done = [ending for ending in ended if ending.exit_code == 0]
+def _model_state(snapshot: Snapshot) -> _ModelState | None:
+    if is_downloaded(snapshot.service):
+        return _download_state(snapshot)
+    return _mount_state(snapshot) if is_mounted(snapshot.service) else None
+
+
+def _download_state(snapshot: Snapshot) -> _ModelState:
+    loaders = [loader for pod in snapshot.current_pods for loader in pod.containers if _is_loader(loader)]
+    terminations = [loader.last_termination for loader in loaders if loader.last_termination is not None]
+    failed = [termination for termination in terminations if termination.exit_code != 0]
+    succeeded = [termination for termination in terminations if termination.exit_code == 0]
     if failed:
-        return _failed(failed, len(loaders), observed)
-    if done:
-        return _loaded(max(done, key=lambda ending: ending.time), observed)
+        return _failed_state(failed, len(loaders), snapshot)
+    if succeeded:
+        return _loaded_state(max(succeeded, key=lambda termination: termination.time), snapshot)
     if any(loader.running for loader in loaders):
         return _ModelState("Loading", Explanation(Reason.MODEL_LOADING, "The model is being loaded."))
-    return _ModelState(
-        "Pending", Explanation(Reason.MODEL_PENDING, "No pod has begun to load the model. Ready says why.")
-    )
+    text = "No pod has started loading the model yet. See the Ready condition for the cause."
+    return _ModelState("Pending", Explanation(Reason.MODEL_PENDING, text))
 
 
 def _is_loader(container: Container) -> bool:
     return container.name == LOADER_NAME and container.init
 
 
-def _failed(failed: list[Termination], total: int, observed: Snapshot) -> _ModelState:
-    finding = min((loader_finding(ending, observed) for ending in failed), key=lambda one: one.rank)
-    who = "The only pod" if total == 1 else f"{len(failed)} of {total} pods"
-    return _ModelState("Failed", Explanation(finding.reason, f"{who}: {finding.text}"))
+def _failed_state(failed: list[Termination], total: int, snapshot: Snapshot) -> _ModelState:
+    finding = min((loader_finding(termination, snapshot) for termination in failed), key=lambda one: one.rank)
+    pods = "The only pod" if total == 1 else f"{len(failed)} of {total} pods"
+    return _ModelState("Failed", Explanation(finding.reason, f"{pods}: {finding.text}"))
 
 
-def _loaded(ending: Termination, observed: Snapshot) -> _ModelState:
-    report = Report.of(ending)
-    amount = f" ({report.files} file{'s' * (report.files != 1)}, {report.bytes} bytes)" if report.files else ""
-    source = truncate(normalize(report.resolved_uri, observed))
-    text = f"The model is loaded from {source}{amount}." if source else "The model is loaded."
+def _loaded_state(termination: Termination, snapshot: Snapshot) -> _ModelState:
+    report = Report.of(termination)
+    size = f" ({report.files} file{'s' * (report.files != 1)}, {report.bytes} bytes)" if report.files else ""
+    source = truncate(normalize(report.resolved_uri, snapshot))
+    text = f"The model was loaded from {source}{size}." if source else "The model was loaded."
     return _ModelState("Loaded", Explanation(Reason.MODEL_LOADED, text), report)
 
 
-def _mounted(observed: Snapshot) -> _ModelState:
-    """A volume is there when its pod runs: the kubelet starts no container before."""
-    failure = observed.failure
-    if scheme_of(observed.service) == "oci" and isinstance(failure, InvalidRequestError) and _lacks_source(failure):
+def _mount_state(snapshot: Snapshot) -> _ModelState:
+    """Return the state of a mounted model: the kubelet starts containers only after it has mounted the volumes."""
+    failure = snapshot.failure
+    if scheme_of(snapshot.service) == "oci" and isinstance(failure, InvalidRequestError) and _lacks_source(failure):
         text = (
-            "This cluster cannot mount an image as a volume (Kubernetes has it on by default from 1.35): have the"
-            " feature ImageVolume switched on, or keep the model in another place."
+            "The cluster does not support image volumes (feature gate ImageVolume, enabled by default since Kubernetes"
+            " 1.35). Enable the feature gate, or use another model source."
         )
         return _ModelState("Failed", Explanation(Reason.IMAGE_VOLUMES_UNSUPPORTED, text))
-    if any(pod.phase == "Running" for pod in map(Pod.of, observed.current_pods)):
+    if any(pod.phase == "Running" for pod in snapshot.current_pods):
         return _ModelState("Loaded", Explanation(Reason.MODEL_LOADED, "The model is mounted."))
-    return _ModelState("Pending", Explanation(Reason.MODEL_PENDING, "No pod has mounted the model. Ready says why."))
+    text = "No pod has mounted the model yet. See the Ready condition for the cause."
+    return _ModelState("Pending", Explanation(Reason.MODEL_PENDING, text))
 
 
 def _lacks_source(error: InvalidRequestError) -> bool:
-    """Return True if a volume has no source: the API server drops `image` where the feature is off (core/v1)."""
+    """Return True if a volume has no source: the API server drops `image` if the feature is disabled (core/v1)."""
     causes = error.status.causes if error.status is not None else ()
     return any(cause.reason == "FieldValueRequired" and _VOLUME_FIELD.fullmatch(cause.field) for cause in causes)

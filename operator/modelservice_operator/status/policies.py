@@ -1,4 +1,4 @@
-"""Named checks of what was observed. In a chain the first violation speaks."""
+"""Policies: named checks of a snapshot. They are evaluated in order; the first violation is reported."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -11,10 +11,10 @@ from modelservice_operator.errors import (
     NameConflictError,
     OperatorError,
 )
-from modelservice_operator.status.admission import classify_admission_error, pod_creation_failure
+from modelservice_operator.status.admission import classify_admission_error
 from modelservice_operator.status.autoscaling import is_scale_to_zero_rejected
 from modelservice_operator.status.conditions import Explanation
-from modelservice_operator.status.diagnosis import diagnose
+from modelservice_operator.status.diagnosis import Diagnosis
 from modelservice_operator.status.reasons import Reason
 from modelservice_operator.status.snapshot import DeploymentStatus, Snapshot
 
@@ -27,71 +27,73 @@ _REASONS: Mapping[type[OperatorError], Reason] = {
     InvalidRequestError: Reason.REJECTED,
 }
 _STALLED = frozenset({Reason.INVALID_SPEC, Reason.NAME_CONFLICT})
-"""What no retry can heal (kstatus)."""
+"""Reasons for which a retry cannot succeed (kstatus)."""
 
 
-Policy = Callable[[Snapshot], Explanation | None]
+Policy = Callable[[Snapshot, Diagnosis], Explanation | None]
+"""Returns None if the snapshot complies."""
 
 
-def first_violation(policies: Iterable[Policy], observed: Snapshot) -> Explanation | None:
-    """The verdict of the first policy that has one."""
-    return next((verdict for policy in policies if (verdict := policy(observed)) is not None), None)
+def first_violation(policies: Iterable[Policy], snapshot: Snapshot, diagnosis: Diagnosis) -> Explanation | None:
+    """Return the explanation of the first policy that is violated."""
+    results = (policy(snapshot, diagnosis) for policy in policies)
+    return next((explanation for explanation in results if explanation is not None), None)
 
 
-def children_failed(observed: Snapshot) -> Explanation | None:
-    """A child could not be brought to what it should be."""
-    if observed.failure is None or is_scale_to_zero_rejected(observed):
-        return None  # an autoscaler that cannot be is told by AutoscalerReady, and is no reason not to be ready
-    return explain_error(observed.failure)
+def explain_error(error: OperatorError) -> Explanation:
+    """Return reason and message for an error of a reconcile."""
+    reason = next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), Reason.RETRYING)
+    if isinstance(error, ForbiddenError | InvalidRequestError):
+        reason = classify_admission_error(error) or reason
+    return Explanation(reason, str(error), stalled=reason in _STALLED)
 
 
-def explain_error(failure: OperatorError) -> Explanation:
-    """How an error of the tree reads in status."""
-    reason = next((reason for kind, reason in _REASONS.items() if isinstance(failure, kind)), Reason.RETRYING)
-    if isinstance(failure, ForbiddenError | InvalidRequestError):
-        reason = classify_admission_error(str(failure)) or reason
-    return Explanation(reason, str(failure), stalled=reason in _STALLED)
+def children_failed(snapshot: Snapshot, _diagnosis: Diagnosis) -> Explanation | None:
+    """Report the error with which a child could not be applied."""
+    if snapshot.failure is None or is_scale_to_zero_rejected(snapshot):
+        return None  # AutoscalerReady reports a rejected autoscaler, which does not make a ModelService unready
+    return explain_error(snapshot.failure)
 
 
-def deployment_pending(observed: Snapshot) -> Explanation | None:
-    """The Deployment is not there, or its controller has not looked at it."""
-    if observed.rollout is None:
-        return Explanation(Reason.DEPLOYMENT_PENDING, "The Deployment is not created yet.")
-    if not observed.rollout.observed:
-        return Explanation(Reason.DEPLOYMENT_PENDING, "The Deployment controller has not seen the newest revision yet.")
+def deployment_pending(snapshot: Snapshot, _diagnosis: Diagnosis) -> Explanation | None:
+    """Report a Deployment that does not exist or was not observed by its controller yet."""
+    if snapshot.rollout is None:
+        return Explanation(Reason.DEPLOYMENT_PENDING, "The Deployment has not been created yet.")
+    if not snapshot.rollout.observed:
+        text = "Waiting for the Deployment controller to observe the latest generation."
+        return Explanation(Reason.DEPLOYMENT_PENDING, text)
     return None
 
 
-def deadline_exceeded(observed: Snapshot) -> Explanation | None:
-    """The Deployment gave up waiting."""
-    rollout = observed.rollout
-    if rollout is None or _reason(rollout, "Progressing") != Reason.PROGRESS_DEADLINE_EXCEEDED:
+def pods_not_ready(snapshot: Snapshot, diagnosis: Diagnosis) -> Explanation | None:
+    """Report the most important problem of the pods of the current revision."""
+    if snapshot.rollout is None or snapshot.rollout.complete or diagnosis.problem is None:
+        return None
+    text = diagnosis.problem.text
+    return Explanation(diagnosis.problem.reason, text[0].upper() + text[1:])
+
+
+def deadline_exceeded(snapshot: Snapshot, _diagnosis: Diagnosis) -> Explanation | None:
+    """Report a rollout that exceeded its progress deadline."""
+    rollout = snapshot.rollout
+    if rollout is None or _condition_reason(rollout, "Progressing") != Reason.PROGRESS_DEADLINE_EXCEEDED:
         return None
     return Explanation(
         Reason.PROGRESS_DEADLINE_EXCEEDED,
-        f"The rollout made no progress within its deadline: {_counts(rollout)}. Ready says what is in the way.",
+        f"The rollout exceeded its progress deadline: {_counts(rollout)}. See the Ready condition for the cause.",
         stalled=True,
     )
 
 
-def pods_not_ready(observed: Snapshot) -> Explanation | None:
-    """Something keeps pods of the current revision from being made, started or ready."""
-    rollout = observed.rollout
-    if rollout is None or rollout.complete:
-        return None
-    found = diagnose(observed, refusal=pod_creation_failure(observed))
-    return None if found is None else Explanation(found.reason, found.text[0].upper() + found.text[1:])
-
-
-def rollout_in_progress(observed: Snapshot) -> Explanation | None:
-    """Not every replica is new and available, or old ones are left."""
-    rollout = observed.rollout
+def rollout_in_progress(snapshot: Snapshot, _diagnosis: Diagnosis) -> Explanation | None:
+    """Report a rollout that is not complete."""
+    rollout = snapshot.rollout
     if rollout is None or rollout.complete:
         return None
     return Explanation(Reason.ROLLOUT_IN_PROGRESS, f"{_counts(rollout)}.")
 
 
-def _reason(rollout: DeploymentStatus, kind: str) -> str | None:
+def _condition_reason(rollout: DeploymentStatus, kind: str) -> str | None:
     return rollout.conditions.get(kind, {}).get("reason")
 
 
@@ -108,6 +110,6 @@ READY: tuple[Policy, ...] = (
     deadline_exceeded,
     rollout_in_progress,
 )
-"""Everything that keeps a ModelService from being ready, most telling first."""
+"""Policies of Ready, the most important violation first."""
 STALLED: tuple[Policy, ...] = (children_failed, deployment_pending, deadline_exceeded)
-"""What no retry heals, as far as no newer trouble is about to change it; only verdicts that say so count."""
+"""Policies of Stalled. Only a violation that is `stalled` counts; an earlier one may still change the outcome."""

@@ -30,7 +30,7 @@ class Reason(StrEnum):
     MINIMUM_REPLICAS_AVAILABLE = "MinimumReplicasAvailable"
     """At least one replica serves, possibly of an earlier generation."""
     NO_REPLICAS_AVAILABLE = "NoReplicasAvailable"
-    """No replica serves."""
+    """No replicas are available."""
 
     INVALID_SPEC = "InvalidSpec"
     """The object does not follow the schema."""
@@ -117,7 +117,7 @@ class Reason(StrEnum):
     """Pods are being started; the model is being loaded."""
 
     AUTOSCALER_ACTIVE = "AutoscalerActive"
-    """The autoscaler follows its metrics."""
+    """The HorizontalPodAutoscaler is active."""
     AUTOSCALER_STARTING = "AutoscalerStarting"
     """The autoscaler is new: metrics need a minute."""
     AUTOSCALER_FAILED = "AutoscalerFailed"

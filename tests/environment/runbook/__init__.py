@@ -1,7 +1,7 @@
-"""docs/runbook.md: each reason with what it means, what to do, and what the failure gallery said on a real node.
+"""Generates docs/runbook.md: each reason with its meaning, what to do, and messages recorded on a real node.
 
-`python -m tests.environment.runbook` prints it. What the gallery said is recorded in said.json by the gallery itself
-(`GALLERY=write`), which otherwise fails where it says something else.
+`python -m tests.environment.runbook` prints it. The failure gallery (tests/e2e) records the messages in said.json with
+`GALLERY=write`, and fails otherwise if a message differs from the recorded one.
 """
 
 from tests.environment.runbook.page import page

@@ -1,4 +1,4 @@
-"""The page, from the hand-written texts and the messages that the gallery recorded."""
+"""Renders docs/runbook.md from the hand-written texts and the messages recorded by the failure gallery."""
 
 import textwrap
 
@@ -12,14 +12,14 @@ HEAD = """\
 
 # Runbook
 
-The headings are the reasons of a ModelService's conditions: `kubectl get msvc` shows the one of Ready,
-`kubectl describe msvc NAME` shows the messages. [status.md](status.md) says how a reason comes about. Quoted messages
-are what the operator said of real pods on a real node.
+The headings are the reasons of a ModelService's conditions. `kubectl get msvc` shows the reason of Ready, `kubectl
+describe msvc NAME` shows the messages. [status.md](status.md) describes how reasons are derived. Quoted messages were
+reported by the operator for real pods on a real node.
 """
 
 
 def page() -> str:
-    """Return docs/runbook.md, whole."""
+    """Return the content of docs/runbook.md."""
     said = sorted(recorded().values(), key=lambda entry: entry.title)
     entries = (_entry(reason, [entry for entry in said if entry.reason == reason]) for reason in Reason)
     return HEAD + "".join(entries)

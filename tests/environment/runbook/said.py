@@ -1,4 +1,4 @@
-"""Messages of the gallery as recorded: without parts that differ from run to run."""
+"""Messages recorded by the failure gallery, without the parts that differ between runs."""
 
 import json
 import os
@@ -14,7 +14,7 @@ _MODE = "GALLERY"
 
 @dataclass(frozen=True)
 class Said:
-    """One case of the gallery: `condition` had `reason` and `message`."""
+    """One case of the gallery: the condition and its reason and message."""
 
     case: str
     title: str
@@ -37,7 +37,7 @@ def recorded() -> dict[str, Said]:
 
 
 def compare(said: Said) -> Said:
-    """Return what is recorded of the same case; record `said` first if requested."""
+    """Return the recorded message of the same case; record `said` first in write mode (GALLERY=write)."""
     if os.environ.get(_MODE) == "write":
         everything = {**(recorded() if FILE.exists() else {}), said.case: said}
         FILE.write_text(json.dumps([asdict(everything[case]) for case in sorted(everything)], indent=2) + "\n")

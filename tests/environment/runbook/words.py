@@ -1,179 +1,196 @@
-"""Meaning of each reason and the action to take: the hand-written half of docs/runbook.md."""
+"""Meaning of each reason and what to do: the hand-written half of docs/runbook.md."""
 
 from collections.abc import Mapping
 
 from modelservice_operator.status.reasons import Reason
 
 WORDS: Mapping[Reason, str] = {
-    Reason.ROLLOUT_COMPLETE: "Every replica of this generation is available. Nothing is to be done.",
+    Reason.ROLLOUT_COMPLETE: "All replicas of the current generation are available. No action is needed.",
     Reason.SCALED_TO_ZERO: (
-        "No replica runs, because none is asked for or because the Deployment was scaled to 0. Raise "
-        "`replicas`, remove `suspend`, or see ScalingDisabled."
+        "No replicas are running, because `replicas` is 0, `suspend` is set, or the Deployment was scaled to 0. Raise "
+        "`replicas` or remove `suspend`; for a Deployment that was scaled manually see ScalingDisabled."
     ),
-    Reason.MINIMUM_REPLICAS_AVAILABLE: "On Available: at least one replica serves, possibly of an earlier revision.",
-    Reason.NO_REPLICAS_AVAILABLE: "On Available: no replica serves. Ready says why.",
+    Reason.MINIMUM_REPLICAS_AVAILABLE: (
+        "On Available: at least one replica is available, possibly of an earlier revision."
+    ),
+    Reason.NO_REPLICAS_AVAILABLE: "On Available: no replica is available. See the Ready condition for the cause.",
     Reason.INVALID_SPEC: (
-        "The object does not follow the schema; it was written past an older one. Correct the field that the "
-        "message names. What ran before still runs."
+        "The stored object does not match the schema: it was written under an older schema. Correct the field that "
+        "the message names. Existing children keep running."
     ),
     Reason.NAME_CONFLICT: (
-        "A child's name is taken by an object that is not ours, and that is left untouched. Delete or rename "
-        "it, or give the ModelService another name."
+        "An object with the name of a child already exists and is not managed by this ModelService; it is not "
+        "modified. Delete or rename it, or give the ModelService another name."
     ),
     Reason.KIND_UNAVAILABLE: (
-        "The cluster does not serve the kind of a child to the operator. Install its CRD, or give the "
-        "operator the right to read it."
+        "The kind of a child is not available to the operator. Install its CRD, or grant the operator list and watch "
+        "on it."
     ),
     Reason.DRIFT_DETECTED: (
-        "Somebody changes a field of a child back each time that it is corrected, so it is left alone for a "
-        "while. Find who it is (`kubectl get --show-managed-fields`) and make one of both stop."
+        "Another client reverts a field of a child each time the operator corrects it, so the operator stops "
+        "correcting it for 10 minutes. Find the other field manager with `kubectl get ... --show-managed-fields` and "
+        "stop one of the two from setting the field."
     ),
     Reason.FORBIDDEN: (
-        "The API server forbids the operator a write. Mostly its ClusterRole was changed: install the manifests again."
+        "The API server forbids a request of the operator. The usual cause is a changed ClusterRole: install the "
+        "manifests again."
     ),
     Reason.REJECTED: (
-        "The API server does not accept a child, in the words of the message. Correct the field of the spec "
-        "from which it comes."
+        "The API server rejected a child object; the message has the details. Correct the field of the spec that "
+        "caused it."
     ),
     Reason.RETRYING: (
-        "A request failed in a way that heals by itself, and is made again. When it lasts, look at the operator's log."
+        "A request failed with a temporary error and is retried. If this continues, check the operator's log."
     ),
     Reason.DEPLOYMENT_PENDING: (
-        "The Deployment is not there yet, or its controller has not looked at it. When it lasts, look at "
-        "kube-controller-manager."
+        "The Deployment does not exist yet, or its controller has not observed the latest generation. If this "
+        "continues, check kube-controller-manager."
     ),
-    Reason.ROLLOUT_IN_PROGRESS: "Replicas of this generation are on their way, and none of them is in trouble. Wait.",
+    Reason.ROLLOUT_IN_PROGRESS: (
+        "Replicas of the current generation are being rolled out, and no pod reports a problem. Wait."
+    ),
     Reason.PROGRESS_DEADLINE_EXCEEDED: (
-        "The rollout made no progress for longer than `rollout.progressDeadlineSeconds`. Ready names the "
-        "cause: act on that. The rollout goes on by itself when the cause is gone."
+        "The rollout made no progress for longer than `rollout.progressDeadlineSeconds`. See the Ready condition for "
+        "the cause and correct it; the rollout then continues automatically."
     ),
     Reason.UNSCHEDULABLE: (
-        "No node takes the pod. Lower `resources.requests`, set `tolerations`, loosen `nodeSelector`, "
+        "The pod cannot be scheduled. Lower `resources.requests`, set `tolerations`, relax `nodeSelector`, "
         "`affinity` or `topologySpreadConstraints`, or add nodes."
     ),
     Reason.QUOTA_EXCEEDED: (
-        "The ResourceQuota of the namespace leaves no room for a pod or a child, or wants `resources` to be "
-        "set. Lower `replicas` or `resources`, or have the quota raised."
+        "The ResourceQuota of the namespace has no room for a pod or a child, or requires `resources` to be set. "
+        "Lower `replicas` or `resources`, or ask for a higher quota."
     ),
     Reason.ADMISSION_DENIED: (
-        "Pod Security, a LimitRange, a webhook or a policy of the cluster refuses the pods or a child. Follow "
-        "what the message says, or ask who set the policy."
+        "Pod Security, a LimitRange, a webhook or an admission policy denied the pods or a child. Change what the "
+        "message names, or contact the owner of the policy."
     ),
-    Reason.REPLICA_FAILURE: "Pods cannot be created for another cause, which the message names.",
+    Reason.REPLICA_FAILURE: "Pods cannot be created for another reason, which the message names.",
     Reason.IMAGE_PULL: (
-        "An image cannot be pulled. Correct the name or the tag; for a private registry name a Secret in "
-        "`imagePullSecrets`; otherwise look at the nodes' way to the registry."
+        "An image cannot be pulled. Correct the name or the tag; for a private registry set `imagePullSecrets`; "
+        "otherwise check the network connection from the nodes to the registry."
     ),
     Reason.CREATE_CONTAINER_CONFIG_ERROR: (
-        "What a container needs is missing: a Secret, a ConfigMap, or a key of one. Create it; the pods go on "
-        "by themselves. Also: the image's user is not allowed by `runAsUser`."
+        "A container references a Secret, a ConfigMap or a key that does not exist. Create it; pods recover "
+        "automatically. The same reason is reported if `runAsUser` does not allow the user of the image."
     ),
     Reason.CONTAINER_START_ERROR: (
-        "The container runtime cannot start the container; mostly `command` names a file that is not in the "
-        "image or is not executable."
+        "The container runtime cannot start the container. Usually `command` names a file that is not in the image or "
+        "is not executable."
     ),
-    Reason.MODEL_NOT_FOUND: "There is no model at `model.uri`. Correct it, or upload the model.",
+    Reason.MODEL_NOT_FOUND: "There is no model at `model.uri`. Correct the URI, or upload the model.",
     Reason.ACCESS_DENIED: (
-        "The store knows the credentials and does not allow them to read the model. Grant read and list on it."
+        "The store accepts the credentials but does not allow them to read the model. Grant read and list on it."
     ),
-    Reason.INVALID_CREDENTIALS: "The store does not know the credentials. Correct the Secret in `model.credentials`.",
-    Reason.STORE_QUOTA_EXCEEDED: "The store limits how much is read. Wait, or have the limit raised.",
+    Reason.INVALID_CREDENTIALS: "The store rejects the credentials. Correct the Secret in `model.credentials`.",
+    Reason.STORE_QUOTA_EXCEEDED: "The store limits the rate of requests. Wait, or ask for a higher limit.",
     Reason.UNSUPPORTED_KEY: (
-        "The name of a file of the model is not safe to write (absolute, with `..`, too long). Rename it in the store."
+        "A file name of the model is not safe to write (absolute, with `..`, or too long). Rename the file in the "
+        "store."
     ),
     Reason.DIGEST_MISMATCH: (
-        "What was fetched is not what `model.sha256` or the store's own digest says. Correct the digest, or "
-        "find out who changed the model."
+        "The downloaded model does not match `model.sha256` or the digest of the store. Correct the digest, or find "
+        "out who changed the model."
     ),
     Reason.TIMEOUT: "Loading took longer than `model.loader.timeoutSeconds`. Raise it, or make the model smaller.",
-    Reason.TOO_LARGE: "The model exceeds the loader's limits or the size of its volume. Raise `model.cache`.",
-    Reason.BAD_URI: "The loader cannot read `model.uri`. Correct it.",
-    Reason.UNREACHABLE: "The store does not answer. Look at its address, its certificate and the network.",
-    Reason.MODEL_LOADED: "On ModelLoaded: the model of this revision is in a pod. `status.model` says which it is.",
+    Reason.TOO_LARGE: (
+        "The model exceeds a limit of the loader or the size of its volume. Raise the size in `model.cache`."
+    ),
+    Reason.BAD_URI: "The loader cannot parse `model.uri`. Correct it.",
+    Reason.UNREACHABLE: "The store does not respond. Check its address, its certificate and the network.",
+    Reason.MODEL_LOADED: "On ModelLoaded: the model of this revision is loaded in a pod. `status.model` describes it.",
     Reason.MODEL_LOADING: (
-        "On ModelLoaded: a loader is at work. Its log says how far it is: `kubectl logs POD -c model-loader`."
+        "On ModelLoaded: a loader is running. Its log shows the progress: `kubectl logs POD -c model-loader`."
     ),
-    Reason.MODEL_PENDING: "On ModelLoaded: no pod has come so far. Ready says what is in the way.",
+    Reason.MODEL_PENDING: (
+        "On ModelLoaded: no pod has started loading the model yet. See the Ready condition for the cause."
+    ),
     Reason.IMAGE_VOLUMES_UNSUPPORTED: (
-        "On ModelLoaded: the cluster cannot mount an image as a volume (`oci://`). Have the feature ImageVolume "
-        "switched on, or keep the model in a store."
+        "On ModelLoaded: the cluster cannot mount images as volumes (`oci://`). Enable the feature gate ImageVolume, "
+        "or use another model source."
     ),
-    Reason.LOADER_FAILED: "The loader ended in another way; the message holds its last words.",
+    Reason.LOADER_FAILED: "The loader failed for another reason; the message contains its last log line.",
     Reason.OOM_KILLED: (
-        "A container used more memory than it may. Raise `resources.limits.memory` (for the loader: "
+        "A container used more memory than allowed. Raise `resources.limits.memory` (for the loader: "
         "`model.loader.resources`)."
     ),
     Reason.CRASH_LOOP: (
-        "A container ends again and again; a server that ends with code 0 counts too. Its last words are in "
-        "the message, its log in `kubectl logs --previous`."
+        "A container exits repeatedly; a server that exits with code 0 counts too. The message contains its last log "
+        "line; `kubectl logs --previous` shows the log."
     ),
     Reason.PROBE_FAILING: (
-        "The server runs and its probe does not succeed. Make the server listen on `containerPort` and on all "
-        "addresses (0.0.0.0), or change `probes`."
+        "The server is running but its probe fails. Make the server listen on `containerPort` and on all addresses "
+        "(0.0.0.0), or change `probes`."
     ),
     Reason.VOLUME_PENDING: (
-        "A volume cannot be bound or mounted. Create the claim, Secret or ConfigMap, or give the claim a "
-        "StorageClass that exists."
+        "A volume cannot be bound or mounted. Create the claim, Secret or ConfigMap, or set an existing StorageClass "
+        "on the claim."
     ),
     Reason.POD_NOT_READY: (
-        "The containers are ready and the pod is not: its node is lost, or a readiness gate is closed."
+        "The containers are ready but the pod is not: its node is lost, or a readiness gate is not set."
     ),
     Reason.POD_FAILED: (
-        "A pod was ended from outside, mostly evicted. Another one takes its place; when it happens often, "
+        "A pod failed as a whole, usually because it was evicted. A replacement is being created; if it happens often, "
         "raise `resources.requests`."
     ),
     Reason.STARTING: (
-        "Pods are being started: volumes are mounted, the model is loaded, the startup probe is waited for. Wait."
+        "Pods are starting: volumes are being mounted, the model is being loaded, or the startup probe has not passed "
+        "yet. Wait."
     ),
     Reason.AUTOSCALER_ACTIVE: (
-        "On AutoscalerReady: the autoscaler follows its metrics. That it is at one of its bounds is no trouble."
+        "On AutoscalerReady: the HorizontalPodAutoscaler is active. Being at `minReplicas` or `maxReplicas` is not a "
+        "problem."
     ),
     Reason.AUTOSCALER_STARTING: (
-        "On AutoscalerReady: the autoscaler was made less than a minute ago, or its controller has not looked "
-        "at it. Wait."
+        "On AutoscalerReady: the HorizontalPodAutoscaler was created less than a minute ago, or its controller has not "
+        "processed it. Wait."
     ),
-    Reason.AUTOSCALER_FAILED: "On AutoscalerReady: the autoscaler cannot act, in words of its own.",
+    Reason.AUTOSCALER_FAILED: (
+        "On AutoscalerReady: the HorizontalPodAutoscaler cannot scale, for the reason in the message."
+    ),
     Reason.FOREIGN_AUTOSCALER: (
-        "On AutoscalerReady: a HorizontalPodAutoscaler of somebody else targets the Deployment. Delete it, or "
-        "set `autoscaling.managedBy: External` to leave the replicas to it."
+        "On AutoscalerReady: a HorizontalPodAutoscaler that is not managed by this ModelService targets the "
+        "Deployment. Delete it, or set `autoscaling.managedBy: External` to let it manage the replicas."
     ),
     Reason.SCALE_TO_ZERO_UNSUPPORTED: (
-        "On AutoscalerReady: the cluster does not allow `minReplicas: 0` (feature gate HPAScaleToZero). Set 1."
+        "On AutoscalerReady: the cluster does not allow `minReplicas: 0` (feature gate HPAScaleToZero). Set it to 1."
     ),
     Reason.SCALING_DISABLED: (
-        "On AutoscalerReady: the Deployment was set to 0 by hand, and an autoscaler never wakes it. Scale it "
-        "to 1; to have no replica on purpose, set `suspend: true`."
+        "On AutoscalerReady: the Deployment was scaled to 0 manually, and a HorizontalPodAutoscaler does not scale up "
+        "from 0. Scale it to 1; to keep it at 0, set `suspend: true`."
     ),
     Reason.FAILED_GET_SCALE: (
-        "On AutoscalerReady: the autoscaler cannot read the Deployment's count. Look at the rights of "
-        "kube-controller-manager."
+        "On AutoscalerReady: the HorizontalPodAutoscaler cannot read the scale of the Deployment. Check the "
+        "permissions of kube-controller-manager."
     ),
     Reason.FAILED_UPDATE_SCALE: (
-        "On AutoscalerReady: the autoscaler cannot set the Deployment's count. Look for a webhook or policy "
-        "that refuses it."
+        "On AutoscalerReady: the HorizontalPodAutoscaler cannot set the scale of the Deployment. Check for a webhook "
+        "or an admission policy that denies it."
     ),
     Reason.FAILED_GET_RESOURCE_METRIC: (
-        "On AutoscalerReady: there are no CPU or memory figures of the pods. Install metrics-server, and wait "
-        "until a replica is ready."
+        "On AutoscalerReady: there are no CPU or memory metrics of the pods. Install metrics-server, and wait until a "
+        "replica is ready."
     ),
     Reason.FAILED_GET_CONTAINER_RESOURCE_METRIC: (
-        "On AutoscalerReady: there are no CPU or memory figures of the model container. As above; "
-        "`resources.requests` must be set for what is the target."
+        "On AutoscalerReady: there are no CPU or memory metrics of the model container. Install metrics-server, and "
+        "wait until a replica is ready; `resources.requests` must be set for the target resource."
     ),
     Reason.FAILED_GET_PODS_METRIC: (
-        "On AutoscalerReady: a metric of type Pods has no figures. Look at the metrics adapter."
+        "On AutoscalerReady: a metric of type Pods is not available. Check the metrics adapter."
     ),
     Reason.FAILED_GET_OBJECT_METRIC: (
-        "On AutoscalerReady: a metric of type Object has no figures. Look at the metrics adapter and at the object."
+        "On AutoscalerReady: a metric of type Object is not available. Check the metrics adapter and the object."
     ),
     Reason.FAILED_GET_EXTERNAL_METRIC: (
-        "On AutoscalerReady: a metric of type External has no figures. Look at the metrics adapter."
+        "On AutoscalerReady: a metric of type External is not available. Check the metrics adapter."
     ),
     Reason.INVALID_METRIC_SOURCE_TYPE: (
-        "On AutoscalerReady: the cluster's autoscaler does not know the type of a metric. Change `autoscaling.metrics`."
+        "On AutoscalerReady: the cluster does not support the type of a metric. Change `autoscaling.metrics`."
     ),
     Reason.INVALID_SELECTOR: (
-        "On AutoscalerReady: the Deployment's selector cannot be used. It is ours; please report it."
+        "On AutoscalerReady: the selector of the Deployment is invalid. The operator sets it: please report a bug."
     ),
-    Reason.AMBIGUOUS_SELECTOR: "On AutoscalerReady: several autoscalers select the same pods. Keep one of them.",
+    Reason.AMBIGUOUS_SELECTOR: (
+        "On AutoscalerReady: multiple autoscalers select the same pods. Delete all but one of them."
+    ),
 }

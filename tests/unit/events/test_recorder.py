@@ -13,7 +13,7 @@ from modelservice_operator.events.transitions import EventReason, EventSpec
 from tests.support.clock import ManualClock
 
 REGARDING = {"metadata": {"name": "iris", "namespace": "ml", "uid": "1"}}
-EVENT = EventSpec(EventReason.FAILED, "Judge", "CrashLoop: no.", "Warning")
+EVENT = EventSpec(EventReason.FAILED, "Reconcile", "CrashLoop: no.", "Warning")
 
 
 class Server(RestClient):
@@ -59,7 +59,7 @@ def test_build_event() -> None:
         "eventTime": "2026-01-02T03:04:05.000006Z",
         "type": "Warning",
         "reason": "Failed",
-        "action": "Judge",
+        "action": "Reconcile",
         "note": "CrashLoop: no.",
         "regarding": {
             "apiVersion": "modelservice.dev/v1alpha1",

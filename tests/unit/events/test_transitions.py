@@ -4,10 +4,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from modelservice_operator.errors import ForbiddenError, NameConflictError
-from modelservice_operator.events.transitions import EventReason, drift_events, events_for
+from modelservice_operator.events.transitions import EventReason, drift_events, events_for, truncate_bytes
 from modelservice_operator.resources.diff import Drift
+from modelservice_operator.status.conditions import MAX_MESSAGE_CHARS
+from modelservice_operator.status.reasons import Reason
 from modelservice_operator.status.snapshot import Snapshot
 from tests.support.pods import new_pod
 from tests.support.snapshots import IRIS, computed_status, deployment_status, snapshot
@@ -67,11 +70,50 @@ def test_a_failure_is_a_warning_with_its_reason() -> None:
 
 
 def test_creation_names_the_children() -> None:
-    assert events_for(FRESH, NEW)[0].note == "Made Deployment and Service."
+    assert events_for(FRESH, NEW)[0].note == "Created Deployment and Service."
 
 
-@pytest.mark.parametrize(("manager", "who"), [("kubectl-edit", "kubectl-edit"), (None, "somebody")])
+@pytest.mark.parametrize(("manager", "who"), [("kubectl-edit", "kubectl-edit"), (None, "another client")])
 def test_drift_names_the_field_and_who_changed_it(manager: str | None, who: str) -> None:
     [told] = drift_events([Drift(kind="Service", field="spec.type", manager=manager)])
     assert told.reason is EventReason.DRIFT_CORRECTED
-    assert told.note == f"Service: spec.type was changed by {who} and is set back."
+    assert told.note == f"Reverted spec.type of Service, changed by {who}."
+
+
+LONG_TEXTS = st.integers(0, 40).flatmap(lambda size: st.text(min_size=size, max_size=size).map(lambda text: text * 30))
+"""Texts of up to 1200 characters; many of them take two to four bytes a character."""
+CONDITIONS = st.builds(
+    lambda kind, status, reason, message: {"type": kind, "status": status, "reason": reason, "message": message},
+    st.sampled_from(["Ready", "ModelLoaded"]),
+    st.sampled_from(["True", "False", "Unknown"]),
+    st.sampled_from([str(reason) for reason in Reason]),
+    LONG_TEXTS.map(lambda text: text[:MAX_MESSAGE_CHARS]),
+)
+STATUSES = st.fixed_dictionaries(
+    {},
+    optional={
+        "observedGeneration": st.integers(-1, 3),
+        "conditions": st.lists(CONDITIONS, max_size=2, unique_by=lambda one: one["type"]),
+        "resources": st.just([{"kind": "Deployment", "name": "iris"}]),
+    },
+)
+DRIFTS = st.builds(Drift, kind=st.just("Deployment"), field=LONG_TEXTS, manager=st.none() | LONG_TEXTS)
+
+
+@given(STATUSES, STATUSES, st.lists(DRIFTS, max_size=2))
+def test_notes_fit_into_an_event(previous: dict[str, Any], current: dict[str, Any], drifts: list[Drift]) -> None:
+    """The API server rejects longer ones (kubernetes, pkg/apis/core/validation/events.go, NoteLengthLimit)."""
+    for event in (*events_for(previous, current), *drift_events(drifts)):
+        assert len(event.note.encode()) <= 1024
+
+
+@given(LONG_TEXTS, st.integers(3, 1200))
+def test_truncate_bytes_keeps_as_much_as_fits(text: str, limit: int) -> None:
+    found = truncate_bytes(text, limit)
+    assert len(found.encode()) <= limit
+    if len(text.encode()) <= limit:
+        assert found == text
+    else:
+        assert found.endswith("…")
+        assert text.startswith(found.removesuffix("…"))
+        assert len(found.encode()) > limit - 4

@@ -50,7 +50,7 @@ def told(service: ModelServiceBuilder = SCALED, **changes: Any) -> tuple[str, st
 
 
 def test_an_autoscaler_that_can_act() -> None:
-    active = ("True", "AutoscalerActive", "The autoscaler follows its metrics.")
+    active = ("True", "AutoscalerActive", "The HorizontalPodAutoscaler is active.")
     assert told(autoscaler=an_autoscaler(ABLE, ACTIVE)) == active
     # A bound that is reached is what was asked for.
     assert told(autoscaler=an_autoscaler(ABLE, ACTIVE, LIMITED)) == active
@@ -58,7 +58,7 @@ def test_an_autoscaler_that_can_act() -> None:
 
 
 def test_a_new_autoscaler_gets_a_minute() -> None:
-    text = "The autoscaler has just been made: its metrics take up to a minute."
+    text = "The HorizontalPodAutoscaler was created recently; metrics can take up to a minute."
     starting = ("Unknown", "AutoscalerStarting", text)
     assert told() == starting
     assert told(autoscaler=an_autoscaler()) == starting
@@ -75,8 +75,8 @@ def test_the_clock_alone_ends_the_minute() -> None:
 
 
 def test_afterwards_its_own_reason_is_told() -> None:
-    message = f"The autoscaler cannot act: {NO_METRICS['message']}."
-    hint = " No replica is ready, and without one there are no metrics."
+    message = f"The HorizontalPodAutoscaler cannot scale: {NO_METRICS['message']}."
+    hint = " There are no metrics because no replica is ready."
     autoscaler = an_autoscaler(ABLE, NO_METRICS)
     assert told(autoscaler=autoscaler) == ("False", "FailedGetContainerResourceMetric", message)
     found = told(autoscaler=autoscaler, rollout=deployment_status(ready=0, available=0))
@@ -97,7 +97,7 @@ def test_an_unknown_reason_is_quoted() -> None:
     assert told(autoscaler=an_autoscaler(entry)) == (
         "False",
         "AutoscalerFailed",
-        "The autoscaler cannot act: MoonPhase.",
+        "The HorizontalPodAutoscaler cannot scale: MoonPhase.",
     )
 
 
@@ -110,16 +110,13 @@ def test_a_count_of_zero_by_hand_is_not_woken() -> None:
         "False",
         "ScalingDisabled",
         (
-            "The Deployment was set to 0 replicas by hand, and from 0 an autoscaler never wakes it."
-            " Wake it: kubectl scale"
-            " -n ml deployment/iris --replicas=1. To have none on purpose, set suspend: true."
+            "The Deployment was scaled to 0 manually, and a HorizontalPodAutoscaler does not scale up from 0."
+            " To resume: kubectl scale -n ml deployment/iris --replicas=1. To keep it at 0, set suspend: true."
         ),
     )
     ready = condition(computed_status(found))
     assert ready is not None
-    assert ready["message"] == (
-        "Its Deployment was scaled to 0, no replica runs: nothing serves until it is scaled up."
-    )
+    assert ready["message"] == "The Deployment was scaled to zero. Scale it up to serve requests."
 
 
 @pytest.mark.parametrize("service", [IRIS, SCALED, IRIS.suspended()], ids=["fixed", "scaled", "suspended"])
@@ -129,9 +126,9 @@ def test_an_autoscaler_of_somebody_else_is_named_with_two_ways_out(service: Mode
         "False",
         "ForeignAutoscaler",
         (
-            "HorizontalPodAutoscaler hers, theirs scales the Deployment too, and does not belong to this ModelService:"
-            " two that set one count undo each other's work. Delete it, or set autoscaling.managedBy to External to"
-            " leave the replicas to it."
+            "HorizontalPodAutoscaler hers, theirs also targets the Deployment and is not managed by this ModelService:"
+            " two autoscalers override each other's replica count. Delete it, or set autoscaling.managedBy to External"
+            " to let it manage the replicas."
         ),
     )
 
@@ -152,7 +149,7 @@ def test_a_cluster_without_scale_to_zero_leaves_the_model_ready() -> None:
         "False",
         "ScaleToZeroUnsupported",
         (
-            "The cluster does not allow minReplicas 0 (feature gate HPAScaleToZero, off before"
+            "The cluster does not allow minReplicas 0 (feature gate HPAScaleToZero, off by default before"
             " Kubernetes 1.37), so iris"
             " has no autoscaler. Set autoscaling.minReplicas to 1."
         ),

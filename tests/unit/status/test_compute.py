@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,11 +16,11 @@ from modelservice_operator.errors import (
     OperatorError,
     UnreachableError,
 )
-from modelservice_operator.status import compute_invalid_status, compute_status, is_only_unobserved
+from modelservice_operator.status import compute_invalid_status, is_only_unobserved
 from modelservice_operator.status.snapshot import DeploymentStatus, Snapshot, load_balancer_address
 from tests.support.builders import model_service
+from tests.support.snapshots import NOW, computed_status
 
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SERVICE = model_service().with_generation(3).parsed()
 
 
@@ -32,7 +32,7 @@ def a_rollout(**changes: Any) -> DeploymentStatus:
 
 
 def status(rollout: DeploymentStatus | None = None, **changes: Any) -> dict[str, Any]:
-    return compute_status(Snapshot(service=SERVICE, rollout=rollout, **changes), previous={}, now=NOW)
+    return computed_status(Snapshot(service=SERVICE, rollout=rollout, **changes))
 
 
 def conditions(found: dict[str, Any]) -> dict[str, tuple[str, str]]:
@@ -148,8 +148,8 @@ def test_a_failure_speaks_before_the_rollout(failure: OperatorError, reason: str
 def test_a_transition_time_moves_only_with_the_status() -> None:
     first = status(a_rollout(available=1))
     later = NOW + timedelta(hours=1)
-    same = compute_status(Snapshot(service=SERVICE, rollout=a_rollout(available=0)), previous=first, now=later)
-    flipped = compute_status(Snapshot(service=SERVICE, rollout=a_rollout()), previous=first, now=later)
+    same = computed_status(Snapshot(service=SERVICE, rollout=a_rollout(available=0)), previous=first, now=later)
+    flipped = computed_status(Snapshot(service=SERVICE, rollout=a_rollout()), previous=first, now=later)
     times = [{entry["type"]: entry["lastTransitionTime"] for entry in found["conditions"]} for found in (same, flipped)]
     assert times[0]["Ready"] == "2026-01-02T03:04:05Z"
     assert times[1]["Ready"] == "2026-01-02T04:04:05Z"
@@ -191,7 +191,7 @@ def test_the_load_balancer_s_address_is_the_url() -> None:
 )
 def test_the_url_is_where_people_reach_it(expose: dict[str, Any], url: str) -> None:
     observed = Snapshot(service=model_service().with_spec(expose=expose).parsed(), rollout=a_rollout())
-    found = compute_status(observed, previous={}, now=NOW)
+    found = computed_status(observed)
     assert (found["url"], found["address"]["url"]) == (url, "http://iris.ml.svc")
 
 
@@ -221,7 +221,7 @@ def test_judging_is_total_and_ready_means_complete(rollout: DeploymentStatus, fa
     # kstatus: in progress or stalled is said exactly while it is not ready.
     assert ({"Reconciling", "Stalled"} & conditions(found).keys() != set()) is not ready
     assert all(entry["reason"] and entry["observedGeneration"] == 3 for entry in found["conditions"])
-    assert compute_status(Snapshot(service=SERVICE, rollout=rollout, failure=failure), previous=found, now=NOW) == found
+    assert computed_status(Snapshot(service=SERVICE, rollout=rollout, failure=failure), previous=found) == found
 
 
 DONE = status(a_rollout())

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from modelservice_operator.errors import ForbiddenError
-from modelservice_operator.status import pod_needing_events
-from modelservice_operator.status.diagnosis import REASONS_BY_PRIORITY
+from modelservice_operator.status import diagnose
+from modelservice_operator.status.findings import REASONS_BY_PRIORITY
 from modelservice_operator.status.reasons import LOADER_REASONS
 from tests.support.builders import ModelServiceBuilder
 from tests.support.pods import HASH, OLD_HASH, PodBuilder, new_pod
@@ -35,7 +35,7 @@ TRACEBACK = (
 )
 LOG = "kubectl logs -n ml deployment/iris -c model --previous"
 IMAGE = IRIS.with_spec(image="registry.local/iris:9")
-OTHER_PORT = "Make the server answer, or change containerPort or probes."
+OTHER_PORT = "Make the server respond, or change containerPort or probes."
 
 
 def ready(*pods: PodBuilder, **changes: Any) -> tuple[str, str]:
@@ -61,8 +61,8 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         IRIS,
         "Unschedulable",
         (
-            "no node can take it. 0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint {gpu: }."
-            " Lower resources.requests, or add nodes with more room."
+            "cannot be scheduled: 0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint {gpu: }."
+            " Lower resources.requests, or add nodes with more capacity."
         ),
     ),
     "a scheduling gate": (
@@ -70,23 +70,23 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         IRIS,
         "Unschedulable",
         (
-            "no node can take it. Scheduling is blocked due to non-empty scheduling gates."
-            " Whoever set the scheduling gate has to remove it."
+            "cannot be scheduled: Scheduling is blocked due to non-empty scheduling gates."
+            " The controller that set the scheduling gate must remove it."
         ),
     ),
     "no word of the scheduler": (
         new_pod().unschedulable("", ""),
         IRIS,
         "Unschedulable",
-        "no node can take it. no reason given. Change what the pod asks for, or add nodes.",
+        "cannot be scheduled: no reason given. Change the pod's requirements, or add nodes.",
     ),
     "an unbound claim": (
         new_pod().unschedulable("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"),
         IRIS,
         "VolumePending",
         (
-            "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found."
-            " Give the claim a StorageClass that exists, or make a volume for it."
+            "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."
+            " Set an existing StorageClass on the claim, or create a PersistentVolume for it."
         ),
     ),
     "a claim of another zone": (
@@ -95,7 +95,7 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         "VolumePending",
         (
             "0/1 nodes are available: 1 node(s) had volume node affinity conflict."
-            " The volume is bound to nodes that cannot take the pod: free one of them."
+            " The volume is restricted to nodes that cannot run the pod: free capacity on one of them."
         ),
     ),
     "a wrong tag": (
@@ -123,8 +123,8 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         (
             'image "registry.local/iris:9" cannot be pulled: pull access denied, repository does not'
             " exist or may require"
-            " authorization: authorization failed: no basic auth credentials. Name a Secret with credentials for this"
-            " registry in imagePullSecrets; also check the name of the image."
+            " authorization: authorization failed: no basic auth credentials. Set imagePullSecrets to a Secret with"
+            " credentials for this registry, and check the name of the image."
         ),
     ),
     "a login is wrong": (
@@ -133,8 +133,8 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         "ImagePull",
         (
             'image "registry.local/iris:9" cannot be pulled: unexpected status from HEAD request to'
-            " https://registry.local/v2/: 401 Unauthorized. Check that Secret registry-login holds credentials for this"
-            " registry."
+            " https://registry.local/v2/: 401 Unauthorized. Check that Secret registry-login contains credentials for"
+            " this registry."
         ),
     ),
     "an invalid image name": (
@@ -150,7 +150,7 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         new_pod().waiting("ImagePullBackOff", 'Back-off pulling image "proxy:1"', name="proxy"),
         IMAGE,
         "ImagePull",
-        "the image of container proxy cannot be pulled: the node names no cause. Check image and imagePullSecrets.",
+        "the image of container proxy cannot be pulled: the node reported no cause. Check image and imagePullSecrets.",
     ),
     "the registry is away": (
         pulling("ErrImagePull", "dial tcp: lookup registry.local on 10.0.0.10:53: no such host"),
@@ -159,7 +159,7 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         (
             'image "registry.local/iris:9" cannot be pulled: dial tcp: lookup registry.local on'
             " 10.0.0.10:53: no such host."
-            " The nodes do not reach the registry: look at its name, its certificate and the network."
+            " The nodes cannot reach the registry: check its name, its certificate and the network."
         ),
     ),
     "a key is missing": (
@@ -168,14 +168,14 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         "CreateContainerConfigError",
         (
             "container model cannot be created: couldn't find key token in Secret ml/store."
-            " Add the key, or correct its name in env: the pods go on by themselves."
+            " Add the key, or correct its name in env; pods recover automatically."
         ),
     ),
     "a Secret is missing": (
         new_pod().waiting("CreateContainerConfigError", 'secret "store" not found'),
         IRIS,
         "CreateContainerConfigError",
-        'container model cannot be created: secret "store" not found. Create the Secret: the pods go on by themselves.',
+        'container model cannot be created: secret "store" not found. Create the Secret; pods recover automatically.',
     ),
     "root is not allowed": (
         new_pod().waiting(
@@ -188,7 +188,7 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         (
             "container model cannot be created: container has runAsNonRoot and image will run as root"
             ' (pod: "iris_ml", container: model).'
-            " Leave runAsUser at its default, or set the number of a user that the image knows."
+            " Leave runAsUser at its default, or set the UID of a non-root user of the image."
         ),
     ),
     "no such command": (
@@ -197,7 +197,7 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         "ContainerStartError",
         (
             'container model cannot be started: exec: "serve": executable file not found in $PATH.'
-            " Correct command, or use an image that has it."
+            " Correct command, or use an image that contains it."
         ),
     ),
     "no such command, between starts": (
@@ -206,7 +206,7 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         "ContainerStartError",
         (
             'container model cannot be started: exec: "serve": executable file not found in $PATH.'
-            " Correct command, or use an image that has it."
+            " Correct command, or use an image that contains it."
         ),
     ),
     "a container cannot be created": (
@@ -226,7 +226,7 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         IRIS,
         "LoaderFailed",
         (
-            "the model cannot be loaded: it ended with exit code 3 and said nothing."
+            "the model cannot be loaded: the loader exited with code 3 and no message."
             " Check model.uri and model.credentials."
         ),
     ),
@@ -241,7 +241,7 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         IRIS,
         "OOMKilled",
         (
-            "container model-loader was killed because it used more memory than it may."
+            "container model-loader was killed because it used more memory than allowed."
             " Raise model.loader.resources.limits.memory."
         ),
     ),
@@ -250,7 +250,7 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         IRIS.with_spec(resources={"limits": {"memory": "512Mi"}}),
         "OOMKilled",
         (
-            "container model was killed because it used more memory than it may."
+            "container model was killed because it used more memory than allowed."
             " Its limit is 512Mi: raise resources.limits.memory."
         ),
     ),
@@ -259,7 +259,7 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         IRIS.with_spec(resources={"limits": {"memory": "512Mi"}}),
         "OOMKilled",
         (
-            "container proxy was killed because it used more memory than it may."
+            "container proxy was killed because it used more memory than allowed."
             " Raise resources.limits.memory, or resources.requests.memory when it has no limit."
         ),
     ),
@@ -268,8 +268,8 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         IRIS,
         "CrashLoop",
         (
-            "container model ends with exit code 1. Its last words: \"ModuleNotFoundError: No module named 'iris'\"."
-            f" Read its log: {LOG}."
+            "container model exited with code 1. Last log line: \"ModuleNotFoundError: No module named 'iris'\"."
+            f" Logs: {LOG}."
         ),
     ),
     "a crash, just now": (
@@ -277,8 +277,8 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         IRIS,
         "CrashLoop",
         (
-            "container model ends with exit code 1. Its last words: \"ModuleNotFoundError: No module named 'iris'\"."
-            f" Read its log: {LOG}."
+            "container model exited with code 1. Last log line: \"ModuleNotFoundError: No module named 'iris'\"."
+            f" Logs: {LOG}."
         ),
     ),
     "started again after a crash": (
@@ -286,63 +286,60 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         IRIS,
         "CrashLoop",
         (
-            "container model ends with exit code 1. Its last words: \"ModuleNotFoundError: No module named 'iris'\"."
-            f" Read its log: {LOG}."
+            "container model exited with code 1. Last log line: \"ModuleNotFoundError: No module named 'iris'\"."
+            f" Logs: {LOG}."
         ),
     ),
     "a server that ends": (
         new_pod().crashed(reason="Completed", exitCode=0),
         IRIS,
         "CrashLoop",
-        (
-            "container model ends with exit code 0, although a server has to keep running. It said nothing."
-            f" Read its log: {LOG}."
-        ),
+        (f"container model exited with code 0 (a server must keep running). No termination message. Logs: {LOG}."),
     ),
     "never ready": (
         new_pod().running(started=True),
         IRIS,
         "Starting",
-        "container model runs and is not ready yet: its probe asks for a TCP connection to port 8080.",
+        "container model is running but not ready: its readiness probe checks a TCP connection to port 8080.",
     ),
     "an injected init container works": (
         new_pod().container("mesh", init=True, state={"running": {}}).waiting("PodInitializing"),
         IRIS,
         "Starting",
-        "init container mesh runs.",
+        "init container mesh is running.",
     ),
     "the server starts": (
         new_pod().running(started=False),
         IRIS,
         "Starting",
         (
-            "container model runs and has not passed its startup probe yet."
-            " A server that listens elsewhere than on port 8080 needs another containerPort."
+            "container model is running but has not passed its startup probe."
+            " If the server listens on a port other than 8080, change containerPort."
         ),
     ),
     "a container is being made": (
         new_pod().waiting("ContainerCreating"),
         IRIS,
         "Starting",
-        "container model is being started.",
+        "container model is starting.",
     ),
     "volumes are being mounted": (
         new_pod().waiting("ContainerCreating").with_condition("PodReadyToStartContainers", "False"),
         IRIS,
         "Starting",
-        "container model is being started. It waits for its volumes and its network.",
+        "container model is starting. Waiting for its volumes and network.",
     ),
     "the kubelet has not looked yet": (
         PodBuilder(conditions=(), containers={}, phase="Pending"),
         IRIS,
         "Starting",
-        "the pod is being started.",
+        "the pod is starting.",
     ),
     "the node is lost": (
         new_pod().unready(),
         IRIS,
         "PodNotReady",
-        "the containers are ready, the pod is not: its node may be lost. Look at the nodes: kubectl get nodes.",
+        "the containers are ready but the pod is not: its node may be lost. Check the nodes: kubectl get nodes.",
     ),
     "a readiness gate is closed": (
         new_pod().with_condition(
@@ -355,7 +352,7 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         "PodNotReady",
         (
             'corresponding condition of pod readiness gate "lb.example.com/ready" does not exist.'
-            " Whoever set the readiness gate has to open it."
+            " The controller that manages the readiness gate must set it."
         ),
     ),
 }
@@ -389,7 +386,7 @@ def test_a_loader_that_nests_too_deep_is_quoted() -> None:
 def test_an_ended_init_container_is_no_trouble() -> None:
     done = {"terminated": {"exitCode": 0, "reason": "Completed"}}
     pod = new_pod().container("model-loader", init=True, state=done).waiting("PodInitializing")
-    assert ready(pod) == ("Starting", "The only pod: container model-loader is being started.")
+    assert ready(pod) == ("Starting", "The only pod: container model-loader is starting.")
 
 
 REFUSALS = {
@@ -401,7 +398,7 @@ REFUSALS = {
         "QuotaExceeded",
         (
             "Pods cannot be created: exceeded quota: compute, requested: pods=1, used: pods=4, limited: pods=4."
-            " Lower replicas or resources, or have the ResourceQuota of the namespace raised."
+            " Lower replicas or resources, or ask for a higher ResourceQuota in the namespace."
         ),
     ),
     "a quota that counts limits": (
@@ -409,7 +406,7 @@ REFUSALS = {
         "QuotaExceeded",
         (
             "Pods cannot be created: failed quota: compute: must specify limits.cpu for: model."
-            " Set resources with a value for each thing that the quota counts."
+            " Set a value in resources for each resource that the quota limits."
         ),
     ),
     "Pod Security": (
@@ -417,7 +414,7 @@ REFUSALS = {
         "AdmissionDenied",
         (
             'Pods cannot be created: violates PodSecurity "restricted:latest": runAsNonRoot != true.'
-            " The namespace's Pod Security level forbids these pods: change the spec or the level."
+            " The Pod Security level of the namespace forbids these pods: change the spec or the level."
         ),
     ),
     "a webhook": (
@@ -425,7 +422,7 @@ REFUSALS = {
         "AdmissionDenied",
         (
             'Pods cannot be created: admission webhook "validate.kyverno.svc-fail" denied the request: no latest tags.'
-            " A policy of the cluster refuses these pods: follow what it says."
+            " An admission policy denied the pods: change what the message names."
         ),
     ),
     "a LimitRange": (
@@ -439,9 +436,12 @@ REFUSALS = {
     "something else": (
         f'Pod "iris-{HASH}-h7kx9" is invalid: spec.nodeSelector: Invalid value',
         "ReplicaFailure",
-        'Pods cannot be created: Pod "iris" is invalid: spec.nodeSelector: Invalid value. Change what it names.',
+        (
+            'Pods cannot be created: Pod "iris" is invalid: spec.nodeSelector: Invalid value.'
+            " Correct what the message names."
+        ),
     ),
-    "nothing": ("", "ReplicaFailure", "Pods cannot be created: no reason given. Change what it names."),
+    "nothing": ("", "ReplicaFailure", "Pods cannot be created: no reason given. Correct what the message names."),
 }
 
 
@@ -473,16 +473,16 @@ def test_a_refused_child_says_who_refused(text: str, reason: str) -> None:
     ("probe", "target"),
     [
         ({"tcpSocket": {"port": 9000}}, "a TCP connection to port 9000"),
-        ({"httpGet": {"path": "/ok"}}, "HTTP /ok on port 5000"),
-        ({"httpGet": {"path": "/ok", "port": 81}}, "HTTP /ok on port 81"),
+        ({"httpGet": {"path": "/ok"}}, "HTTP GET /ok on port 5000"),
+        ({"httpGet": {"path": "/ok", "port": 81}}, "HTTP GET /ok on port 81"),
         ({"grpc": {}}, "gRPC health on port 5000"),
-        ({"exec": {"command": ["true"]}}, "the success of a command in the container"),
+        ({"exec": {"command": ["true"]}}, "the exit code of a command in the container"),
         ({"periodSeconds": 9}, "a TCP connection to port 5000"),
     ],
 )
 def test_without_an_event_the_probe_s_question_is_told(probe: dict[str, Any], target: str) -> None:
     service = IRIS.with_spec(containerPort=5000, probes={"readiness": probe})
-    message = f"The only pod: container model runs and is not ready yet: its probe asks for {target}."
+    message = f"The only pod: container model is running but not ready: its readiness probe checks {target}."
     assert ready(new_pod().running(started=True), service=service) == ("Starting", message)
 
 
@@ -505,7 +505,7 @@ def test_without_an_event_the_probe_s_question_is_told(probe: dict[str, Any], ta
     ],
 )
 def test_an_event_says_what_the_probe_found(note: str, words: str | None) -> None:
-    message = f"container model runs, but its readiness probe fails: {words or note + '.'} {OTHER_PORT}"
+    message = f"container model is running but fails its readiness probe: {words or note + '.'} {OTHER_PORT}"
     found = ready(new_pod().running(started=True), pod_event_messages=(note,))
     assert found == ("ProbeFailing", f"The only pod: {message}")
 
@@ -514,24 +514,26 @@ def test_an_event_says_what_the_startup_probe_found() -> None:
     note = "Startup probe failed: dial tcp 198.18.0.9:8080: connect: connection refused"
     reason, message = ready(new_pod().running(started=False), pod_event_messages=(note,))
     assert reason == "Starting"
-    assert "has not passed its startup probe yet: Startup probe failed: nothing listens on port 8080." in message
+    assert "has not passed its startup probe: Startup probe failed: nothing listens on port 8080." in message
 
 
 def test_who_is_killed_by_its_probe_does_not_crash() -> None:
     note = "Liveness probe failed: HTTP probe failed with statuscode: 500"
     killed = new_pod().running(started=False, exitCode=137, reason="Error")
-    message = "container model is ended again and again by its probe: Liveness probe failed: HTTP probe failed with"
+    message = (
+        "container model keeps being restarted by its liveness probe: Liveness probe failed: HTTP probe failed with"
+    )
     assert ready(killed, pod_event_messages=(note,)) == (
         "ProbeFailing",
         f"The only pod: {message} statuscode: 500. {OTHER_PORT}",
     )
-    assert "exit code 137, killed from outside (SIGKILL)" in ready(killed)[1]
+    assert "exited with code 137 (killed by SIGKILL)" in ready(killed)[1]
 
 
 def test_an_event_says_which_volume_is_missing() -> None:
     note = 'MountVolume.SetUp failed for volume "config" : configmap "nope" not found'
     pod = new_pod().waiting("ContainerCreating").with_condition("PodReadyToStartContainers", "False")
-    hint = "Create what the volume names (Secret, ConfigMap, claim): the pods go on by themselves."
+    hint = "Create the Secret, ConfigMap or claim that the volume references; pods recover automatically."
     assert ready(pod, pod_event_messages=(note,)) == ("VolumePending", f"The only pod: {note}. {hint}")
     # An event of an earlier moment: the volumes are there.
     assert ready(new_pod().waiting("ContainerCreating"), pod_event_messages=(note,))[0] == "Starting"
@@ -539,13 +541,13 @@ def test_an_event_says_which_volume_is_missing() -> None:
 
 def test_an_evicted_pod_is_told_while_another_one_takes_its_place() -> None:
     evicted = new_pod().in_phase("Failed", reason="Evicted", message="The node was low on resource: memory.")
-    text = "A pod was ended from outside: Evicted: The node was low on resource: memory. Another one takes its place."
+    text = "A pod failed (Evicted: The node was low on resource: memory). A replacement is being created."
     assert ready(evicted, new_pod().waiting("ContainerCreating")) == ("PodFailed", text)
     silent = ready(new_pod().in_phase("Failed"))[1]
-    assert silent == "A pod was ended from outside: no reason given. Another one takes its place."
+    assert silent == "A pod failed (no reason given). A replacement is being created."
     # It is no pod to count with.
     crash = new_pod().named("bbbbb").crashed()
-    assert ready(evicted, crash)[1].startswith("The only pod: container model ends")
+    assert ready(evicted, crash)[1].startswith("The only pod: container model exited")
 
 
 def test_pods_that_go_or_of_another_revision_do_not_speak() -> None:
@@ -631,11 +633,9 @@ def test_a_rollout_that_gave_up_is_stalled_and_ready_names_the_cause() -> None:
 )
 def test_events_are_asked_only_about_what_no_pod_says(pod: PodBuilder, *, asked: bool) -> None:
     found = snapshot(pod.named("bbbbb"))
-    assert pod_needing_events(found) == (found.pods[0]["metadata"]["uid"] if asked else None)
+    assert diagnose(found).pod_needing_events == (found.pods[0].uid if asked else None)
 
 
 def test_events_are_not_asked_while_something_worse_is_known() -> None:
-    assert (
-        pod_needing_events(snapshot(new_pod().running(started=True), new_pod().named("bbbbb").unschedulable(NO_NODE)))
-        is None
-    )
+    found = snapshot(new_pod().running(started=True), new_pod().named("bbbbb").unschedulable(NO_NODE))
+    assert diagnose(found).pod_needing_events is None

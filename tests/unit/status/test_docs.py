@@ -1,7 +1,7 @@
 import re
 from pathlib import Path
 
-from modelservice_operator.status.diagnosis import REASONS_BY_PRIORITY
+from modelservice_operator.status.findings import REASONS_BY_PRIORITY
 from modelservice_operator.status.reasons import LOADER_REASONS, ConditionType, Reason
 from tests.e2e.gallery import CASES
 from tests.environment.runbook import page, recorded

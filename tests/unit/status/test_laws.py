@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from modelservice_operator.api.v1alpha1.status import ModelServiceStatus
 from modelservice_operator.controller.transforms import transform_pod, transform_replica_set
 from modelservice_operator.errors import ApiStatus, InvalidRequestError, OperatorError, StatusCause, UnreachableError
-from modelservice_operator.status import compute_status, requeue_after
+from modelservice_operator.status import requeue_after
+from modelservice_operator.status.pods import Pod
 from modelservice_operator.status.reasons import ConditionType, Reason
 from modelservice_operator.status.snapshot import Snapshot
 from tests.support.pods import HASH, OLD_HASH, new_replica_set
-from tests.support.snapshots import IRIS, NOW, deployment_status
+from tests.support.snapshots import IRIS, NOW, computed_status, deployment_status
 
 SERVICES = [
     IRIS.parsed(),
@@ -140,7 +141,7 @@ OBSERVED = st.builds(
     service=st.sampled_from(SERVICES),
     rollout=st.none() | ROLLOUTS,
     failure=FAILURES,
-    pods=st.lists(PODS.map(transform_pod), max_size=4).map(tuple),
+    pods=st.lists(PODS.map(transform_pod).map(Pod.of), max_size=4).map(tuple),
     replica_sets=st.lists(REPLICA_SETS.map(transform_replica_set), max_size=2).map(tuple),
     autoscaler=st.none() | AUTOSCALERS,
     foreign_autoscalers=st.lists(st.sampled_from(["theirs", "hers"]), max_size=2).map(tuple),
@@ -155,7 +156,7 @@ MOMENT = re.compile(rf"\d\d:\d\d:\d\d|{HASH}|{OLD_HASH}|back-off \d+[hms]|(?i:re
 @settings(max_examples=200, deadline=None)
 @given(OBSERVED)
 def test_judging_never_fails_and_says_what_a_schema_allows(observed: Snapshot) -> None:
-    status = compute_status(observed, previous={}, now=NOW)
+    status = computed_status(observed)
     ModelServiceStatus.model_validate(status)
     kinds = [entry["type"] for entry in status["conditions"]]
     assert len(kinds) == len(set(kinds))
@@ -181,17 +182,17 @@ def test_the_order_of_what_is_seen_changes_nothing(observed: Snapshot, random: A
     shuffled = Snapshot(
         **(fields | {"pods": tuple(pods), "replica_sets": tuple(replica_sets), "foreign_autoscalers": names})
     )
-    assert compute_status(shuffled, previous={}, now=NOW) == compute_status(observed, previous={}, now=NOW)
+    assert computed_status(shuffled) == computed_status(observed)
 
 
 @settings(max_examples=100, deadline=None)
 @given(OBSERVED)
 def test_ready_means_complete_and_a_second_look_changes_nothing(observed: Snapshot) -> None:
-    status = compute_status(observed, previous={}, now=NOW)
+    status = computed_status(observed)
     if status["conditions"][0]["status"] == "True":
         assert observed.rollout is not None
         assert observed.rollout.complete
-    assert compute_status(observed, previous=status, now=NOW) == status
+    assert computed_status(observed, previous=status) == status
 
 
 @given(PODS)

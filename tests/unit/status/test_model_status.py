@@ -18,7 +18,7 @@ from tests.support.snapshots import deployment_status, snapshot
 
 def model_loaded(found: Snapshot, previous: dict[str, Any]) -> tuple[bool, Explanation] | None:
     model = compute_model_status(found, previous)
-    return None if model is None else (model.loaded, model.verdict)
+    return None if model is None else (model.loaded, model.explanation)
 
 
 def model_status(found: Snapshot, previous: dict[str, Any]) -> dict[str, Any] | None:
@@ -52,7 +52,7 @@ def verdict(*pods: PodBuilder, service: Any = FETCHED, **more: Any) -> tuple[boo
 
 
 def test_what_was_loaded_is_told() -> None:
-    assert verdict(loaded()) == (True, "ModelLoaded", f"The model is loaded from {S3} (2 files, 10 bytes).")
+    assert verdict(loaded()) == (True, "ModelLoaded", f"The model was loaded from {S3} (2 files, 10 bytes).")
     status = model_status(snapshot(loaded(), service=FETCHED), {})
     assert status == {"uri": S3, "resolvedURI": S3, "digest": DIGEST, "state": "Loaded"}
 
@@ -85,7 +85,7 @@ def test_it_takes_its_time() -> None:
 
 @pytest.mark.parametrize("report", ["", "done", "[]", "7", '{"digest": 7, "files": "x", "bytes": -1}', "{" * 5000])
 def test_a_loader_of_somebody_else_may_say_anything(report: str) -> None:
-    assert verdict(loaded(report)) == (True, "ModelLoaded", "The model is loaded.")
+    assert verdict(loaded(report)) == (True, "ModelLoaded", "The model was loaded.")
 
 
 def test_hostile_reports_are_cut() -> None:
@@ -135,3 +135,9 @@ def test_the_loader_and_the_operator_speak_one_language() -> None:
     assert {str(reason) for reason in LoaderReason} == {
         str(reason) for reason in {*LOADER_REASONS, Reason.LOADER_FAILED}
     }
+
+
+def test_report_that_is_not_unicode_becomes_text() -> None:
+    """A lone surrogate cannot be written into a status."""
+    found = verdict(loaded('{"resolvedURI": "s3://\\ud800"}'))
+    assert found == (True, "ModelLoaded", "The model was loaded.")

@@ -1,6 +1,7 @@
 from typing import Any
 
 from modelservice_operator.controller.transforms import transform_pod, transform_replica_set
+from modelservice_operator.status.pods import Pod
 from modelservice_operator.status.snapshot import DeploymentStatus, Snapshot
 from tests.support.builders import model_service
 from tests.support.pods import DEPLOYMENT_UID, HASH, OLD_HASH, new_pod, new_replica_set
@@ -22,12 +23,12 @@ def observed(*replica_sets: dict[str, Any], revision: str | None = "2") -> Snaps
         service=model_service().parsed(),
         rollout=DeploymentStatus.of(a_deployment(revision)),
         replica_sets=tuple(transform_replica_set(body) for body in replica_sets),
-        pods=tuple(transform_pod(pod.body()) for pod in pods),
+        pods=tuple(Pod.of(transform_pod(pod.body())) for pod in pods),
     )
 
 
 def names(found: Snapshot) -> list[str]:
-    return [pod["metadata"]["name"] for pod in found.current_pods]
+    return [pod.name for pod in found.current_pods]
 
 
 def test_current_are_the_pods_of_the_deployment_s_own_revision() -> None:

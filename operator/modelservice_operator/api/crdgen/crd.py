@@ -10,8 +10,8 @@ from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 _PRINTER_COLUMNS = (
     ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', "", 0),
     ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', "", 0),
-    ("Replicas", "integer", ".status.readyReplicas", "Replicas that are ready.", 0),
-    ("Desired", "integer", ".status.desiredReplicas", "Replicas that should exist.", 0),
+    ("Replicas", "integer", ".status.readyReplicas", "Number of ready pods.", 0),
+    ("Desired", "integer", ".status.desiredReplicas", "Desired number of pods.", 0),
     ("Model", "string", ".spec.model.uri", "", 0),
     ("Age", "date", ".metadata.creationTimestamp", "", 0),
     ("URL", "string", ".status.url", "", 1),
@@ -21,7 +21,7 @@ NAME_RULE = {
     "rule": f"self.metadata.name.size() <= {MAX_NAME_LENGTH}"
     " && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
     "message": "metadata.name must start with a lower-case letter, contain only a-z, 0-9 and '-', not end in '-' and be"
-    f" at most {MAX_NAME_LENGTH} characters long (RFC 1035 label): the Service carries the same name",
+    f" at most {MAX_NAME_LENGTH} characters long (RFC 1035 label): the Service has the same name",
 }
 
 

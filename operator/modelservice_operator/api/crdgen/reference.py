@@ -15,8 +15,8 @@ _HEAD = f"""<!-- Generated from operator/modelservice_operator/api by make gener
 # {MODEL_SERVICE.kind} {MODEL_SERVICE.version}: reference
 
 `apiVersion: {MODEL_SERVICE.api_version}`, `kind: {MODEL_SERVICE.kind}`, short name `msvc`. `kubectl explain
-modelservice.spec` says the same. Required fields are bold. After "Rule:" stands what the API server answers to an
-object that does not follow it.
+modelservice.spec` shows the same. Required fields are bold. "Rule:" is followed by the message of the API
+server for an object that violates the rule.
 
 Rule: {NAME_RULE["message"]}.
 """

@@ -36,176 +36,182 @@ def _needs_values(operators: str, valueless: str) -> ConfigDict:
     rules = cel_rules(
         (
             f"!(self.operator in [{operators}]) || (has(self.values) && self.values.size() > 0)",
-            "this operator compares with values: name at least one",
+            "all operators except Exists and DoesNotExist require at least one value",
         ),
         (
             f"!(self.operator in [{valueless}]) || !has(self.values) || self.values.size() == 0",
-            "this operator looks at no values: remove them",
+            "Exists and DoesNotExist must not have values",
         ),
     )
     return ConfigDict(json_schema_extra=rules)
 
 
 class LabelRequirement(ApiModel):
-    """What one label must be."""
+    """Requirement on a label."""
 
     model_config = _needs_values("'In', 'NotIn'", "'Exists', 'DoesNotExist'")
     key: QualifiedName = Field(description="Key of the label.", examples=["app"])
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = Field(
-        description="How the label is compared.", examples=["In"]
+        description="Comparison operator.", examples=["In"]
     )
     values: Values | None = Field(
-        default=None, description="Values to compare with; none for Exists and DoesNotExist.", examples=[["gateway"]]
+        default=None,
+        description="Values to compare with. Must be empty for Exists and DoesNotExist.",
+        examples=[["gateway"]],
     )
 
 
 class LabelSelector(ApiModel):
-    """Which labels an object must have; all requirements together."""
+    """Label selector; all requirements must be met."""
 
     match_labels: Selector | None = Field(
-        default=None, description="Labels and the values that they must have.", examples=[{"app": "gateway"}]
+        default=None, description="Required labels and their values.", examples=[{"app": "gateway"}]
     )
     match_expressions: Annotated[list[LabelRequirement], Field(max_length=16, json_schema_extra=ATOMIC)] | None = Field(
         default=None,
-        description="Requirements that labels must meet.",
+        description="Requirements on labels.",
         examples=[[{"key": "app", "operator": "In", "values": ["gateway"]}]],
     )
 
 
 class NodeRequirement(ApiModel):
-    """What one label of a node must be."""
+    """Requirement on a node label."""
 
     model_config = _needs_values("'In', 'NotIn', 'Gt', 'Lt'", "'Exists', 'DoesNotExist'")
     key: QualifiedName = Field(description="Key of the label.", examples=[_ZONES_EXAMPLE["key"]])
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"] = Field(
-        description="How it is compared.", examples=["In"]
+        description="Comparison operator.", examples=["In"]
     )
     values: Values | None = Field(
         default=None,
-        description="Values to compare with; one number for Gt and Lt, none for Exists and DoesNotExist.",
+        description="Values to compare with. Gt and Lt require one number; must be empty for Exists and DoesNotExist.",
         examples=[["a", "b"]],
     )
 
 
 class FieldRequirement(ApiModel):
-    """What one field of a node must be."""
+    """Requirement on a node field."""
 
     key: Literal["metadata.name"] = Field(description="Name of the field.", examples=["metadata.name"])
-    operator: Literal["In", "NotIn"] = Field(description="How it is compared.", examples=["In"])
+    operator: Literal["In", "NotIn"] = Field(description="Comparison operator.", examples=["In"])
     values: list[ObjectName] = Field(
         min_length=1,
         max_length=1,
-        description="The one value to compare with.",
+        description="Value to compare with.",
         examples=[["node-1"]],
         json_schema_extra=ATOMIC,
     )
 
 
 class NodeTerm(ApiModel):
-    """Which node fits; all requirements together."""
+    """Node selector term; all requirements must be met."""
 
     match_expressions: Annotated[list[NodeRequirement], Field(max_length=16, json_schema_extra=ATOMIC)] | None = Field(
-        default=None, description="Requirements that labels of the node must meet.", examples=[[_ZONES_EXAMPLE]]
+        default=None, description="Requirements on node labels.", examples=[[_ZONES_EXAMPLE]]
     )
     match_fields: Annotated[list[FieldRequirement], Field(max_length=16, json_schema_extra=ATOMIC)] | None = Field(
         default=None,
-        description="Requirements that fields of the node must meet.",
+        description="Requirements on node fields.",
         examples=[[{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]],
     )
 
 
 class NodeTerms(ApiModel):
-    """Which nodes fit: one of the terms."""
+    """Node selector; one of the terms must match."""
 
     node_selector_terms: list[NodeTerm] = Field(
         min_length=1,
         max_length=16,
-        description="A node fits when one of these does.",
+        description="Terms, one of which must match.",
         examples=[[{"matchExpressions": [_ZONES_EXAMPLE]}]],
         json_schema_extra=ATOMIC,
     )
 
 
 class PreferredNode(ApiModel):
-    """A wish for nodes."""
+    """Preferred nodes."""
 
-    weight: Weight = Field(description="How much it counts.", examples=[50])
-    preference: NodeTerm = Field(description="Which node is better.", examples=[{"matchExpressions": [_ZONES_EXAMPLE]}])
+    weight: Weight = Field(description="Weight of the preference.", examples=[50])
+    preference: NodeTerm = Field(description="Preferred nodes.", examples=[{"matchExpressions": [_ZONES_EXAMPLE]}])
 
 
 class NodeAffinity(ApiModel):
-    """Which nodes the pods go to."""
+    """Constraints on the nodes of the pods."""
 
     required_during_scheduling_ignored_during_execution: NodeTerms | None = Field(
         default=None,
-        description="Nodes that the pods may go to.",
+        description="Nodes on which the pods may run.",
         examples=[{"nodeSelectorTerms": [{"matchExpressions": [_ZONES_EXAMPLE]}]}],
     )
     preferred_during_scheduling_ignored_during_execution: (
         Annotated[list[PreferredNode], Field(max_length=16, json_schema_extra=ATOMIC)] | None
     ) = Field(
         default=None,
-        description="Nodes that the pods had rather go to.",
+        description="Nodes on which the pods should preferably run.",
         examples=[[{"weight": 50, "preference": {"matchExpressions": [_ZONES_EXAMPLE]}}]],
     )
 
 
 class PodTerm(ApiModel):
-    """Pods of the same namespace, and how near is near."""
+    """Pods of the same namespace, and the topology domain to compare."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
             (
                 "has(self.labelSelector) || !(has(self.matchLabelKeys) || has(self.mismatchLabelKeys))",
-                "matchLabelKeys and mismatchLabelKeys need a labelSelector: add one, or remove them",
+                "matchLabelKeys and mismatchLabelKeys require a labelSelector: add one, or remove them",
             )
         )
     )
     topology_key: QualifiedName = Field(
-        description="Label of the nodes: pods are near when their nodes have the same value.",
+        description="Node label that identifies the topology domain.",
         examples=["kubernetes.io/hostname"],
     )
     label_selector: LabelSelector | None = Field(
-        default=None, description="Which pods of the namespace are meant.", examples=[_SELECTOR_EXAMPLE]
+        default=None, description="Selector of the pods of the namespace.", examples=[_SELECTOR_EXAMPLE]
     )
     match_label_keys: Keys | None = Field(
         default=None,
-        description="Labels that those pods must share with this one.",
+        description="Keys of labels that must have the same value on the selected pods and this pod.",
         examples=[["pod-template-hash"]],
     )
     mismatch_label_keys: Keys | None = Field(
-        default=None, description="Labels in which those pods must differ from this one.", examples=[["tenant"]]
+        default=None,
+        description="Keys of labels that must have different values on the selected pods and this pod.",
+        examples=[["tenant"]],
     )
 
 
 class PreferredPod(ApiModel):
-    """A wish for neighbours."""
+    """Preference relative to other pods."""
 
-    weight: Weight = Field(description="How much it counts.", examples=[50])
-    pod_affinity_term: PodTerm = Field(description="Which neighbours are meant.", examples=[_TERM_EXAMPLE])
+    weight: Weight = Field(description="Weight of the preference.", examples=[50])
+    pod_affinity_term: PodTerm = Field(
+        description="Pods and topology domain of the preference.", examples=[_TERM_EXAMPLE]
+    )
 
 
 class PodAffinity(ApiModel):
-    """Which neighbours the pods have, or do not have."""
+    """Constraints relative to other pods."""
 
     required_during_scheduling_ignored_during_execution: (
         Annotated[list[PodTerm], Field(max_length=16, json_schema_extra=ATOMIC)] | None
-    ) = Field(default=None, description="What must hold.", examples=[[_TERM_EXAMPLE]])
+    ) = Field(default=None, description="Required terms.", examples=[[_TERM_EXAMPLE]])
     preferred_during_scheduling_ignored_during_execution: (
         Annotated[list[PreferredPod], Field(max_length=16, json_schema_extra=ATOMIC)] | None
     ) = Field(
         default=None,
-        description="What is wished for.",
+        description="Preferred terms.",
         examples=[[{"weight": 50, "podAffinityTerm": _TERM_EXAMPLE}]],
     )
 
 
 class Affinity(ApiModel):
-    """Where the pods go (core/v1 Affinity, without the fields that name other namespaces)."""
+    """Scheduling constraints (core/v1 Affinity, without the fields that reference other namespaces)."""
 
     node_affinity: NodeAffinity | None = Field(
         default=None,
-        description="Which nodes the pods go to.",
+        description="Constraints on the nodes of the pods.",
         examples=[
             {
                 "requiredDuringSchedulingIgnoredDuringExecution": {
@@ -216,29 +222,29 @@ class Affinity(ApiModel):
     )
     pod_affinity: PodAffinity | None = Field(
         default=None,
-        description="Pods to be near to.",
+        description="Pods to run in the same topology domain as.",
         examples=[{"requiredDuringSchedulingIgnoredDuringExecution": [_TERM_EXAMPLE]}],
     )
     pod_anti_affinity: PodAffinity | None = Field(
         default=None,
-        description="Pods not to be near to.",
+        description="Pods not to run in the same topology domain as.",
         examples=[{"requiredDuringSchedulingIgnoredDuringExecution": [_TERM_EXAMPLE]}],
     )
 
 
-_BY_TYPE = "set exactly the field that type names: {names}"
-_AVERAGE_TEXT = "Value for each pod."
+_BY_TYPE = "set only the field that matches type: {names}"
+_AVERAGE_TEXT = "Target value per pod."
 
 
 class PodsTarget(ApiModel):
-    """What an autoscaler aims at: a value for each pod."""
+    """Target value per pod."""
 
-    type: Literal["AverageValue"] = Field(description="Which of the other fields is set.", examples=["AverageValue"])
+    type: Literal["AverageValue"] = Field(description="Type, which names the field to set.", examples=["AverageValue"])
     average_value: PositiveQuantity = Field(description=_AVERAGE_TEXT, examples=["10"])
 
 
 class ResourceTarget(ApiModel):
-    """What an autoscaler aims at: a share of the requests, or a value for each pod."""
+    """Target: a percentage of the requests, or a value per pod."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
@@ -250,16 +256,16 @@ class ResourceTarget(ApiModel):
         )
     )
     type: Literal["Utilization", "AverageValue"] = Field(
-        description="Which of the other fields is set.", examples=["AverageValue"]
+        description="Type, which names the field to set.", examples=["AverageValue"]
     )
     average_value: PositiveQuantity | None = Field(default=None, description=_AVERAGE_TEXT, examples=["10"])
     average_utilization: Annotated[int, Field(ge=1, le=10_000, json_schema_extra=INT32)] | None = Field(
-        default=None, description="Share of the request of each pod, in percent.", examples=[80]
+        default=None, description="Target percentage of the requests of the pods.", examples=[80]
     )
 
 
 class ObjectTarget(ApiModel):
-    """What an autoscaler aims at: a value, as it is or for each pod."""
+    """Target: a total value, or a value per pod."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
@@ -270,25 +276,25 @@ class ObjectTarget(ApiModel):
         )
     )
     type: Literal["Value", "AverageValue"] = Field(
-        description="Which of the other fields is set.", examples=["AverageValue"]
+        description="Type, which names the field to set.", examples=["AverageValue"]
     )
-    value: PositiveQuantity | None = Field(default=None, description="Value of the metric.", examples=["100"])
+    value: PositiveQuantity | None = Field(default=None, description="Target value of the metric.", examples=["100"])
     average_value: PositiveQuantity | None = Field(default=None, description=_AVERAGE_TEXT, examples=["10"])
 
 
 class MetricName(ApiModel):
-    """Which metric."""
+    """Metric, identified by name and selector."""
 
     name: Annotated[
         str,
         string_with_pattern(
             r"^[^/%.\s\p{C}][^/%\s\p{C}]*$",
-            "must be the name of a metric: no spaces, '/' and '%', and no '.' in front",
+            "must be the name of a metric: no spaces, '/' or '%', and not beginning with '.'",
             max_length=253,
         ),
     ] = Field(description="Name of the metric.", examples=["requests_per_second"])
     selector: LabelSelector | None = Field(
-        default=None, description="Which series of the metric.", examples=[{"matchLabels": {"verb": "POST"}}]
+        default=None, description="Selector of the time series.", examples=[{"matchLabels": {"verb": "POST"}}]
     )
 
 
@@ -300,30 +306,30 @@ _USE = {"type": "Utilization", "averageUtilization": 80}
 class ResourceMetric(ApiModel):
     """CPU or memory of whole pods."""
 
-    name: Literal["cpu", "memory"] = Field(description="Which resource.", examples=["cpu"])
-    target: ResourceTarget = Field(description="What to aim at.", examples=[_USE])
+    name: Literal["cpu", "memory"] = Field(description="Name of the resource.", examples=["cpu"])
+    target: ResourceTarget = Field(description="Target of the metric.", examples=[_USE])
 
 
 class ContainerMetric(ResourceMetric):
     """CPU or memory of one container."""
 
     container: Annotated[str, dns_label("container")] = Field(
-        description="Name of the container; the server's is model.", examples=["model"]
+        description="Name of the container. The model server is named model.", examples=["model"]
     )
 
 
 class PodsMetric(ApiModel):
     """A metric of each pod."""
 
-    metric: MetricName = Field(description="Which metric.", examples=[_RATE])
-    target: PodsTarget = Field(description="What to aim at.", examples=[_AVERAGE])
+    metric: MetricName = Field(description="Metric to use.", examples=[_RATE])
+    target: PodsTarget = Field(description="Target of the metric.", examples=[_AVERAGE])
 
 
 class ExternalMetric(ApiModel):
-    """A metric from outside of the cluster."""
+    """A metric from outside the cluster."""
 
-    metric: MetricName = Field(description="Which metric.", examples=[_RATE])
-    target: ObjectTarget = Field(description="What to aim at.", examples=[_AVERAGE])
+    metric: MetricName = Field(description="Metric to use.", examples=[_RATE])
+    target: ObjectTarget = Field(description="Target of the metric.", examples=[_AVERAGE])
 
 
 class ObjectReference(ApiModel):
@@ -339,21 +345,21 @@ class ObjectReference(ApiModel):
             ),
         ]
         | None
-    ) = Field(default=None, description="Group and version.", examples=["networking.k8s.io/v1"])
+    ) = Field(default=None, description="API group and version.", examples=["networking.k8s.io/v1"])
     kind: Annotated[
         str,
         string_with_pattern(
             "^[A-Za-z][A-Za-z0-9]*$", "must be a kind such as Ingress, of letters and digits", max_length=63
         ),
     ] = Field(description="Kind of the object.", examples=["Ingress"])
-    name: ObjectName = Field(description="Name, in the namespace of the ModelService.", examples=["iris"])
+    name: ObjectName = Field(description="Name of the object, in the namespace of the ModelService.", examples=["iris"])
 
 
 class ObjectMetric(ExternalMetric):
     """A metric of another object."""
 
     described_object: ObjectReference = Field(
-        description="Which object.",
+        description="Object that the metric describes.",
         examples=[{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "iris"}],
     )
 
@@ -368,12 +374,12 @@ class MetricSpec(ApiModel):
         json_schema_extra=cel_rules(
             (
                 " && ".join(f"has(self.{name}) == (self.type == '{name[0].upper()}{name[1:]}')" for name in _SOURCES),
-                f"set exactly the block that type names: {', '.join(_SOURCES[:-1])} or {_SOURCES[-1]}",
+                f"set only the field that matches type: {', '.join(_SOURCES[:-1])} or {_SOURCES[-1]}",
             )
         )
     )
     type: Literal["Resource", "ContainerResource", "Pods", "Object", "External"] = Field(
-        description="Which of the other fields is set.", examples=["Pods"]
+        description="Type, which names the field to set.", examples=["Pods"]
     )
     resource: ResourceMetric | None = Field(
         default=None, description="CPU or memory of whole pods.", examples=[{"name": "cpu", "target": _USE}]
@@ -399,50 +405,54 @@ class MetricSpec(ApiModel):
     )
     external: ExternalMetric | None = Field(
         default=None,
-        description="A metric from outside of the cluster.",
+        description="A metric from outside the cluster.",
         examples=[{"metric": {"name": "queue_length"}, "target": {"type": "AverageValue", "averageValue": "30"}}],
     )
 
 
 class Policy(ApiModel):
-    """One bound of the speed."""
+    """Limit for the rate of change."""
 
-    type: Literal["Pods", "Percent"] = Field(description="Whether value counts pods or percent.", examples=["Pods"])
+    type: Literal["Pods", "Percent"] = Field(
+        description="Unit of value: pods, or percent of the current replicas.", examples=["Pods"]
+    )
     value: Annotated[int, Field(ge=1, le=10_000, json_schema_extra=INT32)] = Field(
-        description="Largest change within the period.", examples=[2]
+        description="Maximum change within the period.", examples=[2]
     )
     period_seconds: Annotated[int, Field(ge=1, le=1800, json_schema_extra=INT32)] = Field(
-        description="Length of the period.", examples=[60]
+        description="Length of the period in seconds.", examples=[60]
     )
 
 
 class ScalingRules(ApiModel):
-    """Speed in one direction."""
+    """Scaling rules for one direction."""
 
     stabilization_window_seconds: Annotated[int, Field(ge=0, le=3600, json_schema_extra=INT32)] | None = Field(
-        default=None, description="How far back the autoscaler looks, so that it does not waver.", examples=[60]
+        default=None, description="Seconds of past recommendations to consider, to avoid flapping.", examples=[60]
     )
     select_policy: Literal["Max", "Min", "Disabled"] | None = Field(
-        default=None, description="Which policy holds: the fastest, the slowest, or none at all.", examples=["Max"]
+        default=None,
+        description="Policy to use: the largest change (Max), the smallest change (Min), or no scaling (Disabled).",
+        examples=["Max"],
     )
     policies: Annotated[list[Policy], Field(min_length=1, max_length=8, json_schema_extra=ATOMIC)] | None = Field(
         default=None,
-        description="Bounds of the speed.",
+        description="Limits for the rate of change.",
         examples=[[{"type": "Pods", "value": 2, "periodSeconds": 60}]],
     )
     tolerance: Quantity | None = Field(
-        default=None, description="Deviation from the target that is left alone, as a share.", examples=["0.05"]
+        default=None, description="Deviation from the target that is tolerated, as a fraction.", examples=["0.05"]
     )
 
 
 class Behavior(ApiModel):
-    """Speed of an autoscaler (autoscaling/v2 HorizontalPodAutoscalerBehavior)."""
+    """Scaling behavior (autoscaling/v2 HorizontalPodAutoscalerBehavior)."""
 
     scale_up: ScalingRules | None = Field(
         default=None,
-        description="Speed of adding replicas.",
+        description="Rules for scaling up.",
         examples=[{"policies": [{"type": "Pods", "value": 4, "periodSeconds": 15}]}],
     )
     scale_down: ScalingRules | None = Field(
-        default=None, description="Speed of removing replicas.", examples=[{"stabilizationWindowSeconds": 60}]
+        default=None, description="Rules for scaling down.", examples=[{"stabilizationWindowSeconds": 60}]
     )

@@ -20,7 +20,7 @@ from modelservice_operator.api.markers import (
 
 
 class ServiceOptions(ApiModel):
-    """The Service in front of the replicas."""
+    """The Service of the replicas."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
@@ -36,12 +36,14 @@ class ServiceOptions(ApiModel):
     )
     type: Literal["ClusterIP", "NodePort", "LoadBalancer", "Headless"] = Field(
         default="ClusterIP",
-        description="How the Service is reached: inside the cluster, on a port of every node, or by a load balancer."
-        " Headless has no address of its own: its name is those of the pods.",
+        description="Type of the Service. Headless has no cluster IP: its DNS name resolves to the addresses of the"
+        " pods.",
         examples=["LoadBalancer"],
     )
     port: Port = Field(
-        default=80, description="Port of the Service; a headless one has the container's.", examples=[8000]
+        default=80,
+        description="Port of the Service. Ignored for headless Services, which use containerPort.",
+        examples=[8000],
     )
     annotations: Annotations | None = Field(
         default=None,
@@ -49,27 +51,32 @@ class ServiceOptions(ApiModel):
         examples=[{"cloud.example.com/scheme": "internal"}],
     )
     load_balancer_class: QualifiedName | None = Field(
-        default=None, description="Which load balancer to use.", examples=["cloud.example.com/internal"]
+        default=None, description="Class of the load balancer implementation.", examples=["cloud.example.com/internal"]
     )
     external_traffic_policy: Literal["Cluster", "Local"] | None = Field(
         default=None,
-        description="Local keeps traffic from outside on the node that it reached, and shows the client's address.",
+        description="Local routes external traffic only to pods on the receiving node and preserves the client's IP"
+        " address.",
         examples=["Local"],
     )
     session_affinity: Literal["None", "ClientIP"] | None = Field(
-        default=None, description="ClientIP keeps a client at one replica.", examples=["ClientIP"]
+        default=None,
+        description="ClientIP routes all connections of a client to the same replica.",
+        examples=["ClientIP"],
     )
     app_protocol: QualifiedName | None = Field(
-        default=None, description="Protocol that the server speaks, for proxies.", examples=["kubernetes.io/h2c"]
+        default=None,
+        description="Application protocol of the server, for proxies and load balancers.",
+        examples=["kubernetes.io/h2c"],
     )
 
 
 class IngressOptions(ApiModel):
-    """An Ingress in front of the Service."""
+    """An Ingress for the Service."""
 
-    host: HostName = Field(description="Host name under which the model is reached.", examples=["iris.example.com"])
-    class_name: ObjectName = Field(description="IngressClass that serves it.", examples=["nginx"])
-    path: RoutePath = Field(default="/", description="Paths that start so are the model's.", examples=["/iris"])
+    host: HostName = Field(description="Host name of the model.", examples=["iris.example.com"])
+    class_name: ObjectName = Field(description="IngressClass of the Ingress.", examples=["nginx"])
+    path: RoutePath = Field(default="/", description="Path prefix routed to the model.", examples=["/iris"])
     tls_secret_name: ObjectName | None = Field(
         default=None,
         description="Secret with the certificate of the host, in the namespace of the ModelService.",
@@ -97,22 +104,22 @@ class HttpRouteOptions(ApiModel):
     parent_refs: list[ParentReference] = Field(
         min_length=1,
         max_length=8,
-        description="Gateways that serve it.",
+        description="Gateways that the route attaches to.",
         examples=[[{"name": "edge"}]],
         json_schema_extra=ATOMIC,
     )
     hostnames: list[HostName] | None = Field(
         default=None,
         max_length=16,
-        description="Host names. Absent: those of the Gateway.",
+        description="Host names of the route. Defaults to those of the Gateway.",
         examples=[["iris.example.com"]],
         json_schema_extra=ATOMIC,
     )
-    path: RoutePath = Field(default="/", description="Paths that start so are the model's.", examples=["/iris"])
+    path: RoutePath = Field(default="/", description="Path prefix routed to the model.", examples=["/iris"])
 
 
 class Expose(ApiModel):
-    """How the model is reached from outside of the cluster."""
+    """Access to the model from outside the cluster."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
@@ -120,11 +127,11 @@ class Expose(ApiModel):
         )
     )
     ingress: IngressOptions | None = Field(
-        default=None, description="By an Ingress.", examples=[{"host": "iris.example.com", "className": "nginx"}]
+        default=None, description="Create an Ingress.", examples=[{"host": "iris.example.com", "className": "nginx"}]
     )
     http_route: HttpRouteOptions | None = Field(
         default=None,
-        description="By an HTTPRoute of the Gateway API.",
+        description="Create an HTTPRoute (Gateway API).",
         examples=[{"parentRefs": [{"name": "edge"}], "hostnames": ["iris.example.com"]}],
     )
 
@@ -137,7 +144,7 @@ AddressRange = Annotated[
         json_schema_extra=cel_rules(
             (
                 "isCIDR(self) && cidr(self) == cidr(self).masked()",
-                "must be a range of addresses such as 192.0.2.0/24, without bits behind the prefix",
+                "must be an address range such as 192.0.2.0/24, without bits set after the prefix",
             )
         ),
     ),
@@ -145,13 +152,13 @@ AddressRange = Annotated[
 
 
 class IpBlock(ApiModel):
-    """A range of addresses."""
+    """An address range."""
 
-    cidr: AddressRange = Field(description="The range, as address/prefix length.", examples=["192.0.2.0/24"])
+    cidr: AddressRange = Field(description="Address range in CIDR notation.", examples=["192.0.2.0/24"])
 
 
 class NetworkPeer(ApiModel):
-    """Who may send requests; selectors that stand together must both match."""
+    """Allowed source of requests. If both selectors are set, both must match."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
@@ -166,21 +173,23 @@ class NetworkPeer(ApiModel):
     )
     namespace_labels: Selector | None = Field(
         default=None,
-        description="Namespaces with all of these labels. Absent: the ModelService's own.",
+        description="Namespaces with all of these labels. Defaults to the namespace of the ModelService.",
         examples=[{"kubernetes.io/metadata.name": "edge"}],
     )
-    ip_block: IpBlock | None = Field(default=None, description="Addresses.", examples=[{"cidr": "192.0.2.0/24"}])
+    ip_block: IpBlock | None = Field(
+        default=None, description="Address range of the clients.", examples=[{"cidr": "192.0.2.0/24"}]
+    )
 
 
 class NetworkPolicyOptions(ApiModel):
-    """A NetworkPolicy that lets only some reach the model."""
+    """A NetworkPolicy that restricts who can reach the model."""
 
-    enabled: bool = Field(default=False, description="Whether there is one.", examples=[True])
+    enabled: bool = Field(default=False, description="Create a NetworkPolicy.", examples=[True])
     sources: list[NetworkPeer] | None = Field(
         default=None,
         alias="from",
         max_length=32,
-        description="Who may send requests to the container's port. Absent: the namespace's own pods.",
+        description="Allowed sources of requests to containerPort. Defaults to all pods of the namespace.",
         examples=[[{"podLabels": {"app": "gateway"}}]],
         json_schema_extra=ATOMIC,
     )
@@ -189,13 +198,13 @@ class NetworkPolicyOptions(ApiModel):
 class PodMonitorOptions(ApiModel):
     """A PodMonitor of the Prometheus operator."""
 
-    enabled: bool = Field(default=False, description="Whether there is one.", examples=[True])
-    path: RequestPath = Field(default="/metrics", description="Path of the server's metrics.", examples=["/metrics"])
+    enabled: bool = Field(default=False, description="Create a PodMonitor.", examples=[True])
+    path: RequestPath = Field(default="/metrics", description="HTTP path of the metrics.", examples=["/metrics"])
 
 
 class Monitoring(ApiModel):
-    """How the model server is measured."""
+    """Monitoring of the model server."""
 
     pod_monitor: PodMonitorOptions | None = Field(
-        default=None, description="By a PodMonitor of the Prometheus operator.", examples=[{"enabled": True}]
+        default=None, description="Create a PodMonitor (Prometheus operator).", examples=[{"enabled": True}]
     )

@@ -21,17 +21,17 @@ from modelservice_operator.api.v1alpha1.pods import ClaimMount, EmptyDirMount, L
 _SCHEMES = "file|s3|gs|az|abfss?|https?|hf|models|oci|oci[+]artifact|pvc"
 _FILE = "file://"
 _FORMS = (
-    ("file", "^file:///.", "a file in the image is named by its absolute path: write file:///PATH"),
+    ("file", "^file:///.", "must name a file of the image by its absolute path: write file:///PATH"),
     (
         "(s3|gs|az|abfss?)",
         "^[a-z0-9]+://[^/?#]+/[^/?#][^?#]*$",
-        "must name a bucket, and a folder or object in it: write s3://BUCKET/PATH, and gs, az, abfs likewise",
+        "must name a bucket and a path in it: write s3://BUCKET/PATH (the same for gs, az and abfs)",
     ),
     ("https?", "^https?://[^/?#]+/[^#]+$", "must name a host and a file on it: write https://HOST/PATH"),
     (
         "hf",
         "^hf://[A-Za-z0-9][-A-Za-z0-9._]*/[A-Za-z0-9][-A-Za-z0-9._]*(@[^@]+)?$",
-        "must name a repository of a model hub: write hf://ORGANISATION/REPOSITORY, with @REVISION if need be",
+        "must name a Hugging Face repository: write hf://ORGANISATION/REPOSITORY, optionally with @REVISION",
     ),
     (
         "models",
@@ -41,9 +41,9 @@ _FORMS = (
     (
         "oci([+]artifact)?",
         "^oci([+]artifact)?://[^/?#@]+/[^?#]+$",
-        "must name a registry and what to pull from it: write oci://REGISTRY/NAME:TAG, and oci+artifact likewise",
+        "must name a registry and a repository: write oci://REGISTRY/NAME:TAG (the same for oci+artifact)",
     ),
-    ("pvc", "^pvc://[a-z0-9][-a-z0-9.]*(/[^?#]*)?$", "must name a claim, and a folder in it: write pvc://CLAIM/PATH"),
+    ("pvc", "^pvc://[a-z0-9][-a-z0-9.]*(/[^?#]*)?$", "must name a claim and a directory in it: write pvc://CLAIM/PATH"),
 )
 """Scheme, form and sentence. They say what is missing; what is there is the loader's to find out."""
 Uri = Annotated[
@@ -59,14 +59,16 @@ Uri = Annotated[
                 " pvc, followed by ':', such as file:///app/model.joblib",
             ),
             *(Rule(f"!self.matches('^{scheme}:') || self.matches('{form}')", said) for scheme, form, said in _FORMS),
-            ("!self.split('/').exists(part, part == '..')", "must not contain '..': write the path that is meant"),
+            ("!self.split('/').exists(part, part == '..')", "must not contain '..': write the normalized path"),
             Rule(
                 "!self.matches('^[a-z0-9+]+://([^/?#]*:)?[^/?#]*@') || self.matches('^abfss?://[^/?#:@]*@')",
-                "must not carry a user name or password: put them into a Secret and name it in model.credentials",
+                "must not contain a user name or password: put them into a Secret and reference it in"
+                " model.credentials",
             ),
             Rule(
                 "!self.matches('(?i)[?&](sig|signature|token|awsaccesskeyid|x-(amz|goog)-(signature|credential))=')",
-                "must not carry a signature or token: put credentials into a Secret and name it in model.credentials",
+                "must not contain a signature or token: put credentials into a Secret and reference it in"
+                " model.credentials",
             ),
         ),
     ),
@@ -77,50 +79,52 @@ Patterns = Annotated[
 
 
 class Credentials(ApiModel):
-    """Who the loader is to the store of the model."""
+    """Credentials for the model store."""
 
     secret_ref: LocalReference = Field(
-        description="Secret with the store's own variables (AWS_*, GOOGLE_*, AZURE_*, HF_TOKEN, MLFLOW_*), given to"
-        " the loader alone.",
+        description="Secret with the environment variables of the store (AWS_*, GOOGLE_*, AZURE_*, HF_TOKEN, MLFLOW_*)."
+        " Only the loader gets them.",
         examples=[{"name": "model-store"}],
     )
 
 
 class Loader(ApiModel):
-    """The init container that fetches the model."""
+    """The init container that downloads the model."""
 
     image: ImageReference | None = Field(
         default=None,
-        description="Image of the loader. Absent: the one that the operator was installed with.",
+        description="Image of the loader. Defaults to the image configured for the operator.",
         examples=["registry.example.com/model-loader:1.0"],
     )
     resources: Resources | None = Field(
-        default=None, description="CPU and memory of the loader.", examples=[{"limits": {"memory": "1Gi"}}]
+        default=None, description="CPU and memory of the loader container.", examples=[{"limits": {"memory": "1Gi"}}]
     )
     allow_patterns: Patterns | None = Field(
-        default=None, description="Fetch only files that match one of these.", examples=[["*.safetensors", "*.json"]]
+        default=None,
+        description="Download only files that match one of these patterns.",
+        examples=[["*.safetensors", "*.json"]],
     )
     ignore_patterns: Patterns | None = Field(
-        default=None, description="Leave out files that match one of these.", examples=[["*.md"]]
+        default=None, description="Skip files that match one of these patterns.", examples=[["*.md"]]
     )
     timeout_seconds: PositiveSeconds | None = Field(
-        default=None, description="Time that fetching may take. Absent: the operator's setting.", examples=[1800]
+        default=None,
+        description="Maximum seconds for the download. Defaults to the operator's setting.",
+        examples=[1800],
     )
-    extract: bool | None = Field(
-        default=None, description="Unpack the one archive that the URI names.", examples=[True]
-    )
+    extract: bool | None = Field(default=None, description="Unpack the archive that the URI names.", examples=[True])
 
 
 class ClaimCache(ClaimMount):
-    """A folder of a PersistentVolumeClaim, which all replicas share."""
+    """A directory of a PersistentVolumeClaim, shared by all replicas."""
 
     sub_path: RelativePath | None = Field(
-        default=None, description="Folder inside the claim. Absent: all of it.", examples=["models"]
+        default=None, description="Directory in the volume. Defaults to its root.", examples=["models"]
     )
 
 
 class Cache(ApiModel):
-    """Where the fetched model is kept."""
+    """Storage of the downloaded model."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
@@ -132,20 +136,24 @@ class Cache(ApiModel):
     )
     empty_dir: EmptyDirMount | None = Field(
         default=None,
-        description="A folder of the pod: each replica fetches the model for itself.",
+        description="An emptyDir volume: each replica downloads the model.",
         examples=[{"sizeLimit": "20Gi"}],
     )
     persistent_volume_claim: ClaimCache | None = Field(
-        default=None, description="A claim: the model is fetched once.", examples=[{"claimName": "models"}]
+        default=None,
+        description="A PersistentVolumeClaim: the model is downloaded once.",
+        examples=[{"claimName": "models"}],
     )
 
 
 _LOADED = "(has(self.uri) && !self.uri.matches('^(file|pvc|oci):'))"
-_NOTHING_LOADED = "is for a model that is fetched: remove it, since file://, pvc:// and oci:// name nothing to fetch"
+_NOTHING_LOADED = (
+    "is only valid for downloaded models: remove it, because models at file://, pvc:// and oci:// are not downloaded"
+)
 
 
 class ModelSource(ApiModel):
-    """The model that the server loads."""
+    """Model that the server loads."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
@@ -156,23 +164,23 @@ class ModelSource(ApiModel):
             Rule(f"self.updatePolicy != 'Auto' || {_LOADED}", f"updatePolicy Auto {_NOTHING_LOADED}"),
             (
                 "!has(self.refreshIntervalSeconds) || self.updatePolicy == 'Auto'",
-                "refreshIntervalSeconds needs updatePolicy Auto: set it, or remove refreshIntervalSeconds",
+                "refreshIntervalSeconds requires updatePolicy Auto: set it, or remove refreshIntervalSeconds",
             ),
         )
     )
     uri: Uri | None = Field(
         default=None,
-        description="Where the model is. s3, gs, az, abfs, https, hf (Hugging Face), models (MLflow) and oci+artifact"
-        " are fetched before the server starts; oci (an image) and pvc (a claim) are mounted; file:///path names a"
-        " file that is already inside the image; %XX is not decoded in it.",
+        description="Location of the model. Models at s3, gs, az, abfs, https, hf (Hugging Face), models (MLflow) and"
+        " oci+artifact are downloaded before the server starts; oci (an image) and pvc (a claim) are mounted;"
+        " file:///path is a file of the server's image, in which %XX is not decoded.",
         examples=["s3://models/iris/v3"],
     )
     name: str | None = Field(
         default=None,
         min_length=1,
         max_length=253,
-        description="Name under which the server offers the model, given to it as MODEL_NAME. Absent: the name of"
-        " the ModelService.",
+        description="Name of the model in the server, passed to it as MODEL_NAME. Defaults to the name of the"
+        " ModelService.",
         examples=["diabetes"],
     )
     revision: (
@@ -187,18 +195,19 @@ class ModelSource(ApiModel):
         | None
     ) = Field(
         default=None,
-        description="Commit or branch of a model hub, or version of an object. Absent: the newest.",
+        description="Commit or branch of a model hub, or version of an object. Defaults to the latest.",
         examples=["main"],
     )
     path: AbsolutePath = Field(
         default="/mnt/models",
-        description="Where the server finds the model, given to it as MODEL_PATH. With a file:// URI, MODEL_PATH is"
-        " the path of the URI.",
+        description="Path of the model in the container, passed to the server as MODEL_PATH. With a file:// URI,"
+        " MODEL_PATH is the path of the URI.",
         examples=["/opt/model"],
     )
     credentials: Credentials | None = Field(
         default=None,
-        description="Who the loader is to the store of the model. Absent: anonymous, or by the ServiceAccount.",
+        description="Credentials for the model store. Defaults to the ServiceAccount's identity if one is set,"
+        " otherwise anonymous access.",
         examples=[{"secretRef": {"name": "model-store"}}],
     )
     sha256: (
@@ -211,26 +220,28 @@ class ModelSource(ApiModel):
         | None
     ) = Field(
         default=None,
-        description="Digest that the fetched model must have. Absent: it is not compared.",
+        description="SHA-256 digest to verify the downloaded model against. If not set, it is not verified.",
         examples=["2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"],
     )
     loader: Loader | None = Field(
-        default=None, description="The init container that fetches the model.", examples=[{"timeoutSeconds": 1800}]
+        default=None,
+        description="Options of the init container that downloads the model.",
+        examples=[{"timeoutSeconds": 1800}],
     )
     cache: Cache | None = Field(
         default=None,
-        description="Where the fetched model is kept. Absent: a folder of the pod of at most 10Gi.",
+        description="Storage of the downloaded model. Defaults to an emptyDir volume of at most 10Gi.",
         examples=[{"persistentVolumeClaim": {"claimName": "models"}}],
     )
     update_policy: Literal["OnSpecChange", "Auto", "Never"] = Field(
         default="OnSpecChange",
-        description="When the model behind the URI is looked for anew: when the spec changes, also by time (Auto), or"
-        " never.",
+        description="When to look for a new version of the model: OnSpecChange, periodically (Auto), or Never.",
         examples=["Auto"],
     )
     refresh_interval_seconds: Annotated[int, Field(ge=60, le=2_592_000, json_schema_extra=INT32)] | None = Field(
         default=None,
-        description="Time between two looks of updatePolicy Auto. Absent: the operator's setting.",
+        description="Seconds between checks for a new version with updatePolicy Auto. Defaults to the operator's"
+        " setting.",
         examples=[3600],
     )
 

@@ -37,7 +37,7 @@ Key = Annotated[
 
 
 class LocalReference(ApiModel):
-    """An object of the same namespace, by name."""
+    """Reference to an object in the same namespace."""
 
     name: ObjectName = Field(
         description="Name of the object, in the namespace of the ModelService.", examples=["registry-login"]
@@ -52,7 +52,7 @@ class KeySelector(ApiModel):
     )
     key: Key = Field(description="Key inside the object.", examples=["token"])
     optional: bool | None = Field(
-        default=None, description="Start the container even if the object or key is absent.", examples=[True]
+        default=None, description="Start the container even if the object or key does not exist.", examples=[True]
     )
 
 
@@ -84,7 +84,7 @@ class FieldSelector(ApiModel):
 
 
 class EnvSource(ApiModel):
-    """Where the value of an environment variable comes from."""
+    """Source of the value of an environment variable."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
@@ -131,12 +131,12 @@ class EnvVar(ApiModel):
     value: str | None = Field(
         default=None,
         max_length=32_768,
-        description="Literal value: it reaches the container as it stands here, $(VAR) is not expanded.",
+        description="Literal value; $(VAR) is not expanded.",
         examples=["info"],
     )
     value_from: EnvSource | None = Field(
         default=None,
-        description="Take the value from another object.",
+        description="Source of the value, such as a key of a Secret.",
         examples=[{"secretKeyRef": {"name": "iris-settings", "key": "token"}}],
     )
 
@@ -145,7 +145,7 @@ _KINDS_OF_RESOURCES = Rule(
     "self.all(name, name in ['cpu', 'memory', 'ephemeral-storage']"
     " || (name.contains('/') && !name.startsWith('kubernetes.io/')"
     " && !format.qualifiedName().validate(name).hasValue()))",
-    "name cpu, memory, ephemeral-storage, or a device such as nvidia.com/gpu",
+    "must be cpu, memory, ephemeral-storage, or a device such as nvidia.com/gpu",
 )
 Amounts = Annotated[dict[str, Quantity], Field(max_length=16, json_schema_extra=cel_rules(_KINDS_OF_RESOURCES))]
 _COMPARED = (
@@ -169,21 +169,23 @@ class Resources(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
             Rule(_COMPARED, "a request must not be greater than its limit: raise the limit or lower the request"),
-            Rule(_SHARED_DEVICES, "devices are never shared: give each of them the same request and limit"),
-            Rule(_WHOLE_DEVICES.format(block="requests"), "devices are requested whole: use a whole number"),
-            Rule(_WHOLE_DEVICES.format(block="limits"), "devices are given whole: use a whole number"),
+            Rule(_SHARED_DEVICES, "devices cannot be overcommitted: set the same request and limit"),
+            Rule(_WHOLE_DEVICES.format(block="requests"), "requests of devices must be whole numbers"),
+            Rule(_WHOLE_DEVICES.format(block="limits"), "limits of devices must be whole numbers"),
         )
     )
     requests: Amounts | None = Field(
-        default=None, description="What the scheduler reserves.", examples=[{"cpu": "500m", "memory": "512Mi"}]
+        default=None,
+        description="Minimum amounts, reserved by the scheduler.",
+        examples=[{"cpu": "500m", "memory": "512Mi"}],
     )
     limits: Amounts | None = Field(
-        default=None, description="What the container may use at most.", examples=[{"memory": "1Gi"}]
+        default=None, description="Maximum amounts that the container may use.", examples=[{"memory": "1Gi"}]
     )
 
 
 class HttpHeader(ApiModel):
-    """A header of a probe's request."""
+    """An HTTP header of the probe request."""
 
     name: Annotated[
         str,
@@ -193,56 +195,60 @@ class HttpHeader(ApiModel):
 
 
 class HttpGet(ApiModel):
-    """A probe by HTTP GET: 200 to 399 is success."""
+    """An HTTP GET request; status 200 to 399 is success."""
 
-    path: RequestPath = Field(default="/", description="Path to ask for.", examples=["/isAlive"])
-    port: Port | None = Field(default=None, description="Port to ask on. Absent: spec.containerPort.", examples=[8081])
+    path: RequestPath = Field(default="/", description="Path of the request.", examples=["/isAlive"])
+    port: Port | None = Field(
+        default=None, description="Port to connect to. Defaults to spec.containerPort.", examples=[8081]
+    )
     scheme: Literal["HTTP", "HTTPS"] = Field(
-        default="HTTP", description="HTTP, or HTTPS without a look at the certificate.", examples=["HTTPS"]
+        default="HTTP", description="HTTP, or HTTPS without verification of the certificate.", examples=["HTTPS"]
     )
     http_headers: list[HttpHeader] | None = Field(
         default=None,
         max_length=16,
-        description="Headers to send.",
+        description="Headers of the request.",
         examples=[[{"name": "X-Probe", "value": "kubelet"}]],
         json_schema_extra=ATOMIC,
     )
 
 
 class TcpSocket(ApiModel):
-    """A probe by opening a TCP connection."""
+    """A TCP connection; success if it can be opened."""
 
     port: Port | None = Field(
-        default=None, description="Port to connect to. Absent: spec.containerPort.", examples=[8081]
+        default=None, description="Port to connect to. Defaults to spec.containerPort.", examples=[8081]
     )
 
 
 class Grpc(ApiModel):
-    """A probe by the gRPC health checking protocol."""
+    """A request of the gRPC health checking protocol."""
 
-    port: Port | None = Field(default=None, description="Port to ask on. Absent: spec.containerPort.", examples=[9000])
+    port: Port | None = Field(
+        default=None, description="Port to connect to. Defaults to spec.containerPort.", examples=[9000]
+    )
     service: str | None = Field(
         default=None,
         max_length=253,
-        description="Service name in the health request.",
+        description="Service name in the health check request.",
         examples=["inference.GRPCInferenceService"],
     )
 
 
 class Exec(ApiModel):
-    """A probe by a command inside the container: exit code 0 is success."""
+    """A command in the container; exit code 0 is success."""
 
     command: list[Annotated[str, Field(max_length=4096)]] = Field(
         min_length=1,
         max_length=64,
-        description="Command and arguments; no shell is involved.",
+        description="Command and arguments, run without a shell.",
         examples=[["/app/healthy", "--quick"]],
         json_schema_extra=ATOMIC,
     )
 
 
 class Probe(ApiModel):
-    """How the kubelet asks the container; without an action it opens a TCP connection to spec.containerPort."""
+    """Probe of the container. Without an action, a TCP connection to spec.containerPort is opened."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
@@ -253,11 +259,13 @@ class Probe(ApiModel):
         )
     )
     http_get: HttpGet | None = Field(
-        default=None, description="Ask by HTTP GET; 200 to 399 is success.", examples=[{"path": "/isAlive"}]
+        default=None,
+        description="Send an HTTP GET request; status 200 to 399 is success.",
+        examples=[{"path": "/isAlive"}],
     )
     tcp_socket: TcpSocket | None = Field(default=None, description="Open a TCP connection.", examples=[{"port": 8081}])
     grpc: Grpc | None = Field(
-        default=None, description="Ask by the gRPC health checking protocol.", examples=[{"port": 9000}]
+        default=None, description="Use the gRPC health checking protocol.", examples=[{"port": 9000}]
     )
     exec: Exec | None = Field(
         default=None,
@@ -265,19 +273,23 @@ class Probe(ApiModel):
         examples=[{"command": ["/app/healthy"]}],
     )
     initial_delay_seconds: Seconds | None = Field(
-        default=None, description="Wait before the first probe. Absent: 0.", examples=[5]
+        default=None, description="Seconds before the first probe. Defaults to 0.", examples=[5]
     )
     period_seconds: PositiveSeconds | None = Field(
-        default=None, description="Time between two probes. Absent: 10.", examples=[5]
+        default=None, description="Seconds between probes. Defaults to 10.", examples=[5]
     )
     timeout_seconds: PositiveSeconds | None = Field(
-        default=None, description="Time for one answer. Absent: 1.", examples=[2]
+        default=None, description="Seconds after which a probe times out. Defaults to 1.", examples=[2]
     )
     failure_threshold: PositiveCount | None = Field(
-        default=None, description="Failures in a row that count as failed. Absent: 3.", examples=[3]
+        default=None,
+        description="Consecutive failures after which the probe counts as failed. Defaults to 3.",
+        examples=[3],
     )
     success_threshold: PositiveCount | None = Field(
-        default=None, description="Successes in a row that count as healthy. Absent: 1.", examples=[1]
+        default=None,
+        description="Consecutive successes after which the probe counts as successful. Defaults to 1.",
+        examples=[1],
     )
 
 
@@ -295,25 +307,25 @@ class Probes(ApiModel):
     )
     readiness: Probe | None = Field(
         default=None,
-        description="When may requests be sent? Absent: when the port accepts connections.",
+        description="Check whether the server can receive requests. Defaults to a TCP connection to containerPort.",
         examples=[{"httpGet": {"path": "/isAlive"}}],
     )
     liveness: Probe | None = Field(
         default=None,
-        description="When must the container be restarted? Absent: never, since a server that still loads its model"
-        " would be killed.",
+        description="Check whether the container must be restarted. If not set, it is never restarted by a probe,"
+        " because a server that is still loading its model would be killed.",
         examples=[{"httpGet": {"path": "/isAlive"}, "failureThreshold": 5}],
     )
     startup: Probe | None = Field(
         default=None,
-        description="When has the server started? The other probes begin then. Absent: when the port accepts"
-        " connections, within 30 minutes.",
+        description="Check whether the server has started; the other probes begin afterwards. Defaults to a TCP"
+        " connection to containerPort within 30 minutes.",
         examples=[{"httpGet": {"path": "/isAlive"}, "periodSeconds": 5, "failureThreshold": 360}],
     )
 
 
 class ConfigMapMount(ApiModel):
-    """A ConfigMap as files."""
+    """A ConfigMap, mounted as files."""
 
     name: ObjectName = Field(
         description="Name of the ConfigMap, in the namespace of the ModelService.", examples=["labels"]
@@ -321,7 +333,7 @@ class ConfigMapMount(ApiModel):
 
 
 class SecretMount(ApiModel):
-    """A Secret as files."""
+    """A Secret, mounted as files."""
 
     name: ObjectName = Field(
         description="Name of the Secret, in the namespace of the ModelService.", examples=["signing-key"]
@@ -337,18 +349,20 @@ class ClaimMount(ApiModel):
 
 
 class EmptyDirMount(ApiModel):
-    """An empty folder that lives as long as the pod."""
+    """An empty directory with the lifetime of the pod."""
 
     medium: Literal["", "Memory"] | None = Field(
-        default=None, description="Memory keeps it in RAM, counted to the memory limit.", examples=["Memory"]
+        default=None,
+        description="Memory stores the directory in RAM, which counts towards the memory limit.",
+        examples=["Memory"],
     )
     size_limit: Quantity | None = Field(
-        default=None, description="Largest size; a pod that writes more is evicted.", examples=["1Gi"]
+        default=None, description="Maximum size; a pod that exceeds it is evicted.", examples=["1Gi"]
     )
 
 
 class Mount(ApiModel):
-    """One volume at one path of the model container."""
+    """A volume mounted into the model container."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
@@ -363,14 +377,18 @@ class Mount(ApiModel):
         str,
         dns_label(
             "volume",
-            rules=cel_rules(("!(self in ['tmp', 'model'])", "the names tmp and model are taken: choose another name")),
+            rules=cel_rules(
+                ("!(self in ['tmp', 'model'])", "the names tmp and model are reserved: choose another name")
+            ),
         ),
     ] = Field(description="Name of the volume.", examples=["labels"])
-    mount_path: MountPath = Field(description="Where the container sees it.", examples=["/etc/labels"])
+    mount_path: MountPath = Field(description="Path of the volume in the container.", examples=["/etc/labels"])
     sub_path: RelativePath | None = Field(
-        default=None, description="Folder or file inside the volume. Absent: all of it.", examples=["labels.json"]
+        default=None,
+        description="Directory or file in the volume. Defaults to the root of the volume.",
+        examples=["labels.json"],
     )
-    read_only: bool | None = Field(default=None, description="Whether the container may only read.", examples=[True])
+    read_only: bool | None = Field(default=None, description="Mount the volume read-only.", examples=[True])
     config_map: ConfigMapMount | None = Field(
         default=None, description="Mount a ConfigMap.", examples=[{"name": "labels"}]
     )
@@ -379,53 +397,57 @@ class Mount(ApiModel):
         default=None, description="Mount a PersistentVolumeClaim.", examples=[{"claimName": "features"}]
     )
     empty_dir: EmptyDirMount | None = Field(
-        default=None, description="Mount an empty folder.", examples=[{"sizeLimit": "1Gi"}]
+        default=None, description="Mount an empty directory.", examples=[{"sizeLimit": "1Gi"}]
     )
 
 
 class Toleration(ApiModel):
-    """A taint that the pods tolerate."""
+    """Toleration of a taint (core/v1 Toleration)."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
             (
                 "has(self.key) || (has(self.operator) && self.operator == 'Exists')",
-                "a toleration without a key tolerates all: set operator to Exists, or name a key",
+                "a toleration without a key matches every taint: set operator to Exists, or set key",
             ),
             (
                 "!has(self.value) || self.value == '' || !has(self.operator) || self.operator != 'Exists'",
-                "operator Exists looks at no value: remove value, or set operator to Equal",
+                "operator Exists must not have a value: remove value, or set operator to Equal",
             ),
             (
                 "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
-                "tolerationSeconds needs effect NoExecute: set effect, or remove tolerationSeconds",
+                "tolerationSeconds requires effect NoExecute: set effect, or remove tolerationSeconds",
             ),
         )
     )
     key: QualifiedName | None = Field(
-        default=None, description="Key of the taint. Absent: every key.", examples=["nvidia.com/gpu"]
+        default=None, description="Key of the taint. If not set, every key matches.", examples=["nvidia.com/gpu"]
     )
     operator: Literal["Exists", "Equal"] | None = Field(
-        default=None, description="How the value is compared. Absent: Equal.", examples=["Exists"]
+        default=None, description="Comparison of the value. Defaults to Equal.", examples=["Exists"]
     )
     value: LabelValue | None = Field(default=None, description="Value of the taint.", examples=["serving"])
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
-        default=None, description="Effect of the taint. Absent: every effect.", examples=["NoSchedule"]
+        default=None, description="Effect of the taint. If not set, every effect matches.", examples=["NoSchedule"]
     )
     toleration_seconds: Seconds | None = Field(
-        default=None, description="How long NoExecute is tolerated. Absent: for ever.", examples=[300]
+        default=None,
+        description="Seconds for which NoExecute is tolerated. If not set, it is tolerated forever.",
+        examples=[300],
     )
 
 
 class TopologySpread(ApiModel):
-    """How evenly the pods are spread; the selector is the ModelService's own pods."""
+    """Spread of the ModelService's pods over a topology domain."""
 
-    max_skew: PositiveCount = Field(description="Largest difference between two domains.", examples=[1])
+    max_skew: PositiveCount = Field(
+        description="Maximum difference in the number of pods between two domains.", examples=[1]
+    )
     topology_key: QualifiedName = Field(
-        description="Label of the nodes that tells the domains apart.", examples=["topology.kubernetes.io/zone"]
+        description="Node label that identifies the domains.", examples=["topology.kubernetes.io/zone"]
     )
     when_unsatisfiable: Literal["DoNotSchedule", "ScheduleAnyway"] = Field(
-        description="What to do with a pod that would break the rule.", examples=["ScheduleAnyway"]
+        description="Handling of a pod that would violate the constraint.", examples=["ScheduleAnyway"]
     )
 
 

@@ -48,36 +48,36 @@ _REFERENCES = (
 SPEC_RULES = (
     Rule(
         _MIN_REPLICAS_RULE,
-        "the floor (autoscaling.minReplicas, else replicas) must not be greater than autoscaling.maxReplicas: raise"
-        " maxReplicas or lower the floor",
+        "autoscaling.minReplicas (or replicas, if it is not set) must not be greater than autoscaling.maxReplicas:"
+        " raise maxReplicas or lower the minimum",
         ".autoscaling.maxReplicas",
     ),
     Rule(
         f"!({_HAS_MAX_REPLICAS}) || self.replicas >= 1"
         " || (has(self.autoscaling.minReplicas) && self.autoscaling.minReplicas == 0)",
-        "replicas must be at least 1 under autoscaling: set suspend to true to run none",
+        "replicas must be at least 1 with autoscaling: set suspend to true to run no replicas",
         ".replicas",
     ),
     Rule(
         _REQUEST_RULE.format(kind="cpu", target=_CPU_TARGET),
-        "a CPU target needs a CPU request or limit: set resources.requests.cpu",
+        "a CPU target requires a CPU request or limit: set resources.requests.cpu",
         ".resources",
     ),
     Rule(
         _REQUEST_RULE.format(kind="memory", target=_MEMORY_TARGET),
-        "a memory target needs a memory request or limit: set resources.requests.memory",
+        "a memory target requires a memory request or limit: set resources.requests.memory",
         ".resources",
     ),
     Rule(
         _DEADLINE,
-        "progressDeadlineSeconds must be greater than the time that a server may take to start (probes.startup:"
-        " initialDelaySeconds + periodSeconds * failureThreshold, 1800 without; plus model.loader.timeoutSeconds):"
+        "progressDeadlineSeconds must be greater than the maximum startup time of the server (probes.startup:"
+        " initialDelaySeconds + periodSeconds * failureThreshold, 1800 if not set; plus model.loader.timeoutSeconds):"
         " raise it, or remove it",
         ".rollout.progressDeadlineSeconds",
     ),
     Rule(
         f"{_REFERENCES} <= {MAX_REFERENCES}",
-        f"at most {MAX_REFERENCES} references to Secrets, ConfigMaps, claims and ServiceAccounts: put what belongs"
-        " together into one object",
+        f"at most {MAX_REFERENCES} references to Secrets, ConfigMaps, claims and ServiceAccounts: combine objects"
+        " that belong together",
     ),
 )

@@ -26,7 +26,7 @@ _METRIC_TYPES = "['External', 'Object']"
 
 
 class Autoscaling(ApiModel):
-    """How the replicas follow the load: a HorizontalPodAutoscaler on the model container, or somebody else."""
+    """Scaling with the load, by a HorizontalPodAutoscaler of the operator or an external autoscaler."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
@@ -34,7 +34,7 @@ class Autoscaling(ApiModel):
                 "!has(self.managedBy) || self.managedBy != 'External' || !(has(self.minReplicas)"
                 " || has(self.maxReplicas) || has(self.targetCPUUtilizationPercentage)"
                 " || has(self.targetMemoryUtilizationPercentage) || has(self.metrics) || has(self.behavior))",
-                "managedBy External leaves scaling to somebody else: remove every other field of autoscaling",
+                "managedBy External means that another controller scales: remove all other fields of autoscaling",
             ),
             (
                 "(has(self.managedBy) && self.managedBy == 'External') || has(self.maxReplicas)",
@@ -43,39 +43,41 @@ class Autoscaling(ApiModel):
             Rule(
                 "!has(self.minReplicas) || self.minReplicas > 0 || (has(self.metrics)"
                 f" && self.metrics.exists(metric, metric.type in {_METRIC_TYPES}))",
-                "minReplicas 0 needs a metric of type External or Object: pods that do not run use no CPU",
+                "minReplicas 0 requires a metric of type External or Object: without pods there are no CPU or memory"
+                " metrics",
             ),
         )
     )
     managed_by: Literal["Operator", "External"] | None = Field(
         default=None,
-        description="External: no autoscaler is made and the replicas are never written, for KEDA or an autoscaler of"
-        " your own that targets the Deployment. Absent: Operator.",
+        description="External: do not create a HorizontalPodAutoscaler and never set replicas. Use this with KEDA or"
+        " your own autoscaler. Defaults to Operator.",
         examples=["External"],
     )
     min_replicas: Count | None = Field(
         default=None,
-        description="Least number of replicas. Absent: spec.replicas. 0 needs an External or Object metric.",
+        description="Minimum number of replicas. Defaults to spec.replicas. 0 requires an External or Object metric.",
         examples=[2],
     )
-    max_replicas: PositiveCount | None = Field(default=None, description="Greatest number of replicas.", examples=[5])
+    max_replicas: PositiveCount | None = Field(default=None, description="Maximum number of replicas.", examples=[5])
     target_cpu_utilization_percentage: Percentage | None = Field(
         default=None,
         alias="targetCPUUtilizationPercentage",
-        description="Average CPU use of the model container that the autoscaler aims at, in percent of its CPU"
-        " request. Absent: 80 when no other metric is given.",
+        description="Target for the average CPU utilization of the model container, as a percentage of its CPU request."
+        " Defaults to 80 if no other metric is set.",
         examples=[80],
     )
     target_memory_utilization_percentage: Percentage | None = Field(
         default=None,
-        description="Average memory use of the model container that the autoscaler aims at, in percent of its memory"
+        description="Target for the average memory utilization of the model container, as a percentage of its memory"
         " request.",
         examples=[70],
     )
     metrics: list[Metric] | None = Field(
         default=None,
         max_length=16,
-        description="More metrics, as in autoscaling/v2; the one that wants most replicas wins.",
+        description="Additional metrics (autoscaling/v2 MetricSpec). The metric that requires the most replicas"
+        " decides.",
         examples=[
             [
                 {
@@ -91,20 +93,20 @@ class Autoscaling(ApiModel):
     )
     behavior: Behavior | None = Field(
         default=None,
-        description="Speed of scaling, as in autoscaling/v2.",
+        description="Scaling behavior (autoscaling/v2 HorizontalPodAutoscalerBehavior).",
         examples=[{"scaleDown": {"stabilizationWindowSeconds": 60}}],
     )
 
 
 class Rollout(ApiModel):
-    """How replicas are replaced by those of a new revision."""
+    """Rolling update strategy."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
             Rule(
                 "!has(self.maxSurge) || !(string(self.maxSurge) in ['0', '0%', '00%', '000%'])"
                 " || (has(self.maxUnavailable) && !(string(self.maxUnavailable) in ['0', '0%', '00%', '000%']))",
-                "maxSurge 0 needs a maxUnavailable above 0: else no replica could be replaced",
+                "maxSurge 0 requires a maxUnavailable above 0: otherwise no replica could be replaced",
             ),
             Rule(
                 "!has(self.progressDeadlineSeconds) || !has(self.minReadySeconds)"
@@ -114,27 +116,33 @@ class Rollout(ApiModel):
         )
     )
     max_surge: IntOrPercent | None = Field(
-        default=None, description="Replicas above the wanted count, as a number or share. Absent: 1.", examples=["25%"]
+        default=None,
+        description="Maximum number or percentage of replicas above the desired count during a rollout. Defaults to 1.",
+        examples=["25%"],
     )
     max_unavailable: IntOrPercentUpTo100 | None = Field(
-        default=None, description="Replicas that may be missing meanwhile. Absent: 0.", examples=[1]
+        default=None,
+        description="Maximum number or percentage of unavailable replicas during a rollout. Defaults to 0.",
+        examples=[1],
     )
     min_ready_seconds: Seconds | None = Field(
-        default=None, description="How long a replica must be ready before it counts. Absent: 0.", examples=[10]
+        default=None,
+        description="Seconds a replica must be ready before it counts as available. Defaults to 0.",
+        examples=[10],
     )
     progress_deadline_seconds: PositiveSeconds | None = Field(
         default=None,
-        description="When a rollout without progress counts as failed. Absent: five minutes more than a server may"
-        " take to start.",
+        description="Seconds without progress after which a rollout counts as failed. Defaults to five minutes more"
+        " than the maximum startup time of the server.",
         examples=[3600],
     )
     revision_history_limit: Count | None = Field(
-        default=None, description="Old revisions to keep. Absent: 3.", examples=[3]
+        default=None, description="Number of old revisions to retain. Defaults to 3.", examples=[3]
     )
 
 
 class DisruptionBudget(ApiModel):
-    """How many replicas a node drain may take away; made only when more than one replica is certain."""
+    """Limits for evictions, such as node drains. Created only if there are always at least two replicas."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
@@ -145,8 +153,10 @@ class DisruptionBudget(ApiModel):
         )
     )
     min_available: IntOrPercentUpTo100 | None = Field(
-        default=None, description="Replicas that must stay, as a number or share.", examples=["50%"]
+        default=None, description="Minimum number or percentage of replicas that must stay available.", examples=["50%"]
     )
     max_unavailable: IntOrPercentUpTo100 | None = Field(
-        default=None, description="Replicas that may go, as a number or share.", examples=[1]
+        default=None,
+        description="Maximum number or percentage of replicas that may be evicted at the same time.",
+        examples=[1],
     )

@@ -46,29 +46,29 @@ MAX_NAME_LENGTH = 63
 
 
 class ModelServiceSpec(ApiModel):
-    """What should run."""
+    """Desired state."""
 
     model_config = ConfigDict(json_schema_extra=cel_rules(*SPEC_RULES))
     image: ImageReference = Field(
-        description="Image of the model server. Its own ENTRYPOINT is kept unless command is set.",
+        description="Image of the model server. Its ENTRYPOINT is used unless command is set.",
         examples=["registry.example.com/iris-server:1.4"],
     )
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
         default=None,
-        description="When the image is pulled. Absent: always for the tag latest, else when the node lacks it.",
+        description="When to pull the image. Defaults to Always for the tag latest, otherwise IfNotPresent.",
         examples=["IfNotPresent"],
     )
     image_pull_secrets: list[LocalReference] | None = Field(
         default=None,
         max_length=8,
-        description="Secrets with the logins of private registries.",
+        description="Secrets with credentials for private registries.",
         examples=[[{"name": "registry-login"}]],
         json_schema_extra=list_map("name"),
     )
     command: list[Annotated[str, Field(max_length=32_768)]] | None = Field(
         default=None,
         max_length=64,
-        description="Replaces the image's ENTRYPOINT; no shell is involved. $(VAR) is expanded by Kubernetes.",
+        description="Replaces the image's ENTRYPOINT, run without a shell. $(VAR) is expanded by Kubernetes.",
         examples=[["/app/serve"]],
         json_schema_extra=ATOMIC,
     )
@@ -80,7 +80,7 @@ class ModelServiceSpec(ApiModel):
         json_schema_extra=ATOMIC,
     )
     working_dir: AbsolutePath | None = Field(
-        default=None, description="Folder in which the server starts. Absent: the image's own.", examples=["/app"]
+        default=None, description="Working directory. Defaults to that of the image.", examples=["/app"]
     )
     env: list[EnvVar] | None = Field(
         default=None,
@@ -91,63 +91,65 @@ class ModelServiceSpec(ApiModel):
     )
     container_port: Port = Field(
         default=8080,
-        description="Port that the server listens on, given to it as PORT. Below 1024 works for any user.",
+        description="Port the server listens on. Also set as the PORT environment variable. Ports below 1024 do not"
+        " require root.",
         examples=[5000],
     )
     model: ModelSource | None = Field(
         default=None,
-        description="The model that the server loads. Absent: the server is told nothing but MODEL_NAME and PORT.",
+        description="Model that the server loads. If not set, only MODEL_NAME and PORT are passed to the server.",
         examples=[{"uri": "file:///app/model.joblib"}],
     )
     replicas: Count = Field(
         default=1,
-        description="Number of replicas; with autoscaling, the number to start from and the floor.",
+        description="Number of replicas. With autoscaling: the initial number, and the minimum unless minReplicas is"
+        " set.",
         examples=[2],
     )
     autoscaling: Autoscaling | None = Field(
         default=None,
-        description="Let the number of replicas follow the load. Absent: it stays at replicas.",
+        description="Scale the number of replicas with the load. If not set, it stays at replicas.",
         examples=[{"maxReplicas": 5, "targetCPUUtilizationPercentage": 80}],
     )
     suspend: bool = Field(
         default=False,
-        description="Run no replica, keep everything else. Resuming starts from the count that is asked for.",
+        description="Scale to zero and keep all other objects. Resuming restores the configured number of replicas.",
         examples=[True],
     )
     resources: Resources | None = Field(
         default=None,
-        description="CPU and memory of the model container. Absent: requests of 500m CPU and 512Mi memory.",
+        description="CPU and memory of the model container. Defaults to requests of 500m CPU and 512Mi memory.",
         examples=[{"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}],
     )
     probes: Probes | None = Field(
         default=None,
-        description="Health checks of the model container. Absent: its port must accept connections.",
+        description="Health checks of the model container. Defaults to checking that its port accepts connections.",
         examples=[{"readiness": {"httpGet": {"path": "/isAlive"}}}],
     )
     service: ServiceOptions | None = Field(
         default=None,
-        description="The Service in front of the replicas. Absent: ClusterIP on port 80.",
+        description="Service of the replicas. Defaults to type ClusterIP on port 80.",
         examples=[{"type": "LoadBalancer", "port": 8000}],
     )
     expose: Expose | None = Field(
         default=None,
-        description="How the model is reached from outside of the cluster.",
+        description="Access to the model from outside the cluster.",
         examples=[{"ingress": {"host": "iris.example.com", "className": "nginx"}}],
     )
     rollout: Rollout | None = Field(
         default=None,
-        description="How replicas are replaced by those of a new revision. Absent: one more is started before one is"
-        " stopped.",
+        description="Rolling update strategy. Defaults to starting one new replica before stopping an old one.",
         examples=[{"maxSurge": "25%"}],
     )
     disruption_budget: DisruptionBudget | None = Field(
         default=None,
-        description="How many replicas a node drain may take away at once.",
+        description="Limits for evictions, such as node drains. Created only if there are always at least two"
+        " replicas.",
         examples=[{"minAvailable": "50%"}],
     )
     network_policy: NetworkPolicyOptions | None = Field(
         default=None,
-        description="Who may reach the model. Absent: everybody who may reach pods of the namespace.",
+        description="Restriction of who can reach the model. If not set, no NetworkPolicy is created.",
         examples=[{"enabled": True, "from": [{"podLabels": {"app": "gateway"}}]}],
     )
     mounts: (
@@ -167,26 +169,26 @@ class ModelServiceSpec(ApiModel):
         | None
     ) = Field(
         default=None,
-        description="More volumes of the model container.",
+        description="Additional volumes of the model container.",
         examples=[[{"name": "labels", "mountPath": "/etc/labels", "configMap": {"name": "labels"}}]],
     )
     service_account_name: ObjectName | None = Field(
         default=None,
-        description="ServiceAccount of the pods; its token is mounted. Absent: no token.",
+        description="ServiceAccount of the pods. Its token is mounted. If not set, no token is mounted.",
         examples=["iris"],
     )
     run_as_user: UserId | None = Field(
-        default=None, description="User of the container, never root. Absent: 10001.", examples=[1000]
+        default=None, description="UID of the containers, never root. Defaults to 10001.", examples=[1000]
     )
     run_as_group: UserId | None = Field(
-        default=None, description="Group of the container. Absent: runAsUser.", examples=[1000]
+        default=None, description="GID of the containers. Defaults to runAsUser.", examples=[1000]
     )
     fs_group: UserId | None = Field(
-        default=None, description="Group of the volumes. Absent: runAsGroup.", examples=[1000]
+        default=None, description="GID that owns the volumes. Defaults to runAsGroup.", examples=[1000]
     )
     pod_labels: OwnLabels | None = Field(
         default=None,
-        description="More labels of the pods. Labels of the ModelService are not copied.",
+        description="Additional labels of the pods. Labels of the ModelService are not copied.",
         examples=[{"team": "flowers"}],
     )
     pod_annotations: OwnAnnotations | None = Field(
@@ -200,13 +202,13 @@ class ModelServiceSpec(ApiModel):
     tolerations: list[Toleration] | None = Field(
         default=None,
         max_length=32,
-        description="Taints of nodes that are tolerated.",
+        description="Tolerations of node taints.",
         examples=[[{"key": "nvidia.com/gpu", "operator": "Exists"}]],
         json_schema_extra=ATOMIC,
     )
     affinity: Affinity | None = Field(
         default=None,
-        description="Which nodes the pods go to and which neighbours they have, as in core/v1, within the namespace.",
+        description="Scheduling constraints relative to nodes and to other pods of the namespace (core/v1 Affinity).",
         examples=[
             {
                 "podAntiAffinity": {
@@ -218,7 +220,7 @@ class ModelServiceSpec(ApiModel):
     topology_spread_constraints: list[TopologySpread] | None = Field(
         default=None,
         max_length=8,
-        description="How evenly the pods are spread over nodes or zones.",
+        description="Spread of the pods over nodes or zones.",
         examples=[
             [{"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway"}]
         ],
@@ -231,10 +233,10 @@ class ModelServiceSpec(ApiModel):
         default=None, description="RuntimeClass of the pods.", examples=["gvisor"]
     )
     termination_grace_period_seconds: Seconds | None = Field(
-        default=None, description="Time that a server gets to end. Absent: 30.", examples=[60]
+        default=None, description="Seconds a pod may take to shut down. Defaults to 30.", examples=[60]
     )
     monitoring: Monitoring | None = Field(
-        default=None, description="How the model server is measured.", examples=[{"podMonitor": {"enabled": True}}]
+        default=None, description="Monitoring of the model server.", examples=[{"podMonitor": {"enabled": True}}]
     )
 
 
@@ -265,7 +267,7 @@ class ModelService(ApiModel):
             return cls.model_validate(body)
         except ValidationError as error:
             faults = "; ".join(f"{_dotted(fault['loc'])}: {fault['msg']}" for fault in error.errors()[:8])
-            raise InvalidSpecError(f"The object does not follow the schema: {faults}.") from error
+            raise InvalidSpecError(f"The object does not match the schema: {faults}.") from error
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:

@@ -33,7 +33,10 @@ def test_every_sentence_is_there() -> None:
 
 
 def test_what_it_reads_like() -> None:
-    assert "| replicas | integer | `1` | 0 to 10000 | Number of replicas; with autoscaling" in DOCUMENT
+    assert "| replicas | integer | `1` | 0 to 10000 | Number of replicas. With autoscaling" in DOCUMENT
     assert "| **image** | string | required | 1 to 1024 characters | Image of the model server." in DOCUMENT
-    assert "| requests | map of integers or strings |  | at most 16 entries | What the scheduler reserves." in DOCUMENT
-    assert "| [object](#specresources) |  |  | CPU and memory of the loader." in DOCUMENT
+    assert (
+        "| requests | map of integers or strings |  | at most 16 entries | Minimum amounts, reserved by the scheduler."
+        in DOCUMENT
+    )
+    assert "| [object](#specresources) |  |  | CPU and memory of the loader container." in DOCUMENT

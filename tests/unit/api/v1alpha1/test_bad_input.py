@@ -27,7 +27,7 @@ ANYTHING = st.one_of(
 @settings(max_examples=1000)
 @given(st.sampled_from(LEAVES), ANYTHING)
 def test_no_value_of_any_field_crashes(field: Any, value: object) -> None:
-    assert verdict(with_field(field.path, value)).startswith(("built", "The object does not follow the schema: spec."))
+    assert verdict(with_field(field.path, value)).startswith(("built", "The object does not match the schema: spec."))
 
 
 def verdict(service: ModelServiceBuilder) -> str:

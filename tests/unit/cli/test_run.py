@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from modelservice_operator.cli.main import build_parser, main
+from modelservice_operator.cli.run import settings_from
+from modelservice_operator.settings import LoaderSettings, Settings
+
+
+def test_run_reports_missing_credentials(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main(["run"]) == 1
+    assert "there is no service account (not in a pod)" in capsys.readouterr().err
+
+
+def test_settings_default_to_those_of_the_dataclass() -> None:
+    assert settings_from(build_parser().parse_args(["run"])) == Settings()
+
+
+def test_settings_are_taken_from_the_options() -> None:
+    options = build_parser().parse_args(
+        [
+            *("run", "--namespace", "ml", "-n", "ml", "-n", "dev", "--lease-namespace", "operators", "--workers", "2"),
+            *("--resync-seconds", "30", "--discovery-seconds", "5", "--probe-port", "0", "--loader-image", "loader:1"),
+            *("--loader-seconds", "60", "--refresh-seconds", "120", "--allow-cidr", "10.0.0.0/8"),
+        ]
+    )
+    assert settings_from(options) == Settings(
+        namespaces=("ml", "dev"),
+        lease_namespace="operators",
+        workers=2,
+        resync_interval=30,
+        discovery_interval=5,
+        probe_port=0,
+        loader=LoaderSettings(
+            image="loader:1", timeout_seconds=60, refresh_interval_seconds=120, allowed_cidrs=("10.0.0.0/8",)
+        ),
+    )
