@@ -1,7 +1,7 @@
-"""Hostile text in every field and numbers at every bound: refused with a sentence, or literal in what runs.
+"""Hostile text in every field and numbers at every bound are rejected with a message or passed on unchanged.
 
-An object that the API server accepts is built, and its children are shown to the API server too: whatever is accepted
-once must not be refused later, when nobody looks. No operator needed, nothing is kept.
+The children of each accepted object are built and validated by the API server as well: an accepted ModelService must
+not fail later. The tests need no operator and store nothing.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,6 +1,6 @@
-"""Every rule and bound of the schema, from both sides, on the real API server. No operator needed.
+"""A real API server enforces every rule and bound of the schema, with values on both sides. It needs no operator.
 
-The cases are made from the schema itself: a field or rule that is added is tried here, or fails for want of a case.
+The cases are generated from the schema: a new field is tested as well, and a new rule without a case fails the test.
 """
 
 from collections.abc import Callable, Iterator

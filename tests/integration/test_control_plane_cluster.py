@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -18,9 +17,11 @@ from tests.environment import cluster
 from tests.environment.cluster import Cluster, ClusterError, PortTakenError, Tier
 from tests.environment.cluster.programs import kubernetes_version
 from tests.environment.cluster.wait import wait_until
+from tests.support.builders import restricted_deployment
 
 pytestmark = pytest.mark.control_plane
 
+IMAGE = "example.test/nothing:1"
 # Starts a cluster, prints when it is ready, and waits to be killed.
 HARNESS = """
 import sys, time
@@ -30,29 +31,6 @@ with cluster.start(cluster.Tier.CONTROL_PLANE, state=Path(sys.argv[1])):
     print("ready", flush=True)
     time.sleep(600)
 """
-
-
-def a_deployment(name: str, replicas: int) -> dict[str, Any]:
-    container = {"name": "main", "image": "example.test/nothing:1"}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": {"app": name}},
-            "template": {
-                "metadata": {"labels": {"app": name}},
-                "spec": {
-                    "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-                    "containers": [
-                        container
-                        | {"securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}}
-                    ],
-                },
-            },
-        },
-    }
 
 
 def processes_naming(directory: Path) -> list[str]:
@@ -79,7 +57,9 @@ def test_startup_time(tmp_path: Path, figure: Callable[[str], None]) -> None:
 
 
 def test_pods_become_ready_and_are_deleted(control_plane: Cluster, namespace: str) -> None:
-    control_plane.run_kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(a_deployment("web", 3)))
+    control_plane.run_kubectl(
+        "create", "-n", namespace, "-f", "-", stdin=json.dumps(restricted_deployment("web", IMAGE, replicas=3))
+    )
     control_plane.run_kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=30s")
     addresses = {pod["status"]["podIP"] for pod in control_plane.get("pods", "-n", namespace)["items"]}
     assert len(addresses) == 3
@@ -88,7 +68,7 @@ def test_pods_become_ready_and_are_deleted(control_plane: Cluster, namespace: st
 
 
 def test_pods_of_jobs_complete(control_plane: Cluster, namespace: str) -> None:
-    template = a_deployment("once", 1)["spec"]["template"]
+    template = restricted_deployment("once", IMAGE)["spec"]["template"]
     template["spec"]["restartPolicy"] = "Never"
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once"}, "spec": {"template": template}}
     control_plane.run_kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(job))
@@ -97,7 +77,7 @@ def test_pods_of_jobs_complete(control_plane: Cluster, namespace: str) -> None:
 
 def test_namespace_enforces_restricted_pods(control_plane: Cluster, namespace: str) -> None:
     with pytest.raises(ClusterError, match='violates PodSecurity "restricted'):
-        control_plane.run_kubectl("run", "root", "--image=example.test/nothing:1", "-n", namespace)
+        control_plane.run_kubectl("run", "root", f"--image={IMAGE}", "-n", namespace)
 
 
 def test_client_certificate_users(control_plane: Cluster, namespace: str) -> None:
@@ -109,7 +89,7 @@ def test_client_certificate_users(control_plane: Cluster, namespace: str) -> Non
         for path in (by_certificate, by_token)
     ]
     assert names == ["operator", f"system:serviceaccount:{namespace}:default"]
-    assert by_certificate.stat().st_mode & 0o077 == 0, "nobody else reads the key"
+    assert by_certificate.stat().st_mode & 0o077 == 0, "only the owner can read the key"
 
 
 def test_system_masters_group_is_refused(control_plane: Cluster) -> None:

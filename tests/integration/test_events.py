@@ -44,10 +44,10 @@ def test_drift_event_names_the_field_and_its_manager(ns: NamespaceFixture) -> No
     ns.apply(model_service().named("drifting"))
     ns.wait_ready("drifting")
     patch: dict[str, Any] = {"spec": {"type": "NodePort"}}
-    ns.kubectl("patch", "service", "drifting", "--field-manager=somebody-else", "-p", json.dumps(patch))
+    ns.kubectl("patch", "service", "drifting", "--field-manager=other-client", "-p", json.dumps(patch))
     wait_reasons(ns, "drifting", ["Created", "RolloutComplete", "DriftCorrected"])
     note = events_of(ns, "drifting")[-1][1]
-    assert note == "Reverted spec.type of Service, changed by somebody-else."
+    assert note == "Reverted spec.type of Service, changed by other-client."
 
 
 def test_name_conflict_is_an_event(ns: NamespaceFixture) -> None:

@@ -96,11 +96,9 @@ def is_reconciled(ns: NamespaceFixture, kind: ResourceKind, name: str) -> bool:
     return is_owned(ns, kind, name) and not has_name_conflict(ns, name) and not ns.condition(name, "Stalled")
 
 
-def assert_name_conflict(ns: NamespaceFixture, kind: ResourceKind, name: str, way_out: str) -> None:
+def assert_name_conflict(ns: NamespaceFixture, kind: ResourceKind, name: str, hint: str) -> None:
     ns.wait(lambda: has_name_conflict(ns, name), "name conflict", name=name)
-    expected = (
-        f"{kind.kind} {name} already exists and is not managed by this ModelService; it was not modified. {way_out}"
-    )
+    expected = f"{kind.kind} {name} already exists and is not managed by this ModelService; it was not modified. {hint}"
     assert ns.condition(name)["message"] == expected
     assert ns.condition(name, "Stalled")["reason"] == "NameConflict"
     assert ns.condition(name, "Reconciling") == {}
