@@ -11,10 +11,14 @@ RUN := $(UV) run --frozen --no-sync
 CRD := crds/modelservices.modelservice.dev.yaml
 REFERENCE := docs/reference.md
 RUNBOOK := docs/runbook.md
-# The tests wait most of the time: those of the node and of the control plane run in parallel (tests/conftest.py).
-WORKERS := --numprocesses 2 --dist loadscope
+# The tests wait most of the time: one worker has the node, the others a control plane each. The supervisor fails if
+# the run leaves anything behind (tests/environment/suite).
+WORKERS := --numprocesses 3 --dist loadscope
+PYTEST := $(RUN) python -m tests.environment.suite
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH := .
+# The tests start hundreds of Python processes: without bytecode files each of them would compile its modules.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup fmt lint types test test-unprivileged unit golden generate verify images bench bench-scale bench-loader demo demo-down clean
 
@@ -71,12 +75,12 @@ test: lint types verify ## everything: lint, types, generated files, unit, integ
 	@$(RUN) python -m tests.environment.cluster build --tier node
 	@$(RUN) python -m tests.environment.images build
 	@$(RUN) python -m tests.environment.stores
-	$(RUN) pytest $(WORKERS)
+	$(PYTEST) $(WORKERS)
 
 test-unprivileged: lint types verify ## all but the node tier: needs neither root nor Docker
 	@$(RUN) python -m tests.environment.cluster build --tier control-plane
 	@$(RUN) python -m tests.environment.stores
-	$(RUN) pytest $(WORKERS) -m "not node"
+	$(PYTEST) $(WORKERS) -m "not node"
 
 images: setup ## build the container images as OCI archives, without a registry or a Docker daemon
 	$(RUN) python -m tests.environment.images build

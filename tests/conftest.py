@@ -1,6 +1,7 @@
 """Fixtures of all tests: clusters that start on first use, and figures that the summary prints.
 
-The run reports where its time goes, and fails if it leaves anything behind on this machine.
+The summary also shows where the time goes. `make test` runs pytest under a supervisor, which fails if the run leaves
+anything behind on this machine (tests/environment/suite).
 """
 
 from collections.abc import Callable
@@ -8,32 +9,21 @@ from typing import Any
 
 import pytest
 
-from tests.environment.processes import adopt_orphans
 from tests.environment.suite.file_times import MIN_SHOWN_SECONDS, Clock, FileTime, table_of
-from tests.environment.suite.left_overs import LeftOverCheck
 from tests.environment.suite.scheduling import Scheduling
 
 pytest_plugins = ["tests.environment.cluster.fixtures"]
 
 FIGURES = pytest.StashKey[list[str]]()
 TIMES = pytest.StashKey[list[dict[str, Any]]]()
-LEFT_OVERS = pytest.StashKey[list[str]]()
 CLOCK = pytest.StashKey[Clock]()
-CHECK = pytest.StashKey[LeftOverCheck]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the clock of this process; the process that started the run looks after what the run leaves behind."""
+    """Start the clock of this process."""
     worker = getattr(config, "workerinput", {}).get("workerid", "main")
     config.stash[CLOCK] = Clock(worker)
-    config.stash[FIGURES], config.stash[TIMES], config.stash[LEFT_OVERS] = [], [], []
-    if not is_worker(config) and adopt_orphans():
-        config.stash[CHECK] = LeftOverCheck()
-
-
-def is_worker(config: pytest.Config) -> bool:
-    """Return True in a process that pytest-xdist has started."""
-    return hasattr(config, "workerinput")
+    config.stash[FIGURES], config.stash[TIMES] = [], []
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -65,23 +55,18 @@ def pytest_testnodedown(node: Any) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Send a worker's figures to the process that started it; there, check what the run leaves behind."""
+    """Send a worker's figures and times to the process that started it."""
     stash = session.config.stash
     stash[CLOCK].stop()
     stash[TIMES].extend(stash[CLOCK].times())
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["figures"], output["times"] = stash[FIGURES], stash[TIMES]
-    elif CHECK in stash:
-        stash[LEFT_OVERS] = stash[CHECK].find()
-        stash[CHECK].end_processes()
-        if stash[LEFT_OVERS] and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the figures above pytest's last line."""
-    figures, times, left = config.stash[FIGURES], config.stash[TIMES], config.stash[LEFT_OVERS]
+    figures, times = config.stash[FIGURES], config.stash[TIMES]
     if figures:
         terminalreporter.section("figures")
         for line in figures:
@@ -90,7 +75,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("where the time goes")
         for line in table_of(FileTime(**entry) for entry in times):
             terminalreporter.write_line(line)
-    if left:
-        terminalreporter.section("left behind by this run", red=True, bold=True)
-        for line in left:
-            terminalreporter.write_line(line, red=True)

@@ -109,32 +109,29 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="model_loader",
         description="Load a model into a directory, complete and verified. Credentials are read from the environment"
-        " variables that each store defines. Without --uri, all settings are (MODEL_URI, MODEL_PATH and others).",
+        " variables that each store defines. Without --uri, the request is read from variables as well (MODEL_URI,"
+        " MODEL_PATH and others).",
     )
-    parser.add_argument("--version", action="version", version=__version__)
-    parser.add_argument("--uri", help="URI of the model, such as s3://models/iris/v3")
-    parser.add_argument("--to", type=Path, help="target directory (default: last segment of the URI)")
-    parser.add_argument("--revision", help="commit, branch or object version")
-    parser.add_argument("--sha256", help="expected SHA-256 digest of the model")
-    parser.add_argument(
-        "--allow", action="append", default=[], metavar="PATTERN", help="download only these (repeatable)"
-    )
-    parser.add_argument("--ignore", action="append", default=[], metavar="PATTERN", help="exclude these; repeatable")
-    parser.add_argument("--extract", action="store_true", help="unpack the archive at the URI")
-    parser.add_argument("--resolve", action="store_true", help="resolve the URI without downloading")
-    parser.add_argument(
-        "--allow-cidr", action="append", default=[], metavar="CIDR", help="allow a private range; repeatable"
-    )
-    parser.add_argument("--max-bytes", type=int, help="maximum size in bytes (default: available disk space)")
-    timeout = Limits().timeout_seconds
-    parser.add_argument("--timeout", type=float, default=timeout, metavar="SECONDS", help="(default: %(default)g)")
+    add = parser.add_argument
+    add("--version", action="version", version=__version__)
+    add("--uri", help="URI of the model, such as s3://models/iris/v3")
+    add("--to", type=Path, help="target directory (default: last segment of the URI)")
+    add("--revision", help="commit, branch or object version")
+    add("--sha256", help="expected SHA-256 digest of the model")
+    add("--allow", action="append", default=[], metavar="PATTERN", help="download only matching files; repeatable")
+    add("--ignore", action="append", default=[], metavar="PATTERN", help="exclude matching files; repeatable")
+    add("--extract", action="store_true", help="unpack the archive at the URI")
+    add("--resolve", action="store_true", help="resolve the URI without downloading")
+    add("--allow-cidr", action="append", default=[], metavar="CIDR", help="allow a private range; repeatable")
+    add("--max-bytes", type=int, help="maximum size in bytes (default: available disk space)")
+    add("--timeout", type=float, default=Limits().timeout_seconds, metavar="SECONDS", help="default: %(default)g")
     return parser
 
 
 def _parse_request(options: argparse.Namespace, environment: Mapping[str, str]) -> Request:
     if options.uri is None:
         return Request.from_environment(environment)
-    target = (options.to or Path(_default_target_name(options.uri))).absolute()
+    target = (options.to or Path(_derive_target_name(options.uri))).absolute()
     available = shutil.disk_usage(_find_existing_parent(target)).free
     return Request(
         uri=options.uri,
@@ -155,6 +152,6 @@ def _find_existing_parent(path: Path) -> Path:
     return path if path.exists() or path == path.parent else _find_existing_parent(path.parent)
 
 
-def _default_target_name(uri: str) -> str:
+def _derive_target_name(uri: str) -> str:
     """Return the last segment of the path of a URI, without version or tag."""
     return uri.partition("?")[0].rstrip("/").rpartition("/")[2].partition("@")[0].partition(":")[0] or "model"

@@ -148,7 +148,7 @@ class HttpClient:
                     target = urljoin(url, response.headers["location"])
                 finally:
                     response.close()
-            url, sent = self._redirect(url, target, sent)
+            url, sent = self._prepare_redirect(url, target, sent)
         raise LoaderError(Reason.UNREACHABLE, f"{redact_url(url)} redirects more than {MAX_REDIRECTS} times.")
 
     def check_url(self, url: str) -> None:
@@ -167,7 +167,7 @@ class HttpClient:
         )
         raise LoaderError(Reason.BAD_URI, message)
 
-    def _redirect(self, url: str, target: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
+    def _prepare_redirect(self, url: str, target: str, headers: dict[str, str]) -> tuple[str, dict[str, str]]:
         """Return the URL and headers of a redirected request: no credentials for another origin (RFC 9110, 15.4)."""
         before, after = urlsplit(url), urlsplit(target)
         if (before.scheme, after.scheme) == ("https", "http"):

@@ -86,10 +86,10 @@ class Workspace:
             if error.errno not in _UNSUPPORTED_LOCK_ERRNOS:
                 raise
             self.partial_suffix = f"partial-{socket.gethostname()}-{os.getpid()}"
-            self._remove_stale()
+            self._remove_stale_directories()
         return True
 
-    def _remove_stale(self) -> None:
+    def _remove_stale_directories(self) -> None:
         for directory in self.target.parent.glob(f".{self.target.name}.partial-*"):
             with suppress(OSError):
                 if time.time() - directory.stat().st_mtime > _STALE_SECONDS:

@@ -22,7 +22,7 @@ def foreign_autoscaler(name: str, target: str) -> dict[str, Any]:
 
 def test_unschedulable_pod_is_explained_and_recovers(ns: NamespaceFixture) -> None:
     ns.apply(model_service().named("choosy").with_spec(nodeSelector={"example.com/disk": "none-has-it"}))
-    ns.wait(lambda: ns.condition("choosy")["reason"] == "Unschedulable", "explanation", name="choosy")
+    ns.wait(lambda: ns.condition("choosy").get("reason") == "Unschedulable", "explanation", name="choosy")
     message = ns.condition("choosy")["message"]
     assert message.startswith("The only pod: cannot be scheduled: 0/")
     assert "node affinity/selector" in message

@@ -112,7 +112,7 @@ def test_exclusive_field_of_another_manager_is_replaced(
 ) -> None:
     """Some fields exclude each other, so that the API server would reject both together."""
     ns.apply(golden("everything").named(name))
-    ns.wait(lambda: ns.get("ingress", name), "last child", name=name)
+    ns.wait(lambda: ns.get("ingress", name) and ns.get(kind, name), "children", name=name)
     before = ns.get(kind, name)
     ns.kubectl("patch", kind, name, "--type=strategic", "-p", json.dumps({"spec": patch}))
 

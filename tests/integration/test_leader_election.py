@@ -15,7 +15,7 @@ from tests.support.installation import NAMESPACE, USER
 from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess
 
-LEADS = "This operator leads"
+LEADS = "Became leader"
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_paused_leader_exits_when_resumed(ns: NamespaceFixture, pair: list[Opera
     wait_until(lambda: second.log.count(LEADS) > leads_before, seconds=40, what="the other operator to lead")
     first.process.send_signal(signal.SIGCONT)
     assert first.process.wait(timeout=30) == 1
-    assert "LeaseLost" in first.log
+    assert "LeadershipLostError" in first.log
     first.log_file.write_text("")  # it has the expected traceback
     ns.apply(model_service().named("paused"))
     ns.wait_ready("paused")

@@ -1,4 +1,4 @@
-"""The loader against real stores on this machine: as a program, the way that a pod runs it."""
+"""The loader as a separate process, as in a pod, with real stores on this machine."""
 
 import json
 import os
@@ -22,12 +22,12 @@ OPERATOR = Path(__file__).parents[2] / "operator"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended, and what there is then."""
+    """Result of a run: exit code, report, output and target directory."""
 
     code: int
     report: dict[str, Any]
     log: str
-    to: Path
+    target: Path
 
     @property
     def reason(self) -> str:
@@ -39,23 +39,23 @@ class Outcome:
 
     @property
     def files(self) -> dict[str, bytes]:
-        """What is published."""
-        found = (path for path in self.to.rglob("*") if path.is_file())
-        return {path.relative_to(self.to).as_posix(): path.read_bytes() for path in found}
+        """Published files by their paths."""
+        found = (path for path in self.target.rglob("*") if path.is_file())
+        return {path.relative_to(self.target).as_posix(): path.read_bytes() for path in found}
 
 
 @dataclass(frozen=True)
 class Loader:
-    """Runs the loader as an init container does: everything by the environment."""
+    """Runs the loader like an init container, configured by its environment."""
 
-    folder: Path
+    volume: Path
 
     def __call__(self, uri: str, store: Mapping[str, str] | None = None, *, key: str = "model", **more: str) -> Outcome:
-        """Run it to its end. `more` are further variables: sha256 is MODEL_SHA256."""
+        """Run the loader to its end. `more` are additional variables: sha256 is MODEL_SHA256."""
         process = self.start(uri, store, key=key, **more)
         output, errors = process.communicate(timeout=120)
         assert "Traceback" not in errors, errors
-        return Outcome(process.returncode, json.loads(output.splitlines()[-1]), output + errors, self.folder / key)
+        return Outcome(process.returncode, json.loads(output.splitlines()[-1]), output + errors, self.volume / key)
 
     def start(
         self,
@@ -66,14 +66,14 @@ class Loader:
         program: Sequence[str] = ("-m", "model_loader"),
         **more: str,
     ) -> subprocess.Popen[str]:
-        """Start it; `program` are Python's arguments."""
+        """Start the loader. `program` are the arguments of Python."""
         given = {f"MODEL_{name.upper()}": value for name, value in more.items()}
         environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(OPERATOR),
             "PYTHONSAFEPATH": "1",
             "MODEL_URI": uri,
-            "MODEL_PATH": str(self.folder / key),
+            "MODEL_PATH": str(self.volume / key),
             "MODEL_ALLOWED_CIDRS": LOOPBACK,
             **(store or {}),
             **given,
@@ -88,14 +88,14 @@ class Loader:
             text=True,
         )
 
-    def left_overs(self) -> list[str]:
-        """What lies beside the published folders, but for locks and markers."""
-        return [path.name for path in self.folder.iterdir() if ".partial" in path.name]
+    def partial_directories(self) -> list[str]:
+        """Names of unfinished downloads on the volume."""
+        return [path.name for path in self.volume.iterdir() if ".partial" in path.name]
 
 
 @pytest.fixture
 def load(tmp_path: Path) -> Loader:
-    """The loader, with a volume of its own."""
+    """The loader with a separate volume."""
     volume = tmp_path / "volume"
     volume.mkdir()
     return Loader(volume)
@@ -103,40 +103,40 @@ def load(tmp_path: Path) -> Loader:
 
 @pytest.fixture(scope="session")
 def place() -> Iterator[Place]:
-    """Where this session's stores run."""
+    """The place of the stores of this session."""
     with here() as place:
         yield place
 
 
 @pytest.fixture(scope="session")
 def s3_store(place: Place) -> tuple[Store, Path]:
-    """S3, and the folder of its bucket."""
+    """S3, and the directory of its bucket."""
     return s3.start(place)
 
 
 @pytest.fixture(scope="session")
 def tracking(place: Place) -> mlflow.Tracking:
-    """MLflow's tracking server."""
+    """Tracking server of MLflow."""
     return mlflow.start(place)
 
 
 @pytest.fixture(scope="session")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    """An https server."""
+    """HTTPS server with a private certificate authority."""
     with serving(tmp_path_factory.mktemp("web")) as web:
         yield web
 
 
 @pytest.fixture(scope="session")
 def plain_web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    """The same without TLS."""
+    """HTTP server without TLS."""
     with serving(tmp_path_factory.mktemp("plain"), tls=False) as web:
         yield web
 
 
 @pytest.fixture(scope="session")
 def hub(web: Web) -> Hub:
-    """A model hub."""
+    """Model hub with the API of Hugging Face."""
     return Hub(web)
 
 

@@ -1,4 +1,4 @@
-"""The loader as a command for people, and its end by a signal."""
+"""The loader as a command on a terminal, and its termination by a signal."""
 
 import json
 import os
@@ -15,10 +15,10 @@ from tests.loader.conftest import LOOPBACK, OPERATOR, Loader
 MODEL = os.urandom(100_000)
 
 
-def command(web: Web, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def command(web: Web, directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "model_loader", "--allow-cidr", LOOPBACK, *arguments],
-        cwd=folder,
+        cwd=directory,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(OPERATOR), **web.environment},
         capture_output=True,
         text=True,
@@ -27,7 +27,7 @@ def command(web: Web, folder: Path, *arguments: str) -> subprocess.CompletedProc
     )
 
 
-def test_a_person_is_told_what_happened(web: Web, tmp_path: Path) -> None:
+def test_terminal_output_describes_the_load(web: Web, tmp_path: Path) -> None:
     url = web.file("/models/iris.bin", MODEL)
     done = command(web, tmp_path, "--uri", url)
     assert done.returncode == 0, done.stderr
@@ -37,7 +37,7 @@ def test_a_person_is_told_what_happened(web: Web, tmp_path: Path) -> None:
     assert report["digest"] in done.stderr
 
 
-def test_a_bar_is_for_a_terminal(web: Web, tmp_path: Path) -> None:
+def test_progress_bar_is_shown_on_a_terminal(web: Web, tmp_path: Path) -> None:
     url = web.file("/models/bar.bin", MODEL)
     master, slave = pty.openpty()
     process = subprocess.Popen(
@@ -54,13 +54,13 @@ def test_a_bar_is_for_a_terminal(web: Web, tmp_path: Path) -> None:
     assert "Loaded 1 file" in shown
 
 
-def test_failures_are_told_without_a_traceback(web: Web, tmp_path: Path) -> None:
+def test_failure_is_reported_without_a_traceback(web: Web, tmp_path: Path) -> None:
     done = command(web, tmp_path, "--uri", f"{web.url}/none", "--to", "here")
     assert done.returncode == 1
     assert done.stderr.strip() == f"ModelNotFound: {web.url}/none does not exist (HTTP 404). Check model.uri."
 
 
-def test_what_a_uri_stands_for_can_be_asked(web: Web, tmp_path: Path) -> None:
+def test_resolve_reports_the_resolution_of_a_uri(web: Web, tmp_path: Path) -> None:
     url = web.file("/models/ask.bin", MODEL)
     first = json.loads(command(web, tmp_path, "--uri", url, "--resolve").stdout.splitlines()[-1])
     assert (first["reason"], first["bytes"], list(tmp_path.iterdir())) == ("Resolved", len(MODEL), [])
@@ -69,11 +69,11 @@ def test_what_a_uri_stands_for_can_be_asked(web: Web, tmp_path: Path) -> None:
     assert first["resolution"] != second["resolution"]
 
 
-def test_the_first_process_of_a_container_ends_when_it_is_told(load: Loader, web: Web) -> None:
+def test_sigterm_ends_the_loader(load: Loader, web: Web) -> None:
     process = load.start(web.page("/dripping", dripping()), web.environment)
-    while not (load.folder / ".model.partial").exists():
+    while not (load.volume / ".model.partial").exists():
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=5) == 128 + signal.SIGTERM
     process.communicate()
-    assert not (load.folder / "model").exists()
+    assert not (load.volume / "model").exists()

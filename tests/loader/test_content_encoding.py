@@ -34,7 +34,7 @@ sys.exit(code)
 
 @dataclass(frozen=True)
 class Source:
-    """A source whose responses are right but for the encoding of one of them."""
+    """A source with one response that is encoded."""
 
     uri: str
     """With {host} for the address of the server."""
@@ -90,7 +90,7 @@ METADATA = {name: source for name, source in SOURCES.items() if not name.endswit
 def serve(
     web: Web, source: Source, *, encode: Callable[[bytes], bytes], label: str | None
 ) -> tuple[str, dict[str, str]]:
-    """Serve a source; return its URI and environment. With an OCI token, the registry asks for one."""
+    """Serve a source and return its URI and environment. The registry requires a token if the token is encoded."""
     for path, body in source.pages.items():
         web.page(path, whole(body))
     headers = {"Content_Encoding": label} if label else {}
@@ -127,7 +127,7 @@ def test_encoded_response_is_refused(load: Loader, plain_web: Web, source: Sourc
     assert (report["reason"], coding in report["message"]) == ("Unreachable", True), report
     assert "Content-Encoding" in report["message"]
     assert peak < MAX_PEAK_BYTES
-    assert not (load.folder / "model").exists()
+    assert not (load.volume / "model").exists()
 
 
 @pytest.mark.parametrize("source", METADATA.values(), ids=METADATA)

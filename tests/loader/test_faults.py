@@ -1,4 +1,4 @@
-"""I8: whatever happens, there is the complete, verified tree or nothing; and the next loader goes on from there."""
+"""After any failure the target is complete and verified or absent, and the next loader recovers (I8)."""
 
 import json
 import os
@@ -25,16 +25,16 @@ def store(s3_store: tuple[Store, Path]) -> Store:
     return s3_store[0]
 
 
-KILLERS = {
+KILL_POINTS = {
     "before the marker": ("Workspace", "_write_marker"),
     "between fsync and rename": ("Workspace", "_rename_tree"),
     "after the rename": ("sync_directory", None),
 }
 
 
-@pytest.mark.parametrize(("owner", "method"), KILLERS.values(), ids=KILLERS)
-def test_killed_while_it_publishes(load: Loader, store: Store, owner: str, method: str | None) -> None:
-    """SIGKILL at the moments that matter; then another loader starts."""
+@pytest.mark.parametrize(("owner", "method"), KILL_POINTS.values(), ids=KILL_POINTS)
+def test_load_recovers_from_a_kill_while_publishing(load: Loader, store: Store, owner: str, method: str | None) -> None:
+    """SIGKILL before each step of publishing, followed by another loader."""
     name = f"{owner}.{method}" if method else owner
     kill = (
         "import os, signal, sys; import model_loader.volume as volume; from model_loader.cli import main\n"
@@ -45,26 +45,26 @@ def test_killed_while_it_publishes(load: Loader, store: Store, owner: str, metho
         [sys.executable, "-c", kill], env=environment(load, store), capture_output=True, check=False, timeout=60
     )
     assert process.returncode == -signal.SIGKILL
-    seen = {path.name: path.read_bytes() for path in (load.folder / "model").glob("*")}
+    seen = {path.name: path.read_bytes() for path in (load.volume / "model").glob("*")}
     assert seen in ({}, FILES)
     outcome = load("s3://models/faults", store.environment)
     assert (outcome.code, outcome.files) == (0, FILES)
-    assert load.left_overs() == [] or outcome.reason == "Cached"
+    assert load.partial_directories() == [] or outcome.reason == "Cached"
 
 
 @pytest.mark.parametrize("seconds", [0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.8])
-def test_killed_at_any_time(load: Loader, store: Store, seconds: float) -> None:
+def test_load_recovers_from_a_kill_at_any_time(load: Loader, store: Store, seconds: float) -> None:
     process = load.start("s3://models/faults", store.environment)
     time.sleep(seconds)
     process.kill()
     process.communicate()
-    seen = {path.name: path.read_bytes() for path in (load.folder / "model").glob("*")}
+    seen = {path.name: path.read_bytes() for path in (load.volume / "model").glob("*")}
     assert seen in ({}, FILES)
     assert load("s3://models/faults", store.environment).files == FILES
 
 
-def test_what_a_killed_loader_has_fetched_is_not_fetched_again(load: Loader, web: Web) -> None:
-    """Of a store with several files: one arrives, the other hangs."""
+def test_resumed_load_skips_complete_files(load: Loader, web: Web) -> None:
+    """The first of two files is complete when the loader is killed, the other one hangs."""
     content = os.urandom(4 << 20)
 
     def slow(handler: Handler) -> None:
@@ -75,7 +75,7 @@ def test_what_a_killed_loader_has_fetched_is_not_fetched_again(load: Loader, web
     web.page(f"/org/resumed/resolve/{sha}/b.bin", slow)
     hub = {**web.environment, "HF_ENDPOINT": web.url}
     process = load.start("hf://org/resumed", hub)
-    journal = load.folder / ".model.partial" / "journal"
+    journal = load.volume / ".model.partial" / "journal"
     deadline = time.monotonic() + 20
     while not (journal.exists() and journal.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -89,15 +89,15 @@ def test_what_a_killed_loader_has_fetched_is_not_fetched_again(load: Loader, web
     assert fetched == ["b.bin"]
 
 
-def test_what_was_damaged_meanwhile_is_fetched_again(load: Loader, store: Store) -> None:
-    """A journal says that a file is there: its content must say so too."""
+def test_damaged_partial_files_are_downloaded_again(load: Loader, store: Store) -> None:
+    """A file in the journal is only used if its content still has the recorded digest."""
     process = load.start("s3://models/faults", store.environment)
-    journal = load.folder / ".model.partial" / "journal"
+    journal = load.volume / ".model.partial" / "journal"
     while process.poll() is None and not (journal.exists() and journal.read_text()):
         time.sleep(0.005)
     process.kill()
     process.communicate()
-    for path in (load.folder / ".model.partial" / "tree").glob("*"):
+    for path in (load.volume / ".model.partial" / "tree").glob("*"):
         content = bytearray(path.read_bytes())
         content[: len(content) // 2] = bytes(len(content) // 2)
         path.write_bytes(content)
@@ -106,25 +106,27 @@ def test_what_was_damaged_meanwhile_is_fetched_again(load: Loader, store: Store)
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A volume of 16 MiB."""
+    """Volume of 16 MiB."""
     if os.geteuid() != 0:
-        pytest.fail("A small disk has to be mounted: run the tests as root, or make test-unprivileged.", pytrace=False)
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+        pytest.fail(
+            "Mounting a small disk requires root. Run the tests as root, or make test-unprivileged.", pytrace=False
+        )
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
 
 
-@pytest.mark.node  # mounting takes root
-def test_a_model_that_the_disk_cannot_hold_is_refused_before_the_first_byte(small_disk: Path, store: Store) -> None:
+@pytest.mark.node  # mounting requires root
+def test_model_larger_than_the_disk_is_refused_early(small_disk: Path, store: Store) -> None:
     outcome = Loader(small_disk)("s3://models/faults", store.environment)
     assert (outcome.reason, outcome.files) == ("TooLarge", {})
     assert "the volume has room for" in outcome.message
 
 
 @pytest.mark.node
-def test_a_disk_that_fills_up_meanwhile_is_told_and_heals(small_disk: Path, web: Web) -> None:
+def test_full_disk_is_reported_and_recovers(small_disk: Path, web: Web) -> None:
     load = Loader(small_disk)
     content = os.urandom(20 << 20)
 
@@ -153,41 +155,41 @@ def damage_added(published: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [damage_size, damage_missing, damage_added])
-def test_a_damaged_cache_is_fetched_again(load: Loader, store: Store, damage: Callable[[Path], None]) -> None:
+def test_damaged_cache_is_downloaded_again(load: Loader, store: Store, damage: Callable[[Path], None]) -> None:
     load("s3://models/faults", store.environment)
-    damage(load.folder / "model")
+    damage(load.volume / "model")
     outcome = load("s3://models/faults", store.environment)
     assert (outcome.reason, outcome.files) == ("Loaded", FILES)
-    assert load.left_overs() == []
+    assert load.partial_directories() == []
 
 
-def test_what_somebody_else_put_there_is_left_alone(load: Loader, store: Store) -> None:
-    (load.folder / "model").mkdir()
-    (load.folder / "model" / "theirs").write_text("theirs")
+def test_foreign_directory_is_not_modified(load: Loader, store: Store) -> None:
+    (load.volume / "model").mkdir()
+    (load.volume / "model" / "other").write_text("other")
     outcome = load("s3://models/faults", store.environment)
-    assert (outcome.code, outcome.files) == (1, {"theirs": b"theirs"})
+    assert (outcome.code, outcome.files) == (1, {"other": b"other"})
     assert "was not created by this loader" in outcome.message
 
 
-def test_a_folder_that_cannot_be_written_is_told(load: Loader, store: Store) -> None:
-    (load.folder / "file").write_text("no folder")
+def test_unwritable_directory_is_reported(load: Loader, store: Store) -> None:
+    (load.volume / "file").write_text("not a directory")
     outcome = load("s3://models/faults", store.environment, key="file/below")
     assert (outcome.code, outcome.reason) == (1, "LoaderFailed")
     assert "cannot be written" in outcome.message
 
 
-def test_four_loaders_at_once_end_with_one_tree(load: Loader, store: Store) -> None:
+def test_concurrent_loaders_publish_one_tree(load: Loader, store: Store) -> None:
     loaders = [load.start("s3://models/faults", store.environment) for _ in range(4)]
-    said = [json.loads(loader.communicate(timeout=60)[0].splitlines()[-1])["reason"] for loader in loaders]
-    assert sorted(said) == ["Cached", "Cached", "Cached", "Loaded"]
+    reasons = [json.loads(loader.communicate(timeout=60)[0].splitlines()[-1])["reason"] for loader in loaders]
+    assert sorted(reasons) == ["Cached", "Cached", "Cached", "Loaded"]
     assert load("s3://models/faults", store.environment).files == FILES
 
 
 def test_loaders_without_locks_do_not_corrupt_each_other(load: Loader, store: Store) -> None:
-    """File systems without flock exist: then the rename decides."""
+    """On a file system without flock the rename decides."""
     unlocked = (
         "import errno, fcntl, sys\n"
-        "def flock(*_): raise OSError(errno.ENOTSUP, 'no locks here')\n"
+        "def flock(*_): raise OSError(errno.ENOTSUP, 'no locks')\n"
         "fcntl.flock = flock\n"
         "from model_loader.cli import main\n"
         "sys.exit(main([]))"
@@ -200,7 +202,7 @@ def test_loaders_without_locks_do_not_corrupt_each_other(load: Loader, store: St
         output, _ = loader.communicate(timeout=60)
         assert loader.returncode == 0, output
     assert load("s3://models/faults", store.environment).files == FILES
-    assert load.left_overs() == []
+    assert load.partial_directories() == []
 
 
 def environment(load: Loader, store: Store) -> dict[str, str]:
@@ -208,7 +210,7 @@ def environment(load: Loader, store: Store) -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": str(OPERATOR),
         "MODEL_URI": "s3://models/faults",
-        "MODEL_PATH": str(load.folder / "model"),
+        "MODEL_PATH": str(load.volume / "model"),
         "MODEL_ALLOWED_CIDRS": "127.0.0.0/8",
         **store.environment,
     }

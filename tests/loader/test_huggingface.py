@@ -1,4 +1,4 @@
-"""Hugging Face: the real client against a hub of the tests."""
+"""Hugging Face: the real client with a hub of the tests."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from tests.environment.stores.web import endless
 from tests.loader.conftest import Loader
 
 WEIGHTS = os.urandom(9 << 20)
-FILES = {"model.safetensors": WEIGHTS, "config.json": b"{}", "sub/vocab.txt": b"words", "README.md": b"#"}
+FILES = {"model.safetensors": WEIGHTS, "config.json": b"{}", "sub/vocab.txt": b"vocabulary", "README.md": b"#"}
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def environment(hub: Hub) -> dict[str, str]:
     return {**hub.web.environment, "HF_ENDPOINT": hub.web.url}
 
 
-def test_a_repository_is_fetched_at_one_commit(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
+def test_repository_is_downloaded_at_one_commit(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
     sha = hub.commit("org/iris", {**FILES, ".gitattributes": b"*"})
     outcome = load("hf://org/iris", environment, ignore_patterns="*.md")
     assert (outcome.code, outcome.reason) == (0, "Loaded"), outcome.log
@@ -29,7 +29,7 @@ def test_a_repository_is_fetched_at_one_commit(load: Loader, hub: Hub, environme
     assert all(sha in path for path in fetched)
 
 
-def test_a_revision_is_chosen_in_either_way(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
+def test_revision_is_read_from_the_uri_or_the_field(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
     hub.commit("org/rose", {"a": b"main"})
     hub.commit("org/rose", {"a": b"dev"}, branch="dev")
     assert load("hf://org/rose@dev", environment, key="a").files == {"a": b"dev"}
@@ -37,7 +37,7 @@ def test_a_revision_is_chosen_in_either_way(load: Loader, hub: Hub, environment:
     assert load("hf://org/rose@dev", environment, key="c", revision="main").reason == "BadURI"
 
 
-def test_a_private_repository_needs_a_token(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
+def test_private_repository_requires_a_token(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
     hub.commit("org/secret", {"a": b"secret"}, private=True)
     missing = load("hf://org/secret", environment, key="a")
     assert (missing.reason, "HF_TOKEN" in missing.message) == ("ModelNotFound", True)
@@ -47,7 +47,7 @@ def test_a_private_repository_needs_a_token(load: Loader, hub: Hub, environment:
     assert "canary" not in wrong.log
 
 
-def test_what_the_hub_refuses_is_told(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
+def test_hub_error_codes_map_to_reasons(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
     hub.refuse("/api/models/org/gone/revision/main", 404, "RepoNotFound")
     hub.refuse("/api/models/org/iris/revision/none", 404, "RevisionNotFound")
     hub.refuse("/api/models/org/gated/revision/main", 403, "GatedRepo")
@@ -62,13 +62,11 @@ def test_what_the_hub_refuses_is_told(load: Loader, hub: Hub, environment: dict[
 
 
 @pytest.mark.parametrize("uri", ["hf://iris", "hf://a/b/c", "hf://-a/b", "hf://a/../b"])
-def test_what_is_no_repository_is_told(load: Loader, environment: dict[str, str], uri: str) -> None:
+def test_invalid_repository_name_is_reported(load: Loader, environment: dict[str, str], uri: str) -> None:
     assert load(uri, environment).reason == "BadURI"
 
 
-def test_a_file_that_is_not_what_the_hub_promised_is_refused(
-    load: Loader, hub: Hub, environment: dict[str, str]
-) -> None:
+def test_file_with_wrong_digest_is_refused(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
     sha = hub.commit("org/forged", {"model.bin": b"x" * 5000})
     hub.web.file(f"/org/forged/resolve/{sha}/model.bin", b"y" * 5000)
     outcome = load("hf://org/forged", environment)
@@ -77,20 +75,20 @@ def test_a_file_that_is_not_what_the_hub_promised_is_refused(
 
 
 @pytest.mark.parametrize("path", ["../evil", "/evil", "a/../../evil", "a\\evil"])
-def test_hostile_names_are_refused(load: Loader, hub: Hub, environment: dict[str, str], path: str) -> None:
+def test_unsafe_names_are_refused(load: Loader, hub: Hub, environment: dict[str, str], path: str) -> None:
     hub.commit("org/hostile", {path: b"evil"})
     outcome = load("hf://org/hostile", environment)
     assert (outcome.reason, outcome.files) == ("UnsupportedKey", {})
 
 
-def test_an_answer_without_an_end_is_cut(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
-    """I12: a listing of gigabytes must not fill the memory."""
+def test_endless_response_is_stopped(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
+    """A listing of gigabytes must not exhaust the memory (I12)."""
     hub.web.page("/api/models/org/endless/revision/main", endless(b"[" * 65_536))
     outcome = load("hf://org/endless", environment)
     assert (outcome.reason, outcome.files) == ("TooLarge", {})
 
 
-def test_an_endpoint_on_a_metadata_service_is_refused(load: Loader) -> None:
+def test_metadata_service_endpoint_is_refused(load: Loader) -> None:
     outcome = load("hf://org/iris", {"HF_ENDPOINT": "https://169.254.169.254"})
     assert outcome.code == 1
     assert "refused" in outcome.message

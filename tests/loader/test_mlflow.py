@@ -1,4 +1,4 @@
-"""MLflow's registry: versions and aliases, artifacts on S3 and handed out."""
+"""Registry of MLflow: versions and aliases, artifacts on S3 and proxied by the server."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.loader.conftest import Loader
 
 @pytest.fixture(scope="module")
 def registered(tracking: Tracking, s3_store: tuple[Store, Path]) -> dict[str, str]:
-    """Two versions on S3, and what a loader needs to know."""
+    """Environment for two versions whose artifacts are on S3."""
     write(s3_store[1], {"mlflow/1/model.bin": b"one", "mlflow/2/model.bin": b"two"})
     for number in (1, 2):
         assert tracking.register("iris", f"s3://models/mlflow/{number}") == str(number)
@@ -20,16 +20,14 @@ def registered(tracking: Tracking, s3_store: tuple[Store, Path]) -> dict[str, st
     return {**s3_store[0].environment, **tracking.store.environment}
 
 
-def test_a_version_is_loaded_from_where_it_lies(load: Loader, registered: dict[str, str]) -> None:
+def test_version_is_loaded_from_its_store(load: Loader, registered: dict[str, str]) -> None:
     outcome = load("models:/iris/2", registered)
     assert (outcome.code, outcome.files) == (0, {"model.bin": b"two"})
     assert outcome.report["resolvedURI"] == "models:/iris/2 (s3://models/mlflow/2)"
     assert outcome.report["resolution"] == "models:/iris/2"
 
 
-def test_an_alias_that_moves_stands_for_another_version(
-    load: Loader, registered: dict[str, str], tracking: Tracking
-) -> None:
+def test_moved_alias_resolves_to_another_version(load: Loader, registered: dict[str, str], tracking: Tracking) -> None:
     first = load("models:/iris@champion", registered, key="a")
     tracking.point("iris", "champion", "2")
     second = load("models:/iris@champion", registered, key="b")
@@ -38,7 +36,7 @@ def test_an_alias_that_moves_stands_for_another_version(
     assert [outcome.files["model.bin"] for outcome in (first, second)] == [b"one", b"two"]
 
 
-def test_artifacts_are_handed_out_without_a_key_of_a_cloud(load: Loader, tracking: Tracking) -> None:
+def test_proxied_artifacts_need_no_store_credentials(load: Loader, tracking: Tracking) -> None:
     files = {"MLmodel": b"flavors: {}", "data/weights.bin": bytes(range(256)) * 1000, "data/deep/er.txt": b"x"}
     version = tracking.publish("proxied", files)
     outcome = load(f"models:/proxied/{version}", tracking.store.environment)
@@ -47,7 +45,7 @@ def test_artifacts_are_handed_out_without_a_key_of_a_cloud(load: Loader, trackin
 
 
 @pytest.mark.parametrize(
-    ("uri", "reason", "words"),
+    ("uri", "reason", "text"),
     [
         ("models:/iris/9", "ModelNotFound", "models:/iris/9 does not exist"),
         ("models:/iris@loser", "ModelNotFound", "The alias 'loser' of model 'iris' does not exist"),
@@ -56,33 +54,36 @@ def test_artifacts_are_handed_out_without_a_key_of_a_cloud(load: Loader, trackin
         ("models:/iris/latest", "BadURI", "'latest' is not a version number"),
     ],
 )
-def test_what_is_not_registered_is_told(
-    load: Loader, registered: dict[str, str], uri: str, reason: str, words: str
+def test_unregistered_model_is_reported(
+    load: Loader, registered: dict[str, str], uri: str, reason: str, text: str
 ) -> None:
     outcome = load(uri, registered)
     assert (outcome.code, outcome.reason, outcome.files) == (1, reason, {})
-    assert words in outcome.message
+    assert text in outcome.message
 
 
-def test_without_a_server_the_variable_is_named(load: Loader) -> None:
+def test_missing_tracking_uri_is_reported(load: Loader) -> None:
     outcome = load("models:/iris/1")
     assert (outcome.reason, "MLFLOW_TRACKING_URI" in outcome.message) == ("BadURI", True)
 
 
-def test_a_server_that_is_none_is_told(load: Loader, s3_store: tuple[Store, Path]) -> None:
+def test_unexpected_server_is_reported(load: Loader, s3_store: tuple[Store, Path]) -> None:
     outcome = load("models:/iris/1", {"MLFLOW_TRACKING_URI": s3_store[0].url})
     assert outcome.code == 1
     assert outcome.reason in {"Unreachable", "AccessDenied", "ModelNotFound"}
 
 
-def test_an_answer_without_an_end_is_cut(load: Loader, plain_web: Web) -> None:
+def test_endless_response_is_stopped(load: Loader, plain_web: Web) -> None:
     plain_web.page("/api/2.0/mlflow/model-versions/get-download-uri", endless(b" " * 65_536))
     outcome = load("models:/iris/1", {"MLFLOW_TRACKING_URI": plain_web.url})
     assert (outcome.reason, outcome.files) == ("TooLarge", {})
 
 
-def test_artifacts_that_only_the_server_can_read_are_told(load: Loader, tracking: Tracking, tmp_path: Path) -> None:
+def test_missing_store_credentials_are_reported(load: Loader, tracking: Tracking, tmp_path: Path) -> None:
     outcome = load("models:/iris/1", {**tracking.store.environment})
-    assert outcome.reason in {"AccessDenied", "Unreachable"}  # the registry names S3, and nobody gave a key
+    assert outcome.reason in {
+        "AccessDenied",
+        "Unreachable",
+    }  # the artifacts are on S3, and there are no credentials for it
     assert outcome.files == {}
     assert tmp_path.is_dir()

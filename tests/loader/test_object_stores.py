@@ -1,4 +1,4 @@
-"""Google Cloud Storage, Azure, and AWS by web identity over TLS."""
+"""Google Cloud Storage, Azure, and AWS with web identity over TLS."""
 
 import datetime as dt
 import os
@@ -33,7 +33,7 @@ def aws(place: Place) -> Store:
     return moto.start(place, {"iris/v3/model.bin": b"small", "iris/v3/sub/config.json": b"{}"})
 
 
-def test_gcs_is_read_by_anybody(load: Loader, gcs_store: Store) -> None:
+def test_gcs_is_read_anonymously(load: Loader, gcs_store: Store) -> None:
     outcome = load("gs://models/iris/v3", gcs_store.environment)
     assert (outcome.code, outcome.files) == (0, WANTED), outcome.log
     assert load("gs://models/iris/v3/model.bin", gcs_store.environment, key="one").files == {
@@ -42,14 +42,14 @@ def test_gcs_is_read_by_anybody(load: Loader, gcs_store: Store) -> None:
     assert load("gs://models/none", gcs_store.environment, key="none").reason == "ModelNotFound"
 
 
-def test_a_key_of_google_that_is_none_is_told(load: Loader, gcs_store: Store) -> None:
+def test_invalid_google_key_is_reported(load: Loader, gcs_store: Store) -> None:
     outcome = load("gs://models/iris/v3", gcs_store.but(GOOGLE_SERVICE_ACCOUNT_KEY='{"type": "canary"'))
     assert outcome.reason == "InvalidCredentials"
     assert "canary" not in outcome.log
 
 
 @pytest.mark.parametrize("scheme", ["az", "abfs"])
-def test_azure_is_read_by_its_key(load: Loader, azure_store: Store, scheme: str) -> None:
+def test_azure_is_read_with_an_account_key(load: Loader, azure_store: Store, scheme: str) -> None:
     outcome = load(f"{scheme}://models/iris/v3", azure_store.environment)
     assert (outcome.code, outcome.files) == (0, WANTED), outcome.log
 
@@ -59,12 +59,12 @@ AZURE = {
     "expired": ({"AZURE_STORAGE_ACCOUNT_KEY": None, "AZURE_STORAGE_SAS_TOKEN": "expired"}, "InvalidCredentials"),
     "wrong key": ({"AZURE_STORAGE_ACCOUNT_KEY": "d3Jvbmctd3Jvbmctd3Jvbmc="}, "InvalidCredentials"),
     "no key": ({"AZURE_STORAGE_ACCOUNT_KEY": "!canary!"}, "InvalidCredentials"),
-    "nobody": ({"AZURE_STORAGE_ACCOUNT_KEY": None}, "AccessDenied"),
+    "anonymous": ({"AZURE_STORAGE_ACCOUNT_KEY": None}, "AccessDenied"),
 }
 
 
 @pytest.mark.parametrize(("changes", "reason"), AZURE.values(), ids=AZURE)
-def test_azure_s_credentials(
+def test_azure_credentials(
     load: Loader, azure_store: Store, changes: dict[str, str | None], reason: str | None
 ) -> None:
     tokens = {"right": azure.signature(), "expired": azure.signature(lasts=-dt.timedelta(hours=1))}
@@ -80,13 +80,13 @@ def test_azure_s_credentials(
     assert "canary" not in outcome.log
 
 
-def test_azure_without_an_account_is_told(load: Loader) -> None:
+def test_azure_without_an_account_is_reported(load: Loader) -> None:
     outcome = load("az://models/iris/v3")
     assert (outcome.reason, "AZURE_STORAGE_ACCOUNT_NAME" in outcome.message) == ("BadURI", True)
 
 
-def test_a_pod_is_known_by_its_service_account(load: Loader, aws: Store, web: Web, tmp_path: Path) -> None:
-    """Web identity (EKS): a token of the cluster buys keys for an hour, over TLS."""
+def test_s3_is_read_with_web_identity(load: Loader, aws: Store, web: Web, tmp_path: Path) -> None:
+    """Web identity (EKS): a token of the cluster is exchanged for keys that expire after an hour, over TLS."""
     token = tmp_path / "token"
     token.write_text("header.payload.signature")
     trusted = tmp_path / "trusted"
@@ -94,7 +94,7 @@ def test_a_pod_is_known_by_its_service_account(load: Loader, aws: Store, web: We
     trusted.write_text(Path(aws.environment["SSL_CERT_FILE"]).read_text() + web.certificates.read_text())
 
     def exchange(handler: Handler) -> None:
-        """Hand the question on in the form that moto knows: AWS takes parameters in the URL as well."""
+        """Forward the request as a form, which moto requires. AWS also accepts parameters in the URL."""
         answer = httpx.post(aws.url, content=handler.path.partition("?")[2], headers=FORM, verify=False)  # noqa: S501
         handler.answer(answer.status_code, answer.content)
 
@@ -104,6 +104,6 @@ def test_a_pod_is_known_by_its_service_account(load: Loader, aws: Store, web: We
     assert (outcome.code, outcome.files) == (0, {"model.bin": b"small", "sub/config.json": b"{}"}), outcome.log
 
 
-def test_the_store_s_certificate_is_looked_at(load: Loader, aws: Store) -> None:
+def test_store_certificate_is_verified(load: Loader, aws: Store) -> None:
     outcome = load("s3://models/iris/v3", aws.but(SSL_CERT_FILE=None))
     assert (outcome.code, outcome.reason) == (1, "Unreachable")

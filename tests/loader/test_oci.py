@@ -1,4 +1,4 @@
-"""OCI artifacts: layers with names and digests, from a registry with a password."""
+"""OCI artifacts: layers with names and digests, in a registry that requires a password."""
 
 import json
 
@@ -16,7 +16,7 @@ def registry(place: Place) -> oci.Registry:
     return oci.start(place)
 
 
-def test_an_artifact_is_pulled_by_tag_and_by_digest(load: Loader, registry: oci.Registry) -> None:
+def test_artifact_is_pulled_by_tag_and_by_digest(load: Loader, registry: oci.Registry) -> None:
     digest = registry.push("team/iris", "v3", FILES)
     given = {**registry.store.environment, **registry.login()}
     outcome = load(f"oci+artifact://{registry.host}/team/iris:v3", given, key="tag")
@@ -27,7 +27,7 @@ def test_an_artifact_is_pulled_by_tag_and_by_digest(load: Loader, registry: oci.
     assert load(f"oci+artifact://{registry.host}/team/iris", given, key="revision", revision="v3").files == FILES
 
 
-def test_a_login_is_needed_and_compared(load: Loader, registry: oci.Registry) -> None:
+def test_registry_login_is_verified(load: Loader, registry: oci.Registry) -> None:
     registry.push("team/iris", "v4", FILES)
     uri = f"oci+artifact://{registry.host}/team/iris:v4"
     missing = load(uri, registry.store.environment, key="a")
@@ -42,21 +42,21 @@ def test_a_login_is_needed_and_compared(load: Loader, registry: oci.Registry) ->
 @pytest.mark.parametrize(
     ("name", "reason"), [("team/none:v3", "ModelNotFound"), ("team/iris:none", "ModelNotFound"), ("UPPER:v1", "BadURI")]
 )
-def test_what_is_not_there_is_told(load: Loader, registry: oci.Registry, name: str, reason: str) -> None:
+def test_missing_model_is_reported(load: Loader, registry: oci.Registry, name: str, reason: str) -> None:
     registry.push("team/iris", "v3", FILES)
     given = {**registry.store.environment, **registry.login()}
     assert load(f"oci+artifact://{registry.host}/{name}", given).reason == reason
 
 
 @pytest.mark.parametrize("title", ["../evil", "/evil", "a/../evil"])
-def test_hostile_names_are_refused(load: Loader, registry: oci.Registry, title: str) -> None:
+def test_unsafe_names_are_refused(load: Loader, registry: oci.Registry, title: str) -> None:
     registry.push("team/evil", "v1", {title: b"evil"})
     given = {**registry.store.environment, **registry.login()}
     outcome = load(f"oci+artifact://{registry.host}/team/evil:v1", given)
     assert (outcome.reason, outcome.files) == ("UnsupportedKey", {})
 
 
-def test_layers_without_names_are_told(load: Loader, registry: oci.Registry) -> None:
+def test_layers_without_names_are_reported(load: Loader, registry: oci.Registry) -> None:
     registry.push("team/nameless", "v1", FILES, titled=False)
     given = {**registry.store.environment, **registry.login()}
     outcome = load(f"oci+artifact://{registry.host}/team/nameless:v1", given)

@@ -1,4 +1,4 @@
-"""S3: folders and objects, credentials of every kind, and what a bucket can hold against one."""
+"""S3: prefixes and objects, all kinds of credentials, and buckets with problems."""
 
 import os
 from pathlib import Path
@@ -11,14 +11,14 @@ from tests.environment.stores.web import Web
 from tests.loader.conftest import Loader
 
 LARGE = os.urandom(20 << 20)
-"""Fetched in parts."""
+"""Larger than one part of a download."""
 
 
 @pytest.fixture(scope="module")
 def bucket(s3_store: tuple[Store, Path]) -> Path:
-    folder = s3_store[1]
+    bucket = s3_store[1]
     write(
-        folder,
+        bucket,
         {
             "iris/v3/model.bin": b"weights",
             "iris/v3/tokenizer/vocab.txt": b"words",
@@ -29,8 +29,8 @@ def bucket(s3_store: tuple[Store, Path]) -> Path:
             "spaced/a model.bin": b"s",
         },
     )
-    (folder / "empty").mkdir()
-    return folder
+    (bucket / "empty").mkdir()
+    return bucket
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def store(s3_store: tuple[Store, Path], bucket: Path) -> Store:
     return s3_store[0]
 
 
-def test_a_folder_is_fetched_whole(load: Loader, store: Store) -> None:
+def test_prefix_is_downloaded(load: Loader, store: Store) -> None:
     outcome = load("s3://models/iris/v3", store.environment)
     files = {"model.bin": b"weights", "tokenizer/vocab.txt": b"words", "README.md": b"read me"}
     assert (outcome.code, outcome.files) == (0, files)
@@ -47,7 +47,7 @@ def test_a_folder_is_fetched_whole(load: Loader, store: Store) -> None:
     assert load("s3://models/iris/v3", store.environment).reason == "Cached"
 
 
-def test_patterns_choose(load: Loader, store: Store) -> None:
+def test_patterns_select_files(load: Loader, store: Store) -> None:
     patterns = {"ignore_patterns": "*.md\nother", "allow_patterns": "model*\n*.md"}
     chosen = load("s3://models/iris/v3", store.environment, **patterns)
     assert set(chosen.files) == {"model.bin"}
@@ -56,16 +56,16 @@ def test_patterns_choose(load: Loader, store: Store) -> None:
     assert "allowPatterns" in nothing.message
 
 
-def test_one_object_is_fetched_by_its_name(load: Loader, store: Store) -> None:
+def test_single_object_is_downloaded(load: Loader, store: Store) -> None:
     assert load("s3://models/iris/v3/model.bin", store.environment, key="a").files == {"model.bin": b"weights"}
 
 
-def test_a_large_object_comes_in_parts(load: Loader, store: Store) -> None:
+def test_large_object_is_downloaded_in_parts(load: Loader, store: Store) -> None:
     assert load("s3://models/large", store.environment).files == {"model.bin": LARGE, "config.json": b"{}"}
 
 
 @pytest.mark.parametrize("uri", ["s3://models/iris/v9", "s3://models/empty", "s3://no-such-bucket/iris"])
-def test_what_is_not_there_is_told(load: Loader, store: Store, uri: str) -> None:
+def test_missing_model_is_reported(load: Loader, store: Store, uri: str) -> None:
     outcome = load(uri, store.environment)
     assert (outcome.code, outcome.reason, outcome.files) == (1, "ModelNotFound", {})
     assert uri in outcome.message
@@ -83,7 +83,7 @@ CREDENTIALS = {
 
 
 @pytest.mark.parametrize(("changes", "reason"), CREDENTIALS.values(), ids=CREDENTIALS)
-def test_credentials_that_do_not_do_are_told(
+def test_invalid_credentials_are_reported(
     load: Loader, store: Store, changes: dict[str, str | None], reason: str
 ) -> None:
     outcome = load("s3://models/iris/v3", store.but(**changes))
@@ -93,11 +93,11 @@ def test_credentials_that_do_not_do_are_told(
     assert "canary" not in outcome.log
 
 
-def test_a_line_break_after_a_key_does_no_harm(load: Loader, store: Store) -> None:
+def test_line_break_after_a_key_is_ignored(load: Loader, store: Store) -> None:
     assert load("s3://models/iris/v3", store.but(AWS_SECRET_ACCESS_KEY=f"{s3.SECRET}\n")).reason == "Loaded"
 
 
-def test_a_token_file_that_makes_the_client_panic_is_told(load: Loader, store: Store, tmp_path: Path) -> None:
+def test_client_panic_is_reported(load: Loader, store: Store, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("not-a-token\n")
     identity = store.but(
         AWS_ACCESS_KEY_ID=None,
@@ -111,7 +111,7 @@ def test_a_token_file_that_makes_the_client_panic_is_told(load: Loader, store: S
     assert outcome.reason in {"InvalidCredentials", "AccessDenied", "Unreachable"}
 
 
-def test_proxies_of_a_secret_are_not_used(load: Loader, store: Store, plain_web: Web) -> None:
+def test_proxy_variables_are_ignored(load: Loader, store: Store, plain_web: Web) -> None:
     plain_web.asked.clear()
     proxies = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY", "http_proxy"), plain_web.url)
     assert load("s3://models/iris/v3", {**store.environment, **proxies}).reason == "Loaded"
@@ -119,7 +119,7 @@ def test_proxies_of_a_secret_are_not_used(load: Loader, store: Store, plain_web:
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "words"),
+    ("endpoint", "text"),
     [
         ("http://169.254.169.254", "link-local, a metadata service"),
         ("http://10.0.0.1:9000", "it is private"),
@@ -128,31 +128,31 @@ def test_proxies_of_a_secret_are_not_used(load: Loader, store: Store, plain_web:
         ("https://127.0.0.1:1", "cannot be read"),
     ],
 )
-def test_endpoints_are_looked_at_before_they_are_used(load: Loader, store: Store, endpoint: str, words: str) -> None:
+def test_endpoint_is_checked_before_use(load: Loader, store: Store, endpoint: str, text: str) -> None:
     outcome = load("s3://models/iris/v3", store.but(AWS_ENDPOINT_URL=endpoint))
     assert outcome.code == 1
-    assert words in outcome.message
+    assert text in outcome.message
 
 
-def test_plain_http_is_for_admitted_ranges(load: Loader, store: Store) -> None:
+def test_plain_http_requires_an_allowed_range(load: Loader, store: Store) -> None:
     outcome = load("s3://models/iris/v3", store.environment, allowed_cidrs="192.168.0.0/16")
     assert "is refused: it is loopback" in outcome.message
 
 
-def test_a_listing_with_too_many_objects_is_cut(load: Loader, store: Store, bucket: Path) -> None:
+def test_listing_stops_at_the_file_limit(load: Loader, store: Store, bucket: Path) -> None:
     write(bucket, {f"many/{number:04}": b"" for number in range(1200)})
     outcome = load("s3://models/many", store.environment, max_files="10")
     assert (outcome.reason, outcome.files) == ("TooLarge", {})
 
 
-def test_a_model_that_changes_has_another_resolution(load: Loader, store: Store, bucket: Path) -> None:
+def test_modified_model_has_another_resolution(load: Loader, store: Store, bucket: Path) -> None:
     write(bucket, {"moving/model.bin": b"one"})
     first = load("s3://models/moving", store.environment, key="one")
     write(bucket, {"moving/model.bin": b"two!"})
     second = load("s3://models/moving", store.environment, key="two")
     assert first.report["resolution"] != second.report["resolution"]
-    # Expected is what is published: then nothing is asked. Expected is something else: then it is fetched anew.
-    kept = load("s3://models/moving", store.environment, key="one", resolution=first.report["resolution"])
-    assert (kept.reason, kept.files) == ("Cached", {"model.bin": b"one"})
+    # The published resolution is used without a request to the store; another one is downloaded.
+    cached = load("s3://models/moving", store.environment, key="one", resolution=first.report["resolution"])
+    assert (cached.reason, cached.files) == ("Cached", {"model.bin": b"one"})
     replaced = load("s3://models/moving", store.environment, key="one", resolution=second.report["resolution"])
     assert (replaced.reason, replaced.files) == ("Loaded", {"model.bin": b"two!"})

@@ -97,9 +97,8 @@ class HuggingFaceSource:
         if self._token:
             message = f"{subject} does not exist, or HF_TOKEN has no access to it. Check model.uri and the token."
         else:
-            message = (
-                f"{subject} does not exist or is private. If so, put HF_TOKEN into the Secret of model.credentials."
-            )
+            message = f"{subject} does not exist or is private."
+            message += " If it is private, put HF_TOKEN into the Secret of model.credentials."
         return LoaderError(Reason.MODEL_NOT_FOUND, message)
 
     def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:

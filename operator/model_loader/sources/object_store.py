@@ -331,7 +331,7 @@ def _translate_errors(subject: str) -> Iterator[None]:
         raise LoaderError(Reason.INVALID_CREDENTIALS, message) from error
 
 
-def _classify(error: Exception, otherwise: Reason) -> Reason:
+def _classify_error(error: Exception, otherwise: Reason) -> Reason:
     text = str(error)
     return next((reason for codes, reason in _REASON_BY_ERROR_CODE if any(code in text for code in codes)), otherwise)
 
@@ -350,14 +350,14 @@ _EXPLANATIONS = {
 
 
 def _store_error(subject: str, error: Exception) -> LoaderError:
-    reason = _classify(error, next(reason for kind, reason in _REASON_BY_EXCEPTION if isinstance(error, kind)))
+    reason = _classify_error(error, next(reason for kind, reason in _REASON_BY_EXCEPTION if isinstance(error, kind)))
     if reason is Reason.UNREACHABLE:
-        return TransferError(f"{redact_url(subject)} cannot be read: {_innermost_cause(error)}.")
-    advice = _EXPLANATIONS.get(reason, f"cannot be read ({_innermost_cause(error)})")
+        return TransferError(f"{redact_url(subject)} cannot be read: {_find_innermost_cause(error)}.")
+    advice = _EXPLANATIONS.get(reason, f"cannot be read ({_find_innermost_cause(error)})")
     return LoaderError(reason, f"{redact_url(subject)} {advice}.")
 
 
-def _innermost_cause(error: Exception) -> str:
+def _find_innermost_cause(error: Exception) -> str:
     """Return the innermost cause of an error. The text before it may quote requests."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[0] if lines else type(error).__name__

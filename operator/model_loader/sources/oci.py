@@ -42,7 +42,7 @@ class OciArtifactSource:
             raise bad_uri_error(request.uri, "it already contains a tag or digest: remove model.revision")
         self._reference = found["digest"] or found["tag"] or request.revision or "latest"
         self._http = HttpClient(request)
-        self._login = _login(request.environment, self._host)
+        self._login = _read_login(request.environment, self._host)
         self._headers: dict[str, str] = {}
         self._scheme = "http" if request.environment.get("OCI_PLAIN_HTTP") == "true" else "https"
 
@@ -125,7 +125,7 @@ def _parse_layer(layer: Mapping[str, Any], subject: str) -> Entry:
     return Entry(path=str(title), key=digest, size=size, version=digest, sha256=digest.removeprefix("sha256:"))
 
 
-def _login(environment: Mapping[str, str], host: str) -> str:
+def _read_login(environment: Mapping[str, str], host: str) -> str:
     """Return Base64 of user:password for a registry, from a Docker configuration or from two variables."""
     text = environment.get(".dockerconfigjson") or environment.get("DOCKER_CONFIG_JSON") or ""
     user = environment.get("OCI_USERNAME", "").strip()

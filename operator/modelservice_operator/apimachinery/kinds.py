@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ResourceKind:
-    """One resource of the Kubernetes API. There is one object for each, so it is compared, and hashed, by identity."""
+    """A resource of the Kubernetes API. There is one instance of each, so instances are compared by identity."""
 
     group: str
     version: str
@@ -15,11 +15,11 @@ class ResourceKind:
 
     @property
     def api_version(self) -> str:
-        """`group/version`, or the bare version for the core group."""
+        """`group/version`; only the version for the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, *, namespace: str = "", name: str = "", subresource: str = "") -> str:
-        """Path below the API server's address. Every part is quoted, so that no name can leave its segment."""
+        """Return the URL path of the resource. Every part is quoted, so that no name can leave its segment."""
         parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
         if namespace:
             parts += ["namespaces", namespace]
@@ -59,7 +59,7 @@ BUILT_IN_CHILD_KINDS = (
     CRON_JOB,
 )
 OPTIONAL_CHILD_KINDS = (HTTP_ROUTE, POD_MONITOR)
-"""Kinds whose CRD a cluster may lack, and may get later."""
+"""Kinds whose CRD may be missing, or may be installed later."""
 CHILD_KINDS = BUILT_IN_CHILD_KINDS + OPTIONAL_CHILD_KINDS
 DIAGNOSTIC_KINDS = (POD, REPLICA_SET)
-"""Kinds that are never written, and tell why a child is not what it should be."""
+"""Kinds that are only read, to explain why a Deployment is not ready."""

@@ -1,4 +1,4 @@
-"""managedFields (KEP-555): whose a field is, and how our POST's fields become applied ones. Pure."""
+"""managedFields (KEP-555): finds the manager of a field, and turns an Update entry into an Apply entry. Pure."""
 
 import json
 import re
@@ -10,20 +10,21 @@ from modelservice_operator.settings import FIELD_MANAGER
 Object = dict[str, Any]
 
 _SHARED_PREFIX_STEPS = 2
-"""Steps at the beginning of a path that many fields share, as `spec.template` or `metadata.labels`."""
+"""Leading steps of a path that many fields share, such as `spec.template` or `metadata.labels`."""
 _STEP = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
 
 
 def is_own_create_entry(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry of managedFields holds what our POST set."""
-    ours = entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Update"
-    return ours and not entry.get("subresource")
+    """Return True if an entry of managedFields contains the fields that the operator's POST set."""
+    own_update = entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Update"
+    return own_update and not entry.get("subresource")
 
 
 def upgrade_managed_fields(entries: list[Object]) -> list[Object]:
-    """Return `managedFields` in which our `Update` entry has become an `Apply` entry without replicas.
+    """Return managedFields with the operator's `Update` entry turned into an `Apply` entry without replicas.
 
-    Entries of others and of subresources stay as they are. Where an `Apply` entry of ours exists, the other one goes.
+    Other entries are unchanged. If the operator already has an `Apply` entry, its `Update` entry is removed
+    (client-go, util/csaupgrade).
     """
     applied = any(entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" for entry in entries)
     result = []
@@ -38,9 +39,10 @@ def upgrade_managed_fields(entries: list[Object]) -> list[Object]:
 
 
 def last_manager_of_field(path: str, entries: list[Object]) -> str | None:
-    """Who, other than us, owns the field at `path` (as `.spec.ports[http].port`), or most of the way to it.
+    """Return the field manager, other than the operator, that owns the field at `path` or its closest parent.
 
-    Of several the one that wrote last; None when none has anything of it, since who removes a field owns nothing.
+    `path` is like `.spec.ports[http].port`. If several managers own it, the one with the latest `time` is returned;
+    None if none does, as after the removal of a field.
     """
     steps = [tuple(step) for step in _STEP.findall(path)]
     others = (entry for entry in entries if entry.get("manager") != FIELD_MANAGER and not entry.get("subresource"))
@@ -52,20 +54,20 @@ def last_manager_of_field(path: str, entries: list[Object]) -> str | None:
 
 
 def _matched_steps(steps: list[tuple[str, ...]], fields: Mapping[str, Any]) -> int:
-    """How many steps of a path an entry's fields go along with."""
+    """Return the number of leading steps of a path that `fields` contain."""
     depth = 0
     for field, item in steps:
         below = fields.get(f"f:{field}") if field else next(_items(fields, item), None)
         if below is None:
             return depth
         fields, depth = below, depth + 1
-        if not fields:  # owned as a whole, as atomic lists and maps are
+        if not fields:  # owned as a whole: an atomic list or map
             return len(steps)
     return depth
 
 
 def _items(fields: Mapping[str, Any], item: str) -> Iterator[Mapping[str, Any]]:
-    """Fields of the list item that is told apart by the values `item` (see `Desired.difference`)."""
+    """Yield the fields of the list item with the key values `item`, as in a path of `resources.diff`."""
     for name, below in fields.items():
         if name.startswith("k:") and ",".join(map(str, json.loads(name[2:]).values())) == item:
             yield below

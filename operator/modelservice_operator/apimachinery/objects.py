@@ -1,4 +1,4 @@
-"""Kubernetes objects as JSON, and the names by which they are found."""
+"""Kubernetes objects as JSON, their names and versions."""
 
 import sys
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Kubernetes quantities: told apart from strings, and compared by value (API reference, "Quantity")."""
+"""Kubernetes quantities: parsed, and compared by value (API reference, "Quantity")."""
 
 import re
 from decimal import Decimal
@@ -13,17 +13,17 @@ _FACTORS = {
 
 
 class Quantity(str):
-    """A quantity in a built object. The API server answers in its canonical form: "1000m" comes back as "1"."""
+    """A quantity in a desired object. The API server returns its canonical form: "1" for "1000m"."""
 
     __slots__ = ()
 
     def equals(self, other: object) -> bool:
-        """Whether `other`, as the API server shows it, is the same amount."""
+        """Return True if `other`, as returned by the API server, is the same amount."""
         return self == other or parse_quantity(self) == parse_quantity(str(other))
 
 
 def parse_quantity(text: str) -> Decimal | None:
-    """Value of a quantity in its base unit (cores, bytes); None for what is none."""
+    """Return the value of a quantity in its base unit (cores, bytes); None for other text."""
     match = _FORM.fullmatch(text)
     if match is None:
         return None

@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from modelservice_operator.api.markers import ApiModel
-from modelservice_operator.api.v1alpha1.pods import EnvVar, Probes, Resources
-from modelservice_operator.api.v1alpha1.scaling import Rollout
+from modelservice_operator.api.markers import (
+    ApiModel,
+)
+from modelservice_operator.api.v1alpha1.pods import EnvVar, Probes, ResourceRequirements
+from modelservice_operator.api.v1alpha1.scaling import RolloutOptions
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import DEPLOYMENT
 from modelservice_operator.apimachinery.quantity import Quantity
@@ -51,7 +53,7 @@ def build_deployment(service: ModelService, model_volume: ModelVolume = NO_MODEL
 
 
 def _rollout(service: ModelService, model_volume: ModelVolume) -> dict[str, Any]:
-    options = service.spec.rollout or Rollout()
+    options = service.spec.rollout or RolloutOptions()
     startup = model_volume.timeout_seconds + startup_seconds(service.spec.probes or Probes())
     deadline = startup + (options.min_ready_seconds or 0) + _DEADLINE_MARGIN_SECONDS
     history = options.revision_history_limit
@@ -170,7 +172,7 @@ def _escape(value: str) -> str:
     return value.replace("$", "$$")
 
 
-def _resources(resources: Resources | None) -> dict[str, dict[str, Quantity]]:
+def _resources(resources: ResourceRequirements | None) -> dict[str, dict[str, Quantity]]:
     """Return requests and limits. Defaults apply only if both are unset: a default request could exceed a limit."""
     if resources is None:
         return {"requests": {name: Quantity(value) for name, value in _DEFAULT_REQUESTS.items()}}

@@ -31,7 +31,7 @@ IMAGE_MODEL_PATH = "models"
 
 _DEFAULT_SIZE = "10Gi"
 _NO_LIMIT = 1 << 60
-"""Bytes. A claim has a size of its own, which the loader checks."""
+"""Bytes. The loader checks the size of the claim instead."""
 _REQUESTS = {"cpu": "100m", "memory": "128Mi"}
 _MEMORY_LIMIT = 512 << 20
 _DOWNLOADED_SCHEMES = frozenset({"s3", "gs", "az", "abfs", "abfss", "https", "http", "hf", "models", "oci+artifact"})

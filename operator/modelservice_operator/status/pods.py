@@ -82,7 +82,7 @@ class Pod:
 
     @classmethod
     def of(cls, body: Body) -> Self:
-        """Parse a Pod as `controller.transforms.transform_pod` leaves it."""
+        """Parse a cached Pod (see `controller.transforms.transform_pod`)."""
         metadata, status = body["metadata"], body.get("status") or {}
         init_containers = (Container.of(entry, init=True) for entry in status.get("initContainerStatuses") or ())
         containers = (Container.of(entry, init=False) for entry in status.get("containerStatuses") or ())

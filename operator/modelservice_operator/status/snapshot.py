@@ -66,7 +66,7 @@ class Snapshot:
     pods: tuple[Pod, ...] = ()
     """Pods of all revisions."""
     replica_sets: tuple[Mapping[str, Any], ...] = ()
-    """ReplicaSets of all revisions, as `controller.transforms.transform_replica_set` leaves them."""
+    """Cached ReplicaSets of all revisions (see `controller.transforms.transform_replica_set`)."""
     autoscaler: Mapping[str, Any] | None = None
     """HorizontalPodAutoscaler that is a child of the ModelService."""
     foreign_autoscalers: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """Things that a test run leaves on this machine: processes, mounts, network namespaces, interfaces and ports.
 
-A run owns what descends from its first process. The kernel gives orphans to that process (`adopt_orphans`), so a
+A run owns the descendants of its first process. The kernel gives orphans to that process (`adopt_orphans`), so a
 server that outlives its parent is still found, and the processes of other users of the machine are not.
 """
 
@@ -15,16 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.environment.cluster.directories import cache_directory, state_directory
-from tests.environment.cluster.errors import DeadlineError
 from tests.environment.cluster.network import PREFIX
-from tests.environment.cluster.wait import wait_until
 from tests.environment.processes import PROC, Process, descendants_of, running_processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-SECONDS_TO_END = 5.0
-"""A process that was killed a moment ago may still be in the table."""
 NAMED_NAMESPACES = Path("/run/netns")
 _INTERFACES = PROC / "self/net/dev"
 _MOUNTS = PROC / "self/mountinfo"
@@ -71,13 +67,10 @@ class LeftOverCheck:
         self._processes = {process.pid for process in _own_descendants()}
         self._before = Inventory.take()
 
-    def find(self, *, seconds: float = SECONDS_TO_END) -> list[str]:
-        """Return a line for each thing that the run has left behind, once `seconds` have not been enough for it."""
-        try:
-            wait_until(lambda: not self._find(), seconds=seconds, what="the end of what the run has started")
-        except DeadlineError:
-            return self._find()
-        return []
+    def find(self) -> list[str]:
+        """Return a line for each thing that the run has left behind."""
+        left = [f"process {process.pid}: {process.command[:200]}" for process in self._processes_left()]
+        return [*left, *Inventory.take(ignored=self._processes).new_since(self._before)]
 
     def end_processes(self) -> None:
         """Kill the processes that the run has left behind: the machine must not fill up with failed runs."""
@@ -89,10 +82,6 @@ class LeftOverCheck:
 
     def _processes_left(self) -> list[Process]:
         return [process for process in _own_descendants() if process.pid not in self._processes]
-
-    def _find(self) -> list[str]:
-        left = [f"process {process.pid}: {process.command[:200]}" for process in self._processes_left()]
-        return [*left, *Inventory.take(ignored=self._processes).new_since(self._before)]
 
 
 def _own_descendants() -> list[Process]:

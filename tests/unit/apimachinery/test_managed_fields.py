@@ -15,13 +15,13 @@ SCALED = OURS | {"subresource": "scale"}
 OTHER = {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
 
 
-def test_our_post_becomes_an_apply_without_replicas() -> None:
+def test_update_entry_becomes_an_apply_entry_without_replicas() -> None:
     [first, second, third] = upgrade_managed_fields([OURS, SCALED, OTHER])
     assert first == OURS | {"operation": "Apply", "fieldsV1": {"f:spec": {"f:template": {}}}}
     assert [second, third] == [SCALED, OTHER]
 
 
-def test_an_apply_that_is_there_already_is_the_only_one() -> None:
+def test_existing_apply_entry_replaces_the_update_entry() -> None:
     applied = OURS | {"operation": "Apply"}
     assert upgrade_managed_fields([applied, OURS]) == [applied]
 
@@ -59,5 +59,7 @@ LABELS: dict[str, Any] = {"f:metadata": {"f:labels": {"f:team": {}}}}
         ),
     ],
 )
-def test_a_field_s_manager_is_who_wrote_it_last(path: str, entries: list[dict[str, Any]], manager: str | None) -> None:
+def test_last_manager_of_field_is_the_latest_writer(
+    path: str, entries: list[dict[str, Any]], manager: str | None
+) -> None:
     assert last_manager_of_field(path, entries) == manager

@@ -30,7 +30,7 @@ def loaded(found: str, minute: int) -> PodBuilder:
     return new_pod().container("model-loader", init=True, ready=True, state={"terminated": ended})
 
 
-def looked(found: str, minute: int, *, label: str | None = None, code: int = 0, suffix: str = "look1") -> PodBuilder:
+def resolved(found: str, minute: int, *, label: str | None = None, code: int = 0, suffix: str = "look1") -> PodBuilder:
     text = json.dumps({"reason": "Resolved", "message": "x", "resolution": found})
     ended = {"exitCode": code, "reason": "Completed", "message": text, "finishedAt": at(minute)}
     pod = new_pod().named(suffix).of_revision("").container("model-resolver", state={"terminated": ended})
@@ -42,49 +42,49 @@ def deployment(pinned: str | None) -> dict[str, Any]:
     return build_children(PARSED, resolution=pinned)[0].body
 
 
-def decided(*pods: PodBuilder, pinned: str | None = None) -> str | None:
+def resolution(*pods: PodBuilder, pinned: str | None = None) -> str | None:
     return resolve_model_revision(PARSED, deployment(pinned), snapshot(*pods, service=SERVICE))
 
 
-def test_at_first_the_pods_decide() -> None:
+def test_first_revision_is_resolved_by_the_pods() -> None:
     assert resolve_model_revision(PARSED, None, snapshot(service=SERVICE)) is None
-    assert decided(loaded(ONE, 1)) is None
+    assert resolution(loaded(ONE, 1)) is None
 
 
-def test_a_look_that_finds_what_was_loaded_changes_nothing() -> None:
-    assert decided(loaded(ONE, 1), looked(ONE, 5)) is None
+def test_same_resolution_changes_nothing() -> None:
+    assert resolution(loaded(ONE, 1), resolved(ONE, 5)) is None
 
 
-def test_a_look_that_finds_something_else_rolls_the_pods() -> None:
-    assert decided(loaded(ONE, 1), looked(TWO, 5)) == TWO
+def test_new_resolution_is_used() -> None:
+    assert resolution(loaded(ONE, 1), resolved(TWO, 5)) == TWO
 
 
-def test_the_newest_look_counts() -> None:
-    assert decided(loaded(ONE, 1), looked(TWO, 5), looked(ONE, 9, suffix="look2")) is None
+def test_latest_resolver_report_wins() -> None:
+    assert resolution(loaded(ONE, 1), resolved(TWO, 5), resolved(ONE, 9, suffix="look2")) is None
 
 
-def test_what_was_found_stays_when_its_pod_has_gone() -> None:
-    assert decided(loaded(TWO, 7), pinned=TWO) == TWO
-    assert decided(pinned=TWO) == TWO
+def test_resolution_stays_after_its_pod_is_deleted() -> None:
+    assert resolution(loaded(TWO, 7), pinned=TWO) == TWO
+    assert resolution(pinned=TWO) == TWO
 
 
-def test_a_look_from_before_the_pods_loaded_is_old_news() -> None:
-    assert decided(loaded(TWO, 7), looked(ONE, 5)) is None
-    assert decided(loaded(TWO, 7), looked(ONE, 5), pinned=TWO) == TWO
+def test_resolution_older_than_the_loaded_model_is_ignored() -> None:
+    assert resolution(loaded(TWO, 7), resolved(ONE, 5)) is None
+    assert resolution(loaded(TWO, 7), resolved(ONE, 5), pinned=TWO) == TWO
 
 
-def test_a_failed_look_says_nothing() -> None:
-    assert decided(loaded(ONE, 1), looked(TWO, 5, code=1)) is None
+def test_failed_resolver_is_ignored() -> None:
+    assert resolution(loaded(ONE, 1), resolved(TWO, 5, code=1)) is None
 
 
-def test_a_look_at_another_model_says_nothing() -> None:
-    assert decided(loaded(ONE, 1), looked(TWO, 5, label="another")) is None
+def test_resolver_of_another_model_is_ignored() -> None:
+    assert resolution(loaded(ONE, 1), resolved(TWO, 5, label="another")) is None
 
 
-def test_another_model_is_not_held_to_what_the_last_one_stood_for() -> None:
+def test_resolution_of_the_previous_model_is_dropped() -> None:
     other = model_service().with_spec(model={"uri": "models:/rose@champion", "updatePolicy": "Auto"}).parsed()
     assert resolve_model_revision(other, deployment(TWO), snapshot(service=SERVICE)) is None
 
 
-def test_going_back_is_a_change_too() -> None:
-    assert decided(loaded(TWO, 7), looked(ONE, 9), pinned=TWO) == ONE
+def test_change_back_is_used() -> None:
+    assert resolution(loaded(TWO, 7), resolved(ONE, 9), pinned=TWO) == ONE

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from modelservice_operator.controller.transforms import (
     MAX_TEXT_CHARS,
@@ -14,6 +15,7 @@ from modelservice_operator.controller.transforms import (
     transform_replica_set,
 )
 from modelservice_operator.resources.metadata import HAS_UPDATE_FIELDS
+from tests.support import snapshot_strategies
 from tests.support.pods import CREATED, HASH, new_pod, new_replica_set
 
 Body = dict[str, Any]
@@ -167,3 +169,8 @@ def test_model_service_annotations_are_dropped() -> None:
         {"metadata": {"name": "iris", "annotations": {"a": "b"}, "managedFields": []}}
     )
     assert transformed == {"metadata": {"name": "iris"}}
+
+
+@given(snapshot_strategies.PODS)
+def test_transform_of_any_pod_is_idempotent(pod: dict[str, Any]) -> None:
+    assert transform_pod(transform_pod(pod)) == transform_pod(pod)

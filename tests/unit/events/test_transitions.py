@@ -13,8 +13,8 @@ from modelservice_operator.status.conditions import MAX_MESSAGE_CHARS
 from modelservice_operator.status.reasons import Reason
 from modelservice_operator.status.snapshot import Snapshot
 from tests.support.pods import new_pod
+from tests.support.snapshot_strategies import SNAPSHOTS
 from tests.support.snapshots import IRIS, computed_status, deployment_status, snapshot
-from tests.unit.status.test_laws import OBSERVED
 
 NEW = computed_status(snapshot(service=IRIS.with_generation(1)))
 READY = computed_status(snapshot(rollout=deployment_status()))
@@ -34,7 +34,7 @@ def loaded(status: dict[str, Any], value: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("previous", "current", "topics"),
+    ("previous", "current", "reasons"),
     [
         (FRESH, NEW, ["Created"]),
         ({}, NEW, ["Created"]),
@@ -53,31 +53,33 @@ def loaded(status: dict[str, Any], value: str) -> dict[str, Any]:
         (loaded(ROLLING, "True"), loaded(ROLLING, "True"), []),
     ],
 )
-def test_a_transition_is_told_once(previous: dict[str, Any], current: dict[str, Any], topics: list[str]) -> None:
-    assert [str(told.reason) for told in events_for(previous, current)] == topics
+def test_transition_gives_its_events_once(
+    previous: dict[str, Any], current: dict[str, Any], reasons: list[str]
+) -> None:
+    assert [str(event.reason) for event in events_for(previous, current)] == reasons
 
 
 @settings(max_examples=100, deadline=None)
-@given(OBSERVED)
-def test_at_rest_nothing_is_told(found: Snapshot) -> None:
+@given(SNAPSHOTS)
+def test_unchanged_status_gives_no_event(found: Snapshot) -> None:
     status = computed_status(found)
     assert events_for(status, computed_status(found, previous=status)) == ()
 
 
-def test_a_failure_is_a_warning_with_its_reason() -> None:
-    [told] = events_for(ROLLING, CRASHING)
-    assert (told.type, told.note[:25]) == ("Warning", "CrashLoop: The only pod: ")
+def test_failure_is_a_warning_with_its_reason() -> None:
+    [event] = events_for(ROLLING, CRASHING)
+    assert (event.type, event.note[:25]) == ("Warning", "CrashLoop: The only pod: ")
 
 
-def test_creation_names_the_children() -> None:
+def test_created_event_names_the_children() -> None:
     assert events_for(FRESH, NEW)[0].note == "Created Deployment and Service."
 
 
-@pytest.mark.parametrize(("manager", "who"), [("kubectl-edit", "kubectl-edit"), (None, "another client")])
-def test_drift_names_the_field_and_who_changed_it(manager: str | None, who: str) -> None:
-    [told] = drift_events([Drift(kind="Service", field="spec.type", manager=manager)])
-    assert told.reason is EventReason.DRIFT_CORRECTED
-    assert told.note == f"Reverted spec.type of Service, changed by {who}."
+@pytest.mark.parametrize(("manager", "client"), [("kubectl-edit", "kubectl-edit"), (None, "another client")])
+def test_drift_event_names_field_and_manager(manager: str | None, client: str) -> None:
+    [event] = drift_events([Drift(kind="Service", field="spec.type", manager=manager)])
+    assert event.reason is EventReason.DRIFT_CORRECTED
+    assert event.note == f"Reverted spec.type of Service, changed by {client}."
 
 
 LONG_TEXTS = st.integers(0, 40).flatmap(lambda size: st.text(min_size=size, max_size=size).map(lambda text: text * 30))

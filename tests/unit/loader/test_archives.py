@@ -1,4 +1,4 @@
-"""I5 and I6: archives of strangers."""
+"""Untrusted archives (I5, I6)."""
 
 import bz2
 import gzip
@@ -21,7 +21,7 @@ MIB = 1 << 20
 Members = dict[str, bytes]
 
 
-def a_tar(members: Members, *special: tarfile.TarInfo) -> bytes:
+def build_tar(members: Members, *special: tarfile.TarInfo) -> bytes:
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w") as archive:
         for name, content in members.items():
@@ -33,7 +33,7 @@ def a_tar(members: Members, *special: tarfile.TarInfo) -> bytes:
     return target.getvalue()
 
 
-def a_zip(members: Members, *, kind: int = 0) -> bytes:
+def build_zip(members: Members, *, kind: int = 0) -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -44,14 +44,14 @@ def a_zip(members: Members, *, kind: int = 0) -> bytes:
     return target.getvalue()
 
 
-def special(name: str, kind: bytes, target: str = "/etc/passwd") -> tarfile.TarInfo:
+def build_special_entry(name: str, kind: bytes, target: str = "/etc/passwd") -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.type = kind
     info.linkname = target
     return info
 
 
-def unpacked(tmp_path: Path, content: bytes, *, limits: Limits | None = None) -> dict[str, bytes]:
+def unpack(tmp_path: Path, content: bytes, *, limits: Limits | None = None) -> dict[str, bytes]:
     archive, root = tmp_path / "archive", tmp_path / "root"
     archive.write_bytes(content)
     files = unpack_archive(archive, root, is_selected=lambda _: True, limits=limits or Limits())
@@ -65,46 +65,46 @@ MODEL = {"model.bin": b"weights" * 1000, "sub/config.json": b"{}"}
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress], ids=["tar", "gz", "bz2", "xz"])
 def test_tar_archives_are_unpacked(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
-    assert unpacked(tmp_path, pack(a_tar(MODEL))) == MODEL
+    assert unpack(tmp_path, pack(build_tar(MODEL))) == MODEL
 
 
 def test_zip_archives_are_unpacked(tmp_path: Path) -> None:
-    assert unpacked(tmp_path, a_zip(MODEL | {"empty/": b""})) == MODEL
+    assert unpack(tmp_path, build_zip(MODEL | {"empty/": b""})) == MODEL
 
 
-def test_archives_inside_stay_as_they_are(tmp_path: Path) -> None:
-    inner = a_zip(MODEL)
-    assert unpacked(tmp_path, a_tar({"./inner.zip": inner})) == {"inner.zip": inner}
+def test_nested_archives_are_not_unpacked(tmp_path: Path) -> None:
+    inner = build_zip(MODEL)
+    assert unpack(tmp_path, build_tar({"./inner.zip": inner})) == {"inner.zip": inner}
 
 
-HOSTILE_NAMES = ("../evil", "/evil", "a/../../evil", "a\\evil", "..", "a//b", "x" * 300)
+UNSAFE_NAMES = ("../evil", "/evil", "a/../../evil", "a\\evil", "..", "a//b", "x" * 300)
 
 
-@pytest.mark.parametrize("name", HOSTILE_NAMES)
-@pytest.mark.parametrize("make", [a_tar, a_zip])
-def test_names_that_lead_outside_are_refused(tmp_path: Path, make: Callable[[Members], bytes], name: str) -> None:
+@pytest.mark.parametrize("name", UNSAFE_NAMES)
+@pytest.mark.parametrize("make", [build_tar, build_zip])
+def test_path_traversal_is_refused(tmp_path: Path, make: Callable[[Members], bytes], name: str) -> None:
     content = make({name: b"evil"})
     with pytest.raises(LoaderError) as raised:
-        unpacked(tmp_path, content)
+        unpack(tmp_path, content)
     assert raised.value.reason is Reason.UNSUPPORTED_KEY
     assert not list(tmp_path.rglob("*evil*"))
 
 
 SPECIAL = (
-    special("link", tarfile.SYMTYPE),
-    special("link", tarfile.SYMTYPE, "../../outside"),
-    special("hard", tarfile.LNKTYPE, "model.bin"),
-    special("device", tarfile.CHRTYPE),
-    special("disk", tarfile.BLKTYPE),
-    special("pipe", tarfile.FIFOTYPE),
-    special("sparse", tarfile.GNUTYPE_SPARSE),
+    build_special_entry("link", tarfile.SYMTYPE),
+    build_special_entry("link", tarfile.SYMTYPE, "../../outside"),
+    build_special_entry("hard", tarfile.LNKTYPE, "model.bin"),
+    build_special_entry("device", tarfile.CHRTYPE),
+    build_special_entry("disk", tarfile.BLKTYPE),
+    build_special_entry("pipe", tarfile.FIFOTYPE),
+    build_special_entry("sparse", tarfile.GNUTYPE_SPARSE),
 )
 
 
 @pytest.mark.parametrize("info", SPECIAL, ids=lambda info: f"{info.name}-{info.linkname}")
 def test_only_regular_files_are_unpacked(tmp_path: Path, info: tarfile.TarInfo) -> None:
     with pytest.raises(LoaderError) as raised:
-        unpacked(tmp_path, a_tar(MODEL, info))
+        unpack(tmp_path, build_tar(MODEL, info))
     assert raised.value.reason is Reason.UNSUPPORTED_KEY
     assert not any(path.is_symlink() for path in tmp_path.rglob("*"))
 
@@ -112,66 +112,66 @@ def test_only_regular_files_are_unpacked(tmp_path: Path, info: tarfile.TarInfo) 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
 def test_links_and_devices_in_zip_are_refused(tmp_path: Path, kind: int) -> None:
     with pytest.raises(LoaderError, match="link or a special file"):
-        unpacked(tmp_path, a_zip({"link": b"/etc/passwd"}, kind=kind))
+        unpack(tmp_path, build_zip({"link": b"/etc/passwd"}, kind=kind))
 
 
-def test_a_file_through_a_link_of_the_same_archive_is_refused(tmp_path: Path) -> None:
-    """CVE-2025-4517 and its like: a link first, then a file below it."""
+def test_file_below_a_link_of_the_archive_is_refused(tmp_path: Path) -> None:
+    """CVE-2025-4517 and similar: a link, followed by a file below it."""
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w") as archive:
-        archive.addfile(special("a", tarfile.SYMTYPE, str(tmp_path)))
+        archive.addfile(build_special_entry("a", tarfile.SYMTYPE, str(tmp_path)))
         info = tarfile.TarInfo("a/evil")
         info.size = 4
         archive.addfile(info, io.BytesIO(b"evil"))
     with pytest.raises(LoaderError, match="link or a special file"):
-        unpacked(tmp_path, target.getvalue())
+        unpack(tmp_path, target.getvalue())
     assert not (tmp_path / "evil").exists()
 
 
-def test_one_name_twice_is_refused(tmp_path: Path) -> None:
+def test_duplicate_name_is_refused(tmp_path: Path) -> None:
     info = tarfile.TarInfo("model.bin")
     with pytest.raises(LoaderError, match="twice"):
-        unpacked(tmp_path, a_tar(MODEL, info))
+        unpack(tmp_path, build_tar(MODEL, info))
 
 
 BOMBS = {
-    "zeros in zip": lambda: a_zip({"zeros": b"\0" * (64 * MIB)}),
-    "zeros in tar.gz": lambda: gzip.compress(a_tar({"zeros": b"\0" * (64 * MIB)})),
-    "zeros in tar.xz": lambda: lzma.compress(a_tar({"zeros": b"\0" * (64 * MIB)})),
-    "many small zeros": lambda: a_zip({f"{number}": b"\0" * MIB for number in range(64)}),
+    "zeros in zip": lambda: build_zip({"zeros": b"\0" * (64 * MIB)}),
+    "zeros in tar.gz": lambda: gzip.compress(build_tar({"zeros": b"\0" * (64 * MIB)})),
+    "zeros in tar.xz": lambda: lzma.compress(build_tar({"zeros": b"\0" * (64 * MIB)})),
+    "many small zeros": lambda: build_zip({f"{number}": b"\0" * MIB for number in range(64)}),
 }
 
 
 @pytest.mark.parametrize("make", BOMBS.values(), ids=BOMBS)
-def test_bombs_are_refused_while_they_go_off(tmp_path: Path, make: Callable[[], bytes]) -> None:
+def test_decompression_bomb_is_stopped(tmp_path: Path, make: Callable[[], bytes]) -> None:
     with pytest.raises(LoaderError, match="times its own size") as raised:
-        unpacked(tmp_path, make())
+        unpack(tmp_path, make())
     assert raised.value.reason is Reason.TOO_LARGE
     written = sum(path.stat().st_size for path in (tmp_path / "root").rglob("*") if path.is_file())
     assert written <= 32 * MIB
 
 
-def test_what_exceeds_the_limit_is_refused(tmp_path: Path) -> None:
+def test_size_limit_is_enforced(tmp_path: Path) -> None:
     content = os.urandom(3 * MIB)
     with pytest.raises(LoaderError, match="more than 2097152 bytes"):
-        unpacked(tmp_path, a_tar({"model": content}), limits=Limits(max_bytes=2 * MIB))
+        unpack(tmp_path, build_tar({"model": content}), limits=Limits(max_bytes=2 * MIB))
 
 
-@pytest.mark.parametrize("make", [a_tar, a_zip])
-def test_too_many_files_are_refused(tmp_path: Path, make: Callable[[Members], bytes]) -> None:
+@pytest.mark.parametrize("make", [build_tar, build_zip])
+def test_file_count_limit_is_enforced(tmp_path: Path, make: Callable[[Members], bytes]) -> None:
     with pytest.raises(LoaderError, match="more than 10 files"):
-        unpacked(tmp_path, make({f"{number}": b"" for number in range(5000)}), limits=Limits(max_files=10))
+        unpack(tmp_path, make({f"{number}": b"" for number in range(5000)}), limits=Limits(max_files=10))
 
 
-def test_a_header_of_many_bytes_is_not_read(tmp_path: Path) -> None:
+def test_large_header_is_not_read(tmp_path: Path) -> None:
     info = tarfile.TarInfo("header")
     info.type = tarfile.XHDTYPE
     info.size = 8 * MIB
     with pytest.raises(LoaderError, match="header of more than 1 MiB"):
-        unpacked(tmp_path, a_tar({}, info))
+        unpack(tmp_path, build_tar({}, info))
 
 
-def test_headers_without_an_end_are_refused(tmp_path: Path) -> None:
+def test_endless_headers_are_refused(tmp_path: Path) -> None:
     def headers() -> Iterator[tarfile.TarInfo]:
         for _ in range(20_000):
             info = tarfile.TarInfo("header")
@@ -179,31 +179,31 @@ def test_headers_without_an_end_are_refused(tmp_path: Path) -> None:
             yield info
 
     with pytest.raises(LoaderError):
-        unpacked(tmp_path, a_tar({}, *headers()))
+        unpack(tmp_path, build_tar({}, *headers()))
 
 
 DAMAGED = {
     "nothing": b"",
-    "no archive": b"hello" * 1000,
-    "half a tar.gz": gzip.compress(a_tar(MODEL))[:-200],
-    "half a tar": a_tar(MODEL)[:2000],
-    "half a zip": a_zip(MODEL)[:-30],
-    "a wrong checksum": a_zip(MODEL).replace(b"PK\1\2", b"PK\1\3"),
-    "half an xz": lzma.compress(a_tar(MODEL))[:-50],
-    "half a bz2": bz2.compress(a_tar(MODEL))[:-50],
+    "other content": b"hello" * 1000,
+    "half a tar.gz": gzip.compress(build_tar(MODEL))[:-200],
+    "half a tar": build_tar(MODEL)[:2000],
+    "half a zip": build_zip(MODEL)[:-30],
+    "a wrong checksum": build_zip(MODEL).replace(b"PK\1\2", b"PK\1\3"),
+    "half an xz": lzma.compress(build_tar(MODEL))[:-50],
+    "half a bz2": bz2.compress(build_tar(MODEL))[:-50],
 }
 
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
-def test_damaged_archives_are_told(tmp_path: Path, content: bytes) -> None:
+def test_damaged_archive_is_reported(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(LoaderError) as raised:
-        unpacked(tmp_path, content)
+        unpack(tmp_path, content)
     assert raised.value.reason in {Reason.UNSUPPORTED_KEY, Reason.MODEL_NOT_FOUND}
     assert raised.value.message.endswith(".")
 
 
-def test_an_encrypted_zip_is_told(tmp_path: Path) -> None:
-    content = bytearray(a_zip({"secret": b"x"}))
+def test_encrypted_zip_is_reported(tmp_path: Path) -> None:
+    content = bytearray(build_zip({"secret": b"x"}))
     content[content.index(b"PK\1\2") + 8] |= 1
     with pytest.raises(LoaderError, match="encrypted"):
-        unpacked(tmp_path, bytes(content))
+        unpack(tmp_path, bytes(content))

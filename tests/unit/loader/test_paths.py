@@ -1,4 +1,4 @@
-"""I4: names that stores give stay below the target."""
+"""Names from stores stay below the target directory (I4)."""
 
 import os
 from pathlib import Path
@@ -11,21 +11,21 @@ from model_loader.errors import LoaderError, Reason
 from model_loader.paths import MAX_PART_BYTES, MAX_PARTS, find_conflict, open_beneath, validate_path
 
 WRITE = os.O_WRONLY | os.O_CREAT
-HOSTILE = (
+UNSAFE_NAMES = (
     *("../a", "a/../b", "a/..", "..", ".", "./a", "a/./b", "/etc/passwd", "//a", "a//b", "a/", "", "a\0b", "a\\b"),
     *("..\\a", "C:\\a", "a\nb", "a\rb", "\x1b[2J", "a\x7f", "a" * 256, "é" * 128, "/".join("a" * 33), "\ud800"),
 )
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_are_refused(name: str) -> None:
+@pytest.mark.parametrize("name", UNSAFE_NAMES)
+def test_unsafe_names_are_refused(name: str) -> None:
     with pytest.raises(LoaderError, match="cannot be written safely") as raised:
         validate_path(name)
     assert raised.value.reason is Reason.UNSUPPORTED_KEY
 
 
 @pytest.mark.parametrize("name", ["a", "a/b/c", "...", "a..b", "..a", "~", "-rf", "$HOME", "a b", "é", "a" * 255])
-def test_odd_names_are_fine(name: str) -> None:
+def test_unusual_names_are_accepted(name: str) -> None:
     assert validate_path(name) == name
 
 
@@ -33,10 +33,10 @@ def test_odd_names_are_fine(name: str) -> None:
 @given(st.text(alphabet=st.sampled_from("ab./\\\0é~\n"), max_size=12) | st.text(max_size=30))
 @example("../" * 40 + "etc/passwd")
 @example("a/" * MAX_PARTS + "b")
-def test_whatever_is_asked_for_is_written_below_the_target_or_nowhere(tmp_path: Path, name: str) -> None:
+def test_no_name_is_written_outside_the_target(tmp_path: Path, name: str) -> None:
     root = tmp_path / "root"
     root.mkdir(exist_ok=True)
-    beside = {path for path in tmp_path.iterdir() if path != root}
+    others = {path for path in tmp_path.iterdir() if path != root}
     try:
         descriptor = open_beneath(root, name, flags=WRITE)
     except (LoaderError, IsADirectoryError, NotADirectoryError, FileExistsError):
@@ -46,7 +46,7 @@ def test_whatever_is_asked_for_is_written_below_the_target_or_nowhere(tmp_path: 
         os.close(descriptor)
         assert where.is_relative_to(root)
         assert all(len(part.encode()) <= MAX_PART_BYTES for part in where.relative_to(root).parts)
-    assert {path for path in tmp_path.iterdir() if path != root} == beside
+    assert {path for path in tmp_path.iterdir() if path != root} == others
 
 
 @pytest.mark.parametrize("name", ["link/file", "link"])
@@ -60,7 +60,7 @@ def test_links_are_not_followed(tmp_path: Path, name: str) -> None:
     assert list(outside.iterdir()) == []
 
 
-def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
+def test_special_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(LoaderError, match="not a regular file"):
         open_beneath(tmp_path, "pipe", flags=os.O_RDWR)
@@ -70,5 +70,5 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     ("names", "conflict"),
     [(["a", "b"], None), (["a", "a"], "a"), (["a", "a/b"], "a"), (["a", "a.b", "a/b"], "a"), (["a/b", "a/c"], None)],
 )
-def test_a_file_cannot_be_a_folder_too(names: list[str], conflict: str | None) -> None:
+def test_file_conflicts_with_directory_of_same_name(names: list[str], conflict: str | None) -> None:
     assert find_conflict(sorted(names)) == conflict

@@ -19,13 +19,13 @@ def cron_job(**fields: Any) -> dict[str, Any] | None:
     return next((child.body for child in children if child.kind.kind == "CronJob"), None)
 
 
-def test_only_a_followed_model_has_one() -> None:
+def test_only_an_auto_updated_model_has_a_cron_job() -> None:
     assert cron_job() is not None
     assert cron_job(model={"uri": "s3://a/b"}) is None
     assert cron_job(model={"uri": "s3://a/b", "updatePolicy": "Never"}) is None
 
 
-def test_its_pods_are_not_those_of_the_service() -> None:
+def test_resolver_pods_do_not_match_the_service_selector() -> None:
     found = cron_job()
     assert found is not None
     deployment, service, *_ = build_children(model_service().with_spec(model=FOLLOWED).parsed())
@@ -34,7 +34,7 @@ def test_its_pods_are_not_those_of_the_service() -> None:
         assert not selector.items() <= labels
 
 
-def test_it_has_the_credentials_and_no_volume() -> None:
+def test_resolver_has_credentials_and_no_volume() -> None:
     found = cron_job()
     assert found is not None
     pod = found["spec"]["jobTemplate"]["spec"]["template"]["spec"]
@@ -45,7 +45,7 @@ def test_it_has_the_credentials_and_no_volume() -> None:
     assert "volumes" not in pod
 
 
-def test_a_suspended_service_is_not_looked_after() -> None:
+def test_suspended_service_suspends_the_cron_job() -> None:
     found = cron_job(suspend=True)
     assert found is not None
     assert found["spec"]["suspend"] is True
@@ -63,10 +63,10 @@ def test_a_suspended_service_is_not_looked_after() -> None:
         (2_592_000, " */30 * *"),
     ],
 )
-def test_the_interval_becomes_a_schedule(seconds: int, pattern: str) -> None:
+def test_cron_schedule_of_an_interval(seconds: int, pattern: str) -> None:
     assert cron_schedule(seconds, seed="a").endswith(pattern)
     assert len(cron_schedule(seconds, seed="a").split()) == 5
 
 
-def test_many_do_not_look_at_the_same_moment() -> None:
+def test_cron_schedules_are_spread() -> None:
     assert len({cron_schedule(3600, seed=str(number)) for number in range(100)}) > 30

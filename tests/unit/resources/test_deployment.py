@@ -18,12 +18,12 @@ def environment(service: ModelServiceBuilder) -> dict[str, Any]:
     }
 
 
-def test_an_image_alone_is_enough() -> None:
+def test_image_is_the_only_required_field() -> None:
     kinds = [child.kind.kind for child in build_children(model_service().parsed())]
     assert kinds == ["Deployment", "Service"]
 
 
-def test_the_server_learns_its_port_and_its_model() -> None:
+def test_server_gets_port_and_model_variables() -> None:
     service = model_service().with_spec(containerPort=9696, model={"uri": "file:///app/model.bin"})
     assert environment(service) == {
         "PORT": "9696",
@@ -33,36 +33,36 @@ def test_the_server_learns_its_port_and_its_model() -> None:
     }
 
 
-def test_a_dollar_reaches_the_container_as_it_is() -> None:
+def test_dollar_signs_are_escaped() -> None:
     service = model_service().with_spec(env=[{"name": "PRICE", "value": "$(PORT) $5"}])
     assert environment(service)["PRICE"] == "$$(PORT) $$5"
 
 
-def test_an_empty_value_is_left_out_since_the_server_drops_it() -> None:
+def test_empty_value_is_omitted() -> None:
     assert "value" not in container(model_service().with_spec(env=[{"name": "EMPTY", "value": ""}]))["env"][-1]
 
 
-def test_a_model_without_a_uri_is_only_named() -> None:
+def test_model_without_uri_sets_only_its_name() -> None:
     assert environment(model_service().with_spec(model={"name": "flower"})) == {"PORT": "8080", "MODEL_NAME": "flower"}
 
 
-def test_logins_of_registries_are_named() -> None:
+def test_image_pull_secrets_are_referenced() -> None:
     service = model_service().with_spec(imagePullSecrets=[{"name": "login"}])
     pod = build_deployment(service.parsed()).body["spec"]["template"]["spec"]
     assert pod["imagePullSecrets"] == [{"name": "login"}]
 
 
-def test_a_secret_is_named_never_read() -> None:
+def test_secret_is_referenced_in_env() -> None:
     reference = {"secretKeyRef": {"name": "login", "key": "token"}}
     service = model_service().with_spec(env=[{"name": "TOKEN", "valueFrom": reference}])
     assert environment(service)["TOKEN"] == reference
 
 
-def test_the_image_s_own_entrypoint_is_kept() -> None:
+def test_entrypoint_of_the_image_is_kept() -> None:
     assert {"command", "args", "imagePullPolicy"}.isdisjoint(container(model_service()))
 
 
-def test_pods_pass_the_restricted_profile() -> None:
+def test_pods_comply_with_pod_security_restricted() -> None:
     pod = build_deployment(model_service().parsed()).body["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -77,23 +77,23 @@ def test_pods_pass_the_restricted_profile() -> None:
 @pytest.mark.parametrize(
     ("port", "sysctls"), [(80, [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "80"}]), (1024, None)]
 )
-def test_a_low_port_is_opened_for_an_unprivileged_server(port: int, sysctls: Any) -> None:
+def test_low_port_sets_the_sysctl(port: int, sysctls: Any) -> None:
     pod = build_deployment(model_service().with_spec(containerPort=port).parsed()).body["spec"]["template"]["spec"]
     assert pod["securityContext"].get("sysctls") == sysctls
 
 
-def test_default_requests_only_when_the_whole_block_is_absent() -> None:
+def test_default_requests_need_unset_resources() -> None:
     assert container(model_service())["resources"] == {"requests": {"cpu": "500m", "memory": "512Mi"}}
     limited = model_service().with_spec(resources={"limits": {"cpu": 1}})
     assert container(limited)["resources"] == {"limits": {"cpu": "1"}}
 
 
-def test_a_grpc_probe_names_a_number_since_kubernetes_takes_no_name_there() -> None:
+def test_grpc_probe_has_a_port_number() -> None:
     service = model_service().with_spec(containerPort=9000, probes={"readiness": {"grpc": {}}})
     assert container(service)["readinessProbe"] == {"grpc": {"port": 9000}}
 
 
-def test_the_deadline_is_longer_than_the_server_may_take_to_start() -> None:
+def test_progress_deadline_exceeds_the_startup_time() -> None:
     service = model_service().with_spec(probes={"startup": {"periodSeconds": 10, "failureThreshold": 60}})
     assert build_deployment(service.parsed()).body["spec"]["progressDeadlineSeconds"] > 600
 
@@ -110,7 +110,7 @@ def test_the_deadline_is_longer_than_the_server_may_take_to_start() -> None:
         (model_service().with_spec(replicas=3, suspend=True).autoscaled(max_replicas=5), 0, True),
     ],
 )
-def test_the_count_to_start_from(service: ModelServiceBuilder, count: int, fixed: bool) -> None:  # noqa: FBT001
+def test_initial_replicas(service: ModelServiceBuilder, count: int, fixed: bool) -> None:  # noqa: FBT001
     desired = build_deployment(service.parsed())
     assert (desired.replicas, desired.fixed_replicas) == (count, fixed)
     assert desired.create_body()["spec"]["replicas"] == count

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelservice_operator.apimachinery.quantity import parse_quantity
 from modelservice_operator.resources import DesiredChild, build_children
 from modelservice_operator.resources.autoscaler import build_autoscaler
 from modelservice_operator.resources.deployment import build_deployment
@@ -19,12 +18,12 @@ def live_copy(desired: DesiredChild) -> Any:
     return copy.deepcopy(desired.create_body())
 
 
-def test_what_was_created_does_not_differ() -> None:
+def test_created_object_has_no_difference() -> None:
     for child in build_children(model_service().autoscaled(max_replicas=3).parsed()):
         assert child.first_difference(live_copy(child)) is None
 
 
-def test_what_others_add_is_theirs() -> None:
+def test_additions_of_other_clients_are_ignored() -> None:
     desired = build_deployment(model_service().parsed())
     live = live_copy(desired)
     live["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = "3"
@@ -45,20 +44,20 @@ def test_quantities_are_compared_by_value(given_amount: str, shown: str) -> None
     assert desired.first_difference(live) is None
 
 
-def test_text_that_looks_like_a_quantity_is_text() -> None:
+def test_string_that_looks_like_a_quantity_is_a_string() -> None:
     desired = build_deployment(model_service().with_spec(env=[{"name": "A", "value": "1000m"}]).parsed())
     live = live_copy(desired)
     live["spec"]["template"]["spec"]["containers"][0]["env"][-1]["value"] = "1"
     assert desired.first_difference(live) == ".spec.template.spec.containers[model].env[A].value"
 
 
-def test_a_field_that_left_the_desired_state_is_noticed_by_the_hash() -> None:
+def test_removed_field_changes_the_hash() -> None:
     before = build_deployment(model_service().with_spec(env=[{"name": "A", "value": "1"}]).parsed())
     after = build_deployment(model_service().parsed())
     assert after.first_difference(live_copy(before)) == f".metadata.annotations.{HASH_ANNOTATION}"
 
 
-def test_atomic_lists_are_compared_whole() -> None:
+def test_atomic_lists_are_compared_as_a_whole() -> None:
     desired = build_autoscaler(model_service().autoscaled(max_replicas=3).parsed())
     assert desired is not None
     live = live_copy(desired)
@@ -66,7 +65,7 @@ def test_atomic_lists_are_compared_whole() -> None:
     assert desired.first_difference(live) == ".spec.metrics"
 
 
-def test_what_is_added_to_an_atomic_map_is_a_difference() -> None:
+def test_addition_to_an_atomic_map_is_a_difference() -> None:
     """A selector with one more label selects nothing."""
     desired = build_service(model_service().parsed())
     live = live_copy(desired)
@@ -74,7 +73,7 @@ def test_what_is_added_to_an_atomic_map_is_a_difference() -> None:
     assert desired.first_difference(live) == ".spec.selector.tier"
 
 
-def test_what_is_added_to_an_item_of_an_atomic_list_is_a_difference() -> None:
+def test_addition_to_an_atomic_list_item_is_a_difference() -> None:
     desired = build_autoscaler(model_service().autoscaled(max_replicas=3).parsed())
     assert desired is not None
     live = live_copy(desired)
@@ -82,7 +81,7 @@ def test_what_is_added_to_an_item_of_an_atomic_list_is_a_difference() -> None:
     assert desired.first_difference(live) == ".spec.metrics[0].containerResource.target.averageValue"
 
 
-def test_defaults_of_kinds_that_others_define_are_no_difference() -> None:
+def test_defaults_of_custom_kinds_are_ignored() -> None:
     route = {"httpRoute": {"parentRefs": [{"name": "edge"}]}}
     desired = build_http_route(model_service().with_spec(expose=route).parsed())
     assert desired is not None
@@ -91,7 +90,7 @@ def test_defaults_of_kinds_that_others_define_are_no_difference() -> None:
     assert desired.first_difference(live) is None
 
 
-def test_a_list_with_several_keys_may_be_added_to() -> None:
+def test_additions_to_a_list_with_two_keys_are_ignored() -> None:
     spread = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
     desired = build_deployment(model_service().with_spec(topologySpreadConstraints=[spread]).parsed())
     live = live_copy(desired)
@@ -103,7 +102,7 @@ def test_a_list_with_several_keys_may_be_added_to() -> None:
     assert desired.first_difference(live) == where
 
 
-def test_nothing_is_in_the_way_of_what_only_differs() -> None:
+def test_conflicting_nodes_are_empty_for_a_plain_change() -> None:
     desired = build_deployment(model_service().parsed())
     live = live_copy(desired)
     live["spec"]["template"]["spec"]["containers"][0]["image"] = "theirs"
@@ -111,7 +110,7 @@ def test_nothing_is_in_the_way_of_what_only_differs() -> None:
     assert desired.conflicting_nodes(live) == []
 
 
-def test_a_second_source_and_a_moved_port_are_in_the_way() -> None:
+def test_second_source_and_changed_port_are_conflicting_nodes() -> None:
     mount = {"name": "files", "mountPath": "/a", "configMap": {"name": "a"}}
     desired = build_deployment(model_service().with_spec(mounts=[mount]).parsed())
     live = live_copy(desired)
@@ -128,7 +127,7 @@ def test_a_second_source_and_a_moved_port_are_in_the_way() -> None:
     ]
 
 
-def test_a_service_s_port_keeps_the_node_port_that_it_got() -> None:
+def test_replaced_port_keeps_its_node_port() -> None:
     desired = build_service(model_service().parsed())
     live = live_copy(desired)
     live["spec"]["ports"][0] |= {"port": 81, "nodePort": 30123}
@@ -144,7 +143,7 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @given(st.data())
-def test_each_leaf_that_changes_or_goes_is_a_difference(data: st.DataObject) -> None:
+def test_each_changed_or_removed_leaf_is_a_difference(data: st.DataObject) -> None:
     children = build_children(
         model_service().with_spec(env=[{"name": "A", "value": "1"}]).autoscaled(max_replicas=3).parsed()
     )
@@ -162,7 +161,7 @@ def test_each_leaf_that_changes_or_goes_is_a_difference(data: st.DataObject) -> 
 
 
 @given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=63), st.integers(0, 10_000))
-def test_building_is_deterministic_and_the_selector_depends_on_the_name_alone(name: str, replicas: int) -> None:
+def test_build_is_deterministic_and_selector_is_stable(name: str, replicas: int) -> None:
     service = model_service().named(name).with_spec(replicas=replicas)
     assert build_children(service.parsed()) == build_children(service.parsed())
     assert selector(service.parsed()) == selector(model_service().named(name).parsed())
@@ -177,7 +176,7 @@ def test_building_is_deterministic_and_the_selector_depends_on_the_name_alone(na
         (("spec", "template", "spec", "containers"), "text", ".spec.template.spec.containers"),
     ],
 )
-def test_whole_branches_that_change_or_go_are_a_difference(path: tuple[str, ...], value: Any, where: str) -> None:
+def test_each_changed_or_removed_branch_is_a_difference(path: tuple[str, ...], value: Any, where: str) -> None:
     desired = build_deployment(model_service().parsed())
     live = live_copy(desired)
     *parents, last = path
@@ -188,7 +187,7 @@ def test_whole_branches_that_change_or_go_are_a_difference(path: tuple[str, ...]
     assert desired.first_difference(live) == where
 
 
-def test_a_command_is_compared_word_by_word() -> None:
+def test_command_is_compared_by_item() -> None:
     desired = build_deployment(model_service().with_spec(command=["serve", "--fast"]).parsed())
     live = live_copy(desired)
     live["spec"]["template"]["spec"]["containers"][0]["command"][1] = "--slow"
@@ -211,19 +210,17 @@ ASLEEP = {"annotations": {SUSPENDED_ANNOTATION: "true"}}
         (model_service().with_spec(replicas=2).autoscaled(max_replicas=5).suspended(), 4, {}, 0),
     ],
 )
-def test_the_count_is_ours_when_fixed_and_once_when_waking(
-    service: Any, count: int, metadata: dict[str, Any], expected: int | None
-) -> None:
+def test_replicas_to_set(service: Any, count: int, metadata: dict[str, Any], expected: int | None) -> None:
     live = {"metadata": metadata, "spec": {"replicas": count}}
     assert build_deployment(service.parsed()).replicas_to_set(live) == expected
 
 
-def test_only_a_deployment_has_a_count() -> None:
+def test_replicas_to_set_is_none_for_other_kinds() -> None:
     desired = build_service(model_service().parsed())
     assert desired.replicas_to_set({"metadata": {}, "spec": {}}) is None
 
 
-def test_a_service_is_made_anew_to_and_from_headless() -> None:
+def test_service_is_recreated_to_and_from_headless() -> None:
     usual, headless = (
         build_service(model_service().with_spec(service={"type": kind}).parsed()) for kind in ("ClusterIP", "Headless")
     )
@@ -231,7 +228,3 @@ def test_a_service_is_made_anew_to_and_from_headless() -> None:
     assert usual.requires_recreate({"spec": {"clusterIP": "None"}})
     assert not usual.requires_recreate({"spec": {"clusterIP": "198.19.0.7"}})
     assert not build_deployment(model_service().parsed()).requires_recreate({"spec": {}})
-
-
-def test_what_is_no_quantity_has_no_amount() -> None:
-    assert parse_quantity("many") is None

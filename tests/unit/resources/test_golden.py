@@ -37,7 +37,7 @@ CUSTOM_RESOURCES = {"HTTPRoute", "PodMonitor"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
-def test_children_are_as_reviewed(case: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_children_match_the_golden_files(case: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["render", str(case)]) == 0
     rendered = capsys.readouterr().out
     expected = case.with_suffix(".children.yaml")
@@ -47,7 +47,7 @@ def test_children_are_as_reviewed(case: Path, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
-def test_every_field_is_one_that_kubernetes_knows(case: Path) -> None:
+def test_every_field_exists_in_kubernetes(case: Path) -> None:
     for body in yaml.safe_load_all(case.with_suffix(".children.yaml").read_text()):
         if body["kind"] in CUSTOM_RESOURCES:
             continue  # the official client has no models of them

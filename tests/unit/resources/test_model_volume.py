@@ -33,7 +33,7 @@ def volume(spec: dict[str, Any]) -> dict[str, Any]:
     return next(entry for entry in spec["template"]["spec"]["volumes"] if entry["name"] == "model")
 
 
-def test_the_server_sees_the_published_folder_alone() -> None:
+def test_server_mounts_only_the_published_directory() -> None:
     spec = template()
     folder = environment(spec)["MODEL_PATH"].removeprefix("/model-cache/")
     assert mount(spec) == {"name": "model", "mountPath": "/mnt/models", "subPath": folder, "readOnly": True}
@@ -51,22 +51,22 @@ def test_the_server_sees_the_published_folder_alone() -> None:
         {"loader": {"extract": True}},
     ],
 )
-def test_what_decides_the_content_decides_the_folder(model: dict[str, Any]) -> None:
+def test_cache_key_depends_on_the_content_settings(model: dict[str, Any]) -> None:
     assert mount(template(**model))["subPath"] != mount(template())["subPath"]
 
 
 @pytest.mark.parametrize("model", [{"path": "/x"}, {"name": "x"}, {"cache": {"emptyDir": {"sizeLimit": "1Gi"}}}])
-def test_what_does_not_decide_the_content_does_not_decide_the_folder(model: dict[str, Any]) -> None:
+def test_cache_key_ignores_other_settings(model: dict[str, Any]) -> None:
     assert mount(template(**model))["subPath"] == mount(template())["subPath"]
 
 
-def test_a_resolution_is_a_folder_of_its_own() -> None:
+def test_cache_key_depends_on_the_resolution() -> None:
     one, other = template(resolution="models:/iris/1"), template(resolution="models:/iris/2")
     assert mount(one)["subPath"] != mount(other)["subPath"]
     assert environment(one)["MODEL_RESOLUTION"] == "models:/iris/1"
 
 
-def test_the_whole_contract_is_set_so_that_no_secret_can_add_to_it() -> None:
+def test_secret_cannot_override_loader_variables() -> None:
     """A Secret of the author's may have any keys: none of them may widen what the administrator allows."""
     spec = template(credentials={"secretRef": {"name": "store"}})
     [container] = spec["template"]["spec"]["initContainers"]
@@ -78,7 +78,7 @@ def test_the_whole_contract_is_set_so_that_no_secret_can_add_to_it() -> None:
     }
 
 
-def test_credentials_are_the_loader_s_alone() -> None:
+def test_only_the_loader_gets_credentials() -> None:
     spec = template(credentials={"secretRef": {"name": "store"}})
     assert "store" not in str(spec["template"]["spec"]["containers"])
 
@@ -92,19 +92,19 @@ def test_credentials_are_the_loader_s_alone() -> None:
         ({"persistentVolumeClaim": {"claimName": "c"}}, 1 << 60),
     ],
 )
-def test_the_size_of_the_cache_is_the_limit(cache: dict[str, Any] | None, most: int) -> None:
+def test_cache_size_limits_the_download(cache: dict[str, Any] | None, most: int) -> None:
     spec = template(cache=cache) if cache else template()
     assert environment(spec)["MODEL_MAX_BYTES"] == str(most)
 
 
-def test_what_is_kept_in_memory_is_the_loader_s_memory() -> None:
+def test_cache_in_memory_raises_the_memory_limit() -> None:
     spec = template(cache={"emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}})
     [container] = spec["template"]["spec"]["initContainers"]
     assert container["resources"]["limits"]["memory"] == str((512 << 20) + (1 << 30))
     assert volume(spec)["emptyDir"] == {"sizeLimit": "1Gi", "medium": "Memory"}
 
 
-def test_a_claim_is_shared_below_its_folder() -> None:
+def test_claim_is_shared_below_its_sub_path() -> None:
     spec = template(cache={"persistentVolumeClaim": {"claimName": "models", "subPath": "team"}})
     [container] = spec["template"]["spec"]["initContainers"]
     assert container["volumeMounts"] == [{"name": "model", "mountPath": "/model-cache", "subPath": "team"}]
@@ -112,14 +112,14 @@ def test_a_claim_is_shared_below_its_folder() -> None:
     assert mount(spec)["subPath"] == f"team/{folder}"
 
 
-def test_the_deadline_leaves_time_to_load() -> None:
+def test_progress_deadline_includes_the_download() -> None:
     plain = build_children(model_service().parsed())[0].body["spec"]["progressDeadlineSeconds"]
     assert template(settings=LoaderSettings(timeout_seconds=900))["progressDeadlineSeconds"] == plain + 900
     service = model_service().with_spec(model={"uri": S3, "loader": {"timeoutSeconds": 60}}).parsed()
     assert build_children(service)[0].body["spec"]["progressDeadlineSeconds"] == plain + 60
 
 
-def test_settings_of_the_administrator_reach_the_loader() -> None:
+def test_operator_settings_reach_the_loader() -> None:
     settings = LoaderSettings(
         image="registry.local/loader:1", timeout_seconds=60, allowed_cidrs=("10.0.0.0/8", "fc00::/7")
     )
@@ -129,23 +129,23 @@ def test_settings_of_the_administrator_reach_the_loader() -> None:
     assert spec["template"]["spec"]["initContainers"][0]["image"] == "registry.local/loader:1"
 
 
-def test_a_service_account_is_an_identity_only_without_credentials() -> None:
+def test_service_account_is_used_without_credentials() -> None:
     service = model_service().with_spec(serviceAccountName="reader", model={"uri": "gs://models/iris"}).parsed()
     [deployment, *_] = build_children(service)
     assert environment(deployment.body["spec"])["MODEL_IDENTITY"] == "ServiceAccount"
 
 
-def test_dollars_stay_as_they_are() -> None:
+def test_dollar_signs_are_escaped() -> None:
     assert environment(template(uri="https://a/$(PATH)"))["MODEL_URI"] == "https://a/$$(PATH)"
 
 
-def test_nothing_is_loaded_for_a_model_in_the_image() -> None:
+def test_model_in_the_image_has_no_loader() -> None:
     service = model_service().with_spec(model={"uri": "file:///app/model"}).parsed()
     [deployment, *_] = build_children(service)
     assert "initContainers" not in deployment.body["spec"]["template"]["spec"]
 
 
-def test_the_key_is_stable() -> None:
+def test_cache_key_is_stable() -> None:
     model = model_service().with_spec(model={"uri": S3}).parsed().spec.model
     assert model is not None
     assert cache_key(model, None) == cache_key(model, None)

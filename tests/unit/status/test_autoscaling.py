@@ -28,7 +28,7 @@ LIMITED = {"type": "ScalingLimited", "status": "True", "reason": "TooManyReplica
 YOUNG = (NOW - timedelta(seconds=20)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def an_autoscaler(*conditions: dict[str, Any], created: str = CREATED, **status: Any) -> dict[str, Any]:
+def new_autoscaler(*conditions: dict[str, Any], created: str = CREATED, **status: Any) -> dict[str, Any]:
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
@@ -39,7 +39,7 @@ def an_autoscaler(*conditions: dict[str, Any], created: str = CREATED, **status:
     }
 
 
-def told(service: ModelServiceBuilder = SCALED, **changes: Any) -> tuple[str, str, str] | None:
+def autoscaler_ready(service: ModelServiceBuilder = SCALED, **changes: Any) -> tuple[str, str, str] | None:
     found = computed_status(snapshot(service=service, **({"rollout": deployment_status()} | changes)))
     # Whatever the autoscaler says, the model serves.
     assert condition(found) == condition(
@@ -49,64 +49,68 @@ def told(service: ModelServiceBuilder = SCALED, **changes: Any) -> tuple[str, st
     return None if entry is None else (entry["status"], entry["reason"], entry["message"])
 
 
-def test_an_autoscaler_that_can_act() -> None:
+def test_active_autoscaler() -> None:
     active = ("True", "AutoscalerActive", "The HorizontalPodAutoscaler is active.")
-    assert told(autoscaler=an_autoscaler(ABLE, ACTIVE)) == active
+    assert autoscaler_ready(autoscaler=new_autoscaler(ABLE, ACTIVE)) == active
     # A bound that is reached is what was asked for.
-    assert told(autoscaler=an_autoscaler(ABLE, ACTIVE, LIMITED)) == active
-    assert told(autoscaler=an_autoscaler(ABLE, ACTIVE, created=YOUNG)) == active
+    assert autoscaler_ready(autoscaler=new_autoscaler(ABLE, ACTIVE, LIMITED)) == active
+    assert autoscaler_ready(autoscaler=new_autoscaler(ABLE, ACTIVE, created=YOUNG)) == active
 
 
-def test_a_new_autoscaler_gets_a_minute() -> None:
+def test_new_autoscaler_has_a_grace_period() -> None:
     text = "The HorizontalPodAutoscaler was created recently; metrics can take up to a minute."
     starting = ("Unknown", "AutoscalerStarting", text)
-    assert told() == starting
-    assert told(autoscaler=an_autoscaler()) == starting
-    assert told(autoscaler=an_autoscaler(ABLE, NO_METRICS, created=YOUNG)) == starting
+    assert autoscaler_ready() == starting
+    assert autoscaler_ready(autoscaler=new_autoscaler()) == starting
+    assert autoscaler_ready(autoscaler=new_autoscaler(ABLE, NO_METRICS, created=YOUNG)) == starting
 
 
-def test_the_clock_alone_ends_the_minute() -> None:
-    young = snapshot(service=SCALED, autoscaler=an_autoscaler(ABLE, NO_METRICS, created=YOUNG))
+def test_requeue_after_is_the_end_of_the_grace_period() -> None:
+    young = snapshot(service=SCALED, autoscaler=new_autoscaler(ABLE, NO_METRICS, created=YOUNG))
     assert requeue_after(young, NOW) == 40.0
     assert requeue_after(young, NOW + timedelta(seconds=40)) is None
     assert requeue_after(snapshot(service=SCALED), NOW) is None
-    assert requeue_after(snapshot(service=SCALED, autoscaler=an_autoscaler()), NOW) is None
+    assert requeue_after(snapshot(service=SCALED, autoscaler=new_autoscaler()), NOW) is None
     assert requeue_after(snapshot(), NOW) is None
 
 
-def test_afterwards_its_own_reason_is_told() -> None:
+def test_hpa_reason_is_copied_after_grace() -> None:
     message = f"The HorizontalPodAutoscaler cannot scale: {NO_METRICS['message']}."
     hint = " There are no metrics because no replica is ready."
-    autoscaler = an_autoscaler(ABLE, NO_METRICS)
-    assert told(autoscaler=autoscaler) == ("False", "FailedGetContainerResourceMetric", message)
-    found = told(autoscaler=autoscaler, rollout=deployment_status(ready=0, available=0))
+    autoscaler = new_autoscaler(ABLE, NO_METRICS)
+    assert autoscaler_ready(autoscaler=autoscaler) == ("False", "FailedGetContainerResourceMetric", message)
+    found = autoscaler_ready(autoscaler=autoscaler, rollout=deployment_status(ready=0, available=0))
     assert found == ("False", "FailedGetContainerResourceMetric", message + hint)
-    assert told(autoscaler=autoscaler, rollout=None) == ("False", "FailedGetContainerResourceMetric", message)
+    assert autoscaler_ready(autoscaler=autoscaler, rollout=None) == (
+        "False",
+        "FailedGetContainerResourceMetric",
+        message,
+    )
 
 
 @pytest.mark.parametrize("reason", sorted(AUTOSCALER_REASONS))
 def test_known_reasons_are_copied(reason: str) -> None:
     entry = {"type": "AbleToScale", "status": "False", "reason": str(reason), "message": "no"}
-    found = told(autoscaler=an_autoscaler(entry, ACTIVE))
+    found = autoscaler_ready(autoscaler=new_autoscaler(entry, ACTIVE))
     assert found is not None
     assert found[:2] == ("False", str(reason))
 
 
-def test_an_unknown_reason_is_quoted() -> None:
+def test_unknown_reason_is_quoted() -> None:
     entry = {"type": "AbleToScale", "status": "False", "reason": "MoonPhase"}
-    assert told(autoscaler=an_autoscaler(entry)) == (
+    assert autoscaler_ready(autoscaler=new_autoscaler(entry)) == (
         "False",
         "AutoscalerFailed",
         "The HorizontalPodAutoscaler cannot scale: MoonPhase.",
     )
 
 
-def test_a_count_of_zero_by_hand_is_not_woken() -> None:
+def test_manual_scale_to_zero_is_reported() -> None:
     message = "scaling is disabled since the replica count of the target is zero"
     entry = {"type": "ScalingActive", "status": "False", "reason": "ScalingDisabled", "message": message}
     none = deployment_status(desired=0, replicas=0, ready=0, updated=0, available=0)
-    found = snapshot(service=SCALED, autoscaler=an_autoscaler(ABLE, entry), rollout=none)
-    assert told(autoscaler=found.autoscaler, rollout=none) == (
+    found = snapshot(service=SCALED, autoscaler=new_autoscaler(ABLE, entry), rollout=none)
+    assert autoscaler_ready(autoscaler=found.autoscaler, rollout=none) == (
         "False",
         "ScalingDisabled",
         (
@@ -120,8 +124,10 @@ def test_a_count_of_zero_by_hand_is_not_woken() -> None:
 
 
 @pytest.mark.parametrize("service", [IRIS, SCALED, IRIS.suspended()], ids=["fixed", "scaled", "suspended"])
-def test_an_autoscaler_of_somebody_else_is_named_with_two_ways_out(service: ModelServiceBuilder) -> None:
-    found = told(service, foreign_autoscalers=("theirs", "hers", "theirs"), autoscaler=an_autoscaler(ABLE, ACTIVE))
+def test_foreign_autoscaler_is_reported_with_advice(service: ModelServiceBuilder) -> None:
+    found = autoscaler_ready(
+        service, foreign_autoscalers=("theirs", "hers", "theirs"), autoscaler=new_autoscaler(ABLE, ACTIVE)
+    )
     assert found == (
         "False",
         "ForeignAutoscaler",
@@ -134,17 +140,17 @@ def test_an_autoscaler_of_somebody_else_is_named_with_two_ways_out(service: Mode
 
 
 @pytest.mark.parametrize("service", [IRIS, IRIS.suspended(), IRIS.externally_scaled()])
-def test_without_an_autoscaler_of_ours_there_is_nothing_to_say(service: ModelServiceBuilder) -> None:
+def test_condition_is_absent_without_an_own_autoscaler(service: ModelServiceBuilder) -> None:
     foreign = ("theirs",) if service == IRIS.externally_scaled() else ()
-    assert told(service, autoscaler=an_autoscaler(ABLE, ACTIVE), foreign_autoscalers=foreign) is None
-    assert "autoscaling" not in computed_status(snapshot(service=service, autoscaler=an_autoscaler()))
+    assert autoscaler_ready(service, autoscaler=new_autoscaler(ABLE, ACTIVE), foreign_autoscalers=foreign) is None
+    assert "autoscaling" not in computed_status(snapshot(service=service, autoscaler=new_autoscaler()))
 
 
-def test_a_cluster_without_scale_to_zero_leaves_the_model_ready() -> None:
+def test_rejected_scale_to_zero_keeps_the_model_ready() -> None:
     text = 'HorizontalPodAutoscaler.autoscaling "iris" is invalid: spec.minReplicas: Invalid value: 0'
     cause = StatusCause("FieldValueInvalid", "Invalid value: 0", "spec.minReplicas")
     refused = ApiStatus(422, "Invalid", text, "HorizontalPodAutoscaler", (cause,))
-    found = told(TO_ZERO, failure=InvalidRequestError(text, status=refused))
+    found = autoscaler_ready(TO_ZERO, failure=InvalidRequestError(text, status=refused))
     assert found == (
         "False",
         "ScaleToZeroUnsupported",
@@ -165,8 +171,8 @@ def test_a_cluster_without_scale_to_zero_leaves_the_model_ready() -> None:
         assert ready["reason"] == "Rejected"
 
 
-def test_the_counts_of_the_autoscaler_are_in_status() -> None:
-    found = computed_status(snapshot(service=SCALED, autoscaler=an_autoscaler(ABLE, ACTIVE, lastScaleTime=CREATED)))
+def test_autoscaler_counts_are_in_status() -> None:
+    found = computed_status(snapshot(service=SCALED, autoscaler=new_autoscaler(ABLE, ACTIVE, lastScaleTime=CREATED)))
     assert found["autoscaling"] == {
         "minReplicas": 2,
         "maxReplicas": 5,
@@ -177,7 +183,7 @@ def test_the_counts_of_the_autoscaler_are_in_status() -> None:
     assert computed_status(snapshot(service=SCALED, autoscaler={"metadata": {}}, rollout=None))["autoscaling"] == {}
 
 
-def test_before_it_has_looked_the_counts_are_those_that_it_will_find() -> None:
+def test_counts_fall_back_to_the_deployment() -> None:
     new = {"metadata": {}, "spec": {"minReplicas": 2, "maxReplicas": 5}, "status": {"desiredReplicas": 0}}
     counts = {"currentReplicas": 2, "desiredReplicas": 2}
     assert computed_status(snapshot(service=SCALED, autoscaler=new))["autoscaling"] == new["spec"] | counts

@@ -1,10 +1,12 @@
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelservice_operator.api.v1alpha1.status import ModelServiceStatus
 from modelservice_operator.errors import (
     ApiStatus,
     DriftDetectedError,
@@ -16,15 +18,18 @@ from modelservice_operator.errors import (
     OperatorError,
     UnreachableError,
 )
-from modelservice_operator.status import compute_invalid_status, is_only_unobserved
+from modelservice_operator.status import compute_invalid_status, is_only_unobserved, requeue_after
+from modelservice_operator.status.reasons import ConditionType, Reason
 from modelservice_operator.status.snapshot import DeploymentStatus, Snapshot, load_balancer_address
 from tests.support.builders import model_service
+from tests.support.pods import HASH, OLD_HASH
+from tests.support.snapshot_strategies import SNAPSHOTS
 from tests.support.snapshots import NOW, computed_status
 
 SERVICE = model_service().with_generation(3).parsed()
 
 
-def a_rollout(**changes: Any) -> DeploymentStatus:
+def rollout_of(**changes: Any) -> DeploymentStatus:
     """Two replicas, done."""
     counts = dict.fromkeys(("desired", "replicas", "ready", "updated", "available"), 2)
     done: dict[str, Any] = {**counts, "observed": True, "conditions": {}}
@@ -43,8 +48,8 @@ def message(found: dict[str, Any], kind: str = "Ready") -> str:
     return next(str(entry["message"]) for entry in found["conditions"] if entry["type"] == kind)
 
 
-def test_done() -> None:
-    found = status(a_rollout())
+def test_rollout_complete() -> None:
+    found = status(rollout_of())
     assert conditions(found) == {
         "Ready": ("True", "RolloutComplete"),
         "Available": ("True", "MinimumReplicasAvailable"),
@@ -56,7 +61,7 @@ def test_done() -> None:
     assert (found["replicas"], found["readyReplicas"], found["desiredReplicas"]) == (2, 2, 2)
 
 
-def test_nothing_there_yet() -> None:
+def test_no_deployment() -> None:
     found = status()
     assert conditions(found)["Ready"] == ("False", "DeploymentPending")
     assert conditions(found)["Reconciling"] == ("True", "DeploymentPending")
@@ -64,26 +69,26 @@ def test_nothing_there_yet() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rollout", "sentence"),
+    ("rollout", "expected"),
     [
-        (a_rollout(available=1), "1 of 2 replicas of this revision are available."),
+        (rollout_of(available=1), "1 of 2 replicas of this revision are available."),
         (
-            a_rollout(replicas=3, updated=1, available=3),
+            rollout_of(replicas=3, updated=1, available=3),
             "1 of 2 replicas of this revision are available, 2 of an earlier revision are left.",
         ),
         (
-            a_rollout(replicas=3),
+            rollout_of(replicas=3),
             "2 of 2 replicas of this revision are available, 1 of an earlier revision is left.",
         ),
     ],
 )
-def test_on_the_way(rollout: DeploymentStatus, sentence: str) -> None:
+def test_rollout_in_progress(rollout: DeploymentStatus, expected: str) -> None:
     found = status(rollout)
     assert conditions(found)["Ready"] == ("False", "RolloutInProgress")
-    assert message(found) == sentence
+    assert message(found) == expected
 
 
-def test_a_deployment_is_read_as_its_controller_reports_it() -> None:
+def test_deployment_status_is_parsed() -> None:
     condition = {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"}
     body = {
         "metadata": {"generation": 2},
@@ -102,26 +107,26 @@ def test_a_deployment_is_read_as_its_controller_reports_it() -> None:
     assert not DeploymentStatus.of({"metadata": {"generation": 1}, "spec": {}}).observed
 
 
-def test_an_unseen_revision_is_never_ready() -> None:
-    assert conditions(status(a_rollout(observed=False)))["Ready"] == ("False", "DeploymentPending")
+def test_unobserved_generation_is_not_ready() -> None:
+    assert conditions(status(rollout_of(observed=False)))["Ready"] == ("False", "DeploymentPending")
 
 
-def test_an_earlier_revision_that_serves_is_available_though_not_ready() -> None:
-    found = conditions(status(a_rollout(replicas=3, updated=1, available=2)))
+def test_old_revision_is_available_but_not_ready() -> None:
+    found = conditions(status(rollout_of(replicas=3, updated=1, available=2)))
     assert found["Available"][0] == "True"
     assert found["Ready"][0] == "False"
 
 
-def test_a_rollout_that_gave_up_is_stalled() -> None:
+def test_exceeded_deadline_is_stalled() -> None:
     gave_up = {"Progressing": {"status": "False", "reason": "ProgressDeadlineExceeded"}}
-    found = conditions(status(a_rollout(available=0, conditions=gave_up)))
+    found = conditions(status(rollout_of(available=0, conditions=gave_up)))
     assert found["Stalled"] == ("True", "ProgressDeadlineExceeded")
     assert found["Progressing"][0] == "False"
     assert "Reconciling" not in found
 
 
-def test_no_replicas_wanted_is_as_asked_for_but_serves_nothing() -> None:
-    found = conditions(status(a_rollout(desired=0, replicas=0, ready=0, updated=0, available=0)))
+def test_scaled_to_zero_is_ready_but_not_available() -> None:
+    found = conditions(status(rollout_of(desired=0, replicas=0, ready=0, updated=0, available=0)))
     assert found["Ready"] == ("True", "ScaledToZero")
     assert found["Available"] == ("False", "NoReplicasAvailable")
 
@@ -138,40 +143,40 @@ def test_no_replicas_wanted_is_as_asked_for_but_serves_nothing() -> None:
         (UnreachableError("no answer"), "Retrying", "Reconciling"),
     ],
 )
-def test_a_failure_speaks_before_the_rollout(failure: OperatorError, reason: str, kind: str) -> None:
-    found = status(a_rollout(), failure=failure)
+def test_child_failure_precedes_rollout_state(failure: OperatorError, reason: str, kind: str) -> None:
+    found = status(rollout_of(), failure=failure)
     assert conditions(found)["Ready"] == ("False", reason)
     assert conditions(found)[kind] == ("True", reason)
     assert message(found) == str(failure)
 
 
-def test_a_transition_time_moves_only_with_the_status() -> None:
-    first = status(a_rollout(available=1))
+def test_transition_time_changes_only_with_the_status() -> None:
+    first = status(rollout_of(available=1))
     later = NOW + timedelta(hours=1)
-    same = computed_status(Snapshot(service=SERVICE, rollout=a_rollout(available=0)), previous=first, now=later)
-    flipped = computed_status(Snapshot(service=SERVICE, rollout=a_rollout()), previous=first, now=later)
+    same = computed_status(Snapshot(service=SERVICE, rollout=rollout_of(available=0)), previous=first, now=later)
+    flipped = computed_status(Snapshot(service=SERVICE, rollout=rollout_of()), previous=first, now=later)
     times = [{entry["type"]: entry["lastTransitionTime"] for entry in found["conditions"]} for found in (same, flipped)]
     assert times[0]["Ready"] == "2026-01-02T03:04:05Z"
     assert times[1]["Ready"] == "2026-01-02T04:04:05Z"
 
 
-def test_what_cannot_be_understood_keeps_its_numbers() -> None:
-    before = status(a_rollout())
+def test_invalid_spec_keeps_replica_counts() -> None:
+    before = status(rollout_of())
     found = compute_invalid_status(InvalidSpecError("spec.image: missing"), generation=4, previous=before, now=NOW)
     assert found["observedGeneration"] == 4
     assert found["readyReplicas"] == 2
     assert conditions(found) == {"Ready": ("False", "InvalidSpec"), "Stalled": ("True", "InvalidSpec")}
 
 
-def test_a_long_message_is_cut() -> None:
-    assert len(message(status(a_rollout(), failure=UnreachableError("x" * 5000)))) == 1024
+def test_long_message_is_truncated() -> None:
+    assert len(message(status(rollout_of(), failure=UnreachableError("x" * 5000)))) == 1024
 
 
-def test_the_load_balancer_s_address_is_the_url() -> None:
+def test_load_balancer_address_is_the_url() -> None:
     ingress = {"status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}}}
     assert load_balancer_address(ingress) == "198.51.100.7"
     assert load_balancer_address({"status": {}}) is None
-    assert status(a_rollout(), load_balancer="198.51.100.7")["url"] == "http://198.51.100.7"
+    assert status(rollout_of(), load_balancer="198.51.100.7")["url"] == "http://198.51.100.7"
 
 
 @pytest.mark.parametrize(
@@ -189,8 +194,8 @@ def test_the_load_balancer_s_address_is_the_url() -> None:
         ({"httpRoute": {"parentRefs": [{"name": "edge"}]}}, "http://iris.ml.svc"),
     ],
 )
-def test_the_url_is_where_people_reach_it(expose: dict[str, Any], url: str) -> None:
-    observed = Snapshot(service=model_service().with_spec(expose=expose).parsed(), rollout=a_rollout())
+def test_url_is_the_exposed_one(expose: dict[str, Any], url: str) -> None:
+    observed = Snapshot(service=model_service().with_spec(expose=expose).parsed(), rollout=rollout_of())
     found = computed_status(observed)
     assert (found["url"], found["address"]["url"]) == (url, "http://iris.ml.svc")
 
@@ -214,7 +219,7 @@ rollouts = st.builds(
 
 
 @given(rollouts, st.one_of(st.none(), st.builds(UnreachableError, st.text())))
-def test_judging_is_total_and_ready_means_complete(rollout: DeploymentStatus, failure: OperatorError | None) -> None:
+def test_any_input_gives_a_valid_status(rollout: DeploymentStatus, failure: OperatorError | None) -> None:
     found = status(rollout, failure=failure)
     ready = conditions(found)["Ready"][0] == "True"
     assert not ready or (rollout.complete and failure is None)
@@ -224,21 +229,66 @@ def test_judging_is_total_and_ready_means_complete(rollout: DeploymentStatus, fa
     assert computed_status(Snapshot(service=SERVICE, rollout=rollout, failure=failure), previous=found) == found
 
 
-DONE = status(a_rollout())
-UNSEEN = status(a_rollout(observed=False))
+COMPLETE = status(rollout_of())
+UNOBSERVED = status(rollout_of(observed=False))
 
 
 @pytest.mark.parametrize(
     ("previous", "found", "expected"),
     [
-        (DONE, UNSEEN, True),
-        (DONE, DONE, False),
-        (DONE, status(a_rollout(updated=1)), False),
-        (UNSEEN, UNSEEN, False),
-        (DONE | {"observedGeneration": 2}, UNSEEN, False),
-        ({}, UNSEEN, False),
+        (COMPLETE, UNOBSERVED, True),
+        (COMPLETE, COMPLETE, False),
+        (COMPLETE, status(rollout_of(updated=1)), False),
+        (UNOBSERVED, UNOBSERVED, False),
+        (COMPLETE | {"observedGeneration": 2}, UNOBSERVED, False),
+        ({}, UNOBSERVED, False),
     ],
     ids=["a moment", "done", "a rollout", "not ready before", "a new generation", "new"],
 )
-def test_merely_unseen(previous: dict[str, Any], found: dict[str, Any], *, expected: bool) -> None:
+def test_is_only_unobserved(previous: dict[str, Any], found: dict[str, Any], *, expected: bool) -> None:
     assert is_only_unobserved(previous, found) is expected
+
+
+VOLATILE_TEXT = re.compile(rf"\d\d:\d\d:\d\d|{HASH}|{OLD_HASH}|back-off \d+[hms]|(?i:request id)")
+
+
+@settings(max_examples=200, deadline=None)
+@given(SNAPSHOTS)
+def test_any_snapshot_gives_a_status_valid_in_the_schema(snapshot: Snapshot) -> None:
+    found = computed_status(snapshot)
+    ModelServiceStatus.model_validate(found)
+    kinds = [entry["type"] for entry in found["conditions"]]
+    assert len(kinds) == len(set(kinds))
+    for entry in found["conditions"]:
+        assert ConditionType(entry["type"])
+        assert Reason(entry["reason"])
+        assert entry["status"] in {"True", "False", "Unknown"}
+        assert 0 < len(entry["message"]) <= 1024
+        assert not VOLATILE_TEXT.search(entry["message"]), entry["message"]
+    assert ("Stalled" in kinds) + ("Reconciling" in kinds) == (conditions(found)["Ready"][0] != "True")
+    wait = requeue_after(snapshot, NOW)
+    assert wait is None or wait > 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(SNAPSHOTS, st.randoms(use_true_random=False))
+def test_order_of_objects_does_not_matter(snapshot: Snapshot, random: Any) -> None:
+    pods, replica_sets = list(snapshot.pods), list(snapshot.replica_sets)
+    random.shuffle(pods)
+    random.shuffle(replica_sets)
+    fields = {name: getattr(snapshot, name) for name in Snapshot.__dataclass_fields__}
+    names = tuple(reversed(snapshot.foreign_autoscalers))
+    shuffled = Snapshot(
+        **(fields | {"pods": tuple(pods), "replica_sets": tuple(replica_sets), "foreign_autoscalers": names})
+    )
+    assert computed_status(shuffled) == computed_status(snapshot)
+
+
+@settings(max_examples=100, deadline=None)
+@given(SNAPSHOTS)
+def test_ready_means_complete_and_recomputing_is_stable(snapshot: Snapshot) -> None:
+    found = computed_status(snapshot)
+    if conditions(found)["Ready"][0] == "True":
+        assert snapshot.rollout is not None
+        assert snapshot.rollout.complete
+    assert computed_status(snapshot, previous=found) == found

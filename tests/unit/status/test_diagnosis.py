@@ -55,7 +55,7 @@ def pulling(reason: str, message: str) -> PodBuilder:
     return new_pod().waiting(reason, message)
 
 
-GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
+PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
     "no room on any node": (
         new_pod().unschedulable(NO_NODE),
         IRIS,
@@ -358,8 +358,10 @@ GALLERY: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("pod", "service", "reason", "message"), GALLERY.values(), ids=GALLERY)
-def test_the_gallery(pod: PodBuilder, service: ModelServiceBuilder, reason: str, message: str) -> None:
+@pytest.mark.parametrize(("pod", "service", "reason", "message"), PROBLEMS.values(), ids=PROBLEMS)
+def test_pod_problem_is_reported_with_advice(
+    pod: PodBuilder, service: ModelServiceBuilder, reason: str, message: str
+) -> None:
     found = ready(pod, new_pod().named("zzzzz"), service=service)
     assert found == (reason, f"1 of 2 pods: {message}")
     # A second pod with the same trouble counts, and its name changes nothing.
@@ -367,29 +369,29 @@ def test_the_gallery(pod: PodBuilder, service: ModelServiceBuilder, reason: str,
     assert again == (reason, f"2 of 2 pods: {message}")
 
 
-def test_the_loader_works() -> None:
+def test_running_loader_is_starting() -> None:
     pod = new_pod().container("model-loader", init=True, state={"running": {}}).waiting("PodInitializing")
     assert ready(pod) == ("Starting", "The only pod: the model is being loaded.")
 
 
 @pytest.mark.parametrize("reason", sorted(LOADER_REASONS))
-def test_the_loader_s_own_reason_is_the_reason(reason: str) -> None:
+def test_loader_reason_is_reported(reason: str) -> None:
     report = {"reason": reason, "message": "s3://models/iris/v3?X-Amz-Signature=canary: no", "uri": "s3://models"}
     message = "the model cannot be loaded: s3://models/iris/v3: no."
     assert ready(loader(report)) == (str(reason), f"The only pod: {message}")
 
 
-def test_a_loader_that_nests_too_deep_is_quoted() -> None:
+def test_deeply_nested_loader_report_becomes_text() -> None:
     assert ready(loader("[" * 100_000))[0] == "LoaderFailed"
 
 
-def test_an_ended_init_container_is_no_trouble() -> None:
+def test_completed_init_container_is_not_a_problem() -> None:
     done = {"terminated": {"exitCode": 0, "reason": "Completed"}}
     pod = new_pod().container("model-loader", init=True, state=done).waiting("PodInitializing")
     assert ready(pod) == ("Starting", "The only pod: container model-loader is starting.")
 
 
-REFUSALS = {
+CREATION_FAILURES = {
     "the quota": (
         (
             f'pods "iris-{HASH}-h7kx9" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=4, limited:'
@@ -445,8 +447,8 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize(("text", "reason", "message"), REFUSALS.values(), ids=REFUSALS)
-def test_refused_pods_are_told_in_the_server_s_words(text: str, reason: str, message: str) -> None:
+@pytest.mark.parametrize(("text", "reason", "message"), CREATION_FAILURES.values(), ids=CREATION_FAILURES)
+def test_pod_creation_failure_is_reported(text: str, reason: str, message: str) -> None:
     copied = {"ReplicaFailure": {"type": "ReplicaFailure", "status": "True", "message": text}}
     rollout = deployment_status(available=0, conditions=copied)
     assert ready(rollout=rollout, replica_sets=()) == (reason, message)
@@ -465,7 +467,7 @@ def test_refused_pods_are_told_in_the_server_s_words(text: str, reason: str, mes
         ('deployments.apps is forbidden: User "operator" cannot create resource', "Forbidden"),
     ],
 )
-def test_a_refused_child_says_who_refused(text: str, reason: str) -> None:
+def test_rejected_child_reports_the_rejecting_plugin(text: str, reason: str) -> None:
     assert ready(failure=ForbiddenError(text)) == (reason, text)
 
 
@@ -480,7 +482,7 @@ def test_a_refused_child_says_who_refused(text: str, reason: str) -> None:
         ({"periodSeconds": 9}, "a TCP connection to port 5000"),
     ],
 )
-def test_without_an_event_the_probe_s_question_is_told(probe: dict[str, Any], target: str) -> None:
+def test_probe_target_is_reported_without_events(probe: dict[str, Any], target: str) -> None:
     service = IRIS.with_spec(containerPort=5000, probes={"readiness": probe})
     message = f"The only pod: container model is running but not ready: its readiness probe checks {target}."
     assert ready(new_pod().running(started=True), service=service) == ("Starting", message)
@@ -504,20 +506,20 @@ def test_without_an_event_the_probe_s_question_is_told(probe: dict[str, Any], ta
         ("Readiness probe failed: HTTP probe failed with statuscode: 503", None),
     ],
 )
-def test_an_event_says_what_the_probe_found(note: str, words: str | None) -> None:
+def test_readiness_probe_event_is_reported(note: str, words: str | None) -> None:
     message = f"container model is running but fails its readiness probe: {words or note + '.'} {OTHER_PORT}"
     found = ready(new_pod().running(started=True), pod_event_messages=(note,))
     assert found == ("ProbeFailing", f"The only pod: {message}")
 
 
-def test_an_event_says_what_the_startup_probe_found() -> None:
+def test_startup_probe_event_is_reported() -> None:
     note = "Startup probe failed: dial tcp 198.18.0.9:8080: connect: connection refused"
     reason, message = ready(new_pod().running(started=False), pod_event_messages=(note,))
     assert reason == "Starting"
     assert "has not passed its startup probe: Startup probe failed: nothing listens on port 8080." in message
 
 
-def test_who_is_killed_by_its_probe_does_not_crash() -> None:
+def test_container_killed_by_its_probe_is_probe_failing() -> None:
     note = "Liveness probe failed: HTTP probe failed with statuscode: 500"
     killed = new_pod().running(started=False, exitCode=137, reason="Error")
     message = (
@@ -530,7 +532,7 @@ def test_who_is_killed_by_its_probe_does_not_crash() -> None:
     assert "exited with code 137 (killed by SIGKILL)" in ready(killed)[1]
 
 
-def test_an_event_says_which_volume_is_missing() -> None:
+def test_volume_event_is_reported() -> None:
     note = 'MountVolume.SetUp failed for volume "config" : configmap "nope" not found'
     pod = new_pod().waiting("ContainerCreating").with_condition("PodReadyToStartContainers", "False")
     hint = "Create the Secret, ConfigMap or claim that the volume references; pods recover automatically."
@@ -539,7 +541,7 @@ def test_an_event_says_which_volume_is_missing() -> None:
     assert ready(new_pod().waiting("ContainerCreating"), pod_event_messages=(note,))[0] == "Starting"
 
 
-def test_an_evicted_pod_is_told_while_another_one_takes_its_place() -> None:
+def test_evicted_pod_is_reported_until_it_is_replaced() -> None:
     evicted = new_pod().in_phase("Failed", reason="Evicted", message="The node was low on resource: memory.")
     text = "A pod failed (Evicted: The node was low on resource: memory). A replacement is being created."
     assert ready(evicted, new_pod().waiting("ContainerCreating")) == ("PodFailed", text)
@@ -550,27 +552,27 @@ def test_an_evicted_pod_is_told_while_another_one_takes_its_place() -> None:
     assert ready(evicted, crash)[1].startswith("The only pod: container model exited")
 
 
-def test_pods_that_go_or_of_another_revision_do_not_speak() -> None:
+def test_terminating_and_old_pods_are_ignored() -> None:
     going, old = new_pod().crashed().being_deleted(), new_pod().of_revision(OLD_HASH).crashed()
     assert ready(going, old) == ("RolloutInProgress", "0 of 2 replicas of this revision are available.")
     # Ready pods have to be so for a while (minReadySeconds).
     assert ready(new_pod())[0] == "RolloutInProgress"
 
 
-def test_a_failing_probe_says_more_than_a_start_and_less_than_a_crash() -> None:
+def test_probe_failing_ranks_between_crash_and_starting() -> None:
     starting, unready, crashed = new_pod().running(started=False), new_pod().running(started=True), new_pod().crashed()
     note = ("Readiness probe failed: HTTP probe failed with statuscode: 503",)
     assert ready(starting.named("aaaaa"), unready.named("bbbbb"), pod_event_messages=note)[0] == "ProbeFailing"
     assert ready(crashed.named("aaaaa"), unready.named("bbbbb"), pod_event_messages=note)[0] == "CrashLoop"
 
 
-def test_a_note_of_an_earlier_time_says_nothing_of_now() -> None:
+def test_event_about_another_probe_is_ignored() -> None:
     found = ready(new_pod().running(started=True), pod_event_messages=("Startup probe failed: of an earlier time",))
     assert found[0] == "Starting"
 
 
-def test_the_most_telling_trouble_speaks() -> None:
-    troubled = [
+def test_most_important_problem_is_reported() -> None:
+    problems = [
         new_pod().running(started=True),
         new_pod().crashed(),
         new_pod().crashed(reason="OOMKilled", exitCode=137),
@@ -579,7 +581,7 @@ def test_the_most_telling_trouble_speaks() -> None:
         pulling("ErrImagePull", NOT_FOUND),
         new_pod().unschedulable(NO_NODE),
     ]
-    pods = [pod.named(f"{number:05}") for number, pod in enumerate(troubled)]
+    pods = [pod.named(f"{number:05}") for number, pod in enumerate(problems)]
     reasons = [ready(*pods[: count + 1])[0] for count in range(len(pods))]
     assert reasons == [
         "Starting",
@@ -595,17 +597,17 @@ def test_the_most_telling_trouble_speaks() -> None:
     assert len(set(REASONS_BY_PRIORITY)) == len(REASONS_BY_PRIORITY)
 
 
-def test_of_one_pod_the_most_telling_container_speaks() -> None:
+def test_most_important_container_problem_is_reported() -> None:
     pod = new_pod().running(started=True).crashed(name="proxy")
     assert ready(pod)[0] == "CrashLoop"
 
 
-def test_who_is_complete_is_ready_whatever_its_pods_say() -> None:
+def test_complete_rollout_is_ready_despite_pod_problems() -> None:
     found = reported(snapshot(new_pod().crashed(), rollout=deployment_status()))
     assert found == ("True", "RolloutComplete", "All 2 replicas are available.")
 
 
-def test_a_rollout_that_gave_up_is_stalled_and_ready_names_the_cause() -> None:
+def test_exceeded_deadline_is_stalled_and_ready_has_the_cause() -> None:
     gave_up = {"Progressing": {"status": "False", "reason": "ProgressDeadlineExceeded"}}
     found = snapshot(pulling("ErrImagePull", NOT_FOUND), rollout=deployment_status(available=0, conditions=gave_up))
     assert ready(pulling("ErrImagePull", NOT_FOUND), rollout=found.rollout)[0] == "ImagePull"
@@ -631,11 +633,11 @@ def test_a_rollout_that_gave_up_is_stalled_and_ready_names_the_cause() -> None:
         (new_pod(), False),
     ],
 )
-def test_events_are_asked_only_about_what_no_pod_says(pod: PodBuilder, *, asked: bool) -> None:
+def test_pod_needing_events_is_one_that_events_can_explain(pod: PodBuilder, *, asked: bool) -> None:
     found = snapshot(pod.named("bbbbb"))
     assert diagnose(found).pod_needing_events == (found.pods[0].uid if asked else None)
 
 
-def test_events_are_not_asked_while_something_worse_is_known() -> None:
+def test_pod_needing_events_is_none_for_a_worse_problem() -> None:
     found = snapshot(new_pod().running(started=True), new_pod().named("bbbbb").unschedulable(NO_NODE))
     assert diagnose(found).pod_needing_events is None

@@ -15,12 +15,12 @@ def section(title: str) -> str:
     return DOCS.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
-def test_every_reason_has_its_words() -> None:
+def test_every_reason_is_in_the_runbook() -> None:
     assert set(WORDS) == set(Reason)
     assert all(text.endswith(".") for text in WORDS.values())
 
 
-def test_the_runbook_has_what_every_case_of_the_gallery_said() -> None:
+def test_runbook_quotes_every_case_of_the_gallery() -> None:
     said = recorded()
     assert set(said) == {case.name for case in CASES}
     for case in CASES:
@@ -30,11 +30,11 @@ def test_the_runbook_has_what_every_case_of_the_gallery_said() -> None:
         assert entry.message in " ".join(page().replace("\n> ", " ").split())
 
 
-def test_every_condition_is_told() -> None:
+def test_every_condition_is_documented() -> None:
     assert set(re.findall(r"^\| ([A-Z]\w+) \|", section("Conditions"), re.MULTILINE)) == {str(k) for k in ConditionType}
 
 
-def test_the_table_names_what_pods_suffer_from_in_its_order() -> None:
+def test_documented_reasons_are_in_order_of_priority() -> None:
     rows = [row.split(" | ")[1] for row in section("How conditions are derived").splitlines() if " | " in row]
     told = [row for row in rows if row in {str(reason) for reason in REASONS_BY_PRIORITY}]
     generic = [str(reason) for reason in REASONS_BY_PRIORITY if reason not in {*LOADER_REASONS, Reason.LOADER_FAILED}]

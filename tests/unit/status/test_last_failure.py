@@ -21,7 +21,7 @@ def failure(*pods: Any, before: dict[str, Any] | None = None, **changes: Any) ->
     return found
 
 
-def test_how_a_container_ended() -> None:
+def test_termination_is_reported() -> None:
     assert failure(CRASH) == FAILURE
     assert failure(new_pod()) is None
     assert failure(new_pod().crashed(reason=None, finishedAt=None)) == {
@@ -32,13 +32,13 @@ def test_how_a_container_ended() -> None:
     }
 
 
-def test_the_hundredth_crash_is_no_news() -> None:
+def test_repeated_failure_is_unchanged() -> None:
     again = new_pod().named("bbbbb").crashed(message="out of ink", finishedAt="2026-01-02T04:00:00Z")
     assert failure(again, before=FAILURE) == FAILURE
     assert failure(again.being_deleted(), before=FAILURE) == FAILURE
 
 
-def test_another_failure_is_news() -> None:
+def test_other_failure_replaces_the_previous_one() -> None:
     killed = new_pod().crashed(reason="OOMKilled", exitCode=137, finishedAt="2026-01-02T04:00:00Z")
     found = failure(killed, before=FAILURE)
     assert found is not None
@@ -47,7 +47,7 @@ def test_another_failure_is_news() -> None:
     assert failure(killed, CRASH.named("bbbbb"), before=FAILURE) == FAILURE
 
 
-def test_the_newest_one_is_told_first() -> None:
+def test_newest_failure_is_reported_first() -> None:
     later = new_pod().named("bbbbb").crashed(exitCode=2, finishedAt="2026-01-02T03:03:00Z")
     for pods in ((CRASH, later), (later, CRASH)):
         found = failure(*pods)
@@ -55,7 +55,7 @@ def test_the_newest_one_is_told_first() -> None:
         assert found["exitCode"] == 2
 
 
-def test_an_init_container_that_did_its_work_has_not_failed() -> None:
+def test_completed_init_container_is_not_a_failure() -> None:
     done = {"terminated": {"exitCode": 0, "reason": "Completed"}}
     assert failure(new_pod().container("model-loader", init=True, state=done)) is None
     server = failure(new_pod().crashed(exitCode=0, reason="Completed"))
@@ -63,14 +63,14 @@ def test_an_init_container_that_did_its_work_has_not_failed() -> None:
     assert (server["reason"], server["exitCode"]) == ("Completed", 0)
 
 
-def test_the_loader_s_whole_line_is_kept() -> None:
+def test_loader_report_is_kept_whole() -> None:
     report = '{"reason": "ModelNotFound", "message": "no such key"}'
     found = failure(new_pod().crashed(name="model-loader", init=True, message=report))
     assert found is not None
     assert found["message"] == report
 
 
-def test_a_pod_that_was_evicted_has_failed_as_a_whole() -> None:
+def test_evicted_pod_has_no_container() -> None:
     evicted = new_pod().in_phase("Failed", reason="Evicted", message="The node was low on resource: memory.")
     assert failure(evicted) == {
         "pod": f"iris-{HASH}-x2x7k",
@@ -79,7 +79,7 @@ def test_a_pod_that_was_evicted_has_failed_as_a_whole() -> None:
     }
 
 
-def test_it_stays_when_the_same_revision_recovers_and_goes_with_the_next_one() -> None:
+def test_last_failure_is_cleared_by_the_next_revision() -> None:
     assert failure(new_pod(), before=FAILURE, rollout=deployment_status()) == FAILURE
     assert failure(new_pod(), before=OLD) == OLD  # the new revision is on its way
     assert failure(new_pod(), before=OLD, rollout=deployment_status()) is None

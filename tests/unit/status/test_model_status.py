@@ -29,7 +29,7 @@ def model_status(found: Snapshot, previous: dict[str, Any]) -> dict[str, Any] | 
 S3 = "s3://models/iris/v3"
 DIGEST = f"sha256:{'ab' * 32}"
 REPORT = {"reason": "Loaded", "message": "x", "resolvedURI": S3, "digest": DIGEST, "files": 2, "bytes": 10, "uri": S3}
-FETCHED = model_service().with_spec(model={"uri": S3})
+DOWNLOADED = model_service().with_spec(model={"uri": S3})
 
 
 def loaded(
@@ -45,92 +45,94 @@ def failing(suffix: str = "x2x7k") -> PodBuilder:
     return new_pod().named(suffix).crashed(name="model-loader", init=True, message=report).waiting("PodInitializing")
 
 
-def verdict(*pods: PodBuilder, service: Any = FETCHED, **more: Any) -> tuple[bool, str, str]:
+def model_condition(*pods: PodBuilder, service: Any = DOWNLOADED, **more: Any) -> tuple[bool, str, str]:
     found = model_loaded(snapshot(*pods, service=service, **more), {})
     assert found is not None
     return found[0], str(found[1].reason), found[1].message
 
 
-def test_what_was_loaded_is_told() -> None:
-    assert verdict(loaded()) == (True, "ModelLoaded", f"The model was loaded from {S3} (2 files, 10 bytes).")
-    status = model_status(snapshot(loaded(), service=FETCHED), {})
+def test_loaded_model_is_reported() -> None:
+    assert model_condition(loaded()) == (True, "ModelLoaded", f"The model was loaded from {S3} (2 files, 10 bytes).")
+    status = model_status(snapshot(loaded(), service=DOWNLOADED), {})
     assert status == {"uri": S3, "resolvedURI": S3, "digest": DIGEST, "state": "Loaded"}
 
 
-def test_the_newest_report_counts() -> None:
+def test_newest_report_is_used() -> None:
     newer = loaded({**REPORT, "digest": "sha256:new"}, suffix="aaaaa", time="2026-01-02T04:00:00Z")
-    status = model_status(snapshot(loaded(), newer, service=FETCHED), {})
+    status = model_status(snapshot(loaded(), newer, service=DOWNLOADED), {})
     assert status is not None
     assert status["digest"] == "sha256:new"
 
 
-def test_one_pod_that_cannot_load_is_a_failure() -> None:
+def test_one_failed_loader_is_a_failure() -> None:
     told = (False, "AccessDenied", f"1 of 2 pods: the model cannot be loaded: {S3} may not be read.")
-    assert verdict(loaded(suffix="aaaaa"), failing()) == told
-    status = model_status(snapshot(failing(), service=FETCHED), {})
+    assert model_condition(loaded(suffix="aaaaa"), failing()) == told
+    status = model_status(snapshot(failing(), service=DOWNLOADED), {})
     assert status == {"uri": S3, "state": "Failed"}
 
 
-def test_more_pods_do_not_take_away_what_is_loaded() -> None:
+def test_scale_up_keeps_the_model_loaded() -> None:
     """Scaling up must not flip the condition."""
     starting = new_pod().named("aaaaa").container("model-loader", init=True, state={"running": {}}).unready()
-    assert verdict(loaded(), starting)[0]
+    assert model_condition(loaded(), starting)[0]
 
 
-def test_it_takes_its_time() -> None:
+def test_loading_and_pending() -> None:
     running = new_pod().container("model-loader", init=True, state={"running": {}}).waiting("PodInitializing")
-    assert verdict(running)[:2] == (False, "ModelLoading")
-    assert verdict()[:2] == (False, "ModelPending")
+    assert model_condition(running)[:2] == (False, "ModelLoading")
+    assert model_condition()[:2] == (False, "ModelPending")
 
 
 @pytest.mark.parametrize("report", ["", "done", "[]", "7", '{"digest": 7, "files": "x", "bytes": -1}', "{" * 5000])
-def test_a_loader_of_somebody_else_may_say_anything(report: str) -> None:
-    assert verdict(loaded(report)) == (True, "ModelLoaded", "The model was loaded.")
+def test_custom_loader_may_report_anything(report: str) -> None:
+    assert model_condition(loaded(report)) == (True, "ModelLoaded", "The model was loaded.")
 
 
-def test_hostile_reports_are_cut() -> None:
+def test_long_reports_are_truncated() -> None:
     report = {**REPORT, "resolvedURI": "s3://" + "a" * 9000, "digest": "d" * 9000}
-    status = model_status(snapshot(loaded(report), service=FETCHED), {})
+    status = model_status(snapshot(loaded(report), service=DOWNLOADED), {})
     assert status is not None
     assert len(json.dumps(status)) < 5000
 
 
-def test_the_past_stays_while_nobody_can_tell() -> None:
+def test_model_status_is_retained_without_pods() -> None:
     """Scaled to zero: there is no pod, and the model is what it was."""
     before = {
         "model": {"uri": S3, "digest": DIGEST, "state": "Loaded"},
         "conditions": [{"type": "ModelLoaded", "status": "True", "reason": "ModelLoaded", "message": "as it was"}],
     }
-    empty = snapshot(service=FETCHED, rollout=deployment_status(desired=0, replicas=0, ready=0, updated=0, available=0))
+    empty = snapshot(
+        service=DOWNLOADED, rollout=deployment_status(desired=0, replicas=0, ready=0, updated=0, available=0)
+    )
     assert model_status(empty, before) == before["model"]
     found = model_loaded(empty, before)
     assert found is not None
     assert (found[0], found[1].message) == (True, "as it was")
 
 
-def test_a_mounted_model_is_there_when_a_pod_runs() -> None:
+def test_mounted_model_is_loaded_when_a_pod_runs() -> None:
     service = model_service().with_spec(model={"uri": "pvc://models/iris"})
-    assert verdict(new_pod(), service=service) == (True, "ModelLoaded", "The model is mounted.")
-    assert verdict(new_pod().in_phase("Pending").unready(), service=service)[:2] == (False, "ModelPending")
+    assert model_condition(new_pod(), service=service) == (True, "ModelLoaded", "The model is mounted.")
+    assert model_condition(new_pod().in_phase("Pending").unready(), service=service)[:2] == (False, "ModelPending")
 
 
-def test_images_that_cannot_be_mounted_are_told() -> None:
+def test_unsupported_image_volume_is_reported() -> None:
     service = model_service().with_spec(model={"uri": "oci://registry.example.com/iris:1"})
     said = "Deployment iris: spec.template.spec.volumes[1]: Required value: must specify a volume type"
     cause = StatusCause("FieldValueRequired", "must specify a volume type", "spec.template.spec.volumes[1]")
     error = InvalidRequestError(said, status=ApiStatus(422, "Invalid", said, "Deployment", (cause,)))
-    found = verdict(service=service, failure=error)
+    found = model_condition(service=service, failure=error)
     assert found[:2] == (False, str(Reason.IMAGE_VOLUMES_UNSUPPORTED))
 
 
 @pytest.mark.parametrize("model", [None, {"uri": "file:///app/model"}, {"name": "x"}])
-def test_without_a_loader_there_is_nothing_to_tell(model: dict[str, Any] | None) -> None:
+def test_model_status_is_none_without_a_loader(model: dict[str, Any] | None) -> None:
     service = model_service().with_spec(model=model) if model else model_service()
     assert model_loaded(snapshot(new_pod(), service=service), {}) is None
     assert model_status(snapshot(new_pod(), service=service), {}) is None
 
 
-def test_the_loader_and_the_operator_speak_one_language() -> None:
+def test_loader_and_operator_have_the_same_reasons() -> None:
     """They are two programs, and neither imports the other."""
     assert {str(reason) for reason in LoaderReason} == {
         str(reason) for reason in {*LOADER_REASONS, Reason.LOADER_FAILED}
@@ -139,5 +141,5 @@ def test_the_loader_and_the_operator_speak_one_language() -> None:
 
 def test_report_that_is_not_unicode_becomes_text() -> None:
     """A lone surrogate cannot be written into a status."""
-    found = verdict(loaded('{"resolvedURI": "s3://\\ud800"}'))
+    found = model_condition(loaded('{"resolvedURI": "s3://\\ud800"}'))
     assert found == (True, "ModelLoaded", "The model was loaded.")

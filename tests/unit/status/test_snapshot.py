@@ -7,7 +7,7 @@ from tests.support.builders import model_service
 from tests.support.pods import DEPLOYMENT_UID, HASH, OLD_HASH, new_pod, new_replica_set
 
 
-def a_deployment(revision: str | None = "2") -> dict[str, Any]:
+def deployment(revision: str | None = "2") -> dict[str, Any]:
     annotations = {} if revision is None else {"deployment.kubernetes.io/revision": revision}
     return {"metadata": {"uid": DEPLOYMENT_UID, "generation": 1, "annotations": annotations}, "spec": {}}
 
@@ -21,7 +21,7 @@ def observed(*replica_sets: dict[str, Any], revision: str | None = "2") -> Snaps
     )
     return Snapshot(
         service=model_service().parsed(),
-        rollout=DeploymentStatus.of(a_deployment(revision)),
+        rollout=DeploymentStatus.of(deployment(revision)),
         replica_sets=tuple(transform_replica_set(body) for body in replica_sets),
         pods=tuple(Pod.of(transform_pod(pod.body())) for pod in pods),
     )
@@ -31,28 +31,28 @@ def names(found: Snapshot) -> list[str]:
     return [pod.name for pod in found.current_pods]
 
 
-def test_current_are_the_pods_of_the_deployment_s_own_revision() -> None:
+def test_current_pods_are_of_the_newest_revision() -> None:
     assert names(observed(new_replica_set(OLD_HASH, number=1), new_replica_set())) == [
         f"iris-{HASH}-bbbbb",
         f"iris-{HASH}-zzzzz",
     ]
 
 
-def test_after_a_rollback_an_old_replica_set_is_the_current_one() -> None:
+def test_current_replica_set_after_a_rollback_is_an_old_one() -> None:
     found = observed(new_replica_set(OLD_HASH, number=3), new_replica_set(), revision="3")
     assert names(found) == [f"iris-{OLD_HASH}-x2x7k"]
 
 
-def test_no_pod_is_current_while_the_revision_is_not_seen() -> None:
+def test_current_pods_are_empty_without_a_known_revision() -> None:
     assert names(observed(new_replica_set(OLD_HASH, number=1))) == []
     assert names(observed(new_replica_set(), revision=None)) == []
     assert names(Snapshot(service=model_service().parsed())) == []
 
 
-def test_a_replica_set_of_another_deployment_is_not_ours() -> None:
+def test_replica_set_of_another_deployment_is_ignored() -> None:
     assert observed(new_replica_set(uid="other")).current_replica_set is None
 
 
-def test_of_two_with_one_number_the_younger_one_is_current() -> None:
+def test_younger_replica_set_of_one_revision_is_current() -> None:
     found = observed(new_replica_set(creationTimestamp="2026-01-02T04:00:00Z"), new_replica_set(OLD_HASH))
     assert found.current_replica_set == transform_replica_set(new_replica_set(creationTimestamp="2026-01-02T04:00:00Z"))

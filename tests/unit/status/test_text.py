@@ -4,7 +4,7 @@ from modelservice_operator.status.text import MAX_QUOTE_CHARS, last_line, normal
 from tests.support.pods import HASH, OLD_HASH, new_pod
 from tests.support.snapshots import snapshot
 
-SEEN = snapshot(new_pod(), new_pod().of_revision(OLD_HASH))
+SNAPSHOT = snapshot(new_pod(), new_pod().of_revision(OLD_HASH))
 
 
 @pytest.mark.parametrize(
@@ -35,16 +35,16 @@ SEEN = snapshot(new_pod(), new_pod().of_revision(OLD_HASH))
         ("image registry.local:5000/iris:2026-01-02 stays", "image registry.local:5000/iris:2026-01-02 stays"),
     ],
 )
-def test_what_differs_from_moment_to_moment_goes(text: str, expected: str) -> None:
-    assert normalize(text, SEEN) == expected
+def test_normalize_removes_volatile_parts(text: str, expected: str) -> None:
+    assert normalize(text, SNAPSHOT) == expected
 
 
-def test_the_last_line_that_says_something_is_quoted() -> None:
-    assert last_line("first\nsecond\n2026-01-02 03:04:05\n\n", SEEN) == "second"
-    assert last_line("\n", SEEN) == ""
+def test_last_line_skips_empty_lines() -> None:
+    assert last_line("first\nsecond\n2026-01-02 03:04:05\n\n", SNAPSHOT) == "second"
+    assert last_line("\n", SNAPSHOT) == ""
 
 
-def test_quotes_are_cut_and_sentences_end() -> None:
+def test_truncate_and_with_full_stop() -> None:
     assert len(truncate("x" * 999)) == MAX_QUOTE_CHARS
     assert with_full_stop(truncate("x" * 999)).endswith("x…")
     assert (with_full_stop("no"), with_full_stop("no."), with_full_stop("no...")) == ("no.", "no.", "no.")

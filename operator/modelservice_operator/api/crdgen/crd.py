@@ -1,8 +1,8 @@
-"""The CustomResourceDefinition: the schema of the models with what surrounds it. The result is a plain dict; no I/O."""
+"""Generates the CustomResourceDefinition from the schema of the models. The result is a plain dict; no I/O."""
 
 from typing import Any
 
-from modelservice_operator.api.crdgen.structural import RULES, Schema, explained, structural_schema
+from modelservice_operator.api.crdgen.structural import RULES, Schema, extend_descriptions, structural_schema
 from modelservice_operator.api.v1alpha1.spec import MAX_NAME_LENGTH, ModelServiceSpec
 from modelservice_operator.api.v1alpha1.status import ModelServiceStatus
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
@@ -26,8 +26,8 @@ NAME_RULE = {
 
 
 def root_schema() -> Schema:
-    """The schema of a whole ModelService, with `examples` still apart from the descriptions."""
-    # kstatus takes an object without observedGeneration for current: -1 says that nobody has looked at it yet.
+    """Return the schema of a ModelService, with `examples` separate from the descriptions."""
+    # kstatus treats an object without observedGeneration as current; -1 marks one that was not reconciled yet.
     unseen = {"default": {"observedGeneration": -1}}
     example = {"spec": {"examples": [{"image": "registry.example.com/iris-server:1.4", "replicas": 2}]}}
     return {
@@ -50,7 +50,7 @@ def _version() -> dict[str, Any]:
         "name": MODEL_SERVICE.version,
         "served": True,
         "storage": True,
-        "schema": {"openAPIV3Schema": explained(root_schema())},
+        "schema": {"openAPIV3Schema": extend_descriptions(root_schema())},
         "subresources": {
             "status": {},
             "scale": {
@@ -68,7 +68,7 @@ def _version() -> dict[str, Any]:
 
 
 def custom_resource_definition() -> dict[str, Any]:
-    """The CRD that `crds/` holds, ready to be written as YAML."""
+    """Return the CRD in `crds/`, ready to be written as YAML."""
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

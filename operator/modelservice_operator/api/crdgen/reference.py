@@ -1,6 +1,7 @@
-"""The schema as a document: `docs/reference.md`. The result is text; no I/O.
+"""Generates `docs/reference.md` from the schema. The result is text; no I/O.
 
-One section an object, one row a field. A form that occurs again (a probe, a selector) is described once and linked.
+One section per object, one row per field. A type that is used several times, such as a probe, is described once and
+linked.
 """
 
 import json
@@ -24,7 +25,7 @@ _COLUMNS = "| field | type | default | bounds | meaning |\n| --- | --- | --- | -
 
 
 def reference() -> str:
-    """The whole document, Markdown."""
+    """Return the reference as Markdown."""
     schema = root_schema()["properties"]
     document = _Document()
     sections = [text for part in ("spec", "status") for text in document.sections(part, schema[part])]
@@ -34,10 +35,10 @@ def reference() -> str:
 @dataclass
 class _Document:
     described: dict[str, str] = field(default_factory=dict)
-    """Path of the section that describes a form, by the form: where it is mentioned first."""
+    """Path of the section that describes a type, by the type: its first use."""
 
     def sections(self, path: str, schema: Schema) -> Iterator[str]:
-        """The section of an object and those of the objects below it."""
+        """Yield the section of an object and those of the objects below it."""
         rows = [self._row(path, name, child, schema) for name, child in schema["properties"].items()]
         rules = "".join(f"- Rule: {_plain(rule['message'])}.\n" for rule in schema.get(RULES, ()))
         intro = f"{_meaning(schema)} {_example(schema)}\n" + (f"\n{rules}" if rules else "")
@@ -64,12 +65,12 @@ class _Document:
 
 
 def _form(schema: Schema) -> str:
-    """What makes two objects the same form: all but the words of the field that has it."""
+    """Return a key of the type of an object: its properties and rules, without the description of the field."""
     return json.dumps({key: schema[key] for key in ("properties", RULES) if key in schema})
 
 
 def _object_in(schema: Schema) -> tuple[Schema | None, str]:
-    """The object that a field holds, directly or as items of a list, and how its path ends."""
+    """Return the object that a field contains, directly or as items of a list, and the suffix of its path."""
     if "properties" in schema:
         return schema, ""
     items = schema.get("items", {})
@@ -81,7 +82,7 @@ def _with_text(below: Schema, holder: Schema) -> Schema:
 
 
 def _anchor(path: str) -> str:
-    """The heading's anchor as forges make it: lower case, without punctuation."""
+    """Return the anchor of a heading as GitHub builds it: lower case, without punctuation."""
     return "".join(letter for letter in path.lower() if letter.isalnum() or letter in "-_")
 
 
@@ -119,7 +120,7 @@ def _bounds(schema: Schema) -> str:
 
 
 def _text(schema: Schema) -> str:
-    """Meaning, rules of the field itself (those of an object are in its section), example."""
+    """Return description, rules and example of a field. The rules of an object are in its section."""
     nodes = [{} if "properties" in schema else schema, schema.get("items", {}), schema.get("additionalProperties", {})]
     rules = [rule for node in nodes if "properties" not in node for rule in node.get(RULES, ())]
     return " ".join([_meaning(schema), *(f"Rule: {_plain(rule['message'])}." for rule in rules), _example(schema)])
@@ -134,5 +135,5 @@ def _example(schema: Schema) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown leaves as it is."""
+    """Escape characters that have a meaning in Markdown."""
     return text.replace("*", "\\*").replace("|", "\\|")

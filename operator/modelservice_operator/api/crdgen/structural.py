@@ -1,7 +1,7 @@
-"""JSON Schema 2020-12, as pydantic writes it -> structural schema (KEP-1929). Plain dicts; no I/O.
+"""Converts JSON Schema 2020-12, as written by pydantic, to a structural schema (KEP-1929). Plain dicts; no I/O.
 
-Kubernetes wants a subset of OpenAPI 3.0 in which nothing is shared and every node has one type. The differences are
-few, and each has one function below.
+Kubernetes requires a subset of OpenAPI 3.0 without references, in which every node has one type. Each difference is
+handled by one function below.
 """
 
 from typing import Any
@@ -10,7 +10,11 @@ import yaml
 from pydantic import BaseModel
 
 from modelservice_operator.api.crdgen import upstream
-from modelservice_operator.api.markers import PATTERN_MESSAGE, UPSTREAM_TYPE
+from modelservice_operator.api.markers import (
+    PATTERN_MESSAGE,
+    UPSTREAM_TYPE,
+)
+from modelservice_operator.apimachinery.objects import Json
 
 Schema = dict[str, Any]
 RULES = "x-kubernetes-validations"
@@ -18,14 +22,14 @@ _DROPPED = ("title", "$defs", "additionalProperties", PATTERN_MESSAGE)
 
 
 def structural_schema(model: type[BaseModel]) -> Schema:
-    """The schema of `model`, structural but for `examples`, which `explained` turns into text."""
+    """Return the schema of `model`, structural except for `examples`, which `extend_descriptions` turns into text."""
     schema = model.model_json_schema(by_alias=True)
     return _structural(schema, schema.get("$defs", {}))
 
 
-def explained(schema: Schema) -> Schema:
-    """Bounds, defaults and examples as text: a CRD has no other place for them that `kubectl explain` shows."""
-    node = {key: _explained_below(key, value) for key, value in schema.items() if key != "examples"}
+def extend_descriptions(schema: Schema) -> Schema:
+    """Add bounds, defaults and examples to the descriptions: `kubectl explain` shows nothing else of a schema."""
+    node = {key: _extend_below(key, value) for key, value in schema.items() if key != "examples"}
     facts = [node["description"]] if "description" in node else []
     if node.get("type") == "integer":
         facts.append(f"{node['minimum']} to {node['maximum']}.")
@@ -37,18 +41,18 @@ def explained(schema: Schema) -> Schema:
 
 
 def as_text(value: object) -> str:
-    """`value` as YAML on one line, the way it would be written in a manifest."""
+    """Return `value` as YAML on one line, as in a manifest."""
     return yaml.safe_dump(value, default_flow_style=True, width=10_000, sort_keys=False).removesuffix("...\n").strip()
 
 
-def _explained_below(key: str, value: Any) -> Any:  # noqa: ANN401 - free-form JSON
+def _extend_below(key: str, value: Json) -> Json:
     if key == "properties":
-        return {name: explained(child) for name, child in value.items()}
-    return explained(value) if key in {"items", "additionalProperties"} else value
+        return {name: extend_descriptions(child) for name, child in value.items()}
+    return extend_descriptions(value) if key in {"items", "additionalProperties"} else value
 
 
 def _structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
-    """One node with all that is below it: references inlined, null alternatives removed."""
+    """Convert a node and all nodes below it."""
     node = _inlined(_without_null(_inlined(schema, definitions)), definitions)
     if UPSTREAM_TYPE in node:
         described = structural_schema(getattr(upstream, node[UPSTREAM_TYPE]))
@@ -62,21 +66,21 @@ def _structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     if "const" in result:
         result["enum"] = [result.pop("const")]
     if result.get("default", ...) is None:
-        del result["default"]  # "absent" is how Kubernetes spells null
-    return _sentenced(_int_or_string(result), node)
+        del result["default"]  # an optional field has no default in Kubernetes, rather than null
+    return _pattern_as_rule(_int_or_string(result), node)
 
 
 def _inlined(schema: Schema, definitions: dict[str, Schema]) -> Schema:
-    """`$ref` replaced by what it names; what stands beside it (a description, a default) wins."""
+    """Replace `$ref` by its target. Keys next to `$ref`, such as a description, take precedence."""
     if "$ref" not in schema:
         return schema
     target = definitions[schema["$ref"].removeprefix("#/$defs/")]
-    beside = {key: value for key, value in schema.items() if key != "$ref"}
-    return _inlined(target, definitions) | beside
+    siblings = {key: value for key, value in schema.items() if key != "$ref"}
+    return _inlined(target, definitions) | siblings
 
 
 def _without_null(schema: Schema) -> Schema:
-    """`T | None` as plain T: an optional field is simply not required."""
+    """Replace `T | None` by T: an optional field is one that is not required."""
     choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
     if len(choices) != 1 or len(choices) == len(schema["anyOf"]):
         return schema
@@ -86,15 +90,15 @@ def _without_null(schema: Schema) -> Schema:
 
 
 def _int_or_string(schema: Schema) -> Schema:
-    """`str | int` as Kubernetes' own int-or-string, which carries no type and matches no pattern."""
+    """Convert to int-or-string of Kubernetes, which has neither a type nor a pattern."""
     if not schema.get("x-kubernetes-int-or-string"):
         return schema
     plain = {key: value for key, value in schema.items() if key not in {"type", "pattern"}}
     return plain | {"anyOf": [{"type": "integer"}, {"type": "string"}]}
 
 
-def _sentenced(schema: Schema, source: Schema) -> Schema:
-    """A pattern as a CEL rule with a sentence: nobody should have to read a regular expression."""
+def _pattern_as_rule(schema: Schema, source: Schema) -> Schema:
+    """Replace a pattern by a CEL rule with a message, so that users need not read a regular expression."""
     if PATTERN_MESSAGE not in source:
         return schema
     rule = {"rule": f'self.matches(r"{schema.pop("pattern")}")', "message": source[PATTERN_MESSAGE]}

@@ -1,7 +1,7 @@
-"""Forms of Kubernetes that the operator passes through: affinity, metrics and behaviour of an autoscaler.
+"""Types of Kubernetes that the operator copies unchanged: affinity, and metrics and behavior of an autoscaler.
 
-The generator of the CRD reads these classes; the running operator never imports them. They say what upstream says, in
-fewer words, and leave out what names another namespace.
+Only the CRD generator uses these classes; a running operator never imports them. Descriptions are shorter than those of
+Kubernetes, and fields that reference another namespace are omitted.
 """
 
 from typing import Annotated, Literal
@@ -12,16 +12,18 @@ from modelservice_operator.api.markers import (
     ATOMIC,
     INT32,
     ApiModel,
+    Rule,
+    cel_rules,
+    dns_label,
+    string_with_pattern,
+)
+from modelservice_operator.api.primitives import (
     LabelValue,
     ObjectName,
     PositiveQuantity,
     QualifiedName,
     Quantity,
-    Rule,
     Selector,
-    cel_rules,
-    dns_label,
-    string_with_pattern,
 )
 
 _SELECTOR_EXAMPLE = {"matchLabels": {"app": "gateway"}}

@@ -1,4 +1,4 @@
-"""How the model is reached and watched: Service, Ingress or HTTPRoute, NetworkPolicy, PodMonitor."""
+"""Access to the model, and monitoring: Service, Ingress or HTTPRoute, NetworkPolicy, PodMonitor."""
 
 from typing import Annotated, Literal
 
@@ -6,8 +6,11 @@ from pydantic import ConfigDict, Field
 
 from modelservice_operator.api.markers import (
     ATOMIC,
-    Annotations,
     ApiModel,
+    cel_rules,
+)
+from modelservice_operator.api.primitives import (
+    Annotations,
     HostName,
     ObjectName,
     Port,
@@ -15,7 +18,6 @@ from modelservice_operator.api.markers import (
     RequestPath,
     RoutePath,
     Selector,
-    cel_rules,
 )
 
 

@@ -1,4 +1,4 @@
-"""The model: where it is, how it gets into the pod, and when it is looked for anew."""
+"""Model source: URI, credentials, loader, cache and update policy."""
 
 from typing import Annotated, Literal
 
@@ -7,16 +7,18 @@ from pydantic import ConfigDict, Field
 from modelservice_operator.api.markers import (
     ATOMIC,
     INT32,
-    AbsolutePath,
     ApiModel,
-    ImageReference,
-    PositiveSeconds,
-    RelativePath,
     Rule,
     cel_rules,
     string_with_pattern,
 )
-from modelservice_operator.api.v1alpha1.pods import ClaimMount, EmptyDirMount, LocalReference, Resources
+from modelservice_operator.api.primitives import (
+    AbsolutePath,
+    ImageReference,
+    PositiveSeconds,
+    RelativePath,
+)
+from modelservice_operator.api.v1alpha1.pods import ClaimMount, EmptyDirMount, LocalReference, ResourceRequirements
 
 _SCHEMES = "file|s3|gs|az|abfss?|https?|hf|models|oci|oci[+]artifact|pvc"
 _FILE = "file://"
@@ -45,7 +47,7 @@ _FORMS = (
     ),
     ("pvc", "^pvc://[a-z0-9][-a-z0-9.]*(/[^?#]*)?$", "must name a claim and a directory in it: write pvc://CLAIM/PATH"),
 )
-"""Scheme, form and sentence. They say what is missing; what is there is the loader's to find out."""
+"""Scheme, pattern and message. They only check for missing parts; the loader checks the rest."""
 Uri = Annotated[
     str,
     string_with_pattern(
@@ -96,7 +98,7 @@ class Loader(ApiModel):
         description="Image of the loader. Defaults to the image configured for the operator.",
         examples=["registry.example.com/model-loader:1.0"],
     )
-    resources: Resources | None = Field(
+    resources: ResourceRequirements | None = Field(
         default=None, description="CPU and memory of the loader container.", examples=[{"limits": {"memory": "1Gi"}}]
     )
     allow_patterns: Patterns | None = Field(

@@ -1,4 +1,4 @@
-"""What runs in a pod: environment, probes, resources, files, identity and place."""
+"""Pod settings: environment, probes, resources, volumes, identity and placement."""
 
 from typing import Annotated, Any, Literal
 
@@ -7,6 +7,13 @@ from pydantic import ConfigDict, Field
 from modelservice_operator.api.markers import (
     ATOMIC,
     ApiModel,
+    Rule,
+    cel_rules,
+    dns_label,
+    string_with_pattern,
+    upstream_schema,
+)
+from modelservice_operator.api.primitives import (
     LabelValue,
     MountPath,
     ObjectName,
@@ -17,12 +24,7 @@ from modelservice_operator.api.markers import (
     Quantity,
     RelativePath,
     RequestPath,
-    Rule,
     Seconds,
-    cel_rules,
-    dns_label,
-    string_with_pattern,
-    upstream_schema,
 )
 
 _RESERVED = (
@@ -30,7 +32,7 @@ _RESERVED = (
     " choose another name"
 )
 _KEY_SENTENCE = "must be a key of the object: letters, digits, '-', '_' and '.', not beginning with '..'"
-Key = Annotated[
+DataKey = Annotated[
     str,
     string_with_pattern("^([-_a-zA-Z0-9]|[.][-_a-zA-Z0-9])[-._a-zA-Z0-9]*$", _KEY_SENTENCE, max_length=253),
 ]
@@ -50,7 +52,7 @@ class KeySelector(ApiModel):
     name: ObjectName = Field(
         description="Name of the object, in the namespace of the ModelService.", examples=["iris-settings"]
     )
-    key: Key = Field(description="Key inside the object.", examples=["token"])
+    key: DataKey = Field(description="Key inside the object.", examples=["token"])
     optional: bool | None = Field(
         default=None, description="Start the container even if the object or key does not exist.", examples=[True]
     )
@@ -163,7 +165,7 @@ _SHARED_DEVICES = (
 )
 
 
-class Resources(ApiModel):
+class ResourceRequirements(ApiModel):
     """CPU and memory of the model container."""
 
     model_config = ConfigDict(

@@ -1,13 +1,15 @@
-"""Rules that compare fields of different parts of the spec. What concerns one part stands beside it.
+"""CEL rules that compare fields of different parts of the spec. Rules of one part are next to its fields.
 
-None of them is ever tightened in a served version: a tightened rule here would refuse `kubectl scale` on old objects,
-while a tightened rule of one field refuses that field alone (ratcheting, KEP-4008).
+Rules here are never tightened in a served version: the API server would reject `kubectl scale` of existing objects. A
+tightened rule of one field rejects only changes of that field (ratcheting, KEP-4008).
 """
 
-from modelservice_operator.api.markers import Rule
+from modelservice_operator.api.markers import (
+    Rule,
+)
 
 MAX_REFERENCES = 24
-"""Secrets, ConfigMaps, claims and accounts of one object: the admission policy can check no more (see manifests/)."""
+"""Secrets, ConfigMaps, claims and ServiceAccounts per object, the most that the admission policy can check."""
 
 _HAS_MAX_REPLICAS = "has(self.autoscaling) && has(self.autoscaling.maxReplicas)"
 _MIN_REPLICAS_RULE = (

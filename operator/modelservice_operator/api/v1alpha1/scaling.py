@@ -1,4 +1,4 @@
-"""How many replicas there are, how they are replaced, and how many may be missing."""
+"""Replica settings: autoscaling, rolling update, disruption budget."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,15 +8,17 @@ from modelservice_operator.api.markers import (
     ATOMIC,
     INT32,
     ApiModel,
+    Rule,
+    cel_rules,
+    upstream_schema,
+)
+from modelservice_operator.api.primitives import (
     Count,
     IntOrPercent,
     IntOrPercentUpTo100,
     PositiveCount,
     PositiveSeconds,
-    Rule,
     Seconds,
-    cel_rules,
-    upstream_schema,
 )
 
 Percentage = Annotated[int, Field(ge=1, le=1000, json_schema_extra=INT32)]
@@ -98,7 +100,7 @@ class Autoscaling(ApiModel):
     )
 
 
-class Rollout(ApiModel):
+class RolloutOptions(ApiModel):
     """Rolling update strategy."""
 
     model_config = ConfigDict(

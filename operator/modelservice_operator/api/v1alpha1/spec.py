@@ -1,7 +1,7 @@
-"""The ModelService resource, version v1alpha1: the one source of the CRD, the parser and the reference.
+"""The ModelService resource, version v1alpha1: the single source of the CRD, the parser and the reference.
 
-Field descriptions are written for the person who reads `kubectl explain`.
-Defaults here are schema defaults: the API server stores them, so that they show in `kubectl get -o yaml`.
+Field descriptions appear in `kubectl explain`. Defaults here are schema defaults: the API server stores them, so that
+they appear in `kubectl get -o yaml`.
 """
 
 from typing import Annotated, Any, Literal, Self
@@ -10,19 +10,21 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from modelservice_operator.api.markers import (
     ATOMIC,
-    AbsolutePath,
     ApiModel,
+    Rule,
+    cel_rules,
+    list_map,
+)
+from modelservice_operator.api.primitives import (
+    AbsolutePath,
     Count,
     ImageReference,
     ObjectName,
     OwnAnnotations,
     OwnLabels,
     Port,
-    Rule,
     Seconds,
     Selector,
-    cel_rules,
-    list_map,
 )
 from modelservice_operator.api.v1alpha1.exposure import Expose, Monitoring, NetworkPolicyOptions, ServiceOptions
 from modelservice_operator.api.v1alpha1.model import ModelSource
@@ -32,13 +34,13 @@ from modelservice_operator.api.v1alpha1.pods import (
     LocalReference,
     Mount,
     Probes,
-    Resources,
+    ResourceRequirements,
     Toleration,
     TopologySpread,
     UserId,
 )
 from modelservice_operator.api.v1alpha1.rules import SPEC_RULES
-from modelservice_operator.api.v1alpha1.scaling import Autoscaling, DisruptionBudget, Rollout
+from modelservice_operator.api.v1alpha1.scaling import Autoscaling, DisruptionBudget, RolloutOptions
 from modelservice_operator.apimachinery.objects import NamespacedName
 from modelservice_operator.errors import InvalidSpecError
 
@@ -116,7 +118,7 @@ class ModelServiceSpec(ApiModel):
         description="Scale to zero and keep all other objects. Resuming restores the configured number of replicas.",
         examples=[True],
     )
-    resources: Resources | None = Field(
+    resources: ResourceRequirements | None = Field(
         default=None,
         description="CPU and memory of the model container. Defaults to requests of 500m CPU and 512Mi memory.",
         examples=[{"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}],
@@ -136,7 +138,7 @@ class ModelServiceSpec(ApiModel):
         description="Access to the model from outside the cluster.",
         examples=[{"ingress": {"host": "iris.example.com", "className": "nginx"}}],
     )
-    rollout: Rollout | None = Field(
+    rollout: RolloutOptions | None = Field(
         default=None,
         description="Rolling update strategy. Defaults to starting one new replica before stopping an old one.",
         examples=[{"maxSurge": "25%"}],
@@ -241,7 +243,7 @@ class ModelServiceSpec(ApiModel):
 
 
 class Metadata(ApiModel):
-    """The parts of ObjectMeta that the operator reads."""
+    """Fields of ObjectMeta (metav1) that the operator reads."""
 
     name: str
     namespace: str
@@ -250,24 +252,24 @@ class Metadata(ApiModel):
 
     @property
     def key(self) -> NamespacedName:
-        """Namespace and name, which the children share."""
+        """Namespace and name, which are also those of the children."""
         return NamespacedName(self.namespace, self.name)
 
 
 class ModelService(ApiModel):
-    """A ModelService as the operator sees it: identity and spec, parsed once per generation."""
+    """Metadata and spec of a ModelService, parsed once per generation."""
 
     metadata: Metadata
     spec: ModelServiceSpec
 
     @classmethod
     def parse(cls, body: dict[str, Any]) -> Self:
-        """Read an object of the API. InvalidSpec names every field that cannot be understood."""
+        """Parse an object of the API. Raises InvalidSpecError, which names up to eight invalid fields."""
         try:
             return cls.model_validate(body)
         except ValidationError as error:
-            faults = "; ".join(f"{_dotted(fault['loc'])}: {fault['msg']}" for fault in error.errors()[:8])
-            raise InvalidSpecError(f"The object does not match the schema: {faults}.") from error
+            details = "; ".join(f"{_dotted(fault['loc'])}: {fault['msg']}" for fault in error.errors()[:8])
+            raise InvalidSpecError(f"The object does not match the schema: {details}.") from error
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:

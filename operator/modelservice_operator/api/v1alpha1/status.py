@@ -1,12 +1,17 @@
-"""ModelService status: what is running, as people and programs read it."""
+"""Status of a ModelService."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from modelservice_operator.api.markers import ATOMIC, INT32, ApiModel, list_map
+from modelservice_operator.api.markers import (
+    ATOMIC,
+    INT32,
+    ApiModel,
+    list_map,
+)
 
-Observed = Annotated[int, Field(ge=0, le=2_147_483_647, json_schema_extra=INT32)]
+ReplicaCount = Annotated[int, Field(ge=0, le=2_147_483_647, json_schema_extra=INT32)]
 Generation = Annotated[int, Field(ge=-1, le=2**53 - 1, json_schema_extra={"format": "int64"})]
 Name = Annotated[str, Field(max_length=253)]
 Url = Annotated[str, Field(max_length=4096)]
@@ -46,12 +51,12 @@ class ResourceReference(ApiModel):
 class AutoscalingStatus(ApiModel):
     """State of the HorizontalPodAutoscaler. Metric values are omitted: each change would cost a write."""
 
-    min_replicas: Observed | None = Field(default=None, description="Minimum number of replicas.", examples=[2])
-    max_replicas: Observed | None = Field(default=None, description="Maximum number of replicas.", examples=[5])
-    current_replicas: Observed | None = Field(
+    min_replicas: ReplicaCount | None = Field(default=None, description="Minimum number of replicas.", examples=[2])
+    max_replicas: ReplicaCount | None = Field(default=None, description="Maximum number of replicas.", examples=[5])
+    current_replicas: ReplicaCount | None = Field(
         default=None, description="Number of replicas last observed by the autoscaler.", examples=[2]
     )
-    desired_replicas: Observed | None = Field(
+    desired_replicas: ReplicaCount | None = Field(
         default=None, description="Number of replicas last calculated by the autoscaler.", examples=[3]
     )
     last_scale_time: Time | None = Field(default=None, description="Time of the last scaling.", examples=[_TIME])
@@ -125,12 +130,12 @@ class ModelServiceStatus(ApiModel):
         description="Label selector of the pods, for the scale subresource.",
         examples=["app.kubernetes.io/name=modelservice,app.kubernetes.io/instance=iris"],
     )
-    replicas: Observed | None = Field(default=None, description="Number of pods.", examples=[2])
-    ready_replicas: Observed | None = Field(default=None, description="Number of ready pods.", examples=[2])
-    updated_replicas: Observed | None = Field(
+    replicas: ReplicaCount | None = Field(default=None, description="Number of pods.", examples=[2])
+    ready_replicas: ReplicaCount | None = Field(default=None, description="Number of ready pods.", examples=[2])
+    updated_replicas: ReplicaCount | None = Field(
         default=None, description="Number of pods of the current revision.", examples=[2]
     )
-    desired_replicas: Observed | None = Field(default=None, description="Desired number of pods.", examples=[2])
+    desired_replicas: ReplicaCount | None = Field(default=None, description="Desired number of pods.", examples=[2])
     autoscaling: AutoscalingStatus | None = Field(
         default=None,
         description="State of the HorizontalPodAutoscaler. Not set without one managed by the operator.",

@@ -32,7 +32,7 @@ def at(node: Any, path: tuple[str, ...]) -> Any:
 BELOW = {"[]": "items", "{}": "additionalProperties"}
 
 
-def test_every_field_says_what_it_is_and_shows_an_example() -> None:
+def test_every_field_has_a_description_and_an_example() -> None:
     schema = published()
     for part, field in EVERYWHERE:
         if field.is_property:
@@ -59,11 +59,11 @@ def test_every_field_has_a_bound() -> None:
     assert [field.name for _, field in EVERYWHERE if not has_a_bound(field.schema)] == []
 
 
-def test_nothing_is_passed_through_unseen() -> None:
+def test_no_field_preserves_unknown_fields() -> None:
     assert "x-kubernetes-preserve-unknown-fields" not in str(custom_resource_definition())
 
 
-def test_every_example_of_the_spec_is_read_as_it_stands() -> None:
+def test_every_spec_example_is_valid() -> None:
     for field in fields():
         if field.is_property:
             service = with_field(field.path, field.example)
@@ -79,7 +79,7 @@ def test_every_example_of_the_spec_is_read_as_it_stands() -> None:
         ("autoscaling.behavior", upstream.Behavior),
     ],
 )
-def test_every_example_of_what_is_passed_through_is_what_it_says(name: str, model: Any) -> None:
+def test_every_upstream_example_is_valid(name: str, model: Any) -> None:
     for field in fields():
         if field.is_property and field.name.startswith(name):
             value: Any = with_field(field.path, field.example).spec
@@ -88,7 +88,7 @@ def test_every_example_of_what_is_passed_through_is_what_it_says(name: str, mode
             TypeAdapter(model).validate_python(value, extra="forbid")
 
 
-def test_every_example_of_the_status_is_one() -> None:
+def test_every_status_example_is_valid() -> None:
     for field in fields("status"):
         if field.is_property:
             model, name = owner(ModelServiceStatus, field.path)
@@ -112,11 +112,11 @@ def models_of(annotation: Any) -> list[type[BaseModel]]:
     return [model for part in getattr(annotation, "__args__", ()) for model in models_of(part)]
 
 
-def test_list_items_have_no_defaults_since_client_side_diffs_would_show_them() -> None:
+def test_list_items_have_no_defaults() -> None:
     assert [field.name for field in fields() if "[]" in field.name and "default" in field.schema] == []
 
 
-def test_every_rule_says_something() -> None:
+def test_every_rule_has_a_message() -> None:
     for part in ("spec", "status"):
         for field in fields(part):
             for rule in field.schema.get(RULES, ()):
@@ -124,11 +124,11 @@ def test_every_rule_says_something() -> None:
                 assert not rule["message"].endswith("."), "the API server puts sentences into a list"
 
 
-def test_no_pattern_reaches_a_user() -> None:
+def test_no_pattern_is_in_the_crd() -> None:
     assert [field.name for field in fields() if "pattern" in field.schema] == []
 
 
-def test_the_root_carries_the_rule_of_the_name_alone() -> None:
+def test_root_has_only_the_name_rule() -> None:
     [rule] = root_schema()[RULES]
     assert "metadata.name" in rule["rule"]
 
@@ -145,7 +145,7 @@ LEFT_OUT = {"namespaces", "namespaceSelector"}
         (upstream.Behavior, V2HorizontalPodAutoscalerBehavior),
     ],
 )
-def test_what_is_passed_through_has_all_fields_of_kubernetes(ours: type[BaseModel], theirs: Any) -> None:
+def test_upstream_types_have_all_fields_of_kubernetes(ours: type[BaseModel], theirs: Any) -> None:
     assert names_below(ours.model_json_schema()) == names_below(theirs.model_json_schema())
 
 

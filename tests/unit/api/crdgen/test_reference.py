@@ -25,14 +25,14 @@ def test_every_field_has_a_row_with_its_example() -> None:
                 assert any(row.startswith((f"| {name} |", f"| **{name}** |")) and example in row for row in rows), name
 
 
-def test_every_sentence_is_there() -> None:
+def test_every_rule_message_is_in_the_reference() -> None:
     plain = DOCUMENT.replace("\\", "")
     for field in fields():
         for rule in field.schema.get(RULES, ()):
             assert f"Rule: {rule['message']}." in plain
 
 
-def test_what_it_reads_like() -> None:
+def test_reference_rows() -> None:
     assert "| replicas | integer | `1` | 0 to 10000 | Number of replicas. With autoscaling" in DOCUMENT
     assert "| **image** | string | required | 1 to 1024 characters | Image of the model server." in DOCUMENT
     assert (

@@ -38,7 +38,7 @@ def verdict(service: ModelServiceBuilder) -> str:
 
 
 @given(st.text())
-def test_a_value_reaches_the_container_as_it_stands(text: str) -> None:
+def test_value_reaches_the_container_unchanged(text: str) -> None:
     service = model_service().with_spec(env=[{"name": "A", "value": text}], model={"name": text or "iris"}).parsed()
     [container] = build_children(service)[0].body["spec"]["template"]["spec"]["containers"]
     known = {entry["name"]: "expanded" for entry in container["env"]}
@@ -48,13 +48,13 @@ def test_a_value_reaches_the_container_as_it_stands(text: str) -> None:
 
 
 @given(st.text(alphabet="$(){}A \n'\"`\\", max_size=12))
-def test_what_looks_like_a_variable_does_so_too(text: str) -> None:
+def test_variable_reference_in_a_value_is_literal(text: str) -> None:
     service = model_service().with_spec(env=[{"name": "A", "value": text}]).parsed()
     [container] = build_children(service)[0].body["spec"]["template"]["spec"]["containers"]
     assert expand_variables(container["env"][-1].get("value", ""), {"A": "expanded", "PORT": "expanded"}) == text
 
 
-def test_command_and_args_are_left_to_kubernetes() -> None:
+def test_command_and_args_are_expanded_by_kubernetes() -> None:
     service = model_service().with_spec(command=["$(PORT)"], args=["$$(PORT)", "{{ x }}"]).parsed()
     [container] = build_children(service)[0].body["spec"]["template"]["spec"]["containers"]
     assert (container["command"], container["args"]) == (["$(PORT)"], ["$$(PORT)", "{{ x }}"])

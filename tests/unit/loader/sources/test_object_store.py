@@ -1,4 +1,4 @@
-"""What URIs and variables mean to the clients of S3, GCS and Azure; the stores themselves are in tests/loader."""
+"""URIs and settings of the clients of S3, GCS and Azure. The stores themselves are tested in tests/loader."""
 
 from pathlib import Path
 from typing import Any
@@ -28,23 +28,23 @@ BLOB = "https://account.blob.core.windows.net/models/iris/v3"
         (BLOB, ("models", "iris/v3")),
     ],
 )
-def test_uris_name_a_bucket_and_a_path(uri: str, found: tuple[str, str]) -> None:
+def test_uri_is_split_into_bucket_and_path(uri: str, found: tuple[str, str]) -> None:
     assert _parse_bucket_and_prefix(uri) == found
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket", "s3://bucket/", "s3:///a", "s3://b/a//c", "s3://b/a?x", "s3://b/./a"])
-def test_what_names_neither_is_told(uri: str) -> None:
+def test_uri_without_bucket_or_path_is_invalid(uri: str) -> None:
     with pytest.raises(LoaderError, match="is invalid"):
         _parse_bucket_and_prefix(uri)
 
 
 @pytest.mark.parametrize("uri", [BLOB, "abfss://models@account.dfs.core.windows.net/iris"])
-def test_an_account_may_be_in_the_uri(uri: str) -> None:
+def test_azure_account_is_read_from_the_uri(uri: str) -> None:
     config = build_azure_config({"AZURE_STORAGE_ACCOUNT_KEY": "key"}, uri)
     assert (config["account_name"], config["account_key"]) == ("account", "key")
 
 
-def test_blobs_are_azure_s_and_other_hosts_are_not() -> None:
+def test_azure_url_is_recognized_by_its_host() -> None:
     assert is_azure_url(BLOB)
     assert not is_azure_url("https://blob.core.windows.net.example.com/models/iris")
     assert Request(uri=BLOB, target=Path("/x")).scheme == "https"
@@ -65,7 +65,7 @@ def test_blobs_are_azure_s_and_other_hosts_are_not() -> None:
         (build_azure_config({"AZURE_STORAGE_ACCOUNT": "a", "AZURE_FEDERATED_TOKEN_FILE": "/t"}, "az://c/p"), False),
     ],
 )
-def test_without_credentials_stores_are_asked_as_nobody(config: dict[str, Any], *, anonymous: bool) -> None:
-    """Never as the node: its identity is not the author's to use."""
+def test_store_is_anonymous_without_credentials(config: dict[str, Any], *, anonymous: bool) -> None:
+    """The identity of the node is never used: it does not belong to the author of the ModelService."""
     assert config.get("skip_signature", False) is anonymous
     assert not any(str(value).endswith("\n") for value in config.values())
