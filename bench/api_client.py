@@ -13,7 +13,7 @@ import aiohttp
 import orjson
 
 from bench.errors import BenchError
-from tests.environment.cluster.kubeconfig import load_kubeconfig
+from tests.environment.kubeconfig import load_kubeconfig
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
