@@ -125,13 +125,13 @@ def was_replaced(ns: NamespaceFixture, kind: str, name: str, uid: str) -> bool:
 
 
 def test_deleted_child_is_recreated(ns: NamespaceFixture) -> None:
-    ns.apply(model_service().named("robbed"))
-    ns.wait_ready("robbed")
+    ns.apply(model_service().named("deleted-child"))
+    ns.wait_ready("deleted-child")
     for kind in ("service", "deployment"):
-        lost = ns.get(kind, "robbed")["metadata"]["uid"]
-        ns.kubectl("delete", kind, "robbed")
-        ns.wait(partial(was_replaced, ns, kind, "robbed", lost), f"new {kind}", name="robbed")
-    ns.wait_ready("robbed")
+        lost = ns.get(kind, "deleted-child")["metadata"]["uid"]
+        ns.kubectl("delete", kind, "deleted-child")
+        ns.wait(partial(was_replaced, ns, kind, "deleted-child", lost), f"new {kind}", name="deleted-child")
+    ns.wait_ready("deleted-child")
 
 
 def test_switching_headless_recreates_the_service(ns: NamespaceFixture) -> None:
@@ -167,9 +167,9 @@ def test_newly_served_kind_is_used_without_a_restart(ns: NamespaceFixture, contr
 
 
 def test_events_of_an_unready_pod_are_read(control_plane: Cluster, ns: NamespaceFixture) -> None:
-    ns.apply(model_service().named("silent"))
-    ns.wait_ready("silent")
-    pod = ns.kubectl("get", "pods", "-l", "app.kubernetes.io/instance=silent", "-o", "name").strip()
+    ns.apply(model_service().named("unready-pod"))
+    ns.wait_ready("unready-pod")
+    pod = ns.kubectl("get", "pods", "-l", "app.kubernetes.io/instance=unready-pod", "-o", "name").strip()
     container = {"name": "model", "image": "x", "imageID": "x", "restartCount": 0, "ready": False, "started": True}
     status = {
         "conditions": [{"type": kind, "status": "False"} for kind in ("Ready", "ContainersReady")],
@@ -178,12 +178,12 @@ def test_events_of_an_unready_pod_are_read(control_plane: Cluster, ns: Namespace
     arguments = ("--subresource=status", "--type=strategic", "-p", json.dumps({"status": status}))
     ns.kubectl("patch", pod, *arguments)
     ns.wait(
-        lambda: "its readiness probe checks" in ns.condition("silent")["message"],
+        lambda: "its readiness probe checks" in ns.condition("unready-pod")["message"],
         "message about its probe",
-        name="silent",
+        name="unready-pod",
     )
     trail = AuditTrail(control_plane, USER, start=0)
-    ns.wait(lambda: ("list", "events") in trail.used(), "list request for its Events", name="silent")
+    ns.wait(lambda: ("list", "events") in trail.used(), "list request for its Events", name="unready-pod")
 
 
 def test_cluster_role_is_minimal(control_plane: Cluster, ns: NamespaceFixture) -> None:

@@ -104,12 +104,12 @@ class OtherManager:
     async def remove(self, node: SchemaNode) -> ChangeResult:
         return await self._change(node, ChangeType.REMOVED, [{"op": "remove"}])
 
-    async def add(self, node: SchemaNode, mark: str, owner: Object) -> ChangeResult:
+    async def add(self, node: SchemaNode, suffix: str, owner: Object) -> ChangeResult:
         """Add a value below a node: the first that the API server accepts and stores."""
         before = self.live
         path, live_value = pointer(before, node.path)
         details = "Nothing can be added."
-        for step, value in possible_additions(node, live_value, mark):
+        for step, value in possible_additions(node, live_value, suffix):
             last_step, item = ((("uid", owner["uid"]),), owner) if node.path == OWNERS else (step, value)
             try:
                 changed = await self._patch({"op": "add", "path": f"{path}/{_last(last_step)}", "value": item})
@@ -259,9 +259,9 @@ async def prepared_sweep(ns: NamespaceFixture) -> AsyncIterator[Sweep]:
     names = [f"leaf-{number}" for number in range(OBJECTS)]
     for name in names:
         ns.apply(golden("everything").named(name))
-    ns.kubectl("create", "configmap", "witness")
-    uid = ns.get("configmap", "witness")["metadata"]["uid"]
-    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "witness", "uid": uid}
+    ns.kubectl("create", "configmap", "other-owner")
+    uid = ns.get("configmap", "other-owner")["metadata"]["uid"]
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "other-owner", "uid": uid}
     async with (
         ApiClient(ns.cluster.kubeconfig) as api,
         Watcher(api, ns.namespace).watch(BUILT_IN_CHILD_KINDS) as watcher,

@@ -25,28 +25,28 @@ def wait_reasons(ns: NamespaceFixture, name: str, expected: list[str]) -> None:
 
 def test_events_across_the_object_lifecycle(ns: NamespaceFixture, audit: AuditTrail) -> None:
     expected = ["Created", "RolloutComplete"]
-    service = model_service().named("lively")
+    service = model_service().named("lifecycle")
     ns.apply(service)
-    wait_reasons(ns, "lively", expected)
-    assert events_of(ns, "lively")[0][1] == "Created Deployment and Service."
+    wait_reasons(ns, "lifecycle", expected)
+    assert events_of(ns, "lifecycle")[0][1] == "Created Deployment and Service."
     ns.apply(service)
     ns.apply(service.with_spec(image="registry.example.com/iris:2"))
-    wait_reasons(ns, "lively", expected := [*expected, "RolloutStarted", "RolloutComplete"])
+    wait_reasons(ns, "lifecycle", expected := [*expected, "RolloutStarted", "RolloutComplete"])
     ns.apply(service.with_spec(nodeSelector={"example.com/disk": "none-has-it"}))
-    wait_reasons(ns, "lively", expected := [*expected, "RolloutStarted", "Failed"])
-    assert events_of(ns, "lively")[-1][1].startswith("Unschedulable: ")
+    wait_reasons(ns, "lifecycle", expected := [*expected, "RolloutStarted", "Failed"])
+    assert events_of(ns, "lifecycle")[-1][1].startswith("Unschedulable: ")
     ns.apply(service)
-    wait_reasons(ns, "lively", [*expected, "RolloutStarted", "RolloutComplete"])
-    assert audit.events(ns.namespace) == len(events_of(ns, "lively"))
+    wait_reasons(ns, "lifecycle", [*expected, "RolloutStarted", "RolloutComplete"])
+    assert audit.events(ns.namespace) == len(events_of(ns, "lifecycle"))
 
 
 def test_drift_event_names_the_field_and_its_manager(ns: NamespaceFixture) -> None:
-    ns.apply(model_service().named("drifting"))
-    ns.wait_ready("drifting")
+    ns.apply(model_service().named("drift"))
+    ns.wait_ready("drift")
     patch: dict[str, Any] = {"spec": {"type": "NodePort"}}
-    ns.kubectl("patch", "service", "drifting", "--field-manager=other-client", "-p", json.dumps(patch))
-    wait_reasons(ns, "drifting", ["Created", "RolloutComplete", "DriftCorrected"])
-    note = events_of(ns, "drifting")[-1][1]
+    ns.kubectl("patch", "service", "drift", "--field-manager=other-client", "-p", json.dumps(patch))
+    wait_reasons(ns, "drift", ["Created", "RolloutComplete", "DriftCorrected"])
+    note = events_of(ns, "drift")[-1][1]
     assert note == "Reverted spec.type of Service, changed by other-client."
 
 

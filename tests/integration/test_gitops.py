@@ -94,26 +94,26 @@ async def test_health_checks_agree_across_the_object_lifecycle(
     ns: NamespaceFixture, history: History, figure: Callable[[str], None]
 ) -> None:
     """Every status version while objects are created, changed, scaled, failed, repaired, suspended and deleted."""
-    lively = model_service().named("lively").with_spec(replicas=2)
-    await apply(ns, lively)
-    await wait_for_reason(ns, "lively", "RolloutComplete")
-    await apply(ns, lively.with_spec(image="registry.example.com/iris:2"))
-    await apply(ns, lively.with_spec(nodeSelector=UNSCHEDULABLE))
-    await wait_for_reason(ns, "lively", "Unschedulable")
-    await apply(ns, lively.with_spec(replicas=3))
-    await wait_for_reason(ns, "lively", "RolloutComplete")
-    await apply(ns, lively.suspended())
-    await wait_for_reason(ns, "lively", "ScaledToZero")
+    lifecycle = model_service().named("lifecycle").with_spec(replicas=2)
+    await apply(ns, lifecycle)
+    await wait_for_reason(ns, "lifecycle", "RolloutComplete")
+    await apply(ns, lifecycle.with_spec(image="registry.example.com/iris:2"))
+    await apply(ns, lifecycle.with_spec(nodeSelector=UNSCHEDULABLE))
+    await wait_for_reason(ns, "lifecycle", "Unschedulable")
+    await apply(ns, lifecycle.with_spec(replicas=3))
+    await wait_for_reason(ns, "lifecycle", "RolloutComplete")
+    await apply(ns, lifecycle.suspended())
+    await wait_for_reason(ns, "lifecycle", "ScaledToZero")
     stuck = model_service().named("stuck").with_spec(probes=QUICK, nodeSelector=UNSCHEDULABLE)
     await apply(ns, stuck.with_spec(rollout={"progressDeadlineSeconds": 12}))
     await asyncio.to_thread(ns.kubectl, "create", "service", "clusterip", "taken", "--tcp=80")
     await apply(ns, model_service().named("taken"))
     await wait_for_reason(ns, "taken", "NameConflict")
     await asyncio.to_thread(ns.wait, lambda: ns.condition("stuck", "Stalled"), "deadline", within=60, name="stuck")
-    await asyncio.to_thread(ns.kubectl, "delete", "modelservice", "lively", "--cascade=foreground")
+    await asyncio.to_thread(ns.kubectl, "delete", "modelservice", "lifecycle", "--cascade=foreground")
     bodies = [
         version.body
-        for name in ("lively", "stuck", "taken")
+        for name in ("lifecycle", "stuck", "taken")
         for version in history.versions(MODEL_SERVICE, ns.namespace, name)
     ]
     found = verdicts(bodies)

@@ -67,8 +67,8 @@ def test_leader_releases_the_lease_on_sigterm(ns: NamespaceFixture, pair: list[O
     leads_before = first.log.count(LEADS)
     assert second.stop() == 0
     wait_until(lambda: first.log.count(LEADS) > leads_before, seconds=10, what="the other operator to lead")
-    ns.apply(model_service().named("handed"))
-    ns.wait_ready("handed")
+    ns.apply(model_service().named("released"))
+    ns.wait_ready("released")
 
 
 def test_paused_leader_exits_when_resumed(ns: NamespaceFixture, pair: list[OperatorProcess]) -> None:

@@ -47,12 +47,12 @@ def test_creation_writes_three_children_and_a_status(ns: NamespaceFixture, audit
 
 
 def test_printer_columns(ns: NamespaceFixture) -> None:
-    ns.apply(model_service().named("seen").with_spec(model={"uri": "file:///app/model"}))
-    ns.kubectl("wait", "--for=condition=Ready", "modelservice/seen", "--timeout=30s")
-    header, row = ns.kubectl("get", "msvc", "seen").splitlines()
+    ns.apply(model_service().named("columns").with_spec(model={"uri": "file:///app/model"}))
+    ns.kubectl("wait", "--for=condition=Ready", "modelservice/columns", "--timeout=30s")
+    header, row = ns.kubectl("get", "msvc", "columns").splitlines()
     assert header.split() == ["NAME", "READY", "REASON", "REPLICAS", "DESIRED", "MODEL", "AGE"]
-    assert row.split()[:6] == ["seen", "True", "RolloutComplete", "1", "1", "file:///app/model"]
-    assert "modelservice.modelservice.dev/seen" in ns.kubectl("get", "all")
+    assert row.split()[:6] == ["columns", "True", "RolloutComplete", "1", "1", "file:///app/model"]
+    assert "modelservice.modelservice.dev/columns" in ns.kubectl("get", "all")
 
 
 def test_reapply_writes_nothing(ns: NamespaceFixture, audit: AuditTrail) -> None:
@@ -92,17 +92,17 @@ def test_changed_image_is_rolled_out(ns: NamespaceFixture, audit: AuditTrail) ->
 
 
 def test_removed_spec_field_is_removed_from_the_child(ns: NamespaceFixture) -> None:
-    service = model_service().named("leaves").with_spec(replicas=3)
+    service = model_service().named("removed-field").with_spec(replicas=3)
     env = [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
     limits = {"limits": {"cpu": 1, "memory": "1Gi"}}
     ns.apply(service.with_spec(env=env, resources=limits))
-    ns.wait_ready("leaves")
+    ns.wait_ready("removed-field")
     ns.apply(service.with_spec(env=env[1:], resources={"limits": {"memory": "1Gi"}}))
-    ns.wait(lambda: {"A"}.isdisjoint(variables(ns, "leaves")), "Deployment without A", name="leaves")
-    [container] = ns.get("deployment", "leaves")["spec"]["template"]["spec"]["containers"]
-    assert variables(ns, "leaves") == {"PORT", "MODEL_NAME", "B"}
+    ns.wait(lambda: {"A"}.isdisjoint(variables(ns, "removed-field")), "Deployment without A", name="removed-field")
+    [container] = ns.get("deployment", "removed-field")["spec"]["template"]["spec"]["containers"]
+    assert variables(ns, "removed-field") == {"PORT", "MODEL_NAME", "B"}
     assert container["resources"]["limits"] == {"memory": "1Gi"}
-    assert ns.get("deployment", "leaves")["spec"]["replicas"] == 3
+    assert ns.get("deployment", "removed-field")["spec"]["replicas"] == 3
 
 
 def variables(ns: NamespaceFixture, name: str) -> set[str]:
@@ -126,12 +126,16 @@ def replicas(ns: NamespaceFixture, name: str) -> int:
 
 
 def test_replicas_are_not_written_with_autoscaling(ns: NamespaceFixture, audit: AuditTrail) -> None:
-    ns.apply(model_service().named("theirs").with_spec(replicas=2).autoscaled(max_replicas=5))
-    ns.wait_ready("theirs")
-    ns.kubectl("scale", "deployment/theirs", "--replicas=4")
-    ns.wait(lambda: ns.get_model_service("theirs")["status"]["readyReplicas"] == 4, "4 ready replicas", name="theirs")
+    ns.apply(model_service().named("autoscaled").with_spec(replicas=2).autoscaled(max_replicas=5))
+    ns.wait_ready("autoscaled")
+    ns.kubectl("scale", "deployment/autoscaled", "--replicas=4")
+    ns.wait(
+        lambda: ns.get_model_service("autoscaled")["status"]["readyReplicas"] == 4,
+        "4 ready replicas",
+        name="autoscaled",
+    )
     assert not [
-        write for write in writes_when_idle(ns, audit, "theirs") if "deployments" in write and "create" not in write
+        write for write in writes_when_idle(ns, audit, "autoscaled") if "deployments" in write and "create" not in write
     ]
 
 
@@ -196,21 +200,24 @@ def is_drift_present(live: Any, patch: Any) -> bool:
 
 def test_drift_limit_stops_corrections(ns: NamespaceFixture, audit: AuditTrail) -> None:
     """A client that reverts a field immediately is corrected three times; then the status names the field."""
-    ns.apply(model_service().named("fight").autoscaled(max_replicas=3))
-    ns.wait_ready("fight")
+    ns.apply(model_service().named("drift-limit").autoscaled(max_replicas=3))
+    ns.wait_ready("drift-limit")
     for _ in range(3):
-        ns.kubectl("patch", "hpa", "fight", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
-        ns.wait_field("hpa", "fight", "maxReplicas", 3)
-    before = writes_when_idle(ns, audit, "fight")
-    ns.kubectl("patch", "hpa", "fight", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
-    ns.wait(lambda: ns.condition("fight").get("reason") == "DriftDetected", "complaint", name="fight")
-    assert "spec.maxReplicas of HorizontalPodAutoscaler fight is being reverted" in ns.condition("fight")["message"]
-    after = writes_when_idle(ns, audit, "fight") - before
+        ns.kubectl("patch", "hpa", "drift-limit", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
+        ns.wait_field("hpa", "drift-limit", "maxReplicas", 3)
+    before = writes_when_idle(ns, audit, "drift-limit")
+    ns.kubectl("patch", "hpa", "drift-limit", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
+    ns.wait(lambda: ns.condition("drift-limit").get("reason") == "DriftDetected", "complaint", name="drift-limit")
+    assert (
+        "spec.maxReplicas of HorizontalPodAutoscaler drift-limit is being reverted"
+        in ns.condition("drift-limit")["message"]
+    )
+    after = writes_when_idle(ns, audit, "drift-limit") - before
     assert set(after) == {STATUS}
     # A new desired state has a new limit.
-    ns.apply(model_service().named("fight").autoscaled(max_replicas=4))
-    ns.wait_field("hpa", "fight", "maxReplicas", 4)
-    ns.wait_ready("fight")
+    ns.apply(model_service().named("drift-limit").autoscaled(max_replicas=4))
+    ns.wait_field("hpa", "drift-limit", "maxReplicas", 4)
+    ns.wait_ready("drift-limit")
 
 
 def test_foreign_additions_are_kept(ns: NamespaceFixture, audit: AuditTrail) -> None:
@@ -240,10 +247,10 @@ def test_foreign_service_is_not_modified(ns: NamespaceFixture) -> None:
 
 
 def test_deletion_removes_children(ns: NamespaceFixture, audit: AuditTrail) -> None:
-    ns.apply(model_service().named("leave").autoscaled(max_replicas=3))
-    ns.wait_ready("leave")
-    before = writes_when_idle(ns, audit, "leave")
-    ns.kubectl("delete", "modelservice", "leave")
+    ns.apply(model_service().named("deletion").autoscaled(max_replicas=3))
+    ns.wait_ready("deletion")
+    before = writes_when_idle(ns, audit, "deletion")
+    ns.kubectl("delete", "modelservice", "deletion")
     for kind in ("deployment", "service", "hpa"):
-        ns.wait_deleted(kind, "leave")
-    assert writes_when_idle(ns, audit, "leave") == before
+        ns.wait_deleted(kind, "deletion")
+    assert writes_when_idle(ns, audit, "deletion") == before

@@ -60,24 +60,24 @@ def apply_and_wait(ns: NamespaceFixture, service: ModelServiceBuilder, count: in
 
 def test_replica_ownership_transitions(ns: NamespaceFixture, tmp_path: Path) -> None:
     """Fixed, autoscaled, another minimum, external, suspended, autoscaled again, fixed."""
-    service = model_service().named("hands").with_spec(replicas=2)
+    service = model_service().named("ownership").with_spec(replicas=2)
     apply_and_wait(ns, service, 2)
-    with watch_replicas(ns, "hands", tmp_path) as counts:
+    with watch_replicas(ns, "ownership", tmp_path) as counts:
         apply_and_wait(ns, service.autoscaled(max_replicas=6), 2)
         assert counts.seen() == [2]
         apply_and_wait(ns, service.autoscaled(min_replicas=4, max_replicas=6), 4)
         assert counts.seen() == [2, 4]
         apply_and_wait(ns, service.externally_scaled(), 4)
-        ns.wait_deleted("hpa", "hands")
-        ns.kubectl("scale", "deployment/hands", "--replicas=5")
-        ns.wait(lambda: counts.seen()[-1] == 5, "5 replicas", name="hands")
+        ns.wait_deleted("hpa", "ownership")
+        ns.kubectl("scale", "deployment/ownership", "--replicas=5")
+        ns.wait(lambda: counts.seen()[-1] == 5, "5 replicas", name="ownership")
         apply_and_wait(ns, service.externally_scaled().with_spec(image="registry.example.com/iris:2"), 5)
         assert counts.seen() == [2, 4, 5]
         apply_and_wait(ns, service.autoscaled(max_replicas=6).suspended(), 0)
-        assert ns.get("hpa", "hands") is None
+        assert ns.get("hpa", "ownership") is None
         apply_and_wait(ns, service.autoscaled(max_replicas=6), 2)
         apply_and_wait(ns, service.with_spec(replicas=3), 3)
-        ns.wait_deleted("hpa", "hands")
+        ns.wait_deleted("hpa", "ownership")
         assert counts.seen() == [2, 4, 5, 0, 2, 3]
 
 
@@ -90,7 +90,7 @@ def test_replica_ownership_transitions(ns: NamespaceFixture, tmp_path: Path) -> 
     ],
 )
 def test_suspend_and_resume_restore_replicas(ns: NamespaceFixture, name: str, resumed: ModelServiceBuilder) -> None:
-    service = resumed.named(f"sleep-{name}")
+    service = resumed.named(f"suspended-{name}")
     apply_and_wait(ns, service, 3)
     apply_and_wait(ns, service.suspended(), 0)
     assert ns.get("service", service.name) is not None
@@ -107,19 +107,25 @@ def test_enabling_autoscaling_at_zero_replicas_scales_up(ns: NamespaceFixture) -
 
 
 def test_manual_scale_to_zero_is_kept(ns: NamespaceFixture) -> None:
-    service = model_service().named("hand").with_spec(replicas=2).autoscaled(max_replicas=5)
+    service = model_service().named("manual-zero").with_spec(replicas=2).autoscaled(max_replicas=5)
     apply_and_wait(ns, service, 2)
-    ns.kubectl("scale", "deployment/hand", "--replicas=0")
-    ns.wait(lambda: ns.get_model_service("hand")["status"]["desiredReplicas"] == 0, "0 replicas in status", name="hand")
+    ns.kubectl("scale", "deployment/manual-zero", "--replicas=0")
+    ns.wait(
+        lambda: ns.get_model_service("manual-zero")["status"]["desiredReplicas"] == 0,
+        "0 replicas in status",
+        name="manual-zero",
+    )
     apply_and_wait(ns, service.with_spec(image="registry.example.com/iris:2"), 0)
 
 
 def test_external_autoscaler_is_not_modified(ns: NamespaceFixture) -> None:
-    ns.apply(model_service().named("own").with_spec(replicas=2).externally_scaled())
-    ns.wait_ready("own")
-    ns.kubectl("autoscale", "deployment/own", "--min=3", "--max=4", "--name=foreign")
-    ns.wait(lambda: replicas(ns, "own") == 3, "3 replicas by the other autoscaler", name="own")
-    ns.apply(model_service().named("own").with_spec(replicas=2, env=[{"name": "A", "value": "1"}]).externally_scaled())
-    ns.wait_ready("own")
-    assert replicas(ns, "own") == 3
+    ns.apply(model_service().named("external").with_spec(replicas=2).externally_scaled())
+    ns.wait_ready("external")
+    ns.kubectl("autoscale", "deployment/external", "--min=3", "--max=4", "--name=foreign")
+    ns.wait(lambda: replicas(ns, "external") == 3, "3 replicas by the other autoscaler", name="external")
+    ns.apply(
+        model_service().named("external").with_spec(replicas=2, env=[{"name": "A", "value": "1"}]).externally_scaled()
+    )
+    ns.wait_ready("external")
+    assert replicas(ns, "external") == 3
     assert ns.get("hpa", "foreign")["spec"]["minReplicas"] == 3
