@@ -9,7 +9,7 @@ from bench.errors import BenchError
 from bench.loader import ROUNDS, measure_loader
 from bench.measures import COMPARED, PeerName, Sizes
 from bench.scale import OBJECTS, measure_scale
-from bench.side_by_side import compare, is_complete, publish, spoken
+from bench.side_by_side import compare_peers, format_results, is_complete, publish
 from tests.environment.cluster import ClusterError
 from tests.environment.cluster.progress import say
 
@@ -38,12 +38,12 @@ def _run(chosen: argparse.Namespace) -> str:
     sizes = Sizes.quick() if chosen.quick else Sizes()
     if chosen.rounds is not None:
         sizes = replace(sizes, rounds=chosen.rounds)
-    results = compare(tuple(dict.fromkeys(chosen.peers)), sizes)
+    results = compare_peers(tuple(dict.fromkeys(chosen.peers)), sizes)
     if is_complete(results) and sizes.rounds >= Sizes().rounds and not chosen.quick:
         publish(results)
     else:
         say(f"Nothing is written: that takes all peers, the full sizes and at least {Sizes().rounds} rounds.")
-    return spoken(results)
+    return format_results(results)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,10 +52,10 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="measure all peers side by side and write RESULTS.md and results.json")
     run.add_argument("--rounds", type=_positive, help=f"rounds of latency and burst (default: {Sizes().rounds})")
     run.add_argument("--peers", nargs="+", type=PeerName, choices=COMPARED, default=COMPARED, help="default: all")
-    run.add_argument("--quick", action="store_true", help="small numbers, to see that all parts work")
-    scale = commands.add_parser("scale", help="a cold restart of this operator among many objects")
+    run.add_argument("--quick", action="store_true", help="small numbers, to check that all parts work")
+    scale = commands.add_parser("scale", help="measure a cold restart of this operator with many objects")
     scale.add_argument("--objects", type=_positive, default=OBJECTS, help=f"default: {OBJECTS}")
-    loader = commands.add_parser("loader", help="the loader beside other programs that fetch from S3")
+    loader = commands.add_parser("loader", help="compare the loader with other programs that download from S3")
     loader.add_argument("--rounds", type=_positive, default=ROUNDS, help=f"fewer than {ROUNDS} write nothing")
     return parser
 

@@ -1,4 +1,4 @@
-"""A bare asynchronous client of the API server: requests, watches, nothing remembered.
+"""A minimal asynchronous client of the API server: requests and watches, without a cache.
 
 The driver of the benchmark and the raw peer use it. It shares no code with the operator under test.
 """
@@ -13,18 +13,18 @@ import aiohttp
 import orjson
 
 from bench.errors import BenchError
-from tests.environment.cluster.kubeconfig import load_kubeconfig
+from tests.environment.kubeconfig import load_kubeconfig
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 CONNECTIONS = 8
 _FIRST_ERROR = 400
-_SILENCE = 120
-_SECONDS_TO_CLOSE = 0.05
+_IDLE_TIMEOUT_SECONDS = 120
+_CLOSE_SECONDS = 0.05
 
 
 class ApiClient:
-    """Use as an async context manager."""
+    """Sends requests and opens watches. Use as an async context manager."""
 
     def __init__(self, kubeconfig: Path) -> None:
         config = load_kubeconfig(kubeconfig)
@@ -33,8 +33,8 @@ class ApiClient:
         self._watches: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = self._open(CONNECTIONS)
-        self._watches = self._open(0)
+        self._session = self._open_session(CONNECTIONS)
+        self._watches = self._open_session(0)
         return self
 
     async def __aexit__(
@@ -43,13 +43,13 @@ class ApiClient:
         for session in (self._session, self._watches):
             if session is not None:
                 await session.close()
-        # A TLS connection is gone only some turns of the loop later, and the loop may end with us.
-        await asyncio.sleep(_SECONDS_TO_CLOSE)
+        # A TLS connection closes only after some iterations of the event loop, which may end with the caller.
+        await asyncio.sleep(_CLOSE_SECONDS)
 
     async def request(self, method: str, path: str, body: object = None, *, content_type: str = JSON) -> dict[str, Any]:
-        """Return the answer; BenchError for any refusal."""
+        """Return the body of the response. Raises BenchError if the request fails or is rejected."""
         if self._session is None:
-            raise RuntimeError("The client is used outside of its context.")
+            raise RuntimeError("The client is used outside of its context manager.")
         data = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         headers = {"Content-Type": content_type, "Accept": JSON}
         try:
@@ -58,15 +58,15 @@ class ApiClient:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise BenchError(f"The API server did not answer {method} {path}: {error!r}.") from error
         if status >= _FIRST_ERROR:
-            raise BenchError(f"The API server refused {method} {path}: {answer[:400].decode(errors='replace')}")
+            raise BenchError(f"The API server rejected {method} {path}: {answer[:400].decode(errors='replace')}")
         result: dict[str, Any] = orjson.loads(answer)
         return result
 
     async def watch(self, path: str, version: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """Yield type and object of each event after a version, until the server ends the watch."""
+        """Yield type and object of each event after a version until the server ends the watch."""
         if self._watches is None:
-            raise RuntimeError("The client is used outside of its context.")
-        timeout = aiohttp.ClientTimeout(total=None, sock_read=_SILENCE)
+            raise RuntimeError("The client is used outside of its context manager.")
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=_IDLE_TIMEOUT_SECONDS)
         params = {"watch": "true", "resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": "3600"}
         async with self._watches.get(self._server + path, params=params, timeout=timeout) as response:
             rest = b""
@@ -79,14 +79,14 @@ class ApiClient:
                     if event["type"] != "BOOKMARK":
                         yield event["type"], event["object"]
 
-    def _open(self, limit: int) -> aiohttp.ClientSession:
+    def _open_session(self, limit: int) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=limit, ssl=self._tls)
         timeout = aiohttp.ClientTimeout(total=60)
         return aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
 
 
-async def in_parallel(client: ApiClient, path: str, bodies: list[dict[str, Any]]) -> None:
-    """Create objects, as many at once as there are connections."""
+async def create_concurrently(client: ApiClient, path: str, bodies: list[dict[str, Any]]) -> None:
+    """Create objects concurrently, one for each connection."""
     waiting = iter(bodies)
 
     async def create() -> None:

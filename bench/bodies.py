@@ -1,7 +1,7 @@
-"""The objects of the benchmark: ModelServices, and the children that every peer makes of them.
+"""The objects of the benchmark: ModelServices, and the children that every peer creates for them.
 
-The children are what the operator under test builds, with placeholders for what differs from object to object. Every
-peer fills in the same template, so no peer has less to write than another.
+The children are built by the operator under test, with placeholders for the values that differ by object. Every
+peer uses the same template, so that all write the same amount of data.
 """
 
 import json
@@ -26,13 +26,13 @@ CHILDREN: dict[str, ResourceKind] = {
 """Names of the children in the template."""
 
 _REQUESTS = {"cpu": "10m", "memory": "16Mi"}
-"""Little, so that the simulated nodes have room for thousands of pods."""
+"""Small requests, so that thousands of pods fit on the simulated nodes."""
 
 
 def model_service(name: str, namespace: str, *, replicas: int) -> dict[str, Any]:
     """Return a ModelService with an image, a model and an autoscaler: three children.
 
-    The metric is an external one, which allows 0 replicas. No controller asks for it while the benchmark runs.
+    The metric is external, which allows 0 replicas. No controller reads it while the benchmark runs.
     """
     target = {"type": "AverageValue", "averageValue": "30"}
     metric = {"type": "External", "external": {"metric": {"name": "waiting-requests"}, "target": target}}
@@ -51,18 +51,18 @@ def model_service(name: str, namespace: str, *, replicas: int) -> dict[str, Any]
 
 
 def children_of(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the children of a stored ModelService by their names in the template, as they are created."""
+    """Return the create bodies of the children of a stored ModelService, by their names in the template."""
     names = {kind: name for name, kind in CHILDREN.items()}
     return {names[child.kind]: child.create_body() for child in build_children(ModelService.parse(body))}
 
 
-def template() -> str:
-    """Return the children as JSON with placeholders; the annotation with the hash is as good as any other text."""
+def children_template() -> str:
+    """Return the children as JSON with placeholders. The value of the hash annotation does not matter."""
     body = model_service(NAME, NAMESPACE, replicas=1)
     body["metadata"] |= {"uid": UID, "generation": 1}
     return json.dumps(children_of(body), indent=1)
 
 
-def filled(text: str, *, name: str, namespace: str, uid: str) -> str:
-    """Return the template of one object."""
+def fill_template(text: str, *, name: str, namespace: str, uid: str) -> str:
+    """Return the template with the values of one object."""
     return text.replace(NAMESPACE, namespace).replace(NAME, name).replace(UID, uid)

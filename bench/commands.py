@@ -1,4 +1,4 @@
-"""Programs that prepare a run: started, waited for, and their words on failure."""
+"""Run programs that prepare a benchmark."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -6,25 +6,25 @@ from pathlib import Path
 
 from bench.errors import BenchError
 
-_LINES = 12
+_SHOWN_LINES = 12
 
 
-def output_of(
+def run_command(
     command: Sequence[str | Path],
     *,
-    what: str,
+    description: str,
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
     seconds: float = 900,
 ) -> str:
-    """Return what a program prints; BenchError says `what` failed, and ends with the program's last words."""
+    """Return the output of a program. Raises BenchError with `description` and the program's last log lines."""
     try:
-        result = subprocess.run(  # noqa: S603 - programs and arguments are our own
+        result = subprocess.run(  # noqa: S603 - programs and arguments are constants
             command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=seconds
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise BenchError(f"{what} failed: {error}") from error
+        raise BenchError(f"{description} failed: {error}") from error
     if result.returncode:
-        words = "\n".join((result.stderr or result.stdout).strip().splitlines()[-_LINES:])
-        raise BenchError(f"{what} failed:\n{words}")
+        lines = "\n".join((result.stderr or result.stdout).strip().splitlines()[-_SHOWN_LINES:])
+        raise BenchError(f"{description} failed:\n{lines}")
     return result.stdout

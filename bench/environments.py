@@ -1,6 +1,6 @@
-"""Python environments of the peers, outside the work tree: each holds what its operator's image would hold.
+"""Python environments of the peers, outside of the work tree. Each has the same content as the operator's image.
 
-Where the official `kubernetes` package is installed kopf imports it, so the development environment would add 10 MiB
+kopf imports the official `kubernetes` package if it is installed: the development environment would add 10 MiB
 to the operator under test.
 """
 
@@ -9,16 +9,16 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.commands import output_of
+from bench.commands import run_command
 from tests.environment.cluster.install import installed, uv
 
 ROOT = Path(__file__).parents[1]
 _TUTORIAL_PACKAGES = ("kopf", "kubernetes", "uvloop")
-"""uvloop is no part of a tutorial: `kopf run` takes it where it is, and the comparison should not rest on it."""
+"""Tutorials do not install uvloop. `kopf run` uses it if available, so that the comparison does not depend on it."""
 
 
 def operator_python() -> Path:
-    """Return the Python of an environment with the operator's locked dependencies and nothing else."""
+    """Return the Python of an environment with only the operator's locked dependencies."""
     return _environment("operator", ("--no-dev",), ())
 
 
@@ -30,7 +30,7 @@ def tutorial_python() -> Path:
 def _environment(name: str, groups: tuple[str, ...], packages: tuple[str, ...]) -> Path:
     """Return the Python of the environment, installed once per lock file.
 
-    `packages` are installed with what they need; without any, all that the lock file holds for `groups`.
+    `packages` are installed with their dependencies; without any, everything that the lock file has for `groups`.
     """
     parts = (ROOT / "uv.lock").read_bytes(), sys.version.encode(), repr((groups, packages)).encode()
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()
@@ -39,7 +39,9 @@ def _environment(name: str, groups: tuple[str, ...], packages: tuple[str, ...]) 
 
 def _install(home: Path, groups: tuple[str, ...], packages: tuple[str, ...]) -> None:
     python = home / "bin" / "python"
-    output_of([uv(), "venv", "--quiet", "--clear", "--python", sys.executable, home], what="Making an environment")
+    run_command(
+        [uv(), "venv", "--quiet", "--clear", "--python", sys.executable, home], description="Making an environment"
+    )
     with TemporaryDirectory() as folder:
         pins = Path(folder) / "pins.txt"
         export: list[str | Path] = [
@@ -52,7 +54,7 @@ def _install(home: Path, groups: tuple[str, ...], packages: tuple[str, ...]) -> 
             "--output-file",
             pins,
         ]
-        output_of(export, what="Reading the lock file", folder=ROOT)
+        run_command(export, description="Reading the lock file", folder=ROOT)
         wanted: list[str | Path] = (
             ["--constraint", _without_hashes(pins), *packages] if packages else ["--requirement", pins]
         )
@@ -66,11 +68,11 @@ def _install(home: Path, groups: tuple[str, ...], packages: tuple[str, ...]) -> 
             "--compile-bytecode",
             *wanted,
         ]
-        output_of(command, what="Installing an environment", folder=ROOT)
+        run_command(command, description="Installing an environment", folder=ROOT)
 
 
 def _without_hashes(pins: Path) -> Path:
-    """Constraints take no hashes; the versions stay exact."""
+    """Remove the hashes, which constraints must not have; the versions stay exact."""
     lines = pins.read_text(encoding="utf-8").splitlines()
     kept = [line.rstrip(" \\") for line in lines if not line.lstrip().startswith(("--hash", "#"))]
     pins.write_text("\n".join(kept) + "\n", encoding="utf-8")

@@ -1,5 +1,5 @@
-"""What goes wrong in a benchmark, as sentences for the person at the terminal."""
+"""Errors of the benchmark; their text is shown to the user."""
 
 
 class BenchError(Exception):
-    """A measurement cannot be made; the message says why."""
+    """A measurement is not possible; the message gives the reason."""

@@ -1,9 +1,9 @@
-"""Builds the Go operator with the project's own Go, once per source, outside the work tree."""
+"""Build the Go operator with the project's Go toolchain, once per source, outside of the work tree."""
 
 import re
 from pathlib import Path
 
-from bench.commands import output_of
+from bench.commands import run_command
 from tests.environment.cluster.go_program import go_program
 from tests.environment.cluster.toolchain import go_command
 
@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parent / "peers" / "go"
 
 
 def go_operator() -> Path:
-    """Return the program, building it where the cache has none of this source."""
+    """Return the program; build it if the cache has none for this source."""
     return go_program(SOURCE, "bench-go-operator")
 
 
@@ -23,4 +23,4 @@ def required_version(module: str) -> str:
 
 def go_version() -> str:
     """Return the version of the compiler, such as go1.26.8."""
-    return output_of((go_command(), "env", "GOVERSION"), what="Asking Go for its version").strip()
+    return run_command((go_command(), "env", "GOVERSION"), description="Reading the version of Go").strip()

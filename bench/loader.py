@@ -1,7 +1,7 @@
-"""The loader beside other programs that fetch from S3: one run, interleaved, over loopback.
+"""Comparison of the loader with other programs that download from S3: interleaved runs over loopback.
 
-All fetch from the same server (versitygw, in front of a folder) into an empty folder of the same disk. This loader
-compares SHA-256 digests and syncs what it wrote to the disk; the others do neither.
+All download from the same server (versitygw on a directory) into an empty directory of the same disk. This loader
+compares SHA-256 digests and syncs its files to the disk; the others do neither.
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.errors import BenchError
-from bench.report import markdown
+from bench.report import markdown_table
 from tests.environment.cluster.directories import cache_directory
 from tests.environment.cluster.progress import say
 from tests.environment.stores import s3
@@ -26,13 +26,13 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "LOADER.md"
 ROUNDS = 5
 MIB = 1 << 20
-_BETWEEN_LOOKS = 0.005
+_POLL_SECONDS = 0.005
 CASES: Mapping[str, tuple[int, int]] = {
     "one object of 1 GiB": (1, 1024 * MIB),
     "16 objects of 16 MiB": (16, 16 * MIB),
     "300 objects of 2 KiB": (300, 2048),
 }
-"""How many objects of how many bytes."""
+"""Number and size in bytes of the objects."""
 _BOTO = """
 import boto3, os, pathlib, sys
 from concurrent.futures import ThreadPoolExecutor
@@ -52,7 +52,7 @@ files.get("models/" + sys.argv[1] + "/", sys.argv[2] + "/", recursive=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class LoaderRun:
     """One run of one program."""
 
     seconds: float
@@ -62,13 +62,13 @@ class Measured:
 
 
 def measure_loader(rounds: int = ROUNDS) -> str:
-    """Measure, write bench/LOADER.md when the rounds are whole, and return the tables."""
-    with here() as place, TemporaryDirectory(dir=cache_directory(), prefix="bench-loader-") as name:
-        store, bucket = s3.start(place)
+    """Measure all programs and return the tables; with all rounds also write bench/LOADER.md."""
+    with here() as host, TemporaryDirectory(dir=cache_directory(), prefix="bench-loader-") as name:
+        store, bucket = s3.start(host)
         work = Path(name)
         for case, (count, size) in CASES.items():
-            _fill(bucket / _prefix(case), count, size)
-        results: dict[tuple[str, str], list[Measured]] = {}
+            _create_objects(bucket / _prefix(case), count, size)
+        results: dict[tuple[str, str], list[LoaderRun]] = {}
         peers = _peers()
         for number in range(rounds):
             order = list(peers)[number % len(peers) :] + list(peers)[: number % len(peers)]
@@ -96,7 +96,7 @@ def _peers() -> dict[str, Callable[[str, Path], list[str]]]:
     }
 
 
-def _run(command: list[str], target: Path, store: Store) -> Measured:
+def _run(command: list[str], target: Path, store: Store) -> LoaderRun:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     os.sync()
@@ -108,17 +108,17 @@ def _run(command: list[str], target: Path, store: Store) -> Measured:
         pid = os.posix_spawn(command[0], command, environment, file_actions=actions)
         memory, ended = 0.0, 0
         while not ended:
-            # Not ru_maxrss, which begins with the memory of who started the program.
+            # Not ru_maxrss, which starts with the memory of the parent process.
             memory = max(memory, _peak_memory(pid))
             ended, status, usage = os.wait4(pid, os.WNOHANG)
-            time.sleep(_BETWEEN_LOOKS)
+            time.sleep(_POLL_SECONDS)
     if status:
         raise BenchError(f"{command[:3]} ended with {os.waitstatus_to_exitcode(status)}.")
-    return Measured(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, memory)
+    return LoaderRun(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, memory)
 
 
 def _peak_memory(pid: int) -> float:
-    """Largest resident memory of a process so far, in MiB (proc(5), VmHWM); 0 for one that has ended."""
+    """Return the peak resident memory of a process in MiB (proc(5), VmHWM); 0 for one that has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -127,10 +127,10 @@ def _peak_memory(pid: int) -> float:
     return int(found[0]) / 1024 if found else 0.0
 
 
-def _fill(folder: Path, count: int, size: int) -> None:
-    folder.mkdir(parents=True)
+def _create_objects(directory: Path, count: int, size: int) -> None:
+    directory.mkdir(parents=True)
     for number in range(count):
-        with (folder / f"{number:03}.bin").open("wb") as file:
+        with (directory / f"{number:03}.bin").open("wb") as file:
             for start in range(0, size, 16 * MIB):
                 file.write(os.urandom(min(16 * MIB, size - start)))
 
@@ -139,27 +139,27 @@ def _prefix(case: str) -> str:
     return case.replace(" ", "-")
 
 
-def _document(results: Mapping[tuple[str, str], list[Measured]], rounds: int) -> str:
+def _document(results: Mapping[tuple[str, str], list[LoaderRun]], rounds: int) -> str:
     peers = list(dict.fromkeys(peer for peer, _ in results))
     parts = [
         "# Loader benchmark\n",
-        f"Written by `make bench-loader`: medians of {rounds} rounds in which the programs took turns, the order",
-        "rotated, over loopback, on one machine with the store. This loader compares digests (SHA-256) and syncs to",
+        f"Written by `make bench-loader`: medians of {rounds} rounds. Each round runs all programs, in rotated order,",
+        "over loopback, on the same machine as the store. This loader compares digests (SHA-256) and syncs to",
         "the disk; the others do neither.\n",
     ]
     for case, (count, size) in CASES.items():
         mib = count * size / MIB
         fastest = _median(results["s5cmd", case], "seconds")
-        rows = [["", "MiB/s", "seconds (least-most)", "of s5cmd", "CPU s", "peak memory, MiB"]]
+        rows = [["", "MiB/s", "seconds (min-max)", "of s5cmd", "CPU s", "peak memory, MiB"]]
         for peer in peers:
             runs = results[peer, case]
             seconds = _median(runs, "seconds")
             spread = f"{seconds:.2f} ({min(run.seconds for run in runs):.2f}-{max(run.seconds for run in runs):.2f})"
             figures = [f"{mib / seconds:.0f}", spread, f"{fastest / seconds:.2f}x"]
             rows.append([peer, *figures, f"{_median(runs, 'cpu'):.2f}", f"{_median(runs, 'mib'):.0f}"])
-        parts += [f"## {case[0].upper()}{case[1:]}\n", markdown(rows), ""]
+        parts += [f"## {case[0].upper()}{case[1:]}\n", markdown_table(rows), ""]
     return "\n".join(parts)
 
 
-def _median(runs: list[Measured], what: str) -> float:
-    return float(statistics.median(getattr(run, what) for run in runs))
+def _median(runs: list[LoaderRun], field: str) -> float:
+    return float(statistics.median(getattr(run, field) for run in runs))

@@ -1,4 +1,4 @@
-"""What is measured of whom, and the statistics: pure."""
+"""Measures, peers and statistics; no I/O."""
 
 import math
 import statistics
@@ -9,7 +9,7 @@ from typing import Self
 
 
 class Measure(StrEnum):
-    """A figure of one peer; the value is its name in results.json."""
+    """A measure of one peer; the value is its name in results.json."""
 
     OWN_WRITES = "own_writes_per_object"
     CPU = "cpu_ms_per_object"
@@ -22,14 +22,14 @@ class Measure(StrEnum):
     TAIL_LATENCY = "p99_ms"
     BURST = "burst_s"
     MEMORY_AFTER_WORK = "rss_mib_after_creating"
-    """Of the process that created the 1,000 objects; measured once, so it is no part of results.json."""
+    """Memory of the process that created the 1,000 objects; measured once, so that results.json does not have it."""
 
 
 PUBLISHED = tuple(measure for measure in Measure if measure is not Measure.MEMORY_AFTER_WORK)
 
 
 class PeerName(StrEnum):
-    """Who is measured; the value is its name in results.json."""
+    """A program that is measured; the value is its name in results.json."""
 
     MODELSERVICE = "modelservice"
     GO_SERIAL = "go_mcr1"
@@ -37,27 +37,27 @@ class PeerName(StrEnum):
     KOPF = "kopf"
     RAW = "raw"
     GO_WITH_PODS = "go_mcr4_pods"
-    """The Go operator with Pods and ReplicaSets in its cache: measured at rest only."""
+    """The Go operator with Pods and ReplicaSets in its cache: only measured when idle."""
 
 
 COMPARED = tuple(name for name in PeerName if name is not PeerName.GO_WITH_PODS)
 
 Figures = dict[Measure, float]
-"""What one round found of one peer."""
+"""Measured values of one peer in one round."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over all rounds."""
+    """Median and range of a measure over all rounds."""
 
     median: float
-    least: float
-    most: float
+    minimum: float
+    maximum: float
     rounds: int
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Self:
-        """Summarise at least one value."""
+        """Summarize at least one value."""
         return cls(statistics.median(values), min(values), max(values), len(values))
 
 
@@ -66,7 +66,7 @@ Summary = Mapping[PeerName, Mapping[Measure, Spread]]
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured. Times are seconds."""
+    """Numbers of rounds and objects. Times are seconds."""
 
     rounds: int = 5
     latency_objects: int = 50
@@ -77,23 +77,23 @@ class Sizes:
 
     @classmethod
     def quick(cls) -> Self:
-        """Enough to see that all parts work; the figures mean nothing."""
+        """Return sizes that check that all parts work; the results are meaningless."""
         return cls(rounds=1, latency_objects=10, burst_objects=30, population=60, restart_rounds=1, idle_time=2.0)
 
 
-def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value that `share` (0 to 1) of all values do not exceed, by nearest rank."""
+def percentile(values: Sequence[float], fraction: float) -> float:
+    """Return the value that `fraction` (0 to 1) of all values do not exceed (nearest-rank method)."""
     ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+    return ordered[max(0, math.ceil(fraction * len(ordered)) - 1)]
 
 
 def rotated(peers: Sequence[PeerName], number: int) -> tuple[PeerName, ...]:
-    """Return the order of round `number`: each peer is first, second... equally often over the rounds."""
+    """Return the order of round `number`: over the rounds, each peer has each position equally often."""
     start = number % len(peers)
     return (*peers[start:], *peers[:start])
 
 
-def summary_of(rounds: Mapping[PeerName, Sequence[Figures]]) -> dict[PeerName, dict[Measure, Spread]]:
+def summarize(rounds: Mapping[PeerName, Sequence[Figures]]) -> dict[PeerName, dict[Measure, Spread]]:
     """Return the spread of every measure that a peer has; a round may hold only some of them."""
     return {
         peer: {

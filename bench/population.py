@@ -1,15 +1,15 @@
-"""Memory, restart and rest with many objects that are there already."""
+"""Memory, restart and idle requests with many existing objects."""
 
 import asyncio
 from dataclasses import dataclass
 
 from bench import processes
-from bench.arena import Arena
-from bench.contestants import user_of
+from bench.bench_cluster import BenchCluster
 from bench.measures import Figures, Measure, PeerName, Sizes
-from bench.rounds import driving
+from bench.peer_commands import user_of
+from bench.rounds import open_driver
 
-_SECONDS_TO_START = 120.0
+_START_TIMEOUT = 120.0
 CREATORS = {
     PeerName.MODELSERVICE: PeerName.MODELSERVICE,
     PeerName.GO_SERIAL: PeerName.GO_PARALLEL,
@@ -18,51 +18,51 @@ CREATORS = {
     PeerName.KOPF: PeerName.KOPF,
     PeerName.RAW: PeerName.GO_PARALLEL,
 }
-"""Who made the objects that a peer finds: itself, or the same program with other options. The raw client reads none."""
+"""Peer that creates the objects of a peer's restart: itself, or the same program with other options."""
 
 _REPLICAS = {PeerName.GO_PARALLEL: 1}
-"""Pods take long to come, and only the Go operator is measured with a cache of them."""
+"""Pods take long to start, and only the Go operator is measured with pods in its cache."""
 
 
 @dataclass(frozen=True)
 class Restart:
-    """A peer that starts with objects that need nothing."""
+    """Start of a peer with objects that need no change."""
 
     figures: Figures
     seconds: float
-    """From the start to its last work."""
+    """Time from the start to the peer's last CPU use."""
 
 
 def namespace_of(peer: PeerName) -> str:
-    """Return the namespace whose objects a peer finds when it starts."""
+    """Return the namespace of the objects for a peer's restart."""
     return f"population-{CREATORS[peer].replace('_', '-')}"
 
 
-def populate(arena: Arena, peer: PeerName, count: int) -> Figures:
-    """Have a peer make the children of many objects; return its memory afterwards."""
+def populate(bench_cluster: BenchCluster, peer: PeerName, count: int) -> Figures:
+    """Create many objects, let a peer create their children, and return its memory afterwards."""
 
     async def fill() -> Figures:
-        async with driving(arena, namespace_of(peer)) as driver:
-            with arena.running(peer, namespace_of(peer)) as pid:
+        async with open_driver(bench_cluster, namespace_of(peer)) as driver:
+            with bench_cluster.run_peer(peer, namespace_of(peer)) as pid:
                 await driver.warm_up()
                 await driver.create("object", count, replicas=_REPLICAS.get(peer, 0))
-                await processes.until_quiet(pid, seconds=_SECONDS_TO_START, what=str(peer))
+                await processes.wait_until_idle(pid, seconds=_START_TIMEOUT, description=str(peer))
                 return {Measure.MEMORY_AFTER_WORK: processes.rss_mib(pid)}
 
     return asyncio.run(fill())
 
 
-def measure_restart(arena: Arena, peer: PeerName, sizes: Sizes) -> Restart:
-    """Start a peer where all is done already, wait until it rests, and listen to its rest."""
+def measure_restart(bench_cluster: BenchCluster, peer: PeerName, sizes: Sizes) -> Restart:
+    """Start a peer with complete objects, wait until it is idle, and count its requests from then on."""
 
     async def start() -> Restart:
-        window = arena.audit()
-        with arena.running(peer, namespace_of(peer)) as pid:
-            seconds = await processes.until_quiet(pid, seconds=_SECONDS_TO_START, what=str(peer))
+        window = bench_cluster.open_audit_window()
+        with bench_cluster.run_peer(peer, namespace_of(peer)) as pid:
+            seconds = await processes.wait_until_idle(pid, seconds=_START_TIMEOUT, description=str(peer))
             cpu, memory = processes.cpu_seconds(pid), processes.rss_mib(pid)
-            rest = arena.audit()
+            idle_window = bench_cluster.open_audit_window()
             await asyncio.sleep(sizes.idle_time)
-            idle = len(rest.requests(user_of(peer)))
+            idle = len(idle_window.requests(user_of(peer)))
             writes = sum(request.is_write for request in window.requests(user_of(peer)))
         figures: Figures = {
             Measure.MEMORY: memory,

@@ -1,4 +1,4 @@
-"""Figures as tables and files: pure."""
+"""Results as tables and documents; no I/O."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ TITLES: Mapping[Measure, str] = {
     Measure.MEMORY_AFTER_WORK: "memory after creating {population:,} objects, MiB",
     Measure.RESTART_CPU: "restart with {population:,} objects, CPU s",
     Measure.RESTART_WRITES: "restart with {population:,} objects, writes",
-    Measure.IDLE_REQUESTS: "requests in {idle_time:g} s of rest",
+    Measure.IDLE_REQUESTS: "requests in {idle_time:g} s when idle",
     Measure.MEDIAN_LATENCY: "apply to three children, p50 ms",
     Measure.TAIL_LATENCY: "apply to three children, p99 ms",
     Measure.BURST: "burst of {burst_objects} until all are ready, s",
@@ -24,7 +24,7 @@ _MANY = 100
 
 @dataclass(frozen=True)
 class Target:
-    """A bound on a figure of this operator, absolute or as a ratio to a peer's."""
+    """A bound on a measure of this operator, absolute or as a ratio to a peer's."""
 
     text: str
     measure: Measure
@@ -33,7 +33,7 @@ class Target:
     goal: float | None = None
 
     def reached(self, summary: Summary) -> float | None:
-        """Return the figure that is compared with the limit; None where a part of it was not measured."""
+        """Return the value that is compared with the limit; None if a part of it was not measured."""
         own = summary.get(PeerName.MODELSERVICE, {}).get(self.measure)
         if own is None:
             return None
@@ -46,7 +46,7 @@ class Target:
 TARGETS = (
     Target("writes per new object", Measure.OWN_WRITES, 5, goal=4),
     Target("writes of a restart", Measure.RESTART_WRITES, 0),
-    Target("requests at rest", Measure.IDLE_REQUESTS, 0),
+    Target("requests when idle", Measure.IDLE_REQUESTS, 0),
     Target("CPU, ratio to go_mcr4", Measure.CPU, 1.0, PeerName.GO_PARALLEL, 0.7),
     Target("CPU, ratio to kopf", Measure.CPU, 0.25, PeerName.KOPF, 0.2),
     Target("memory, ratio to go_mcr4", Measure.MEMORY, 1.0, PeerName.GO_PARALLEL, 0.85),
@@ -59,7 +59,7 @@ TARGETS = (
 
 @dataclass(frozen=True)
 class Results:
-    """All that one run found."""
+    """All results of one run."""
 
     summary: Summary
     requests: Mapping[PeerName, Mapping[str, float]]
@@ -79,8 +79,8 @@ def results_json(summary: Summary) -> str:
     return json.dumps({"peers": peers}, indent=2) + "\n"
 
 
-def table(results: Results) -> str:
-    """Return the medians with least and most, a measure a row, as a Markdown table that reads well as plain text."""
+def measures_table(results: Results) -> str:
+    """Return a Markdown table of medians with minimum and maximum, one row per measure."""
     peers = [peer for peer in PeerName if peer in results.summary]
     rows = [["", *peers]]
     for measure in Measure:
@@ -88,40 +88,41 @@ def table(results: Results) -> str:
         cells = [_cell(results.summary[peer].get(measure)) for peer in peers]
         if any(cells):
             rows.append([title, *cells])
-    return markdown(rows)
+    return markdown_table(rows)
 
 
 def targets_table(summary: Summary) -> str:
-    """Return each target with what was reached."""
+    """Return a table of the targets with the reached values."""
     rows = [["target", "at most", "goal", "reached", ""]]
     for target in TARGETS:
         reached = target.reached(summary)
-        word = "not measured" if reached is None else "met" if reached <= target.limit + 1e-9 else "MISSED"
+        result = "not measured" if reached is None else "met" if reached <= target.limit + 1e-9 else "MISSED"
         goal = "" if target.goal is None else f"{target.goal:g}"
-        rows.append([target.text, f"{target.limit:g}", goal, "" if reached is None else _number(reached), word])
-    return markdown(rows)
+        rows.append([target.text, f"{target.limit:g}", goal, "" if reached is None else _number(reached), result])
+    return markdown_table(rows)
 
 
 def requests_table(requests: Mapping[PeerName, Mapping[str, float]]) -> str:
-    """Return the requests for each object by verb and resource; what is below a hundredth is not shown."""
+    """Return a table of the requests per object by verb and resource, without rows below one hundredth."""
     names = sorted({name for counts in requests.values() for name, count in counts.items() if count >= 1 / _MANY})
     peers = [peer for peer in PeerName if peer in requests]
     rows = [["", *peers]]
     rows += [[name, *(f"{requests[peer].get(name, 0):.2f}" for peer in peers)] for name in names]
-    return markdown(rows)
+    return markdown_table(rows)
 
 
-def document(results: Results) -> str:
-    """Return RESULTS.md."""
+def render_document(results: Results) -> str:
+    """Return the content of RESULTS.md."""
     versions = "\n".join(f"- {name}: {version}" for name, version in results.versions.items())
     sizes = results.sizes
     return f"""# Benchmark
 
-Written by `make bench` on {results.date} in {results.minutes:.0f} minutes; `README.md` says how it is measured.
-Each cell is the median of {sizes.rounds} rounds ({sizes.restart_rounds} for memory, restart and rest) in which the
-peers took turns, the order rotated; least and most in parentheses. Differences that lie within these are noise.
+Written by `make bench` on {results.date} in {results.minutes:.0f} minutes; `README.md` describes the method.
+Each cell is the median of {sizes.rounds} rounds ({sizes.restart_rounds} for memory, restart and idle requests), with
+minimum and maximum in parentheses. Each round measures all peers, in rotated order. Differences within a range are
+noise.
 
-{table(results)}
+{measures_table(results)}
 
 ## Against the targets
 
@@ -129,7 +130,7 @@ peers took turns, the order rotated; least and most in parentheses. Differences 
 
 ## Requests for each object of the burst
 
-Median over the rounds, from the audit log. Events are not counted among the own writes.
+Median over the rounds, from the audit log. Own writes do not include Events.
 
 {requests_table(results.requests)}
 
@@ -142,9 +143,9 @@ Median over the rounds, from the audit log. Events are not counted among the own
 def _cell(spread: Spread | None) -> str:
     if spread is None:
         return ""
-    if spread.least == spread.most:
+    if spread.minimum == spread.maximum:
         return _number(spread.median)
-    return f"{_number(spread.median)} ({_number(spread.least)}-{_number(spread.most)})"
+    return f"{_number(spread.median)} ({_number(spread.minimum)}-{_number(spread.maximum)})"
 
 
 def _number(value: float) -> str:
@@ -153,8 +154,8 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= _MANY else f"{value:.2f}"
 
 
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """A table whose first row is its head, aligned for those who read the text."""
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table with aligned columns; the first row is the header."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     pad: Callable[[Sequence[str]], str] = lambda row: "| " + " | ".join(map(str.ljust, row, widths)) + " |"  # noqa: E731
     head, *body = rows

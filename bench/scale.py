@@ -1,28 +1,28 @@
-"""Ten thousand objects of no replicas, and a cold restart of this operator among them."""
+"""Cold restart of this operator with ten thousand objects of 0 replicas."""
 
 import asyncio
 import time
 from dataclasses import dataclass
 
 from bench import processes
-from bench.arena import Arena, arena
 from bench.audit import by_verb
-from bench.contestants import prepare, user_of
+from bench.bench_cluster import BenchCluster, start_bench_cluster
 from bench.measures import PeerName
-from bench.rounds import driving
+from bench.peer_commands import prepare, user_of
+from bench.rounds import open_driver
 from tests.environment.cluster.progress import say, showing
 
 OBJECTS = 10_000
 _NAMESPACE = "scale"
 _EVERYWHERE = ""
-_SECONDS_TO_START = 300.0
-_IDLE = 10.0
+_START_TIMEOUT = 300.0
+_IDLE_SECONDS = 10.0
 _OPERATOR = PeerName.MODELSERVICE
 
 
 @dataclass(frozen=True)
 class ColdStart:
-    """What a restart cost."""
+    """Time, CPU, memory and requests of a restart."""
 
     seconds: float
     cpu: float
@@ -32,28 +32,28 @@ class ColdStart:
 
     def __str__(self) -> str:
         return (
-            f"Cold restart among {OBJECTS:,} objects: at rest after {self.seconds:.1f} s (target: below 15),"
+            f"Cold restart with {OBJECTS:,} objects: idle after {self.seconds:.1f} s (target: below 15),"
             f" {self.writes} writes (0), {self.memory:.0f} MiB (below 450), {self.cpu:.1f} s of CPU,"
-            f" {self.idle_requests} requests in {_IDLE:g} s of rest."
+            f" {self.idle_requests} requests in {_IDLE_SECONDS:g} s when idle."
         )
 
 
 def measure_scale(objects: int = OBJECTS) -> str:
-    """Create the objects, restart the operator, and return what it cost as sentences."""
+    """Create the objects, restart the operator, and return the results as text."""
     prepare((_OPERATOR,))
-    with arena((_OPERATOR,)) as place:
-        creation = asyncio.run(_create(place, objects))
+    with start_bench_cluster((_OPERATOR,)) as bench_cluster:
+        creation = asyncio.run(_create(bench_cluster, objects))
         say(creation)
         with showing("Cold restart", lambda: ""):
-            start = asyncio.run(_restart(place))
+            start = asyncio.run(_restart(bench_cluster))
     return f"{creation}\n{start}"
 
 
-async def _create(place: Arena, objects: int) -> str:
-    async with driving(place, _NAMESPACE) as driver:
+async def _create(bench_cluster: BenchCluster, objects: int) -> str:
+    async with open_driver(bench_cluster, _NAMESPACE) as driver:
         with (
-            place.running(_OPERATOR, _EVERYWHERE) as pid,
-            showing(f"Creating {objects:,} objects", lambda: f"({driver.ready:,} ready)"),
+            bench_cluster.run_peer(_OPERATOR, _EVERYWHERE) as pid,
+            showing(f"Creating {objects:,} objects", lambda: f"({driver.ready_count:,} ready)"),
         ):
             await driver.warm_up()
             before, started = processes.cpu_seconds(pid), time.monotonic()
@@ -66,15 +66,15 @@ async def _create(place: Arena, objects: int) -> str:
     )
 
 
-async def _restart(place: Arena) -> ColdStart:
-    window, user = place.audit(), user_of(_OPERATOR)
-    with place.running(_OPERATOR, _EVERYWHERE) as pid:
-        seconds = await processes.until_quiet(pid, seconds=_SECONDS_TO_START, what="the operator")
+async def _restart(bench_cluster: BenchCluster) -> ColdStart:
+    window, user = bench_cluster.open_audit_window(), user_of(_OPERATOR)
+    with bench_cluster.run_peer(_OPERATOR, _EVERYWHERE) as pid:
+        seconds = await processes.wait_until_idle(pid, seconds=_START_TIMEOUT, description="the operator")
         cpu, memory = processes.cpu_seconds(pid), processes.rss_mib(pid)
-        rest = place.audit()
-        await asyncio.sleep(_IDLE)
-        idle = rest.requests(user)
+        idle_window = bench_cluster.open_audit_window()
+        await asyncio.sleep(_IDLE_SECONDS)
+        idle = idle_window.requests(user)
         writes = sum(request.is_write for request in window.requests(user))
     if idle:
-        say(f"Requests at rest: {dict(by_verb(idle))}")
+        say(f"Requests when idle: {dict(by_verb(idle))}")
     return ColdStart(seconds, cpu, memory, writes, len(idle))

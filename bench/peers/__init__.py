@@ -1,1 +1,1 @@
-"""What is compared with this operator; each peer runs as a process of its own and sees one namespace."""
+"""Programs that are compared with this operator; each is a separate process and serves one namespace."""

@@ -1,7 +1,6 @@
-"""The bound: what any client has to send. Three creations at once, one status when the Deployment is complete.
+"""The lower bound: three concurrent creations and, when the Deployment is complete, one status write.
 
-No cache, no comparison, no retry, no queue: not an operator. It starts from now on and knows nothing of what was
-before.
+It is not an operator: it has no cache, comparison, retry or queue, and ignores objects from before its start.
 """
 
 import argparse
@@ -17,7 +16,7 @@ from bench.api_client import MERGE_PATCH, ApiClient
 
 
 class RawClient:
-    """Answers events with requests."""
+    """Sends the requests that each watch event requires."""
 
     def __init__(self, client: ApiClient, namespace: str, template: str) -> None:
         self._client = client
@@ -34,13 +33,13 @@ class RawClient:
         self._generations: dict[str, int] = {}
 
     async def run(self) -> None:
-        """Follow both kinds for ever."""
+        """Watch both kinds until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._create_children(tasks))
-            tasks.create_task(self._report(tasks))
+            tasks.create_task(self._write_statuses(tasks))
 
     async def _create_children(self, tasks: asyncio.TaskGroup) -> None:
-        async for kind, body in self._client.watch(self._services, await self._now(self._services)):
+        async for kind, body in self._client.watch(self._services, await self._current_version(self._services)):
             if kind == "ADDED":
                 tasks.create_task(self._children_of(body))
 
@@ -54,14 +53,14 @@ class RawClient:
         children["autoscaler"]["spec"]["minReplicas"] = spec["autoscaling"]["minReplicas"]
         await asyncio.gather(*(self._client.request("POST", self._paths[name], children[name]) for name in children))
 
-    async def _report(self, tasks: asyncio.TaskGroup) -> None:
-        async for _, body in self._client.watch(self._deployments, await self._now(self._deployments)):
+    async def _write_statuses(self, tasks: asyncio.TaskGroup) -> None:
+        async for _, body in self._client.watch(self._deployments, await self._current_version(self._deployments)):
             name = body["metadata"]["name"]
             if name not in self._ready and name in self._generations and _is_complete(body):
                 self._ready.add(name)
-                tasks.create_task(self._say_ready(name))
+                tasks.create_task(self._write_ready_status(name))
 
-    async def _say_ready(self, name: str) -> None:
+    async def _write_ready_status(self, name: str) -> None:
         condition = {
             "type": "Ready",
             "status": "True",
@@ -73,7 +72,7 @@ class RawClient:
         body = {"status": {"observedGeneration": self._generations[name], "conditions": [condition]}}
         await self._client.request("PATCH", f"{self._services}/{name}/status", body, content_type=MERGE_PATCH)
 
-    async def _now(self, path: str) -> str:
+    async def _current_version(self, path: str) -> str:
         listed = await self._client.request("GET", f"{path}?limit=1")
         return str(listed["metadata"]["resourceVersion"])
 

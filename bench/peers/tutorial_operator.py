@@ -1,9 +1,9 @@
-"""An ordinary kopf operator, the way tutorials write it: the kopf peer of the benchmark.
+"""An ordinary kopf operator as in tutorials: the kopf peer of the benchmark.
 
 Handlers for creation and update with the official client, a status from the Deployment's events. Run by `kopf run`.
 """
 
-# ruff: noqa: ANN401 - kopf hands over more than a handler names, and a namespace that may be None
+# ruff: noqa: ANN401 - kopf passes more arguments than a handler has, and a namespace that may be None
 import json
 import os
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ custom = kubernetes.client.CustomObjectsApi()
 
 @kopf.on.startup()
 def configure(settings: kopf.OperatorSettings, **_: object) -> None:
-    """As kopf's documentation advises for CRDs with a structural schema."""
+    """Follow kopf's documentation for CRDs with a structural schema."""
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage()
     settings.peering.standalone = True
 
@@ -52,7 +52,7 @@ def update(spec: kopf.Spec, name: str, namespace: Any, uid: str, **_: Any) -> No
 
 @kopf.on.event("apps", "v1", "deployments", labels=MANAGED)
 def report(type: str | None, body: kopf.Body, name: str, namespace: Any, **_: Any) -> None:  # noqa: A002 - kopf's name
-    """Say Ready when the Deployment is complete, and only what was not said before."""
+    """Write the Ready condition if it has changed: True when the Deployment is complete."""
     if type == "DELETED":
         return
     ready = "True" if is_complete(body) else "False"
@@ -74,7 +74,7 @@ def report(type: str | None, body: kopf.Body, name: str, namespace: Any, **_: An
 
 
 def children_of(spec: kopf.Spec, name: str, namespace: Any, uid: str) -> dict[str, Any]:
-    """Fill the bodies that every peer of the benchmark is given."""
+    """Fill in the template that every peer of the benchmark uses."""
     text = TEMPLATE.replace("__NAMESPACE__", namespace).replace("__NAME__", name).replace("__UID__", uid)
     children: dict[str, Any] = json.loads(text)
     children["deployment"]["spec"]["replicas"] = spec["replicas"]
@@ -84,7 +84,7 @@ def children_of(spec: kopf.Spec, name: str, namespace: Any, uid: str) -> dict[st
 
 
 def is_complete(deployment: kopf.Body) -> bool:
-    """Whether every wanted replica is of the newest revision and available, and no other is left."""
+    """Return True if all replicas are available and of the newest revision, and no other exists."""
     status, wanted = deployment.status, deployment.spec["replicas"]
     counts = {status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")}
     return bool(status.get("observedGeneration", 0) >= deployment.metadata["generation"] and counts == {wanted})

@@ -1,4 +1,4 @@
-"""What can go wrong with a ModelService, as people meet it: how it comes about, what is said, and what heals it."""
+"""Failures of ModelServices in the failure gallery: the cause, the reported reason and message, and the fix."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -10,33 +10,34 @@ from modelservice_operator.status.reasons import Reason
 from tests.support.builders import ModelServiceBuilder, model_service
 
 Object = dict[str, Any]
-Cause = Callable[[Object], bool]
+ObjectPredicate = Callable[[Object], bool]
 
 PYTHON = "/usr/bin/python3"
-SERVE = "import http.server as h; h.ThreadingHTTPServer(('', 8080), h.SimpleHTTPRequestHandler).serve_forever()"
-FAST = {"periodSeconds": 1, "failureThreshold": 60}
-SMALL = {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "256Mi"}}
+SERVER_CODE = "import http.server as h; h.ThreadingHTTPServer(('', 8080), h.SimpleHTTPRequestHandler).serve_forever()"
+FAST_PROBE = {"periodSeconds": 1, "failureThreshold": 60}
+SMALL_RESOURCES = {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "256Mi"}}
 
 
-def running(code: str, **fields: Any) -> ModelServiceBuilder:
-    """A server of some lines of Python, which serves the empty folder /tmp."""
-    service = model_service().with_spec(command=[PYTHON, "-u", "-c", code], workingDir="/tmp", resources=SMALL)  # noqa: S108
+def python_server(code: str, **fields: Any) -> ModelServiceBuilder:
+    """Return a ModelService that runs Python code; it serves the empty directory /tmp."""
+    command = [PYTHON, "-u", "-c", code]
+    service = model_service().with_spec(command=command, workingDir="/tmp", resources=SMALL_RESOURCES)  # noqa: S108
     return service.with_spec(**fields)
 
 
-SERVER = running(SERVE)
+SERVER = python_server(SERVER_CODE)
 
 
-def waiting(*reasons: str) -> Cause:
-    """A container waits for one of these reasons."""
+def is_waiting(*reasons: str) -> ObjectPredicate:
+    """Return a predicate: a container of the pod is waiting for one of these reasons."""
     return lambda body: any(
         ((status.get("state") or {}).get("waiting") or {}).get("reason") in reasons
         for status in (body.get("status") or {}).get("containerStatuses") or ()
     )
 
 
-def ended(reason: str) -> Cause:
-    """A container has ended for this reason."""
+def has_terminated(reason: str) -> ObjectPredicate:
+    """Return a predicate: a container of the pod has terminated for this reason."""
     return lambda body: any(
         ((status.get(state) or {}).get("terminated") or {}).get("reason") == reason
         for status in (body.get("status") or {}).get("containerStatuses") or ()
@@ -44,63 +45,63 @@ def ended(reason: str) -> Cause:
     )
 
 
-def condition(kind: str, status: str, words: str = "") -> Cause:
-    """An object has this condition, with these words in its message."""
+def has_condition(kind: str, status: str, words: str = "") -> ObjectPredicate:
+    """Return a predicate: the object has this condition, and its message contains `words`."""
     return lambda body: any(
         entry["type"] == kind and entry["status"] == status and words in entry.get("message", "")
         for entry in (body.get("status") or {}).get("conditions") or ()
     )
 
 
-def noted(reason: str, words: str = "") -> Cause:
-    """An Event says so."""
+def is_event(reason: str, words: str = "") -> ObjectPredicate:
+    """Return a predicate: the object is an Event with this reason, and its message contains `words`."""
     return lambda body: body.get("kind") == "Event" and body.get("reason") == reason and words in body["message"]
 
 
 @dataclass(frozen=True)
-class Case:
-    """One entry of the gallery; `{registry}` stands for the registry's address in images and sentences."""
+class FailureCase:
+    """One entry of the gallery; `REGISTRY` in images and messages is replaced by the registry's address."""
 
     name: str
     title: str
-    broken: ModelServiceBuilder
+    failing: ModelServiceBuilder
     reason: Reason
     message: str
-    """Regular expression for the whole message."""
-    cause: Cause
-    """Tells the first sign of it among pods, ReplicaSets, autoscalers and Events."""
-    healed: ModelServiceBuilder | None = SERVER
-    """What the person applies; None: the ModelService was right, and something else is mended."""
-    before: tuple[Object, ...] = ()
-    """Objects that stand before it is applied."""
-    remedy: tuple[Object, ...] = ()
-    """Objects that a person applies to mend it."""
+    """Regular expression that matches the whole message."""
+    cause: ObjectPredicate
+    """Predicate that finds the first sign of the failure in pods, ReplicaSets, autoscalers and Events."""
+    corrected: ModelServiceBuilder | None = SERVER
+    """ModelService that the user applies as fix; None if the ModelService was correct and another object is fixed."""
+    prerequisites: tuple[Object, ...] = ()
+    """Objects that exist before the ModelService is applied."""
+    fix: tuple[Object, ...] = ()
+    """Objects that a user applies as fix."""
     kind: str = "Ready"
-    own_namespace: bool = False
-    grace: float = 0.0
-    """Seconds from its first sign in which it is on purpose not told yet."""
-    within: float = 60.0
-    """Seconds until it must have been told."""
+    needs_own_namespace: bool = False
+    report_delay: float = 0.0
+    """Seconds after its first sign in which the failure is deliberately not reported."""
+    report_timeout: float = 60.0
+    """Seconds until the failure must be reported."""
 
     @property
     def pattern(self) -> re.Pattern[str]:
         return re.compile(self.message)
 
-    def at(self, registry: str) -> "Case":
-        """Return the case with the registry's address in its place."""
+    def with_registry(self, registry: str) -> "FailureCase":
+        """Return the case with the registry's address in images and message."""
         return replace(
             self,
-            broken=_filled(self.broken, registry),
-            healed=None if self.healed is None else _filled(self.healed, registry),
+            failing=_with_registry(self.failing, registry),
+            corrected=None if self.corrected is None else _with_registry(self.corrected, registry),
             message=self.message.replace("REGISTRY", re.escape(registry)),
         )
 
 
-def _filled(service: ModelServiceBuilder, registry: str) -> ModelServiceBuilder:
+def _with_registry(service: ModelServiceBuilder, registry: str) -> ModelServiceBuilder:
     return service.with_spec(image=service.spec["image"].replace("REGISTRY", registry))
 
 
-def a_claim(name: str) -> Object:
+def claim(name: str) -> Object:
     spec = {
         "accessModes": ["ReadWriteOnce"],
         "storageClassName": "by-hand",
@@ -109,7 +110,7 @@ def a_claim(name: str) -> Object:
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
 
 
-def a_volume(name: str) -> Object:
+def volume(name: str) -> Object:
     spec = {
         "capacity": {"storage": "1Mi"},
         "accessModes": ["ReadWriteOnce"],
@@ -119,7 +120,7 @@ def a_volume(name: str) -> Object:
     return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
 
 
-def a_quota(pods: str) -> Object:
+def quota(pods: str) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
@@ -128,8 +129,8 @@ def a_quota(pods: str) -> Object:
     }
 
 
-def a_policy(name: str) -> tuple[Object, ...]:
-    """A policy of the cluster's administrators: pods name a team. It holds where its namespace label is."""
+def policy(name: str) -> tuple[Object, ...]:
+    """Return an admission policy that requires the label team on pods, in namespaces with the label gallery."""
     group = "admissionregistration.k8s.io/v1"
     pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
     rule = {"expression": "'team' in object.metadata.labels", "message": "pods must carry the label team"}
@@ -147,185 +148,189 @@ def a_policy(name: str) -> tuple[Object, ...]:
     )
 
 
-LOGIN = "registry-login"
-CONFIG: Mapping[str, Any] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {}}
+REGISTRY_LOGIN = "registry-login"
+CONFIG_MAP: Mapping[str, Any] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {}}
 SECRET: Mapping[str, Any] = {
     "apiVersion": "v1",
     "kind": "Secret",
     "metadata": {"name": "token"},
     "stringData": {"value": "x"},
 }
-FROM_SECRET = [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "token", "key": "value"}}}]
-MOUNTED = [{"name": "settings", "mountPath": "/settings", "configMap": {"name": "settings"}}]
-CLAIMED = [{"name": "data", "mountPath": "/data", "persistentVolumeClaim": {"claimName": "gallery"}}]
-PATH = {"readiness": {"httpGet": {"path": "/nothing-here"}, "periodSeconds": 1}}
-ROOT = {"readiness": {"httpGet": {"path": "/"}, "periodSeconds": 1}}
-ONE = "The only pod: "
+SECRET_VARIABLE = [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "token", "key": "value"}}}]
+CONFIG_MAP_MOUNT = [{"name": "settings", "mountPath": "/settings", "configMap": {"name": "settings"}}]
+CLAIM_MOUNT = [{"name": "data", "mountPath": "/data", "persistentVolumeClaim": {"claimName": "gallery"}}]
+WRONG_PATH_PROBE = {"readiness": {"httpGet": {"path": "/nothing-here"}, "periodSeconds": 1}}
+ROOT_PATH_PROBE = {"readiness": {"httpGet": {"path": "/"}, "periodSeconds": 1}}
+ONLY_POD = "The only pod: "
 LOG = r"Logs: kubectl logs -n \S+ deployment/crash -c model --previous\."
-HUNGRY = f"x = b'x' * (96 << 20); {SERVE}"
-LATE = f"import time; time.sleep(12); {SERVE}"
-ELSEWHERE = SERVE.replace("8080", "5000")
-NO_METRIC = [
+MEMORY_CODE = f"x = b'x' * (96 << 20); {SERVER_CODE}"
+SLOW_START_CODE = f"import time; time.sleep(12); {SERVER_CODE}"
+OTHER_PORT_CODE = SERVER_CODE.replace("8080", "5000")
+MISSING_METRIC = [
     {"type": "Pods", "pods": {"metric": {"name": "queue"}, "target": {"type": "AverageValue", "averageValue": "1"}}}
 ]
 
-CASES: tuple[Case, ...] = (
-    Case(
+CASES: tuple[FailureCase, ...] = (
+    FailureCase(
         "no-image",
         "The image does not exist",
-        SERVER.with_spec(image="REGISTRY/iris:nope", imagePullSecrets=[{"name": LOGIN}]),
+        SERVER.with_spec(image="REGISTRY/iris:nope", imagePullSecrets=[{"name": REGISTRY_LOGIN}]),
         Reason.IMAGE_PULL,
-        ONE + r'image "REGISTRY/iris:nope" cannot be pulled: .*not found\. Correct the name or the tag of the image\.',
-        waiting("ErrImagePull", "ImagePullBackOff"),
+        ONLY_POD
+        + r'image "REGISTRY/iris:nope" cannot be pulled: .*not found\. Correct the name or the tag of the image\.',
+        is_waiting("ErrImagePull", "ImagePullBackOff"),
     ),
-    Case(
+    FailureCase(
         "private",
         "The image is private, and no Secret is named",
         SERVER.with_spec(image="REGISTRY/iris:1", imagePullPolicy="Always"),
         Reason.IMAGE_PULL,
-        ONE + r'image "REGISTRY/iris:1" cannot be pulled: .*(authorization|credentials).* '
+        ONLY_POD + r'image "REGISTRY/iris:1" cannot be pulled: .*(authorization|credentials).* '
         r"Set imagePullSecrets to a Secret with credentials for this registry, and check the name of the image\.",
-        waiting("ErrImagePull", "ImagePullBackOff"),
-        healed=SERVER.with_spec(image="REGISTRY/iris:1", imagePullPolicy="Always", imagePullSecrets=[{"name": LOGIN}]),
+        is_waiting("ErrImagePull", "ImagePullBackOff"),
+        corrected=SERVER.with_spec(
+            image="REGISTRY/iris:1", imagePullPolicy="Always", imagePullSecrets=[{"name": REGISTRY_LOGIN}]
+        ),
     ),
-    Case(
+    FailureCase(
         "command",
         "The command is not in the image",
         SERVER.with_spec(command=["/no/such/server"]),
         Reason.CONTAINER_START_ERROR,
-        ONE + r"container model cannot be started: exec: \"/no/such/server\": .*no such file or directory\. "
+        ONLY_POD + r"container model cannot be started: exec: \"/no/such/server\": .*no such file or directory\. "
         r"Correct command, or use an image that contains it\.",
-        ended("StartError"),
+        has_terminated("StartError"),
     ),
-    Case(
+    FailureCase(
         "crash",
         "The server ends with a traceback",
-        running("import serving_that_is_not_there"),
+        python_server("import serving_that_is_not_there"),
         Reason.CRASH_LOOP,
-        ONE + r"container model exited with code 1\. Last log line: \"ModuleNotFoundError: No module named "
+        ONLY_POD + r"container model exited with code 1\. Last log line: \"ModuleNotFoundError: No module named "
         r"'serving_that_is_not_there'\"\. " + LOG,
-        ended("Error"),
+        has_terminated("Error"),
     ),
-    Case(
+    FailureCase(
         "memory",
         "The server needs more memory than its limit",
-        running(HUNGRY, resources=SMALL | {"limits": {"memory": "64Mi"}}),
+        python_server(MEMORY_CODE, resources=SMALL_RESOURCES | {"limits": {"memory": "64Mi"}}),
         Reason.OOM_KILLED,
-        ONE + r"container model was killed because it used more memory than allowed\. Its limit is 64Mi: "
+        ONLY_POD + r"container model was killed because it used more memory than allowed\. Its limit is 64Mi: "
         r"raise resources\.limits\.memory\.",
-        ended("OOMKilled"),
-        healed=running(HUNGRY),
+        has_terminated("OOMKilled"),
+        corrected=python_server(MEMORY_CODE),
     ),
-    Case(
+    FailureCase(
         "path",
         "The readiness probe asks for a path that is not served",
-        SERVER.with_spec(probes=PATH),
+        SERVER.with_spec(probes=WRONG_PATH_PROBE),
         Reason.PROBE_FAILING,
-        ONE
+        ONLY_POD
         + r"container model is running but fails its readiness probe: Readiness probe failed: HTTP probe failed with "
         r"statuscode: 404\. Make the server respond, or change containerPort or probes\.",
-        noted("Unhealthy", "Readiness probe failed"),
-        healed=SERVER.with_spec(probes=ROOT),
+        is_event("Unhealthy", "Readiness probe failed"),
+        corrected=SERVER.with_spec(probes=ROOT_PATH_PROBE),
     ),
-    Case(
+    FailureCase(
         "port",
         "The server listens on another port than containerPort",
-        running(ELSEWHERE, probes={"startup": FAST}),
+        python_server(OTHER_PORT_CODE, probes={"startup": FAST_PROBE}),
         Reason.STARTING,
-        ONE + r"container model is running but has not passed its startup probe: Startup probe failed: nothing listens "
+        ONLY_POD
+        + r"container model is running but has not passed its startup probe: Startup probe failed: nothing listens "
         r"on port 8080\. If the server listens on a port other than 8080, change containerPort\.",
-        noted("Unhealthy", "Startup probe failed"),
-        healed=running(ELSEWHERE, containerPort=5000),
+        is_event("Unhealthy", "Startup probe failed"),
+        corrected=python_server(OTHER_PORT_CODE, containerPort=5000),
     ),
-    Case(
+    FailureCase(
         "cpu",
         "No node has so much CPU",
         SERVER.with_spec(resources={"requests": {"cpu": "1000"}}),
         Reason.UNSCHEDULABLE,
-        ONE + r"cannot be scheduled: 0/1 nodes are available: 1 Insufficient cpu\. "
+        ONLY_POD + r"cannot be scheduled: 0/1 nodes are available: 1 Insufficient cpu\. "
         r"Lower resources\.requests, or add nodes with more capacity\.",
-        condition("PodScheduled", "False"),
+        has_condition("PodScheduled", "False"),
     ),
-    Case(
+    FailureCase(
         "secret",
         "A Secret in env does not exist",
-        SERVER.with_spec(env=FROM_SECRET),
+        SERVER.with_spec(env=SECRET_VARIABLE),
         Reason.CREATE_CONTAINER_CONFIG_ERROR,
-        ONE + r'container model cannot be created: secret "token" not found\. '
+        ONLY_POD + r'container model cannot be created: secret "token" not found\. '
         r"Create the Secret; pods recover automatically\.",
-        waiting("CreateContainerConfigError"),
-        healed=None,
-        remedy=(dict(SECRET),),
+        is_waiting("CreateContainerConfigError"),
+        corrected=None,
+        fix=(dict(SECRET),),
     ),
-    Case(
+    FailureCase(
         "config",
         "A ConfigMap in mounts does not exist",
-        SERVER.with_spec(mounts=MOUNTED),
+        SERVER.with_spec(mounts=CONFIG_MAP_MOUNT),
         Reason.VOLUME_PENDING,
-        ONE + r'MountVolume\.SetUp failed for volume "settings" : configmap "settings" not found\. Create the '
+        ONLY_POD + r'MountVolume\.SetUp failed for volume "settings" : configmap "settings" not found\. Create the '
         r"Secret, ConfigMap or claim that the volume references; pods recover automatically\.",
-        noted("FailedMount"),
-        healed=None,
-        remedy=(dict(CONFIG),),
-        within=90.0,
+        is_event("FailedMount"),
+        corrected=None,
+        fix=(dict(CONFIG_MAP),),
+        report_timeout=90.0,
     ),
-    Case(
+    FailureCase(
         "claim",
         "A PersistentVolumeClaim is not bound",
-        SERVER.with_spec(mounts=CLAIMED),
+        SERVER.with_spec(mounts=CLAIM_MOUNT),
         Reason.VOLUME_PENDING,
-        ONE + r"0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims\. "
+        ONLY_POD + r"0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims\. "
         r"Set an existing StorageClass on the claim, or create a PersistentVolume for it\.",
-        condition("PodScheduled", "False"),
-        healed=None,
-        before=(a_claim("gallery"),),
-        remedy=(a_volume("gallery"),),
-        within=90.0,
+        has_condition("PodScheduled", "False"),
+        corrected=None,
+        prerequisites=(claim("gallery"),),
+        fix=(volume("gallery"),),
+        report_timeout=90.0,
     ),
-    Case(
+    FailureCase(
         "quota",
         "The namespace's quota is used up",
         SERVER,
         Reason.QUOTA_EXCEEDED,
         r"Pods cannot be created: exceeded quota: pods, requested: pods=1, used: pods=0, limited: pods=0\. "
         r"Lower replicas or resources, or ask for a higher ResourceQuota in the namespace\.",
-        condition("ReplicaFailure", "True"),
-        healed=None,
-        before=(a_quota("0"),),
-        remedy=(a_quota("9"),),
-        own_namespace=True,
+        has_condition("ReplicaFailure", "True"),
+        corrected=None,
+        prerequisites=(quota("0"),),
+        fix=(quota("9"),),
+        needs_own_namespace=True,
     ),
-    Case(
+    FailureCase(
         "policy",
         "A policy of the cluster denies the pods",
         SERVER,
         Reason.ADMISSION_DENIED,
         r"Pods cannot be created: ValidatingAdmissionPolicy 'policy' with binding 'policy' denied request: pods must "
         r"carry the label team\. An admission policy denied the pods: change what the message names\.",
-        condition("ReplicaFailure", "True"),
-        healed=SERVER.with_spec(podLabels={"team": "ml"}),
-        before=a_policy("policy"),
-        own_namespace=True,
+        has_condition("ReplicaFailure", "True"),
+        corrected=SERVER.with_spec(podLabels={"team": "ml"}),
+        prerequisites=policy("policy"),
+        needs_own_namespace=True,
     ),
-    Case(
+    FailureCase(
         "metrics",
         "The autoscaler has no metrics",
-        SERVER.with_spec(autoscaling={"maxReplicas": 3, "metrics": NO_METRIC}),
+        SERVER.with_spec(autoscaling={"maxReplicas": 3, "metrics": MISSING_METRIC}),
         Reason.FAILED_GET_PODS_METRIC,
         r"The HorizontalPodAutoscaler cannot scale: .*unable to get metric queue: .*",
-        condition("ScalingActive", "False"),
-        healed=SERVER.with_spec(autoscaling={"maxReplicas": 3, "targetCPUUtilizationPercentage": 80}),
+        has_condition("ScalingActive", "False"),
+        corrected=SERVER.with_spec(autoscaling={"maxReplicas": 3, "targetCPUUtilizationPercentage": 80}),
         kind="AutoscalerReady",
-        grace=STARTUP_GRACE.total_seconds(),
-        within=120.0,
+        report_delay=STARTUP_GRACE.total_seconds(),
+        report_timeout=120.0,
     ),
-    Case(
+    FailureCase(
         "slow",
         "The server takes its time: no failure",
-        running(LATE, probes={"startup": FAST}),
+        python_server(SLOW_START_CODE, probes={"startup": FAST_PROBE}),
         Reason.STARTING,
-        ONE + r"container model is running but has not passed its startup probe.*",
-        condition("PodReadyToStartContainers", "True"),
-        healed=None,
+        ONLY_POD + r"container model is running but has not passed its startup probe.*",
+        has_condition("PodReadyToStartContainers", "True"),
+        corrected=None,
     ),
 )

@@ -1,4 +1,4 @@
-"""The demo's path as a test: apply, Ready, a real prediction, the autoscaler, scale, delete."""
+"""The steps of the demo: apply, Ready, a real prediction, the autoscaler, scale, delete."""
 
 import time
 from collections.abc import Callable
@@ -76,6 +76,6 @@ def test_operator_pod_is_unprivileged_and_small(ns: NamespaceFixture, figure: Ca
 
 def test_operator_pod_needs_no_other_permissions(ns: NamespaceFixture) -> None:
     if ns.cluster.tier is not Tier.NODE:
-        assert ns.cluster.audit_log is None  # another cluster's audit log is not ours to read
+        assert ns.cluster.audit_log is None  # the audit log of another cluster is not readable
         return
     assert AuditTrail(ns.cluster, USER, start=0).refused() == []

@@ -1,6 +1,6 @@
-"""The failure gallery: real pods that fail in every way that people know, what the status says, and how it heals.
+"""The failure gallery: real pods fail in every known way; the status reports each failure, and a fix recovers it.
 
-All cases are played at the same time. docs/runbook.md shows what they said.
+All cases run concurrently. docs/runbook.md shows the reported messages.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from modelservice_operator.apimachinery.kinds import (
     ResourceKind,
 )
 from modelservice_operator.status.reasons import Reason
-from tests.e2e.gallery import CASES, LOGIN, Case, Object
+from tests.e2e.gallery import CASES, REGISTRY_LOGIN, FailureCase, Object
 from tests.environment.cluster import Cluster, registry
 from tests.environment.cluster.fixtures import create_namespace
 from tests.environment.faults.history import History, Version
@@ -32,72 +32,79 @@ from tests.support.builders import IMAGE, ModelServiceBuilder
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 EVENT = ResourceKind(group="", version="v1", kind="Event", plural="events")
-SIGNS = (POD, REPLICA_SET, HORIZONTAL_POD_AUTOSCALER, EVENT)
+OBSERVED_KINDS = (POD, REPLICA_SET, HORIZONTAL_POD_AUTOSCALER, EVENT)
 APPLY = "application/apply-patch+yaml"
-PROMPT = 3.0 * 3
-"""Seconds from an event to the status that tells of it: 3, and a factor of 3 for a machine with other work."""
-SECONDS_TO_HEAL = 120.0
+MAX_REPORT_DELAY = 3.0 * 3
+"""Seconds from an event to the status that reports it: 3, times 3 for a machine with other work."""
+RECOVERY_TIMEOUT = 120.0
 NAMES = [case.name for case in CASES]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one case said, and when, by the monotonic clock."""
+    """Messages of one case, and their times by the monotonic clock."""
 
-    case: Case
-    said: list[tuple[str, str]]
-    """Reason and message of the condition, at each change."""
-    caused: float
-    told: float
-    healed: float
-    failure: str = ""
+    case: FailureCase
+    reported: list[tuple[str, str]]
+    """Reason and message of each version of the condition."""
+    first_sign_at: float
+    reported_at: float
+    recovery_seconds: float
+    error: str = ""
 
     @property
     def delay(self) -> float:
-        return max(self.told - self.caused - self.case.grace, 0.0)
+        return max(self.reported_at - self.first_sign_at - self.case.report_delay, 0.0)
 
     def message(self) -> str:
-        """Return what it said when it told."""
-        return next((message for reason, message in self.said if self.case.pattern.fullmatch(message)), "")
+        """Return the first reported message that matches the expected one; empty if there is none."""
+        return next((message for reason, message in self.reported if self.case.pattern.fullmatch(message)), "")
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Where one case is played."""
+class CaseRun:
+    """Runs one case in a namespace."""
 
-    case: Case
+    case: FailureCase
     namespace: str
     cluster: Cluster
     client: ApiClient
     history: History
 
-    async def play(self) -> Outcome:
-        """Have it fail and heal."""
+    async def run(self) -> Outcome:
+        """Cause the failure, wait for the report, apply the fix, and wait for the recovery."""
         case = self.case
-        for body in case.before:
+        for body in case.prerequisites:
             await self._apply(body)
-        await self._apply_service(case.broken)
-        told = await self._until(self._is_told, case.within)
-        if told is None:
-            return Outcome(case, self._said(), 0.0, 0.0, 0.0, failure="it was never told")
-        mended = time.monotonic()
-        for body in case.remedy:
+        await self._apply_service(case.failing)
+        reported_at = await self._until(self._is_reported, case.report_timeout)
+        if reported_at is None:
+            return Outcome(case, self._reported_messages(), 0.0, 0.0, 0.0, error="the failure was never reported")
+        fixed_at = time.monotonic()
+        for body in case.fix:
             await self._apply(body)
-        if case.healed is not None:
-            await self._apply_service(case.healed)
-        healed = await self._until(self._is_well, SECONDS_TO_HEAL)
-        failure = "" if healed is not None else "it did not heal"
-        return Outcome(case, self._said(), self._caused(), told, (healed or mended) - mended, failure)
+        if case.corrected is not None:
+            await self._apply_service(case.corrected)
+        recovered_at = await self._until(self._has_recovered, RECOVERY_TIMEOUT)
+        failure = "" if recovered_at is not None else "it did not recover"
+        return Outcome(
+            case,
+            self._reported_messages(),
+            self._first_sign(),
+            reported_at,
+            (recovered_at or fixed_at) - fixed_at,
+            failure,
+        )
 
     async def _until(self, condition: Callable[[], bool], seconds: float) -> float | None:
         holds = await self.history.holds_within(condition, seconds=seconds)
         return time.monotonic() if holds else None
 
-    def _is_told(self) -> bool:
+    def _is_reported(self) -> bool:
         found = self._condition()
         return found.get("reason") == self.case.reason and bool(self.case.pattern.fullmatch(found.get("message", "")))
 
-    def _is_well(self) -> bool:
+    def _has_recovered(self) -> bool:
         service = self.history.live(MODEL_SERVICE, self.namespace, self.case.name) or {}
         found = _condition(service, self.case.kind)
         return found.get("status") == "True" and found["observedGeneration"] == service["metadata"]["generation"]
@@ -105,18 +112,20 @@ class Stage:
     def _condition(self) -> dict[str, Any]:
         return _condition(self.history.live(MODEL_SERVICE, self.namespace, self.case.name) or {}, self.case.kind)
 
-    def _said(self) -> list[tuple[str, str]]:
+    def _reported_messages(self) -> list[tuple[str, str]]:
         versions = self.history.versions(MODEL_SERVICE, self.namespace, self.case.name)
         found = [_condition(version.body, self.case.kind) for version in versions]
-        said = [(entry.get("reason", ""), entry.get("message", "")) for entry in found if entry]
-        return list(dict.fromkeys(said))
+        messages = [(entry.get("reason", ""), entry.get("message", "")) for entry in found if entry]
+        return list(dict.fromkeys(messages))
 
-    def _caused(self) -> float:
-        """Return when the first sign of the trouble was to be seen."""
-        return min((version.seen for version in self._signs() if self.case.cause(version.body)), default=0.0)
+    def _first_sign(self) -> float:
+        """Return the time at which the first sign of the failure was observed."""
+        return min(
+            (version.seen for version in self._observed_versions() if self.case.cause(version.body)), default=0.0
+        )
 
-    def _signs(self) -> Iterator[Version]:
-        for kind in SIGNS:
+    def _observed_versions(self) -> Iterator[Version]:
+        for kind in OBSERVED_KINDS:
             for name in list(self.history.names(kind, self.namespace)):
                 if (
                     name == self.case.name
@@ -133,7 +142,7 @@ class Stage:
     async def _apply_service(self, service: ModelServiceBuilder) -> None:
         path = MODEL_SERVICE.path(namespace=self.namespace, name=self.case.name)
         body = service.named(self.case.name, namespace=self.namespace).manifest()
-        await self.client.request("PATCH", f"{path}?fieldManager=a-person&force=true", body, content_type=APPLY)
+        await self.client.request("PATCH", f"{path}?fieldManager=user&force=true", body, content_type=APPLY)
 
 
 def _condition(service: Object, kind: str) -> dict[str, Any]:
@@ -143,8 +152,8 @@ def _condition(service: Object, kind: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def namespaces(installed: Cluster, node_namespace: str) -> Iterator[Mapping[str, str]]:
-    """Give each case its namespace; some need one for themselves."""
-    own = {case.name: create_namespace(installed, f"gallery-{case.name}") for case in CASES if case.own_namespace}
+    """Namespace of each case; some cases need a separate one."""
+    own = {case.name: create_namespace(installed, f"gallery-{case.name}") for case in CASES if case.needs_own_namespace}
     for name, namespace in own.items():
         installed.run_kubectl("label", "namespace", namespace, f"gallery={name}")
     yield {case.name: own.get(case.name, node_namespace) for case in CASES}
@@ -154,10 +163,12 @@ def namespaces(installed: Cluster, node_namespace: str) -> Iterator[Mapping[str,
 
 @pytest.fixture(scope="module")
 def private_registry(installed: Cluster, node_namespace: str) -> str:
-    """A registry with one image, and a Secret that opens it."""
+    """Address of a registry with one image, and a Secret with its credentials."""
     found = registry.start(installed)
     found.push(IMAGE, "iris:1")
-    installed.run_kubectl("--namespace", node_namespace, "create", "-f", "-", stdin=json.dumps(found.login(LOGIN)))
+    installed.run_kubectl(
+        "--namespace", node_namespace, "create", "-f", "-", stdin=json.dumps(found.login(REGISTRY_LOGIN))
+    )
     return found.address
 
 
@@ -165,12 +176,12 @@ def private_registry(installed: Cluster, node_namespace: str) -> str:
 async def outcomes(
     installed: Cluster, namespaces: Mapping[str, str], private_registry: str
 ) -> AsyncIterator[Mapping[str, Outcome]]:
-    """Play all cases at the same time."""
-    kinds = (MODEL_SERVICE, *SIGNS)
+    """Run all cases concurrently."""
+    kinds = (MODEL_SERVICE, *OBSERVED_KINDS)
     async with ApiClient(installed.kubeconfig) as client, History(client, kinds) as history:
-        cases = [case.at(private_registry) for case in CASES]
-        stages = [Stage(case, namespaces[case.name], installed, client, history) for case in cases]
-        found = await asyncio.gather(*(stage.play() for stage in stages))
+        cases = [case.with_registry(private_registry) for case in CASES]
+        stages = [CaseRun(case, namespaces[case.name], installed, client, history) for case in cases]
+        found = await asyncio.gather(*(stage.run() for stage in stages))
         yield {outcome.case.name: outcome for outcome in found}
 
 
@@ -179,17 +190,18 @@ async def test_failure_is_reported_and_recovers(
     name: str, outcomes: Mapping[str, Outcome], figure: Callable[[str], None]
 ) -> None:
     outcome = outcomes[name]
-    assert outcome.failure == "", "\n".join(f"{reason}: {message}" for reason, message in outcome.said)
-    assert outcome.caused > 0
-    assert outcome.delay < PROMPT
-    figure(f"gallery {name}: told {outcome.delay:.1f} s after its first sign, healed in {outcome.healed:.1f} s")
+    assert outcome.error == "", "\n".join(f"{reason}: {message}" for reason, message in outcome.reported)
+    assert outcome.first_sign_at > 0
+    assert outcome.delay < MAX_REPORT_DELAY
+    seconds = f"{outcome.delay:.1f} s after its first sign, recovered in {outcome.recovery_seconds:.1f} s"
+    figure(f"gallery {name}: reported {seconds}")
     case = outcome.case
-    said = Said.of(case.name, case.title, case.kind, str(case.reason), outcome.message())
-    assert said == compare(said)  # docs/runbook.md shows it
+    entry = Said.of(case.name, case.title, case.kind, str(case.reason), outcome.message())
+    assert entry == compare(entry)  # docs/runbook.md shows it
     figure(f"  {case.reason}: {outcome.message()}")
 
 
 async def test_slow_start_is_not_reported_as_a_failure(outcomes: Mapping[str, Outcome]) -> None:
-    reasons = {reason for reason, _ in outcomes["slow"].said}
+    reasons = {reason for reason, _ in outcomes["slow"].reported}
     allowed = {Reason.DEPLOYMENT_PENDING, Reason.STARTING, Reason.ROLLOUT_IN_PROGRESS, Reason.ROLLOUT_COMPLETE}
     assert reasons <= {str(reason) for reason in allowed}

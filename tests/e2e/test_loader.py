@@ -1,4 +1,4 @@
-"""Models from stores, in real pods: the server's image has no say in where its model comes from."""
+"""Models from stores in real pods, independent of the server's image."""
 
 import hashlib
 import json
@@ -22,11 +22,11 @@ from tests.support.forwarding import port_forward
 from tests.support.image_files import read_image_file
 from tests.support.namespace import NamespaceFixture
 
-SMALL = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
+SMALL_RESOURCES = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
 SERVER = ModelServiceBuilder().with_spec(
     image=IMAGE,
     imagePullPolicy="IfNotPresent",
-    resources=SMALL,
+    resources=SMALL_RESOURCES,
     probes={"readiness": {"httpGet": {"path": "/isAlive"}}},
 )
 CANARY = "canary-9f31c6d2"
@@ -34,7 +34,7 @@ CANARY = "canary-9f31c6d2"
 
 @dataclass(frozen=True)
 class Stores:
-    """What the node's stores hold: the example's model, on S3 and registered twice."""
+    """The stores of the node, with the example's model on S3 and in the MLflow registry."""
 
     s3: Store
     bucket: Path
@@ -59,17 +59,19 @@ def stores(node_cluster: Cluster) -> Stores:
 
 @pytest.fixture(scope="module", autouse=True)
 def secrets(ns: NamespaceFixture, stores: Stores) -> Iterator[None]:
-    give(ns, "right", {**stores.s3.environment, **stores.tracking.store.environment})
-    give(ns, "wrong", stores.s3.but(AWS_SECRET_ACCESS_KEY=CANARY))
-    give(ns, "stranger", stores.s3.but(AWS_ACCESS_KEY_ID=s3.STRANGER_KEY, AWS_SECRET_ACCESS_KEY=s3.STRANGER_SECRET))
+    apply_secret(ns, "right", {**stores.s3.environment, **stores.tracking.store.environment})
+    apply_secret(ns, "wrong", stores.s3.but(AWS_SECRET_ACCESS_KEY=CANARY))
+    apply_secret(
+        ns, "stranger", stores.s3.but(AWS_ACCESS_KEY_ID=s3.STRANGER_KEY, AWS_SECRET_ACCESS_KEY=s3.STRANGER_SECRET)
+    )
     yield
     everything = "modelservices,deployments,replicasets,pods,services,events"
     seen = ns.kubectl("get", everything, "-o", "json") + ns.operator_log()
     assert CANARY not in seen
 
 
-def give(ns: NamespaceFixture, name: str, values: dict[str, str]) -> None:
-    """Make a Secret, or change it."""
+def apply_secret(ns: NamespaceFixture, name: str, values: dict[str, str]) -> None:
+    """Create or change a Secret."""
     body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}
     ns.kubectl("apply", "-f", "-", stdin=json.dumps(body))
 
@@ -79,7 +81,7 @@ def with_model(name: str, uri: str, *, login: str = "right", **fields: Any) -> M
     return SERVER.named(name).with_spec(model=model)
 
 
-def predicts(ns: NamespaceFixture, name: str) -> float:
+def predict(ns: NamespaceFixture, name: str) -> float:
     with port_forward(ns.cluster, f"service/{name}", 80, namespace=ns.namespace) as address:
         answer = httpx.get(f"{address}/prediction/", params={"f": "0.05"}, trust_env=False, timeout=10)
         return float(answer.raise_for_status().json()["prediction"])
@@ -90,8 +92,8 @@ def model_status(ns: NamespaceFixture, name: str) -> dict[str, Any]:
     return status
 
 
-def told(ns: NamespaceFixture, name: str, reason: str) -> Callable[[], bool]:
-    """A condition: ModelLoaded and Ready both say why there is no model."""
+def reports_reason(ns: NamespaceFixture, name: str, reason: str) -> Callable[[], bool]:
+    """Return a predicate: ModelLoaded and Ready both report why no model is loaded."""
 
     def holds() -> bool:
         conditions = ns.condition(name, "ModelLoaded"), ns.condition(name)
@@ -105,7 +107,7 @@ def test_s3_model_is_loaded_before_the_server_starts(
 ) -> None:
     ns.apply(with_model("store", "s3://models/diabetes/v1"))
     ns.wait_ready("store", within=90)
-    assert predicts(ns, "store") == pytest.approx(199.6, abs=0.1)
+    assert predict(ns, "store") == pytest.approx(199.6, abs=0.1)
     loaded = ns.condition("store", "ModelLoaded")
     size = len(stores.model)
     assert loaded["message"] == f"The model was loaded from s3://models/diabetes/v1 (1 file, {size} bytes)."
@@ -117,21 +119,21 @@ def test_s3_model_is_loaded_before_the_server_starts(
 def test_registry_alias_is_resolved(ns: NamespaceFixture, stores: Stores) -> None:
     ns.apply(with_model("alias", "models:/diabetes@champion", sha256=stores.digest.removeprefix("sha256:")))
     ns.wait_ready("alias", within=90)
-    assert predicts(ns, "alias") == pytest.approx(199.6, abs=0.1)
+    assert predict(ns, "alias") == pytest.approx(199.6, abs=0.1)
     assert model_status(ns, "alias")["resolvedURI"] == "models:/diabetes/1 (s3://models/diabetes/v1)"
 
 
 def test_registry_proxies_artifacts_without_cloud_keys(ns: NamespaceFixture, stores: Stores) -> None:
     version = stores.tracking.publish("handed-out", {"model.joblib": stores.model})
-    give(ns, "tracking", dict(stores.tracking.store.environment))
+    apply_secret(ns, "tracking", dict(stores.tracking.store.environment))
     ns.apply(with_model("proxied", f"models:/handed-out/{version}", login="tracking"))
     ns.wait_ready("proxied", within=90)
-    assert predicts(ns, "proxied") == pytest.approx(199.6, abs=0.1)
+    assert predict(ns, "proxied") == pytest.approx(199.6, abs=0.1)
 
 
 def test_access_denied_is_reported_and_recovers(ns: NamespaceFixture) -> None:
     ns.apply(with_model("denied", "s3://models/diabetes/v1", login="stranger"))
-    ns.wait(told(ns, "denied", "AccessDenied"), "AccessDenied", within=60, name="denied")
+    ns.wait(reports_reason(ns, "denied", "AccessDenied"), "AccessDenied", within=60, name="denied")
     assert ns.condition("denied")["message"] == (
         "The only pod: the model cannot be loaded: s3://models/diabetes/v1 cannot be read with these credentials."
         " Grant them permission to read and list it, or use others in model.credentials."
@@ -144,14 +146,14 @@ def test_access_denied_is_reported_and_recovers(ns: NamespaceFixture) -> None:
 
 def test_unknown_credentials_are_reported(ns: NamespaceFixture) -> None:
     ns.apply(with_model("unknown", "s3://models/diabetes/v1", login="wrong"))
-    ns.wait(told(ns, "unknown", "InvalidCredentials"), "InvalidCredentials", within=60, name="unknown")
+    ns.wait(reports_reason(ns, "unknown", "InvalidCredentials"), "InvalidCredentials", within=60, name="unknown")
     pods = ns.kubectl("get", "pods", "--selector=app.kubernetes.io/instance=unknown", "-o", "name").split()
     assert CANARY not in ns.kubectl("logs", pods[0], "-c", "model-loader")
 
 
 def test_missing_model_is_reported_until_uploaded(ns: NamespaceFixture, stores: Stores) -> None:
     ns.apply(with_model("late", "s3://models/diabetes/v2"))
-    ns.wait(told(ns, "late", "ModelNotFound"), "ModelNotFound", within=60, name="late")
+    ns.wait(reports_reason(ns, "late", "ModelNotFound"), "ModelNotFound", within=60, name="late")
     assert "There is no file at s3://models/diabetes/v2." in ns.condition("late")["message"]
     write(stores.bucket / "diabetes" / "v2", {"model.joblib": stores.model})
     ns.wait_ready("late", within=120)
@@ -159,35 +161,35 @@ def test_missing_model_is_reported_until_uploaded(ns: NamespaceFixture, stores: 
 
 def test_too_large_model_is_rejected_before_download(ns: NamespaceFixture) -> None:
     ns.apply(with_model("large", "s3://models/diabetes/v1", cache={"emptyDir": {"sizeLimit": "100"}}))
-    ns.wait(told(ns, "large", "TooLarge"), "TooLarge", within=60, name="large")
+    ns.wait(reports_reason(ns, "large", "TooLarge"), "TooLarge", within=60, name="large")
     assert "at most 100 are allowed" in ns.condition("large")["message"]
 
 
 def test_replicas_share_a_cache_and_download_once(ns: NamespaceFixture, stores: Stores) -> None:
-    a_claim(ns, "shared", stores.bucket.parents[2] / "claim")
+    create_claim(ns, "shared", stores.bucket.parents[2] / "claim")
     cache = {"persistentVolumeClaim": {"claimName": "shared", "subPath": "models"}}
     ns.apply(with_model("shared", "s3://models/diabetes/v1", cache=cache).with_spec(replicas=2))
     ns.wait_ready("shared", within=90)
-    assert predicts(ns, "shared") == pytest.approx(199.6, abs=0.1)
-    said = reports(ns, "shared")
+    assert predict(ns, "shared") == pytest.approx(199.6, abs=0.1)
+    said = loader_reports(ns, "shared")
     assert sorted(report["reason"] for report in said) == ["Cached", "Loaded"]
     assert {report["digest"] for report in said} == {stores.digest}
-    # A pod that is started anew finds the model where it was, with the store gone.
+    # A new pod finds the model in the cache while the store is unavailable.
     store_is_away = stores.bucket.with_name("away")
     stores.bucket.rename(store_is_away)
     ns.kubectl("delete", "pods", "--selector=app.kubernetes.io/instance=shared", "--wait=true")
     ns.wait_ready("shared", within=90)
-    assert {report["reason"] for report in reports(ns, "shared")} == {"Cached"}
+    assert {report["reason"] for report in loader_reports(ns, "shared")} == {"Cached"}
     store_is_away.rename(stores.bucket)
 
 
 def test_pvc_model_is_mounted(ns: NamespaceFixture, stores: Stores) -> None:
-    folder = stores.bucket.parents[2] / "filled"
-    a_claim(ns, "filled", folder)
-    write(folder, {"models/diabetes/model.joblib": stores.model})
+    directory = stores.bucket.parents[2] / "filled"
+    create_claim(ns, "filled", directory)
+    write(directory, {"models/diabetes/model.joblib": stores.model})
     ns.apply(SERVER.named("mounted").with_spec(model={"uri": "pvc://filled/models/diabetes"}))
     ns.wait_ready("mounted", within=60)
-    assert predicts(ns, "mounted") == pytest.approx(199.6, abs=0.1)
+    assert predict(ns, "mounted") == pytest.approx(199.6, abs=0.1)
     assert ns.condition("mounted", "ModelLoaded")["message"] == "The model is mounted."
 
 
@@ -198,52 +200,52 @@ def test_image_model_is_mounted(ns: NamespaceFixture, stores: Stores, tmp_path: 
     ns.cluster.load_image(archive)
     ns.apply(SERVER.named("modelcar").with_spec(model={"uri": f"oci://{name}"}))
     ns.wait_ready("modelcar", within=60)
-    assert predicts(ns, "modelcar") == pytest.approx(199.6, abs=0.1)
+    assert predict(ns, "modelcar") == pytest.approx(199.6, abs=0.1)
     assert ns.condition("modelcar", "ModelLoaded")["status"] == "True"
 
 
 def test_moved_registry_alias_rolls_the_pods(ns: NamespaceFixture, stores: Stores) -> None:
-    tracking, folder = stores.tracking, f"s3://{s3.BUCKET}/followed"
+    tracking, directory = stores.tracking, f"s3://{s3.BUCKET}/followed"
     for number in ("1", "2"):
         write(stores.bucket / "followed" / number, {"model.joblib": stores.model})
-        assert tracking.register("followed", f"{folder}/{number}") == number
+        assert tracking.register("followed", f"{directory}/{number}") == number
     tracking.point("followed", "champion", "1")
     ns.apply(with_model("followed", "models:/followed@champion", updatePolicy="Auto", refreshIntervalSeconds=86_400))
     ns.wait_ready("followed", within=90)
-    assert model_status(ns, "followed")["resolvedURI"] == f"models:/followed/1 ({folder}/1)"
+    assert model_status(ns, "followed")["resolvedURI"] == f"models:/followed/1 ({directory}/1)"
 
-    before = look(ns, "followed", "unmoved")
-    assert untouched(ns, "followed") == before
+    before = run_resolver_job(ns, "followed", "unmoved")
+    assert written_versions(ns, "followed") == before
     tracking.point("followed", "champion", "2")
-    look(ns, "followed", "moved")
+    run_resolver_job(ns, "followed", "moved")
 
     def rolled() -> bool:
-        resolved = model_status(ns, "followed").get("resolvedURI") == f"models:/followed/2 ({folder}/2)"
+        resolved = model_status(ns, "followed").get("resolvedURI") == f"models:/followed/2 ({directory}/2)"
         return resolved and ns.is_ready("followed")
 
     ns.wait(rolled, "rollout to version 2", within=90, name="followed")
-    before = look(ns, "followed", "again")
-    assert untouched(ns, "followed") == before
+    before = run_resolver_job(ns, "followed", "again")
+    assert written_versions(ns, "followed") == before
 
 
-def look(ns: NamespaceFixture, name: str, job: str) -> tuple[str, str]:
-    """Have the CronJob's pod look now; return how the objects were before."""
-    before = untouched(ns, name)
+def run_resolver_job(ns: NamespaceFixture, name: str, job: str) -> tuple[str, str]:
+    """Run the CronJob's pod now; return the object versions from before."""
+    before = written_versions(ns, name)
     ns.kubectl("create", "job", job, f"--from=cronjob/{name}")
     ns.kubectl("wait", f"job/{job}", "--for=condition=Complete", "--timeout=60s")
     return before
 
 
-def untouched(ns: NamespaceFixture, name: str) -> tuple[str, str]:
-    """Versions that grow with each write of the operator's."""
+def written_versions(ns: NamespaceFixture, name: str) -> tuple[str, str]:
+    """Return the versions that change with each write of the operator."""
     service, deployment = ns.get_model_service(name), ns.get("deployment", name)
     return service["metadata"]["resourceVersion"], str(deployment["metadata"]["generation"])
 
 
-def a_claim(ns: NamespaceFixture, name: str, folder: Path) -> None:
-    """Make a claim of a folder of the node that many pods may write."""
-    folder.mkdir()
-    folder.chmod(0o777)
+def create_claim(ns: NamespaceFixture, name: str, directory: Path) -> None:
+    """Create a ReadWriteMany claim for a directory of the node."""
+    directory.mkdir()
+    directory.chmod(0o777)
     volume_name = f"{name}-{ns.namespace}"
     size, modes = {"storage": "1Gi"}, ["ReadWriteMany"]
     volume = {
@@ -253,7 +255,7 @@ def a_claim(ns: NamespaceFixture, name: str, folder: Path) -> None:
         "spec": {
             "capacity": size,
             "accessModes": modes,
-            "hostPath": {"path": str(folder)},
+            "hostPath": {"path": str(directory)},
             "claimRef": {"namespace": ns.namespace, "name": name},
         },
     }
@@ -272,8 +274,8 @@ def a_claim(ns: NamespaceFixture, name: str, folder: Path) -> None:
         ns.kubectl("apply", "-f", "-", stdin=json.dumps(body))
 
 
-def reports(ns: NamespaceFixture, name: str) -> list[dict[str, Any]]:
-    """What the loaders of the running pods said at their ends."""
+def loader_reports(ns: NamespaceFixture, name: str) -> list[dict[str, Any]]:
+    """Return the termination messages of the loaders of the running pods."""
     pods = json.loads(ns.kubectl("get", "pods", f"--selector=app.kubernetes.io/instance={name}", "-o", "json"))
     alive = [pod for pod in pods["items"] if not pod["metadata"].get("deletionTimestamp")]
     ends = [pod["status"]["initContainerStatuses"][0]["state"]["terminated"]["message"] for pod in alive]

@@ -1,4 +1,4 @@
-"""The node tier: a real node that serves, measures, reaches nothing outside, and leaves nothing behind."""
+"""The node tier runs real pods with metrics and without external network, and leaves nothing behind."""
 
 import json
 import os
@@ -23,6 +23,7 @@ from tests.environment.cluster.node import KERNEL_SETTINGS, cgroup_of
 from tests.environment.cluster.process import started_at
 from tests.environment.cluster.state import State
 from tests.environment.cluster.wait import wait_until
+from tests.support.builders import restricted_deployment
 
 pytestmark = pytest.mark.node
 
@@ -40,39 +41,19 @@ with cluster.start(cluster.Tier.NODE, state=Path(sys.argv[1])) as running:
 """
 
 
-def a_workload(name: str, *words: str, replicas: int = 1) -> dict[str, Any]:
-    """Return a Deployment of the test image that `restricted` admits."""
-    serves = words == ("serve",)
-    container = {
-        "name": "main",
-        "image": HELLO.name,
-        "imagePullPolicy": "IfNotPresent",
-        "args": list(words),
-        "resources": {"requests": {"cpu": "100m"}, "limits": {"cpu": "200m", "memory": "32Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        **({"readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1}} if serves else {}),
-    }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": {"app": name}},
-            "template": {
-                "metadata": {"labels": {"app": name}},
-                "spec": {
-                    "terminationGracePeriodSeconds": 1,
-                    "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-                    "containers": [container],
-                },
-            },
-        },
-    }
+def hello_deployment(name: str, *arguments: str, replicas: int = 1) -> dict[str, Any]:
+    """Return a Deployment of the test program; with the argument `serve` it has a readiness probe."""
+    probe = {"readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1}}
+    return restricted_deployment(
+        name,
+        HELLO.name,
+        replicas=replicas,
+        pod={"terminationGracePeriodSeconds": 1},
+        imagePullPolicy="IfNotPresent",
+        args=list(arguments),
+        resources={"requests": {"cpu": "100m"}, "limits": {"cpu": "200m", "memory": "32Mi"}},
+        **(probe if arguments == ("serve",) else {}),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +61,7 @@ def web(node_cluster: Cluster, node_namespace: str) -> str:
     """Run two servers behind the Service `web`; return its address."""
     node_cluster.load_image(HELLO.archive)
     in_namespace = ("-n", node_namespace)
-    workload = json.dumps(a_workload("web", "serve", replicas=2))
+    workload = json.dumps(hello_deployment("web", "serve", replicas=2))
     node_cluster.run_kubectl("create", *in_namespace, "-f", "-", stdin=workload)
     node_cluster.run_kubectl("expose", "deployment/web", "--port=80", "--target-port=8080", *in_namespace)
     node_cluster.run_kubectl("rollout", "status", "deployment/web", "--timeout=60s", *in_namespace)
@@ -90,9 +71,9 @@ def web(node_cluster: Cluster, node_namespace: str) -> str:
 
 @pytest.fixture
 def own_node(node_cluster: Cluster) -> None:
-    """Keep a test to the node that this package builds: another cluster's isolation is not ours to judge."""
+    """Skip a test on clusters that the harness did not create, since it tests their isolation."""
     if node_cluster.tier is not Tier.NODE:
-        pytest.skip(f"{node_cluster.tier} clusters are isolated by others")
+        pytest.skip(f"{node_cluster.tier} clusters have their own isolation")
 
 
 def hello(node_cluster: Cluster, node_namespace: str, *words: str) -> str:
@@ -133,11 +114,13 @@ def test_pods_cannot_reach_external_addresses(node_cluster: Cluster, node_namesp
 
 
 def test_absent_image_fails_immediately(node_cluster: Cluster, node_namespace: str) -> None:
-    workload = json.dumps(a_workload("absent", "serve")).replace(HELLO.name, "modelservice.test/absent:1")
+    workload = json.dumps(hello_deployment("absent", "serve")).replace(HELLO.name, "modelservice.test/absent:1")
     node_cluster.run_kubectl("create", "-n", node_namespace, "-f", "-", stdin=workload)
     reasons = {"ErrImagePull", "ImagePullBackOff"}
     wait_until(
-        lambda: reasons & set(waiting_reasons(node_cluster, node_namespace, "absent")), seconds=15, what="the refusal"
+        lambda: reasons & set(waiting_reasons(node_cluster, node_namespace, "absent")),
+        seconds=15,
+        what="the image pull error",
     )
 
 
@@ -147,7 +130,7 @@ def test_autoscaler_scales_on_real_cpu_load(
 ) -> None:
     in_namespace = ("-n", node_namespace)
     started = time.monotonic()
-    node_cluster.run_kubectl("create", *in_namespace, "-f", "-", stdin=json.dumps(a_workload("burn", "burn")))
+    node_cluster.run_kubectl("create", *in_namespace, "-f", "-", stdin=json.dumps(hello_deployment("burn", "burn")))
     node_cluster.run_kubectl("autoscale", "deployment/burn", "--max=3", "--cpu=50%", *in_namespace)
     wait_until(
         lambda: node_cluster.get("deployment", "burn", *in_namespace)["status"].get("readyReplicas") == 3,
@@ -161,7 +144,7 @@ def test_autoscaler_scales_on_real_cpu_load(
 
 @pytest.mark.usefixtures("own_node")
 def test_killed_harness_leaves_nothing(tmp_path: Path, figure: Callable[[str], None]) -> None:
-    """It runs beside the session's node: there are addresses for several."""
+    """It runs concurrently with the session's node, since there are addresses for several nodes."""
     before = host_settings()
     state = tmp_path / "state"
     started = time.monotonic()
@@ -186,7 +169,7 @@ def test_harness_killed_during_start_leaves_nothing(tmp_path: Path, component: s
     state = tmp_path / "state"
     record = state / "processes" / f"{component}.json"
     with subprocess.Popen([sys.executable, "-c", HARNESS, state]) as harness:
-        wait_until(record.exists, seconds=60, what=f"{component} to be started", pause=0.005)
+        wait_until(record.exists, seconds=60, what=f"start of {component}", pause=0.005)
         os.kill(harness.pid, signal.SIGKILL)
     cluster.down(state)
     assert_nothing_left(state, set())
@@ -206,7 +189,7 @@ def test_cluster_runs_from_up_to_down(tmp_path: Path, figure: Callable[[str], No
     assert running.get("node", "node-1")["metadata"]["name"] == "node-1"
     with pytest.raises(ClusterError, match=f"A cluster already runs for {state}"):
         cluster.up(Tier.NODE, state=state)
-    assert host_settings() == before, "not even while it runs"
+    assert host_settings() == before, "also unchanged while the node runs"
     stopping = time.monotonic()
     command_line("down", state)
     figure(f"node: down in {time.monotonic() - stopping:.1f} s (with the interpreter's start)")
@@ -214,7 +197,7 @@ def test_cluster_runs_from_up_to_down(tmp_path: Path, figure: Callable[[str], No
 
 
 def assert_nothing_left(state: Path, inside: set[str]) -> None:
-    """Look for what a node could leave: other nodes may run meanwhile, so only for this one's."""
+    """Assert that this node left no processes, interfaces, mounts or cgroups; other nodes may still run."""
     assert processes_in(inside) == []
     assert processes_naming(state) == []
     assert interface_of(state) not in {path.name for path in Path("/sys/class/net").iterdir()}
@@ -224,15 +207,22 @@ def assert_nothing_left(state: Path, inside: set[str]) -> None:
 
 
 def host_settings() -> dict[str, str]:
-    """Return kernel settings that a kubelet wants changed, forwarding, and folders that its programs create."""
+    """Return the kernel settings that a kubelet changes, IP forwarding, and directories that its programs create."""
     names = (*KERNEL_SETTINGS, "net/ipv4/ip_forward")
-    folders = ("/var/lib/kubelet", "/var/lib/cni", "/etc/cni", "/opt/cni", "/opt/containerd", "/usr/libexec/kubernetes")
+    directories = (
+        "/var/lib/kubelet",
+        "/var/lib/cni",
+        "/etc/cni",
+        "/opt/cni",
+        "/opt/containerd",
+        "/usr/libexec/kubernetes",
+    )
     kernel = {name: (Path("/proc/sys") / name).read_text() for name in names}
-    return kernel | {folder: str(Path(folder).exists()) for folder in folders}
+    return kernel | {directory: str(Path(directory).exists()) for directory in directories}
 
 
 def namespaces_of(state: Path) -> set[str]:
-    """Return the kernel's names of a node's own namespaces."""
+    """Return the kernel's names of the namespaces of a node."""
     spaces = namespaces.existing(State(state))
     assert spaces is not None
     own = {str((Path("/proc") / str(spaces.holder) / "ns" / kind).readlink()) for kind in ("net", "mnt", "pid")}
@@ -241,7 +231,7 @@ def namespaces_of(state: Path) -> set[str]:
 
 
 def processes_in(spaces: set[str]) -> list[str]:
-    """Return the processes that live in one of the namespaces; one that waits for its parent's question is dead."""
+    """Return the processes in one of the namespaces, without zombies."""
     found = set()
     for link in Path("/proc").glob("[0-9]*/ns/*"):
         with suppress(OSError):
@@ -250,13 +240,13 @@ def processes_in(spaces: set[str]) -> list[str]:
     return sorted(found)
 
 
-def processes_naming(folder: Path) -> list[str]:
-    """Return the command lines that name a path in a folder."""
+def processes_naming(directory: Path) -> list[str]:
+    """Return the command lines that contain a path in a directory."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             words = path.read_text(errors="replace")
-            if f"{folder}/" in words:
+            if f"{directory}/" in words:
                 found.append(words.replace("\0", " "))
     return found
 

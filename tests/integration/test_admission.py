@@ -1,4 +1,4 @@
-"""What the API server refuses by the schema and its rules, and the sentence that the user sees. No operator needed."""
+"""The API server rejects invalid ModelServices with a clear message. It needs no operator."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ iris = model_service()
 
 
 @pytest.mark.parametrize(
-    ("service", "sentence"),
+    ("service", "message"),
     [
         (iris.with_spec(imagee="x"), 'unknown field "spec.imagee"'),
         (iris.without_spec("image"), "spec.image: Required value"),
@@ -120,9 +120,9 @@ iris = model_service()
     ],
 )
 def test_invalid_spec_is_rejected_with_a_message(
-    ns: NamespaceFixture, service: ModelServiceBuilder, sentence: str
+    ns: NamespaceFixture, service: ModelServiceBuilder, message: str
 ) -> None:
-    assert sentence in ns.rejection_message(service)
+    assert message in ns.rejection_message(service)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every kind of child: made, right at the first go, removed when it is not wanted any more."""
+"""Children of every kind: created with a single write, corrected, re-created, and pruned when no longer needed."""
 
 import json
 from collections.abc import Iterator
@@ -27,12 +27,12 @@ def operator(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 def minimal_crd(plural: str, kind: str) -> str:
-    """A stand-in for a CRD of another project: the operator only needs that the kind is served."""
+    """Return a minimal CRD in place of another project's: the operator only needs that the kind is served."""
     name, _, group = plural.partition(".")
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
     names = {"plural": name, "kind": kind, "singular": kind.lower(), "listKind": f"{kind}List"}
-    # Groups of the Kubernetes project ask for a note on where the API was approved.
+    # The API server requires this annotation for groups of the Kubernetes project.
     annotations = {"api-approved.kubernetes.io": "unapproved, a test"}
     return yaml.safe_dump(
         {
@@ -44,11 +44,11 @@ def minimal_crd(plural: str, kind: str) -> str:
     )
 
 
-def kinds_of(ns: NamespaceFixture, name: str) -> set[str]:
+def child_kinds(ns: NamespaceFixture, name: str) -> set[str]:
     return {entry["kind"] for entry in ns.get_model_service(name)["status"].get("resources", ())}
 
 
-def observed(ns: NamespaceFixture, name: str) -> bool:
+def is_observed(ns: NamespaceFixture, name: str) -> bool:
     found = ns.get_model_service(name)
     return bool(found["status"]["observedGeneration"] == found["metadata"]["generation"])
 
@@ -56,10 +56,10 @@ def observed(ns: NamespaceFixture, name: str) -> bool:
 def test_full_spec_needs_no_second_write(
     ns: NamespaceFixture, control_plane: Cluster, operator: OperatorProcess, audit: AuditTrail
 ) -> None:
-    """Nothing that the API server defaults or writes in another way is taken for a difference, also by a restart."""
+    """Values that the API server defaults or normalizes are not treated as drift, also not after a restart."""
     ns.apply(golden("everything"))
-    ns.wait(lambda: observed(ns, "everything"), "status", name="everything")
-    assert kinds_of(ns, "everything") == {kind.kind for kind in BUILT_IN_CHILD_KINDS}
+    ns.wait(lambda: is_observed(ns, "everything"), "status", name="everything")
+    assert child_kinds(ns, "everything") == {kind.kind for kind in BUILT_IN_CHILD_KINDS}
     operator.stop()
     operator.start()
     marker = model_service().named("marker")
@@ -76,7 +76,7 @@ def test_full_spec_needs_no_second_write(
 @pytest.mark.parametrize("name", ["fetched", "mounted"])
 def test_model_volume_needs_no_second_write(ns: NamespaceFixture, audit: AuditTrail, name: str) -> None:
     ns.apply(golden(name))
-    ns.wait(lambda: observed(ns, name), "status", name=name)
+    ns.wait(lambda: is_observed(ns, name), "status", name=name)
     assert "unchanged" in ns.apply(golden(name))
     marker = model_service().named(f"after-{name}")
     ns.apply(marker)
@@ -97,7 +97,7 @@ def test_unneeded_children_are_pruned(ns: NamespaceFixture) -> None:
     )
     for kind in ("ingress", "networkpolicy", "poddisruptionbudget", "hpa", "cronjob"):
         ns.wait_deleted(kind, "everything")
-    assert kinds_of(ns, "everything") == {"Deployment", "Service"}
+    assert child_kinds(ns, "everything") == {"Deployment", "Service"}
     ns.wait_field("deployment", "everything", "replicas", 3)
 
 
@@ -125,13 +125,13 @@ def was_replaced(ns: NamespaceFixture, kind: str, name: str, uid: str) -> bool:
 
 
 def test_deleted_child_is_recreated(ns: NamespaceFixture) -> None:
-    ns.apply(model_service().named("robbed"))
-    ns.wait_ready("robbed")
+    ns.apply(model_service().named("deleted-child"))
+    ns.wait_ready("deleted-child")
     for kind in ("service", "deployment"):
-        lost = ns.get(kind, "robbed")["metadata"]["uid"]
-        ns.kubectl("delete", kind, "robbed")
-        ns.wait(partial(was_replaced, ns, kind, "robbed", lost), f"new {kind}", name="robbed")
-    ns.wait_ready("robbed")
+        lost = ns.get(kind, "deleted-child")["metadata"]["uid"]
+        ns.kubectl("delete", kind, "deleted-child")
+        ns.wait(partial(was_replaced, ns, kind, "deleted-child", lost), f"new {kind}", name="deleted-child")
+    ns.wait_ready("deleted-child")
 
 
 def test_switching_headless_recreates_the_service(ns: NamespaceFixture) -> None:
@@ -167,9 +167,9 @@ def test_newly_served_kind_is_used_without_a_restart(ns: NamespaceFixture, contr
 
 
 def test_events_of_an_unready_pod_are_read(control_plane: Cluster, ns: NamespaceFixture) -> None:
-    ns.apply(model_service().named("silent"))
-    ns.wait_ready("silent")
-    pod = ns.kubectl("get", "pods", "-l", "app.kubernetes.io/instance=silent", "-o", "name").strip()
+    ns.apply(model_service().named("unready-pod"))
+    ns.wait_ready("unready-pod")
+    pod = ns.kubectl("get", "pods", "-l", "app.kubernetes.io/instance=unready-pod", "-o", "name").strip()
     container = {"name": "model", "image": "x", "imageID": "x", "restartCount": 0, "ready": False, "started": True}
     status = {
         "conditions": [{"type": kind, "status": "False"} for kind in ("Ready", "ContainersReady")],
@@ -178,17 +178,19 @@ def test_events_of_an_unready_pod_are_read(control_plane: Cluster, ns: Namespace
     arguments = ("--subresource=status", "--type=strategic", "-p", json.dumps({"status": status}))
     ns.kubectl("patch", pod, *arguments)
     ns.wait(
-        lambda: "its readiness probe checks" in ns.condition("silent")["message"], "word of its probe", name="silent"
+        lambda: "its readiness probe checks" in ns.condition("unready-pod")["message"],
+        "message about its probe",
+        name="unready-pod",
     )
     trail = AuditTrail(control_plane, USER, start=0)
-    ns.wait(lambda: ("list", "events") in trail.used(), "a look at its Events", name="silent")
+    ns.wait(lambda: ("list", "events") in trail.used(), "list request for its Events", name="unready-pod")
 
 
 def test_cluster_role_is_minimal(control_plane: Cluster, ns: NamespaceFixture) -> None:
-    """Runs last in this module, which uses everything: nothing was refused, and each verb that is granted was used."""
+    """Runs last in this module, which uses every verb: no request was denied, and each granted verb was used."""
     rules = json.loads(control_plane.run_kubectl("get", "clusterrole", "modelservice-operator", "-o", "json"))["rules"]
     granted = {(verb, resource) for rule in rules for verb in rule["verbs"] for resource in rule["resources"]}
-    # Only ever checked by an admission plugin, never requested.
+    # Only checked by an admission plugin, never requested.
     granted.discard(("update", "modelservices/finalizers"))
     trail = AuditTrail(control_plane, USER, start=0)
     assert ns.namespace

@@ -1,7 +1,7 @@
-"""Hostile text in every field and numbers at every bound: refused with a sentence, or literal in what runs.
+"""Hostile text in every field and numbers at every bound are rejected with a message or passed on unchanged.
 
-An object that the API server accepts is built, and its children are shown to the API server too: whatever is accepted
-once must not be refused later, when nobody looks. No operator needed, nothing is kept.
+The children of each accepted object are built and validated by the API server as well: an accepted ModelService must
+not fail later. The tests need no operator and store nothing.
 """
 
 from collections.abc import Callable, Iterator
@@ -56,8 +56,8 @@ def server(control_plane: Cluster, operator_kubeconfig: Path) -> Iterator[DryRun
         yield server
 
 
-def filled_in() -> Iterator[tuple[str, SchemaField, str, Any]]:
-    """Each hostile text in each place that takes one: values, and keys of maps."""
+def hostile_values() -> Iterator[tuple[str, SchemaField, str, Any]]:
+    """Yield each hostile text for each field that accepts text: as value, and as key of a map."""
     for kind, text in HOSTILE.items():
         yield from ((kind, field, text, text) for field in (*TEXTS, *AMOUNTS))
         yield from ((kind, field, text, {text: next(iter(field.example.values()))}) for field in MAPS)
@@ -66,39 +66,39 @@ def filled_in() -> Iterator[tuple[str, SchemaField, str, Any]]:
 def test_hostile_text_is_rejected_or_stays_literal(
     server: DryRunClient, namespace: str, figure: Callable[[str], None]
 ) -> None:
-    wrong: list[tuple[str, str, object]] = []
+    failures: list[tuple[str, str, object]] = []
     accepted = total = 0
-    for kind, field, text, value in filled_in():
+    for kind, field, text, value in hostile_values():
         answer = server.create_model_service(with_field(field.path, value).named("iris", namespace=namespace))
         total += 1
         if not answer.is_accepted:
-            wrong += [] if has_a_sentence(answer) else [(kind, field.name, answer.message[:300])]
+            failures += [] if is_explained(answer) else [(kind, field.name, answer.message[:300])]
             continue
         accepted += 1
         children = build_children(ModelService.parse(answer.body))
-        touched = [child for child in children if text and contains(child.body, text)]
-        if text and field not in AMOUNTS and not touched:
-            wrong.append((kind, field.name, "nowhere to be found"))
-        wrong += [(kind, field.name, said) for child in touched for said in rejections_of_child(server, child)]
-        wrong += [(kind, field.name, said) for said in expansions(children)]
+        changed = [child for child in children if text and contains(child.body, text)]
+        if text and field not in AMOUNTS and not changed:
+            failures.append((kind, field.name, "in no child"))
+        failures += [(kind, field.name, message) for child in changed for message in rejections_of_child(server, child)]
+        failures += [(kind, field.name, message) for message in expansions(children)]
     figure(
-        f"bad input: {total} hostile texts in {len({*names()})} fields, {total - accepted} refused, the rest literal"
+        f"bad input: {total} hostile texts in {len({*names()})} fields, {total - accepted} rejected, the rest literal"
     )
-    assert wrong == []
+    assert failures == []
 
 
 def test_numbers_at_the_bounds_give_valid_children(
     server: DryRunClient, namespace: str, figure: Callable[[str], None]
 ) -> None:
-    wrong: list[tuple[str, int, object]] = []
+    failures: list[tuple[str, int, object]] = []
     cases = [(field, field.schema[bound] + step) for field in NUMBERS for bound, step in EDGES]
     for field, number in cases:
         answer = server.create_model_service(with_field(field.path, number).named("iris", namespace=namespace))
-        wrong += [(field.name, number, said) for said in rejections_of_children(server, answer)]
-        if not answer.is_accepted and not has_a_sentence(answer):
-            wrong.append((field.name, number, answer.message))
-    figure(f"bad input: {len(cases)} numbers at and beside the bounds of {len(NUMBERS)} fields")
-    assert wrong == []
+        failures += [(field.name, number, message) for message in rejections_of_children(server, answer)]
+        if not answer.is_accepted and not is_explained(answer):
+            failures.append((field.name, number, answer.message))
+    figure(f"bad input: {len(cases)} numbers at and next to the bounds of {len(NUMBERS)} fields")
+    assert failures == []
 
 
 EDGES = (("minimum", -1), ("minimum", 0), ("minimum", 1), ("maximum", -1), ("maximum", 0), ("maximum", 1))
@@ -109,13 +109,13 @@ def names() -> Iterator[str]:
     yield from (f"{field.name} {VALUE}" for field in MAPS)
 
 
-def has_a_sentence(answer: DryRunResponse) -> bool:
-    """Tell whether each refusal names a field and says something of it."""
-    return bool(answer.causes) and all(where and len(said.split()) > 3 for where, said in answer.causes)
+def is_explained(answer: DryRunResponse) -> bool:
+    """Return True if each error of a rejection names a field and has a message of several words."""
+    return bool(answer.causes) and all(where and len(message.split()) > 3 for where, message in answer.causes)
 
 
 def contains(node: Any, text: str) -> bool:
-    """Tell whether a text stands somewhere as it is, or with each `$` doubled as in an environment variable."""
+    """Return True if an object contains a text unchanged, or with each `$` doubled as in an environment variable."""
     if isinstance(node, dict):
         return any(contains(key, text) or contains(value, text) for key, value in node.items())
     if isinstance(node, list):
@@ -124,7 +124,7 @@ def contains(node: Any, text: str) -> bool:
 
 
 def expansions(children: tuple[DesiredChild, ...]) -> list[str]:
-    """Variables of the container that the kubelet would change."""
+    """Return the variables of the container whose value the kubelet would change."""
     [container] = children[0].body["spec"]["template"]["spec"]["containers"]
     known = {"PORT": "expanded", "id": "expanded"}
     literal = [entry["value"] for entry in container["env"] if "value" in entry]

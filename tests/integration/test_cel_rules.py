@@ -1,6 +1,6 @@
-"""Every rule and bound of the schema, from both sides, on the real API server. No operator needed.
+"""A real API server enforces every rule and bound of the schema, with values on both sides. It needs no operator.
 
-The cases are made from the schema itself: a field or rule that is added is tried here, or fails for want of a case.
+The cases are generated from the schema: a new field is tested as well, and a new rule without a case fails the test.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,6 @@ from tests.support.schema_fields import SchemaField, fields, with_field
 
 SPEC = SchemaField((), root_schema()["properties"]["spec"])
 RULED = [(field, rule) for field in (SPEC, *fields()) for rule in field.schema.get(RULES, ())]
-Cases = list[tuple[SchemaField, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +30,17 @@ def server(control_plane: Cluster, operator_kubeconfig: Path) -> Iterator[DryRun
 
 
 @pytest.fixture(scope="module")
-def ask(server: DryRunClient, namespace: str) -> Callable[[SchemaField, Any], DryRunResponse]:
-    """Ask for the verdict on an object whose field has a value."""
+def create(server: DryRunClient, namespace: str) -> Callable[[SchemaField, Any], DryRunResponse]:
+    """Dry-run the creation of an object whose field has a value."""
 
-    def asking(field: SchemaField, value: Any) -> DryRunResponse:
+    def create_with(field: SchemaField, value: Any) -> DryRunResponse:
         service = with_field(field.path, value) if field.path else ModelServiceBuilder(spec=value)
         return server.create_model_service(service.named("iris", namespace=namespace))
 
-    return asking
+    return create_with
 
 
-Ask = Callable[[SchemaField, Any], DryRunResponse]
+CreateWith = Callable[[SchemaField, Any], DryRunResponse]
 
 
 def test_every_rule_has_valid_and_invalid_cases() -> None:
@@ -49,36 +48,38 @@ def test_every_rule_has_valid_and_invalid_cases() -> None:
     assert all(sides.rejected and sides.accepted for sides in RULE_CASES.values())
 
 
-def test_every_example_is_accepted(ask: Ask) -> None:
-    refused = {field.name: objections(ask(field, field.example)) for field in fields() if field.is_property}
-    assert {name: said for name, said in refused.items() if said} == {}
+def test_every_example_is_accepted(create: CreateWith) -> None:
+    rejected = {field.name: errors_of(create(field, field.example)) for field in fields() if field.is_property}
+    assert {name: message for name, message in rejected.items() if message} == {}
 
 
-def test_every_rule_rejects_with_its_message(ask: Ask, figure: Callable[[str], None]) -> None:
+def test_every_rule_rejects_with_its_message(create: CreateWith, figure: Callable[[str], None]) -> None:
     cases = [(field, rule, value) for field, rule in RULED for value in RULE_CASES[rule["message"]].rejected]
-    silent = []
+    missing = []
     for field, rule, value in cases:
-        told = dict.fromkeys(ask(field, value).causes)
-        if (placed(field, value) + rule.get("fieldPath", ""), rule["message"]) not in sentences(told):
-            silent.append((field.name, rule["message"], value, list(told)))
-    assert silent == []
-    figure(f"schema: {len(RULED)} rules with {len(RULE_CASES)} sentences refused {len(cases)} objects")
+        errors = dict.fromkeys(create(field, value).causes)
+        if (cause_path(field, value) + rule.get("fieldPath", ""), rule["message"]) not in without_values(errors):
+            missing.append((field.name, rule["message"], value, list(errors)))
+    assert missing == []
+    figure(f"schema: {len(RULED)} rules with {len(RULE_CASES)} messages rejected {len(cases)} objects")
 
 
-def test_every_rule_accepts_its_valid_values(ask: Ask, server: DryRunClient, figure: Callable[[str], None]) -> None:
-    """What is accepted at the edge of a rule must make children that Kubernetes accepts."""
+def test_every_rule_accepts_its_valid_values(
+    create: CreateWith, server: DryRunClient, figure: Callable[[str], None]
+) -> None:
+    """The children of an object just inside a rule are accepted too."""
     cases = [(field, value) for field, rule in RULED for value in RULE_CASES[rule["message"]].accepted]
-    refused = []
+    rejected = []
     for field, value in cases:
-        answer = ask(field, value)
-        told = objections(answer) or rejections_of_children(server, answer)
-        refused += [(field.name, value, told)] if told else []
-    assert refused == []
-    figure(f"schema: {len(cases)} objects just inside of the rules accepted, with all of their children")
+        answer = create(field, value)
+        errors = errors_of(answer) or rejections_of_children(server, answer)
+        rejected += [(field.name, value, errors)] if errors else []
+    assert rejected == []
+    figure(f"schema: {len(cases)} objects just inside the rules accepted, with all of their children")
 
 
 def at_the_bounds() -> Iterator[tuple[SchemaField, Any]]:
-    """The last value inside of each bound of each field."""
+    """Yield the last valid value at each bound of each field."""
     for field in fields():
         schema = field.schema
         yield from ((field, value) for value in schema.get("enum", ()))
@@ -88,7 +89,7 @@ def at_the_bounds() -> Iterator[tuple[SchemaField, Any]]:
 
 
 def beyond_the_bounds() -> Iterator[tuple[SchemaField, Any, str]]:
-    """The first value outside of each bound of each field, and what is said of it."""
+    """Yield the first invalid value beyond each bound of each field, and its error message."""
     for field in fields():
         schema, example = field.schema, field.schema.get("examples", [None])[0]
         if "enum" in schema:
@@ -109,42 +110,46 @@ def beyond_the_bounds() -> Iterator[tuple[SchemaField, Any, str]]:
             yield field, many, f"must have at most {schema['maxProperties']} items"
 
 
-def test_every_bound_is_inclusive(ask: Ask) -> None:
-    refused = []
+def test_every_bound_is_inclusive(create: CreateWith) -> None:
+    rejected = []
     for field, value in at_the_bounds():
-        own = [said for where, said in ask(field, value).causes if where == placed(field) and is_about_bounds(said)]
-        refused += [(field.name, value, own)] if own else []
-    assert refused == []
+        own = [
+            message
+            for where, message in create(field, value).causes
+            if where == cause_path(field) and is_about_bounds(message)
+        ]
+        rejected += [(field.name, value, own)] if own else []
+    assert rejected == []
 
 
-def test_every_bound_rejects_the_next_value(ask: Ask, figure: Callable[[str], None]) -> None:
+def test_every_bound_rejects_the_next_value(create: CreateWith, figure: Callable[[str], None]) -> None:
     cases = list(beyond_the_bounds())
     accepted = []
     for field, value, words in cases:
-        answer = ask(field, value)
-        if not any(where == placed(field) and words in said for where, said in answer.causes):
+        answer = create(field, value)
+        if not any(where == cause_path(field) and words in message for where, message in answer.causes):
             accepted.append((field.name, str(value)[:80], words, answer.causes))
     assert accepted == []
-    figure(f"schema: {len(cases)} objects just outside of the bounds refused")
+    figure(f"schema: {len(cases)} objects just outside the bounds rejected")
 
 
-def test_no_field_accepts_another_type(ask: Ask) -> None:
-    taken = []
+def test_no_field_accepts_another_type(create: CreateWith) -> None:
+    accepted = []
     for field in fields():
         if field.schema.get("type") in {"string", "integer", "boolean"}:
             wrong: Any = 7 if field.schema["type"] == "string" else "seven"
-            told = ask(field, wrong).causes
-            if not any(where == placed(field) and "must be of type" in said for where, said in told):
-                taken.append((field.name, told))
-    assert taken == []
+            errors = create(field, wrong).causes
+            if not any(where == cause_path(field) and "must be of type" in message for where, message in errors):
+                accepted.append((field.name, errors))
+    assert accepted == []
 
 
-def is_about_bounds(said: str) -> bool:
-    return "Unsupported value" in said or "in body should" in said or "Too" in said
+def is_about_bounds(message: str) -> bool:
+    return "Unsupported value" in message or "in body should" in message or "Too" in message
 
 
-def placed(field: SchemaField, value: Any = None) -> str:
-    """The path as `Answer.causes` has it."""
+def cause_path(field: SchemaField, value: Any = None) -> str:
+    """Return the path of a field as in `DryRunResponse.causes`."""
     service = with_field(field.path, value if field.path else {})
     node: Any = service.spec
     path = "spec"
@@ -160,13 +165,16 @@ def placed(field: SchemaField, value: Any = None) -> str:
     return path
 
 
-def sentences(causes: Any) -> set[tuple[str, str]]:
-    """What was said of which field, without the value that is quoted in front."""
+def without_values(causes: Any) -> set[tuple[str, str]]:
+    """Return fields and messages without the quoted value at the start of a message."""
     return {
-        (where, said[said.find(sentence) :]) for where, said in causes for sentence in RULE_CASES if sentence in said
+        (where, message[message.find(rule_message) :])
+        for where, message in causes
+        for rule_message in RULE_CASES
+        if rule_message in message
     }
 
 
-def objections(answer: DryRunResponse) -> list[tuple[str, str]]:
-    """Why an object was refused."""
+def errors_of(answer: DryRunResponse) -> list[tuple[str, str]]:
+    """Return the validation errors of an object, or the message of a rejection without causes."""
     return answer.causes or ([] if answer.is_accepted or answer.causes else [("", answer.message)])

@@ -1,4 +1,4 @@
-"""The control-plane tier: real controllers, simulated nodes, nothing left behind."""
+"""The control-plane tier has real controllers and simulated nodes, and leaves no processes behind."""
 
 import json
 import os
@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -18,10 +17,12 @@ from tests.environment import cluster
 from tests.environment.cluster import Cluster, ClusterError, PortTakenError, Tier
 from tests.environment.cluster.programs import kubernetes_version
 from tests.environment.cluster.wait import wait_until
+from tests.support.builders import restricted_deployment
 
 pytestmark = pytest.mark.control_plane
 
-# Starts a cluster, says that it runs, and waits to be killed.
+IMAGE = "example.test/nothing:1"
+# Starts a cluster, prints when it is ready, and waits to be killed.
 HARNESS = """
 import sys, time
 from pathlib import Path
@@ -32,38 +33,15 @@ with cluster.start(cluster.Tier.CONTROL_PLANE, state=Path(sys.argv[1])):
 """
 
 
-def a_deployment(name: str, replicas: int) -> dict[str, Any]:
-    container = {"name": "main", "image": "example.test/nothing:1"}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": {"app": name}},
-            "template": {
-                "metadata": {"labels": {"app": name}},
-                "spec": {
-                    "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-                    "containers": [
-                        container
-                        | {"securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}}
-                    ],
-                },
-            },
-        },
-    }
-
-
-def processes_naming(folder: Path) -> list[str]:
-    """Command lines on this machine that name a folder."""
+def processes_naming(directory: Path) -> list[str]:
+    """Return the command lines on this machine that contain a directory."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        if str(folder) in words and "HARNESS" not in words and str(os.getpid()) not in path.parts:
+        if str(directory) in words and "HARNESS" not in words and str(os.getpid()) not in path.parts:
             found.append(words)
     return found
 
@@ -79,16 +57,18 @@ def test_startup_time(tmp_path: Path, figure: Callable[[str], None]) -> None:
 
 
 def test_pods_become_ready_and_are_deleted(control_plane: Cluster, namespace: str) -> None:
-    control_plane.run_kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(a_deployment("web", 3)))
+    control_plane.run_kubectl(
+        "create", "-n", namespace, "-f", "-", stdin=json.dumps(restricted_deployment("web", IMAGE, replicas=3))
+    )
     control_plane.run_kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=30s")
     addresses = {pod["status"]["podIP"] for pod in control_plane.get("pods", "-n", namespace)["items"]}
     assert len(addresses) == 3
     control_plane.run_kubectl("delete", "deployment/web", "-n", namespace, "--cascade=foreground", "--timeout=30s")
-    wait_until(lambda: not control_plane.get("pods", "-n", namespace)["items"], seconds=30, what="the pods to go")
+    wait_until(lambda: not control_plane.get("pods", "-n", namespace)["items"], seconds=30, what="deletion of the pods")
 
 
 def test_pods_of_jobs_complete(control_plane: Cluster, namespace: str) -> None:
-    template = a_deployment("once", 1)["spec"]["template"]
+    template = restricted_deployment("once", IMAGE)["spec"]["template"]
     template["spec"]["restartPolicy"] = "Never"
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once"}, "spec": {"template": template}}
     control_plane.run_kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(job))
@@ -97,7 +77,7 @@ def test_pods_of_jobs_complete(control_plane: Cluster, namespace: str) -> None:
 
 def test_namespace_enforces_restricted_pods(control_plane: Cluster, namespace: str) -> None:
     with pytest.raises(ClusterError, match='violates PodSecurity "restricted'):
-        control_plane.run_kubectl("run", "root", "--image=example.test/nothing:1", "-n", namespace)
+        control_plane.run_kubectl("run", "root", f"--image={IMAGE}", "-n", namespace)
 
 
 def test_client_certificate_users(control_plane: Cluster, namespace: str) -> None:
@@ -109,7 +89,7 @@ def test_client_certificate_users(control_plane: Cluster, namespace: str) -> Non
         for path in (by_certificate, by_token)
     ]
     assert names == ["operator", f"system:serviceaccount:{namespace}:default"]
-    assert by_certificate.stat().st_mode & 0o077 == 0, "nobody else reads the key"
+    assert by_certificate.stat().st_mode & 0o077 == 0, "only the owner can read the key"
 
 
 def test_system_masters_group_is_refused(control_plane: Cluster) -> None:
@@ -170,7 +150,7 @@ def test_existing_cluster_is_used_unchanged(control_plane: Cluster, monkeypatch:
         assert '"guest"' in existing.run_kubectl(f"--kubeconfig={users}", "auth", "whoami", "-o", "json")
         with pytest.raises(ClusterError, match=r"Push image\.tar to a registry"):
             existing.load_image(Path("image.tar"))
-    assert control_plane.get("nodes")["items"], "it still runs"
+    assert control_plane.get("nodes")["items"], "the cluster still runs"
 
 
 def test_existing_cluster_requires_a_kubeconfig(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +201,7 @@ def test_killed_harness_leaves_no_processes(tmp_path: Path, clean_up: str) -> No
 
 
 def test_down_ends_processes_that_outlive_the_harness(tmp_path: Path) -> None:
-    """Without the kernel's help (other systems than Linux) the records are all there is."""
+    """Systems other than Linux have only the recorded processes, without help of the kernel."""
     state = tmp_path / "state"
     command_line("up", state)
     assert len(processes_naming(state)) == 5

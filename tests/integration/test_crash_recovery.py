@@ -1,4 +1,4 @@
-"""SIGKILL while the operator creates: after a restart everything is complete, and nothing was made twice."""
+"""SIGKILL while the operator creates children: after a restart all exist, and each was created once."""
 
 from collections import Counter
 
@@ -10,8 +10,8 @@ from tests.support.operator import OperatorProcess
 OBJECTS = 20
 
 
-def wait_for_a_write(ns: NamespaceFixture, audit: AuditTrail, name: str) -> None:
-    """Return in the middle of things: after the first write that is seen from now on."""
+def wait_for_write(ns: NamespaceFixture, audit: AuditTrail, name: str) -> None:
+    """Return after the operator's next write, while others are still pending."""
     before = audit.writes(ns.namespace).total()
     ns.wait(lambda: audit.writes(ns.namespace).total() > before, "write", name=name)
 
@@ -20,10 +20,10 @@ def test_sigkill_while_creating_leaves_no_duplicates(
     ns: NamespaceFixture, operator: OperatorProcess, audit: AuditTrail
 ) -> None:
     names = [f"crash-{number}" for number in range(OBJECTS)]
-    for round_, name in enumerate(names):
+    for number, name in enumerate(names):
         ns.apply(model_service().named(name).autoscaled(max_replicas=3))
-        if round_ % 5 == 4:
-            wait_for_a_write(ns, audit, name)
+        if number % 5 == 4:
+            wait_for_write(ns, audit, name)
             operator.kill()
             operator.start()
     for name in names:

@@ -1,4 +1,4 @@
-"""The operator is killed at every one of its calls, and what it leaves is what a run without faults leaves."""
+"""The operator is killed at each of its requests; the final state is that of a run without faults."""
 
 import asyncio
 import time
@@ -15,17 +15,17 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SCENARIOS = (S1, S2, S5, S6, S9, S10)
 LANES = 4
-"""On two cores: more of them start operators at the same time, which then wait for each other."""
+"""Number for two cores: with more, operators start at the same time and wait for each other."""
 
 
-async def recorded(lab: Lab) -> list[Recording]:
-    """Every scenario, played once without faults."""
+async def record_without_faults(lab: Lab) -> list[Recording]:
+    """Run every scenario once without faults."""
     async with lab.lane("crash-reference", "--resync-seconds", str(RESYNC)) as lane:
         return await asyncio.gather(*(record(lane, scenario) for scenario in SCENARIOS))
 
 
 async def test_operator_killed_at_any_call_recovers(lab: Lab, figure: Callable[[str], None]) -> None:
-    recordings = await recorded(lab)
+    recordings = await record_without_faults(lab)
     assert [text for recording in recordings for text in recording.violations] == []
     cases, started = cases_of(recordings), time.monotonic()
     outcomes = await sweep(lab, cases, lanes=LANES)

@@ -1,4 +1,4 @@
-"""Deletion in all its forms: by owner references and the garbage collector, with no finalizer of ours."""
+"""Deletion in every cascade mode works by owner references and the garbage collector, without a finalizer."""
 
 from tests.environment.audit import AuditTrail
 from tests.support.builders import model_service
@@ -8,7 +8,7 @@ from tests.support.operator import OperatorProcess
 CHILDREN = ("deployment", "service", "hpa")
 
 
-def owners(ns: NamespaceFixture, name: str) -> set[str]:
+def owner_uids(ns: NamespaceFixture, name: str) -> set[str]:
     """Return the UIDs of the controllers of all children that exist."""
     found = [ns.get(kind, name) for kind in CHILDREN]
     return {reference["uid"] for body in found if body for reference in body["metadata"].get("ownerReferences", ())}
@@ -21,7 +21,7 @@ def test_deletion_works_without_the_operator(ns: NamespaceFixture, operator: Ope
     operator.stop()
     ns.kubectl("delete", "modelservice", "down", "--wait=true", "--timeout=20s")
     for kind in CHILDREN:
-        # The garbage collector looks for new custom resources every 30 s, and this one may be news to it.
+        # The garbage collector discovers new custom resources every 30 s, and may not know this one yet.
         ns.wait_deleted(kind, "down", within=120)
     operator.start()
 
@@ -52,11 +52,11 @@ def test_orphaned_children_are_not_adopted(ns: NamespaceFixture) -> None:
 
 
 def test_reused_name_has_only_children_of_its_last_owner(ns: NamespaceFixture) -> None:
-    """Each incarnation is deleted before it is done; the last one's children are its own, all of them."""
-    for round_ in range(6):
-        ns.apply(model_service().named("again").with_spec(replicas=1 + round_ % 2).autoscaled(max_replicas=3))
-        if round_ < 5:
+    """Each object is deleted before its rollout completes; all children belong to the last one in the end."""
+    for number in range(6):
+        ns.apply(model_service().named("again").with_spec(replicas=1 + number % 2).autoscaled(max_replicas=3))
+        if number < 5:
             ns.kubectl("delete", "modelservice", "again", "--wait=true", "--timeout=20s")
     ns.wait_ready("again", within=90)
-    assert owners(ns, "again") == {ns.get_model_service("again")["metadata"]["uid"]}
+    assert owner_uids(ns, "again") == {ns.get_model_service("again")["metadata"]["uid"]}
     assert all(ns.get(kind, "again") for kind in CHILDREN)

@@ -1,7 +1,7 @@
-"""Every leaf that the operator applies: changed, removed, and with neighbours, by another manager of the same object.
+"""Drift of every field that the operator applies: another field manager changes and removes it, and adds other fields.
 
-Leaves and neighbours are generated from what the builders make and from the API server's OpenAPI, so that a new field
-cannot go untested. What the API server itself refuses is counted and listed.
+The changes are generated from the output of the builders and the API server's OpenAPI document, so that a new field is
+tested as well. Changes that the API server rejects are counted and listed.
 """
 
 import asyncio
@@ -34,127 +34,133 @@ from tests.support.openapi_walk import (
 )
 
 OBJECTS = 10
-"""Objects over which the leaves are spread: a field that is changed too often would be taken for a fight."""
+"""Objects over which the fields are distributed: too many changes of one field would reach the drift limit."""
 DEADLINE = 5.0
 SLACK = 3
 OWNERS = ("metadata", "ownerReferences")
 
 
-class Verb(StrEnum):
-    """What somebody does to a place."""
+class ChangeType(StrEnum):
+    """Kind of a change."""
 
     CHANGED = "changed"
     REMOVED = "removed"
-    JOINED = "given a neighbour"
+    ADDED = "extended"
 
 
-class Fate(StrEnum):
-    """What came of it."""
+class Outcome(StrEnum):
+    """Result of a change."""
 
-    BACK = "back"
-    """Ours is as it was, and what was put inside of it is gone."""
-    REFUSED = "refused"
-    """By the API server."""
+    REVERTED = "reverted"
+    """The operator restored the field and removed what was added inside it."""
+    REJECTED = "rejected"
+    """The API server rejected the change."""
     DEFAULTED = "unchanged"
-    """The API server put it back itself."""
+    """The API server restored the value itself."""
     KEPT = "kept"
-    """The neighbour is there, also after corrections beside it."""
+    """The addition still exists, also after corrections of other fields."""
     LOST = "LOST"
-    """What should be there is not."""
+    """A field was not restored, or an addition was removed."""
 
 
 @dataclass(frozen=True)
-class Deed:
-    """What somebody did to a place, and what came of it."""
+class ChangeResult:
+    """One change of a node and its outcome."""
 
     kind: ResourceKind
-    place: SchemaNode
-    verb: Verb
-    fate: Fate
+    node: SchemaNode
+    change_type: ChangeType
+    outcome: Outcome
     seconds: float = 0.0
-    sentence: str = ""
-    neighbour: NodePath = ()
+    details: str = ""
+    addition: NodePath = ()
 
     def __str__(self) -> str:
-        return f"{self.kind.kind}{self.place} {self.verb}: {self.fate}. {self.sentence}"
+        return f"{self.kind.kind}{self.node} {self.change_type}: {self.outcome}. {self.details}"
 
 
 @dataclass(frozen=True)
-class Meddler:
-    """Somebody with the right to change one child, and eyes to see what becomes of it."""
+class OtherManager:
+    """Another field manager, which changes one child and watches the result."""
 
     api: ApiClient
-    watched: Watcher
+    watcher: Watcher
     namespace: str
     kind: ResourceKind
     name: str
 
     @property
     def live(self) -> Object:
-        found = self.watched.get(self.kind, self.name)
+        found = self.watcher.get(self.kind, self.name)
         assert found is not None
         return found
 
-    async def change(self, place: SchemaNode) -> Deed:
-        """Give a leaf another value: the first that the API server takes."""
-        return await self._damage(place, Verb.CHANGED, [{"op": "replace", "value": it} for it in other_values(place)])
+    async def change(self, node: SchemaNode) -> ChangeResult:
+        """Set another value: the first that the API server accepts."""
+        return await self._change(
+            node, ChangeType.CHANGED, [{"op": "replace", "value": it} for it in other_values(node)]
+        )
 
-    async def remove(self, place: SchemaNode) -> Deed:
-        return await self._damage(place, Verb.REMOVED, [{"op": "remove"}])
+    async def remove(self, node: SchemaNode) -> ChangeResult:
+        return await self._change(node, ChangeType.REMOVED, [{"op": "remove"}])
 
-    async def add(self, place: SchemaNode, mark: str, owner: Object) -> Deed:
-        """Put something below a place: the first that the API server takes and keeps."""
+    async def add(self, node: SchemaNode, suffix: str, owner: Object) -> ChangeResult:
+        """Add a value below a node: the first that the API server accepts and stores."""
         before = self.live
-        path, node = pointer(before, place.path)
-        sentence = "There is nothing to add."
-        for step, value in possible_additions(place, node, mark):
-            where, item = ((("uid", owner["uid"]),), owner) if place.path == OWNERS else (step, value)
+        path, live_value = pointer(before, node.path)
+        details = "Nothing can be added."
+        for step, value in possible_additions(node, live_value, suffix):
+            last_step, item = ((("uid", owner["uid"]),), owner) if node.path == OWNERS else (step, value)
             try:
-                damaged = await self._patch({"op": "add", "path": f"{path}/{_last(where)}", "value": item})
+                changed = await self._patch({"op": "add", "path": f"{path}/{_last(last_step)}", "value": item})
             except RequestRejectedError as error:
-                sentence = str(error)
+                details = str(error)
                 continue
-            route = (*place.path, where)
-            # A field behind a feature gate is taken and dropped.
-            if where == "-" or value_at(damaged, route) is not MissingError:
-                return await self._joined(place, before, damaged, route)
-        return Deed(self.kind, place, Verb.JOINED, Fate.REFUSED, sentence=sentence)
+            path_of_addition = (*node.path, last_step)
+            # The API server accepts and drops a field behind a disabled feature gate.
+            if last_step == "-" or value_at(changed, path_of_addition) is not MissingError:
+                return await self._added(node, before, changed, path_of_addition)
+        return ChangeResult(self.kind, node, ChangeType.ADDED, Outcome.REJECTED, details=details)
 
-    async def _damage(self, place: SchemaNode, verb: Verb, tries: list[Object]) -> Deed:
+    async def _change(self, node: SchemaNode, change_type: ChangeType, patches: list[Object]) -> ChangeResult:
         before = self.live
-        fate, sentence = Fate.REFUSED, ""
-        for patch in tries:
+        outcome, details = Outcome.REJECTED, ""
+        for patch in patches:
             try:
-                damaged = await self._patch(patch | {"path": pointer(before, place.path)[0]})
+                changed = await self._patch(patch | {"path": pointer(before, node.path)[0]})
             except RequestRejectedError as error:
-                sentence = str(error)
+                details = str(error)
                 continue
-            intact = whole(before, place)
-            if not intact(damaged):
-                return await self._until_back(place, verb, intact, damaged)
-            fate = Fate.DEFAULTED
-        return Deed(self.kind, place, verb, fate, sentence=sentence)
+            is_unchanged = unchanged_in(before, node)
+            if not is_unchanged(changed):
+                return await self._until_reverted(node, change_type, is_unchanged, changed)
+            outcome = Outcome.DEFAULTED
+        return ChangeResult(self.kind, node, change_type, outcome, details=details)
 
-    async def _joined(self, place: SchemaNode, before: Object, damaged: Object, route: NodePath) -> Deed:
-        root = place.atomic_root or (place.path if place.schema.is_atomic else None)
+    async def _added(
+        self, node: SchemaNode, before: Object, changed: Object, path_of_addition: NodePath
+    ) -> ChangeResult:
+        root = node.atomic_root or (node.path if node.schema.is_atomic else None)
         if root is None:
-            return Deed(self.kind, place, Verb.JOINED, Fate.KEPT, neighbour=route)
-        # All of it has one owner, and that is us: an addition is a change.
-        return await self._until_back(place, Verb.JOINED, whole(before, replace(place, atomic_root=root)), damaged)
+            return ChangeResult(self.kind, node, ChangeType.ADDED, Outcome.KEPT, addition=path_of_addition)
+        # The operator owns the whole node, so that an addition is drift.
+        return await self._until_reverted(
+            node, ChangeType.ADDED, unchanged_in(before, replace(node, atomic_root=root)), changed
+        )
 
-    async def _until_back(
-        self, place: SchemaNode, verb: Verb, intact: Callable[[Object], bool], damaged: Object
-    ) -> Deed:
-        started, version = time.monotonic(), int(damaged["metadata"]["resourceVersion"])
+    async def _until_reverted(
+        self, node: SchemaNode, change_type: ChangeType, is_unchanged: Callable[[Object], bool], changed: Object
+    ) -> ChangeResult:
+        started, version = time.monotonic(), int(changed["metadata"]["resourceVersion"])
 
-        def back(body: Object) -> bool:
-            return int(body["metadata"]["resourceVersion"]) > version and intact(body)
+        def is_reverted(body: Object) -> bool:
+            return int(body["metadata"]["resourceVersion"]) > version and is_unchanged(body)
 
-        seen = await self.watched.wait(self.kind, self.name, back, within=DEADLINE * SLACK)
-        if seen is None:
-            sentence = f"It is {value_at(self.live, place.path)!r}."
-            return Deed(self.kind, place, verb, Fate.LOST, sentence=sentence)
-        return Deed(self.kind, place, verb, Fate.BACK, seconds=max(0.0, seen - started))
+        reverted_at = await self.watcher.wait(self.kind, self.name, is_reverted, within=DEADLINE * SLACK)
+        if reverted_at is None:
+            details = f"The value is {value_at(self.live, node.path)!r}."
+            return ChangeResult(self.kind, node, change_type, Outcome.LOST, details=details)
+        return ChangeResult(self.kind, node, change_type, Outcome.REVERTED, seconds=max(0.0, reverted_at - started))
 
     async def _patch(self, patch: Object) -> Object:
         path = self.kind.path(namespace=self.namespace, name=self.name)
@@ -166,57 +172,59 @@ def _last(step: Step) -> str:
     return "-" if isinstance(step, tuple) else str(step).replace("~", "~0").replace("/", "~1")
 
 
-def whole(before: Object, place: SchemaNode) -> Callable[[Object], bool]:
-    """Tell whether a place is as before: exactly where one owner has all of it, else in every leaf that is ours."""
-    leaves = [node for node in (place, *descendants_of(place)) if node.is_leaf]
-    guarded = [place.atomic_root] if place.atomic_root is not None else [leaf.path for leaf in leaves]
+def unchanged_in(before: Object, node: SchemaNode) -> Callable[[Object], bool]:
+    """Return a predicate that is True if a node is as in `before`: as a whole if it is atomic, else in every leaf."""
+    leaves = [leaf for leaf in (node, *descendants_of(node)) if leaf.is_leaf]
+    paths = [node.atomic_root] if node.atomic_root is not None else [leaf.path for leaf in leaves]
 
-    def seen(body: Object) -> list[Any]:
-        values = [value_at(body, route) for route in guarded]
-        # What is inside of an empty map of ours is somebody else's.
+    def values_in(body: Object) -> list[Any]:
+        values = [value_at(body, path) for path in paths]
+        # The content of a map that the operator applies as empty belongs to other managers.
         return (
-            values if place.atomic_root is not None else [{} if isinstance(value, dict) else value for value in values]
+            values if node.atomic_root is not None else [{} if isinstance(value, dict) else value for value in values]
         )
 
-    expected = seen(before)
-    return lambda body: seen(body) == expected
+    expected = values_in(before)
+    return lambda body: values_in(body) == expected
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """All children of all objects."""
+    """Changes every field of all children of all objects."""
 
     api: ApiClient
-    watched: Watcher
+    watcher: Watcher
     ns: NamespaceFixture
     names: list[str]
     owner: Object
-    """A neighbour for our owner reference: one that exists, since the garbage collector removes others."""
+    """Another owner reference to an existing object: the garbage collector would remove others."""
 
-    async def run(self, kind: ResourceKind) -> list[Deed]:
-        """Meddle with every place of a kind of children, each in one of the objects."""
+    async def run(self, kind: ResourceKind) -> list[ChangeResult]:
+        """Change every node of a kind of children, each in one of the objects."""
         schema = await self._schema(kind)
-        deeds = await asyncio.gather(*(self._meddle(kind, schema, number) for number in range(len(self.names))))
-        return [deed for some in deeds for deed in some]
+        results = await asyncio.gather(*(self._change_nodes(kind, schema, number) for number in range(len(self.names))))
+        return [result for results_of_one in results for result in results_of_one]
 
     async def _schema(self, kind: ResourceKind) -> Schema:
         group = f"apis/{kind.api_version}" if kind.group else f"api/{kind.version}"
         return Schema.for_kind(await self.api.request("GET", f"/openapi/v3/{group}"), kind)
 
-    async def _meddle(self, kind: ResourceKind, schema: Schema, number: int) -> list[Deed]:
-        """Neighbours come first, to outlive corrections beside them; what takes neighbours along comes last."""
+    async def _change_nodes(self, kind: ResourceKind, schema: Schema, number: int) -> list[ChangeResult]:
+        """Additions come first, because they must survive later corrections; removals of whole nodes come last."""
         name = self.names[number]
-        meddler = Meddler(self.api, self.watched, self.ns.namespace, kind, name)
-        mine = nodes_of(self._applied(kind, name), schema)[number :: len(self.names)]
-        deeds = [await meddler.add(node, f"n{index}", self.owner) for index, node in enumerate(mine) if is_shared(node)]
-        mine = [place for place in mine if not is_exempt(place)]
-        for leaf in [place for place in mine if place.is_leaf and not takes_along(place)]:
-            deeds += [await meddler.change(leaf), await meddler.remove(leaf)]
-        deeds = [survived(deed, meddler.live) for deed in deeds]
-        for branch in [place for place in mine if takes_along(place)]:
-            deeds += [await meddler.change(branch)] if branch.is_leaf else []
-            deeds.append(await meddler.remove(branch))
-        return deeds
+        manager = OtherManager(self.api, self.watcher, self.ns.namespace, kind, name)
+        nodes = nodes_of(self._applied(kind, name), schema)[number :: len(self.names)]
+        results = [
+            await manager.add(node, f"n{index}", self.owner) for index, node in enumerate(nodes) if is_shared(node)
+        ]
+        nodes = [node for node in nodes if not is_exempt(node)]
+        for leaf in [node for node in nodes if node.is_leaf and not contains_additions(node)]:
+            results += [await manager.change(leaf), await manager.remove(leaf)]
+        results = [check_addition(result, manager.live) for result in results]
+        for branch in [node for node in nodes if contains_additions(node)]:
+            results += [await manager.change(branch)] if branch.is_leaf else []
+            results.append(await manager.remove(branch))
+        return results
 
     def _applied(self, kind: ResourceKind, name: str) -> Any:
         service = ModelService.parse(self.ns.get_model_service(name))
@@ -224,70 +232,81 @@ class Sweep:
         return json.loads(json.dumps(desired.body))
 
 
-def survived(deed: Deed, live: Object) -> Deed:
-    gone = deed.neighbour and value_at(live, deed.neighbour) is MissingError
-    return replace(deed, fate=Fate.LOST, sentence="The neighbour is gone.") if gone else deed
+def check_addition(result: ChangeResult, live: Object) -> ChangeResult:
+    is_lost = result.addition and value_at(live, result.addition) is MissingError
+    return replace(result, outcome=Outcome.LOST, details="The addition was removed.") if is_lost else result
 
 
-def is_shared(place: SchemaNode) -> bool:
-    """Whether others may put something below: the metadata's own fields are the API server's."""
-    return isinstance(place.desired, dict | list) and place.path != ("metadata",)
+def is_shared(node: SchemaNode) -> bool:
+    """Return True if other managers may add values below a node; the API server owns the fields of `metadata`."""
+    return isinstance(node.desired, dict | list) and node.path != ("metadata",)
 
 
-def is_exempt(place: SchemaNode) -> bool:
-    """Whether the place is no leaf like others: with another UID the reference names another controller."""
-    return place.path[:2] == OWNERS and place.path[-1] == "uid"
+def is_exempt(node: SchemaNode) -> bool:
+    """Return True for the UID of the owner reference: another UID means another controller."""
+    return node.path[:2] == OWNERS and node.path[-1] == "uid"
 
 
-def takes_along(place: SchemaNode) -> bool:
-    """Whether neighbours go with the place: a map or list, or the key of a list's item."""
-    parent = place.path[-2] if len(place.path) > 1 else ""
-    return isinstance(place.desired, dict | list) or (isinstance(parent, tuple) and place.path[-1] in dict(parent))
+def contains_additions(node: SchemaNode) -> bool:
+    """Return True if additions are removed with the node: it is a map, a list, or the key of a list's item."""
+    parent = node.path[-2] if len(node.path) > 1 else ""
+    return isinstance(node.desired, dict | list) or (isinstance(parent, tuple) and node.path[-1] in dict(parent))
 
 
 @asynccontextmanager
-async def sweeping(ns: NamespaceFixture) -> AsyncIterator[Sweep]:
-    """Make the objects, wait until all children are there, and watch them."""
+async def prepared_sweep(ns: NamespaceFixture) -> AsyncIterator[Sweep]:
+    """Create the objects, wait for all children, and watch them."""
     names = [f"leaf-{number}" for number in range(OBJECTS)]
     for name in names:
         ns.apply(golden("everything").named(name))
-    ns.kubectl("create", "configmap", "witness")
-    uid = ns.get("configmap", "witness")["metadata"]["uid"]
-    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "witness", "uid": uid}
+    ns.kubectl("create", "configmap", "other-owner")
+    uid = ns.get("configmap", "other-owner")["metadata"]["uid"]
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "other-owner", "uid": uid}
     async with (
         ApiClient(ns.cluster.kubeconfig) as api,
-        Watcher(api, ns.namespace).watch(BUILT_IN_CHILD_KINDS) as watched,
+        Watcher(api, ns.namespace).watch(BUILT_IN_CHILD_KINDS) as watcher,
     ):
         for kind, name in [(kind, name) for kind in BUILT_IN_CHILD_KINDS for name in names]:
-            assert await watched.wait(kind, name, lambda _: True, within=30), f"There is no {kind.kind} {name}."
-        # Pods of so many revisions would only be in the way; under an autoscaler the count is not ours.
+            assert await watcher.wait(kind, name, lambda _: True, within=30), f"There is no {kind.kind} {name}."
+        # Pods of so many revisions would slow the test; with an autoscaler the operator does not manage the replicas.
         ns.kubectl("scale", *(f"deployment/{name}" for name in names), "--replicas=0")
-        yield Sweep(api, watched, ns, names, owner)
+        yield Sweep(api, watcher, ns, names, owner)
 
 
-def summary(deeds: list[Deed]) -> Iterable[str]:
-    """Say how many leaves and neighbours there were, what became of them, and what the API server itself guards."""
-    fates: dict[tuple[ResourceKind, str], dict[Verb, Fate]] = {}
-    for deed in deeds:
-        fates.setdefault((deed.kind, str(deed.place)), {})[deed.verb] = deed.fate
-    leaves = {place: done for place, done in fates.items() if Verb.CHANGED in done}
-    times = [deed.seconds for deed in deeds if deed.fate is Fate.BACK]
-    right = [place for place, done in leaves.items() if Fate.LOST not in done.values()]
+def summary(results: list[ChangeResult]) -> Iterable[str]:
+    """Yield the number of changes by outcome, and the fields that the API server itself protects."""
+    outcomes: dict[tuple[ResourceKind, str], dict[ChangeType, Outcome]] = {}
+    for result in results:
+        outcomes.setdefault((result.kind, str(result.node)), {})[result.change_type] = result.outcome
+    leaves = {node: of_field for node, of_field in outcomes.items() if ChangeType.CHANGED in of_field}
+    times = [result.seconds for result in results if result.outcome is Outcome.REVERTED]
+    restored = [node for node, of_field in leaves.items() if Outcome.LOST not in of_field.values()]
     yield (
-        f"drift leaves {len(right)}/{len(leaves)} ({len(deeds)} deeds, {len(times)} corrections:"
+        f"drift fields {len(restored)}/{len(leaves)} ({len(results)} changes, {len(times)} corrections:"
         f" median {median(times) * 1000:.0f} ms, longest {max(times) * 1000:.0f} ms)"
     )
-    for verb in Verb:
-        counts = {fate: len([1 for deed in deeds if (deed.verb, deed.fate) == (verb, fate)]) for fate in Fate}
-        yield f"  {verb}: " + ", ".join(f"{fate} {count}" for fate, count in counts.items() if count)
+    for change_type in ChangeType:
+        counts = {
+            outcome: len([1 for result in results if (result.change_type, result.outcome) == (change_type, outcome)])
+            for outcome in Outcome
+        }
+        yield f"  {change_type}: " + ", ".join(f"{outcome} {count}" for outcome, count in counts.items() if count)
     for kind in BUILT_IN_CHILD_KINDS:
-        fixed = [name for (of, name), done in leaves.items() if of is kind and set(done.values()) == {Fate.REFUSED}]
-        yield f"  {kind.kind}, neither to be changed nor removed says the API server: {len(fixed)}: {' '.join(fixed)}"
+        fixed = [
+            name
+            for (of, name), of_field in leaves.items()
+            if of is kind and set(of_field.values()) == {Outcome.REJECTED}
+        ]
+        yield f"  {kind.kind} fields that the API server protects: {len(fixed)}: {' '.join(fixed)}"
 
 
 async def test_every_field_of_every_child_is_restored(ns: NamespaceFixture, figure: Callable[[str], None]) -> None:
-    async with sweeping(ns) as sweep:
-        deeds = [deed for some in await asyncio.gather(*map(sweep.run, BUILT_IN_CHILD_KINDS)) for deed in some]
-    figure("\n".join(summary(deeds)))
-    lost = [str(deed) for deed in deeds if deed.fate is Fate.LOST]
+    async with prepared_sweep(ns) as sweep:
+        results = [
+            result
+            for results_of_one in await asyncio.gather(*map(sweep.run, BUILT_IN_CHILD_KINDS))
+            for result in results_of_one
+        ]
+    figure("\n".join(summary(results)))
+    lost = [str(result) for result in results if result.outcome is Outcome.LOST]
     assert not lost, "\n".join(lost)

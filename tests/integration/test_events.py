@@ -1,4 +1,4 @@
-"""Events of our own: one for each transition, none at rest, as `kubectl describe` shows them."""
+"""Events of ModelServices: one for each transition, none while nothing changes, as `kubectl describe` shows them."""
 
 import json
 from typing import Any
@@ -8,15 +8,15 @@ from tests.support.builders import model_service
 from tests.support.namespace import NamespaceFixture
 
 
-def told(ns: NamespaceFixture, name: str) -> list[tuple[str, str]]:
-    """Reason and note of the Events about a ModelService, oldest first."""
+def events_of(ns: NamespaceFixture, name: str) -> list[tuple[str, str]]:
+    """Return reason and note of the Events about a ModelService, oldest first."""
     found = ns.kubectl("get", "events", "--field-selector", f"involvedObject.name={name}", "-o", "json")
-    ours = [event for event in json.loads(found)["items"] if event["involvedObject"]["kind"] == "ModelService"]
-    return [(event["reason"], event["message"]) for event in sorted(ours, key=lambda event: str(event["eventTime"]))]
+    events = [event for event in json.loads(found)["items"] if event["involvedObject"]["kind"] == "ModelService"]
+    return [(event["reason"], event["message"]) for event in sorted(events, key=lambda event: str(event["eventTime"]))]
 
 
 def reasons(ns: NamespaceFixture, name: str) -> list[str]:
-    return [reason for reason, _ in told(ns, name)]
+    return [reason for reason, _ in events_of(ns, name)]
 
 
 def wait_reasons(ns: NamespaceFixture, name: str, expected: list[str]) -> None:
@@ -24,34 +24,34 @@ def wait_reasons(ns: NamespaceFixture, name: str, expected: list[str]) -> None:
 
 
 def test_events_across_the_object_lifecycle(ns: NamespaceFixture, audit: AuditTrail) -> None:
-    life = ["Created", "RolloutComplete"]
-    service = model_service().named("lively")
+    expected = ["Created", "RolloutComplete"]
+    service = model_service().named("lifecycle")
     ns.apply(service)
-    wait_reasons(ns, "lively", life)
-    assert told(ns, "lively")[0][1] == "Created Deployment and Service."
+    wait_reasons(ns, "lifecycle", expected)
+    assert events_of(ns, "lifecycle")[0][1] == "Created Deployment and Service."
     ns.apply(service)
     ns.apply(service.with_spec(image="registry.example.com/iris:2"))
-    wait_reasons(ns, "lively", life := [*life, "RolloutStarted", "RolloutComplete"])
+    wait_reasons(ns, "lifecycle", expected := [*expected, "RolloutStarted", "RolloutComplete"])
     ns.apply(service.with_spec(nodeSelector={"example.com/disk": "none-has-it"}))
-    wait_reasons(ns, "lively", life := [*life, "RolloutStarted", "Failed"])
-    assert told(ns, "lively")[-1][1].startswith("Unschedulable: ")
+    wait_reasons(ns, "lifecycle", expected := [*expected, "RolloutStarted", "Failed"])
+    assert events_of(ns, "lifecycle")[-1][1].startswith("Unschedulable: ")
     ns.apply(service)
-    wait_reasons(ns, "lively", [*life, "RolloutStarted", "RolloutComplete"])
-    assert audit.events(ns.namespace) == len(told(ns, "lively"))
+    wait_reasons(ns, "lifecycle", [*expected, "RolloutStarted", "RolloutComplete"])
+    assert audit.events(ns.namespace) == len(events_of(ns, "lifecycle"))
 
 
 def test_drift_event_names_the_field_and_its_manager(ns: NamespaceFixture) -> None:
-    ns.apply(model_service().named("drifting"))
-    ns.wait_ready("drifting")
+    ns.apply(model_service().named("drift"))
+    ns.wait_ready("drift")
     patch: dict[str, Any] = {"spec": {"type": "NodePort"}}
-    ns.kubectl("patch", "service", "drifting", "--field-manager=somebody-else", "-p", json.dumps(patch))
-    wait_reasons(ns, "drifting", ["Created", "RolloutComplete", "DriftCorrected"])
-    note = told(ns, "drifting")[-1][1]
-    assert note == "Reverted spec.type of Service, changed by somebody-else."
+    ns.kubectl("patch", "service", "drift", "--field-manager=other-client", "-p", json.dumps(patch))
+    wait_reasons(ns, "drift", ["Created", "RolloutComplete", "DriftCorrected"])
+    note = events_of(ns, "drift")[-1][1]
+    assert note == "Reverted spec.type of Service, changed by other-client."
 
 
 def test_name_conflict_is_an_event(ns: NamespaceFixture) -> None:
     ns.kubectl("create", "service", "clusterip", "taken", "--tcp=80")
     ns.apply(model_service().named("taken"))
     wait_reasons(ns, "taken", ["NameConflict"])
-    assert "Service taken already exists and is not managed by this ModelService" in told(ns, "taken")[0][1]
+    assert "Service taken already exists and is not managed by this ModelService" in events_of(ns, "taken")[0][1]

@@ -1,4 +1,4 @@
-"""What others add to our objects stays; what leaves the ModelService leaves them; what others replace comes back."""
+"""Fields of other managers are kept, removed spec fields disappear, and replaced fields are restored."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ PROXY = {"name": "proxy", "image": "proxy:1", "resources": {"requests": {"cpu": 
 PREPARE = {"name": "prepare", "image": "prepare:1", "securityContext": RESTRICTED}
 RECOMMENDED = {"requests": {"cpu": "77m"}, "limits": {"cpu": "1"}}
 MEMORY = {"memory": "64Mi"}
-"""All that the ModelService asks for: what else is recommended is nobody's business."""
+"""The only resource that the ModelService requests; a recommender may set others."""
 TEMPLATE = {
     "metadata": {"annotations": {"injector.example.com/status": "done"}, "labels": {"injector.example.com/rev": "1"}},
     "spec": {
@@ -40,23 +40,27 @@ ADDITIONS: Mapping[str, Any] = {
 }
 
 
-def by_memory(*, high: int) -> Object:
-    return {"maxReplicas": high, "targetMemoryUtilizationPercentage": 80}
+def memory_autoscaling(*, max_replicas: int) -> Object:
+    return {"maxReplicas": max_replicas, "targetMemoryUtilizationPercentage": 80}
 
 
-def holds(live: Any, addition: Any) -> bool:
-    """Tell whether everything of the addition is there; items of lists are told apart by their names."""
+def has_addition(live: Any, addition: Any) -> bool:
+    """Return True if an object contains the whole addition; items of lists are identified by their names."""
     if isinstance(addition, dict):
-        return isinstance(live, dict) and all(holds(live.get(key), value) for key, value in addition.items())
+        return isinstance(live, dict) and all(has_addition(live.get(key), value) for key, value in addition.items())
     if isinstance(addition, list) and isinstance(addition[0], dict):
         by_name = {item.get("name", item.get("key")): item for item in live or ()}
-        return all(holds(by_name.get(item.get("name", item.get("key"))), item) for item in addition)
+        return all(has_addition(by_name.get(item.get("name", item.get("key"))), item) for item in addition)
     return bool(live == addition)
 
 
 def test_foreign_additions_survive_corrections_and_updates(ns: NamespaceFixture, audit: AuditTrail) -> None:
-    """A sidecar, a recommendation of resources, one more port: no write while they are added, none is lost later."""
-    service = model_service().named("added").with_spec(resources={"requests": MEMORY}, autoscaling=by_memory(high=3))
+    """A sidecar, recommended resources, another port: adding them causes no write, and later writes keep them."""
+    service = (
+        model_service()
+        .named("added")
+        .with_spec(resources={"requests": MEMORY}, autoscaling=memory_autoscaling(max_replicas=3))
+    )
     ns.apply(service)
     ns.wait_ready("added")
     for kind, addition in ADDITIONS.items():
@@ -68,13 +72,15 @@ def test_foreign_additions_survive_corrections_and_updates(ns: NamespaceFixture,
     writes = audit.writes_of("added")
     assert [write for write in writes if not write.startswith("create ")] == ["update modelservices/status"]
     ns.apply(
-        service.with_spec(env=[{"name": "A", "value": "1"}], service={"port": 8000}, autoscaling=by_memory(high=4))
+        service.with_spec(
+            env=[{"name": "A", "value": "1"}], service={"port": 8000}, autoscaling=memory_autoscaling(max_replicas=4)
+        )
     )
     ns.wait_field("hpa", "added", "maxReplicas", 4)
     ns.wait_ready("added", within=60)
     ports = {port["name"]: port["port"] for port in ns.get("service", "added")["spec"]["ports"]}
     assert ports == {"http": 8000, "metrics": 9090}
-    assert [kind for kind, addition in ADDITIONS.items() if not holds(ns.get(kind, "added"), addition)] == []
+    assert [kind for kind, addition in ADDITIONS.items() if not has_addition(ns.get(kind, "added"), addition)] == []
     annotations = ns.get("deployment", "added")["spec"]["template"]["metadata"]["annotations"]
     stamp = "kubectl.kubernetes.io/restartedAt"
     assert annotations[stamp] == restarted[stamp]
@@ -86,15 +92,15 @@ VARIABLE = {"name": "PORT", "value": "", "valueFrom": FIELD}
 VOLUME = {"name": "tmp", "emptyDir": None, "configMap": {"name": "theirs"}}
 
 
-def of_container(fields: Object) -> Object:
+def in_container(fields: Object) -> Object:
     return {"template": {"spec": {"containers": [{"name": "model"} | fields]}}}
 
 
 @pytest.mark.parametrize(
     ("name", "kind", "patch"),
     [
-        ("probe", "deployment", of_container({"readinessProbe": PROBE})),
-        ("variable", "deployment", of_container({"env": [VARIABLE]})),
+        ("probe", "deployment", in_container({"readinessProbe": PROBE})),
+        ("variable", "deployment", in_container({"env": [VARIABLE]})),
         ("volume", "deployment", {"template": {"spec": {"volumes": [VOLUME]}}}),
         ("strategy", "deployment", {"strategy": {"type": "Recreate", "rollingUpdate": None}}),
         ("budget", "poddisruptionbudget", {"minAvailable": None, "maxUnavailable": 1}),
@@ -104,7 +110,7 @@ def of_container(fields: Object) -> Object:
 def test_exclusive_field_of_another_manager_is_replaced(
     ns: NamespaceFixture, name: str, kind: str, patch: Object
 ) -> None:
-    """Of some things there may be one only: ours beside theirs would be refused."""
+    """Some fields exclude each other, so that the API server would reject both together."""
     ns.apply(golden("everything").named(name))
     ns.wait(lambda: ns.get("ingress", name) and ns.get(kind, name), "children", name=name)
     before = ns.get(kind, name)
@@ -119,7 +125,7 @@ def test_exclusive_field_of_another_manager_is_replaced(
 
 
 def spec_of(body: Any) -> Any:
-    """Return the specification without what a scaler decides."""
+    """Return the spec without `replicas`, which an autoscaler sets."""
     return {name: value for name, value in body["spec"].items() if name != "replicas"}
 
 
@@ -130,12 +136,12 @@ VOLATILE = frozenset(
 )
 CHILDREN = ("deployment", "service", "hpa", "poddisruptionbudget", "networkpolicy", "ingress", "cronjob")
 UNSCHEDULABLE = ("serviceAccountName", "priorityClassName", "runtimeClassName", "nodeSelector", "affinity", "mounts")
-"""What asks for other objects."""
+"""Fields that require other objects."""
 FIELDS = sorted(golden("everything").spec.keys() - {"image"})
 
 
 def masked(node: Any, name: str) -> Any:
-    """Return an object without what differs between two objects of the same desired state."""
+    """Return an object without the values that differ between two objects of the same desired state."""
     if isinstance(node, dict):
         return {key: masked(value, name) for key, value in node.items() if key not in VOLATILE}
     if isinstance(node, list):
@@ -144,36 +150,38 @@ def masked(node: Any, name: str) -> Any:
 
 
 async def test_removed_spec_field_is_removed_from_the_children(ns: NamespaceFixture) -> None:
-    """Each field in turn: children that had it become what children are that never had it."""
+    """After the removal of each field, the children equal those of an object that never had it."""
     async with (
         ApiClient(ns.cluster.kubeconfig) as api,
-        Watcher(api, ns.namespace).watch([MODEL_SERVICE]) as watched,
+        Watcher(api, ns.namespace).watch([MODEL_SERVICE]) as watcher,
     ):
-        leaving = Leaving(api, watched, ns.namespace)
-        differences = [found for some in await asyncio.gather(*map(leaving.differences, FIELDS)) for found in some]
+        removal = FieldRemoval(api, watcher, ns.namespace)
+        differences = [
+            found for of_one_field in await asyncio.gather(*map(removal.differences, FIELDS)) for found in of_one_field
+        ]
     assert differences == []
 
 
 @dataclass(frozen=True)
-class Leaving:
-    """Fields that go."""
+class FieldRemoval:
+    """Removes fields from the spec and compares children."""
 
     api: ApiClient
-    watched: Watcher
+    watcher: Watcher
     namespace: str
 
     async def differences(self, field: str) -> list[str]:
-        """Say which children of an object that lost a field differ from those of one that never had it."""
-        had, never = f"had-{field.lower()}", f"not-{field.lower()}"
-        whole = golden("everything").named(had, namespace=self.namespace)
+        """Return the differences between the children of an object without a field and one that never had it."""
+        removed_name, never_name = f"had-{field.lower()}", f"not-{field.lower()}"
+        whole = golden("everything").named(removed_name, namespace=self.namespace)
         await self._observed(await self._send("POST", whole))
-        lost = await self._send("PATCH", whole, {"spec": {field: None}})
-        await self._observed(lost)
-        await self._observed(await self._send("POST", whole.without_spec(field).named(never)))
+        patched = await self._send("PATCH", whole, {"spec": {field: None}})
+        await self._observed(patched)
+        await self._observed(await self._send("POST", whole.without_spec(field).named(never_name)))
         return [
             f"{kind.kind} without {field}: {one} is not {other}"
             for kind in BUILT_IN_CHILD_KINDS
-            if (one := await self._child(kind, had)) != (other := await self._child(kind, never))
+            if (one := await self._child(kind, removed_name)) != (other := await self._child(kind, never_name))
         ]
 
     async def _send(self, verb: str, service: ModelServiceBuilder, patch: Object | None = None) -> Object:
@@ -183,13 +191,13 @@ class Leaving:
         return answer
 
     async def _observed(self, sent: Object) -> None:
-        """Wait until the operator has made the children what this generation asks for."""
+        """Wait until the operator has applied the children of this generation."""
         name, generation = sent["metadata"]["name"], sent["metadata"]["generation"]
 
         def seen(body: Object) -> bool:
             return bool(body.get("status", {}).get("observedGeneration") == generation)
 
-        assert await self.watched.wait(MODEL_SERVICE, name, seen, within=30), f"{name} is not observed."
+        assert await self.watcher.wait(MODEL_SERVICE, name, seen, within=30), f"{name} is not observed."
 
     async def _child(self, kind: ResourceKind, name: str) -> Any:
         try:
@@ -200,7 +208,7 @@ class Leaving:
 
 @pytest.mark.parametrize("cascade", ["background", "foreground", "orphan"])
 def test_deleted_child_is_recreated_for_every_cascade_mode(ns: NamespaceFixture, cascade: str) -> None:
-    """While one is on its way out the ModelService is being reconciled, and nobody has to act."""
+    """While a child is terminating, the ModelService is Reconciling; no user action is needed."""
     name = f"gone-{cascade}"
     ns.apply(golden("everything").named(name).without_spec(*UNSCHEDULABLE, "rollout"))
     ns.wait_ready(name)

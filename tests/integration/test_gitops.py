@@ -1,4 +1,4 @@
-"""What GitOps tools see: health in every moment of a life, no difference after a sync, kustomize that knows us."""
+"""Support of GitOps tools: health over the object's lifecycle, no diff after a sync, kustomize configuration."""
 
 import asyncio
 import json
@@ -32,16 +32,18 @@ GITOPS = ROOT / "manifests" / "gitops"
 SYNCS = 12
 SECONDS_BETWEEN_SYNCS = 10.0
 QUICK = {"startup": {"periodSeconds": 1, "failureThreshold": 1}}
-NOWHERE = {"example.com/disk": "none-has-it"}
+UNSCHEDULABLE = {"example.com/disk": "none-has-it"}
 
 
 async def apply(ns: NamespaceFixture, service: ModelServiceBuilder) -> None:
     await asyncio.to_thread(ns.apply, service)
 
 
-async def until(ns: NamespaceFixture, name: str, reason: str) -> None:
-    what = f"{reason} of {name}"
-    await asyncio.to_thread(ns.wait, lambda: ns.condition(name).get("reason") == reason, what, within=60, name=name)
+async def wait_for_reason(ns: NamespaceFixture, name: str, reason: str) -> None:
+    description = f"{reason} of {name}"
+    await asyncio.to_thread(
+        ns.wait, lambda: ns.condition(name).get("reason") == reason, description, within=60, name=name
+    )
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -52,15 +54,15 @@ async def history(ns: NamespaceFixture) -> AsyncIterator[History]:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module", autouse=True)
 async def syncs(ns: NamespaceFixture) -> AsyncIterator["asyncio.Task[list[str]]"]:
-    """A GitOps tool that goes on while the other tests run."""
-    task = asyncio.create_task(synchronised(ns))
+    """A GitOps tool that syncs periodically while the other tests run."""
+    task = asyncio.create_task(sync_periodically(ns))
     yield task
     task.cancel()
     await asyncio.wait([task])
 
 
-async def synchronised(ns: NamespaceFixture) -> list[str]:
-    """Apply the same on the server again and again; return what was different, or written by the operator."""
+async def sync_periodically(ns: NamespaceFixture) -> list[str]:
+    """Apply the same manifest repeatedly with server-side apply; return diffs and the operator's writes."""
     service = model_service().named("synced", namespace=ns.namespace).with_spec(replicas=2)
     manifest = yaml.safe_dump(service.manifest())
 
@@ -70,16 +72,16 @@ async def synchronised(ns: NamespaceFixture) -> list[str]:
 
     await asyncio.to_thread(kubectl, "apply")
     await asyncio.to_thread(ns.wait_ready, "synced")
-    settled = asyncio.get_running_loop().time()
-    audit, wrong = AuditTrail(ns.cluster, USER), []
+    ready_at = asyncio.get_running_loop().time()
+    audit, differences = AuditTrail(ns.cluster, USER), []
     for number in range(1, SYNCS + 1):
-        await asyncio.sleep(max(0.0, settled + number * SECONDS_BETWEEN_SYNCS - asyncio.get_running_loop().time()))
+        await asyncio.sleep(max(0.0, ready_at + number * SECONDS_BETWEEN_SYNCS - asyncio.get_running_loop().time()))
         before = await asyncio.to_thread(spec_owners, ns, "synced")
-        wrong += (await asyncio.to_thread(kubectl, "diff")).splitlines()
+        differences += (await asyncio.to_thread(kubectl, "diff")).splitlines()
         await asyncio.to_thread(kubectl, "apply")
         after = await asyncio.to_thread(spec_owners, ns, "synced")
-        wrong += [] if before == after else ["the fields changed hands"]
-    return wrong + list(audit.writes_of("synced").elements())
+        differences += [] if before == after else ["the field managers changed"]
+    return differences + list(audit.writes_of("synced").elements())
 
 
 def spec_owners(ns: NamespaceFixture, name: str) -> list[Any]:
@@ -91,39 +93,41 @@ def spec_owners(ns: NamespaceFixture, name: str) -> list[Any]:
 async def test_health_checks_agree_across_the_object_lifecycle(
     ns: NamespaceFixture, history: History, figure: Callable[[str], None]
 ) -> None:
-    """Made, changed, scaled, failed, mended, put to sleep, stuck for good, deleted: each version of the status."""
-    lively = model_service().named("lively").with_spec(replicas=2)
-    await apply(ns, lively)
-    await until(ns, "lively", "RolloutComplete")
-    await apply(ns, lively.with_spec(image="registry.example.com/iris:2"))
-    await apply(ns, lively.with_spec(nodeSelector=NOWHERE))
-    await until(ns, "lively", "Unschedulable")
-    await apply(ns, lively.with_spec(replicas=3))
-    await until(ns, "lively", "RolloutComplete")
-    await apply(ns, lively.suspended())
-    await until(ns, "lively", "ScaledToZero")
-    stuck = model_service().named("stuck").with_spec(probes=QUICK, nodeSelector=NOWHERE)
+    """Every status version while objects are created, changed, scaled, failed, repaired, suspended and deleted."""
+    lifecycle = model_service().named("lifecycle").with_spec(replicas=2)
+    await apply(ns, lifecycle)
+    await wait_for_reason(ns, "lifecycle", "RolloutComplete")
+    await apply(ns, lifecycle.with_spec(image="registry.example.com/iris:2"))
+    await apply(ns, lifecycle.with_spec(nodeSelector=UNSCHEDULABLE))
+    await wait_for_reason(ns, "lifecycle", "Unschedulable")
+    await apply(ns, lifecycle.with_spec(replicas=3))
+    await wait_for_reason(ns, "lifecycle", "RolloutComplete")
+    await apply(ns, lifecycle.suspended())
+    await wait_for_reason(ns, "lifecycle", "ScaledToZero")
+    stuck = model_service().named("stuck").with_spec(probes=QUICK, nodeSelector=UNSCHEDULABLE)
     await apply(ns, stuck.with_spec(rollout={"progressDeadlineSeconds": 12}))
     await asyncio.to_thread(ns.kubectl, "create", "service", "clusterip", "taken", "--tcp=80")
     await apply(ns, model_service().named("taken"))
-    await until(ns, "taken", "NameConflict")
+    await wait_for_reason(ns, "taken", "NameConflict")
     await asyncio.to_thread(ns.wait, lambda: ns.condition("stuck", "Stalled"), "deadline", within=60, name="stuck")
-    await asyncio.to_thread(ns.kubectl, "delete", "modelservice", "lively", "--cascade=foreground")
+    await asyncio.to_thread(ns.kubectl, "delete", "modelservice", "lifecycle", "--cascade=foreground")
     bodies = [
         version.body
-        for name in ("lively", "stuck", "taken")
+        for name in ("lifecycle", "stuck", "taken")
         for version in history.versions(MODEL_SERVICE, ns.namespace, name)
     ]
     found = verdicts(bodies)
     assert disagreements(bodies, found) == []
-    said = Counter(verdict.argo for verdict in found)
-    figure(f"GitOps: Argo CD, kstatus, Flux and Ready agree on {len(bodies)} statuses of three lives: {dict(said)}")
-    assert set(said) == {"Healthy", "Progressing", "Degraded"}
+    by_health = Counter(verdict.argo for verdict in found)
+    figure(
+        f"GitOps: Argo CD, kstatus, Flux and Ready agree on {len(bodies)} statuses of three objects: {dict(by_health)}"
+    )
+    assert set(by_health) == {"Healthy", "Progressing", "Degraded"}
     assert any(verdict.kstatus == "Terminating" for verdict in found)
 
 
 async def test_health_checks_agree_on_every_kind_of_failure() -> None:
-    troubles = [
+    snapshots = [
         snapshot(),
         snapshot(rollout=deployment_status()),
         snapshot(rollout=None),
@@ -144,10 +148,10 @@ async def test_health_checks_agree_on_every_kind_of_failure() -> None:
         ),
     ]
     invalid = compute_invalid_status(InvalidSpecError("No image."), generation=3, previous={}, now=NOW)
-    statuses = [*(computed_status(trouble) for trouble in troubles), invalid]
+    statuses = [*(computed_status(found_snapshot) for found_snapshot in snapshots), invalid]
     bodies = [IRIS.body() | {"status": status} for status in statuses]
     older = [body | {"metadata": body["metadata"] | {"generation": 4}} for body in bodies]
-    new = IRIS.body() | {"status": {"observedGeneration": -1}}  # the schema's default: no object is without
+    new = IRIS.body() | {"status": {"observedGeneration": -1}}  # the default of the schema
     found = verdicts([*bodies, *older, new])
     assert [verdict for verdict in found if not verdict.agree] == []
     assert {verdict.kstatus for verdict in found} == {"Current", "InProgress", "Failed"}
@@ -216,19 +220,19 @@ patches:
 """
 
 
-def kustomized(ns: NamespaceFixture, folder: Path, kustomization: str) -> dict[str, Any]:
-    """Build with the files that we ship; return the objects by kind."""
+def build_with_kustomize(ns: NamespaceFixture, directory: Path, kustomization: str) -> dict[str, Any]:
+    """Build with the kustomize configuration of manifests/gitops; return the objects by kind."""
     for name in ("modelservice.yaml", "openapi.json"):
-        shutil.copy(GITOPS / "kustomize" / name, folder)
+        shutil.copy(GITOPS / "kustomize" / name, directory)
     for name, body in BASE.items():
-        (folder / name).write_text(json.dumps(body))
-    (folder / "kustomization.yaml").write_text(kustomization)
-    return {body["kind"]: body for body in yaml.safe_load_all(ns.cluster.run_kubectl("kustomize", str(folder)))}
+        (directory / name).write_text(json.dumps(body))
+    (directory / "kustomization.yaml").write_text(kustomization)
+    return {body["kind"]: body for body in yaml.safe_load_all(ns.cluster.run_kubectl("kustomize", str(directory)))}
 
 
 async def test_kustomize_sets_image_replicas_and_names(ns: NamespaceFixture, tmp_path: Path) -> None:
-    """W8: what `sed` did. Other kinds are merged as ever."""
-    built = kustomized(ns, tmp_path, OVERLAY)
+    """W8: no `sed` is needed. Merging of other kinds does not change."""
+    built = build_with_kustomize(ns, tmp_path, OVERLAY)
     spec = built["ModelService"]["spec"]
     assert (spec["image"], spec["replicas"]) == ("registry.example.com/iris:7", 4)
     named = spec["env"][1]["valueFrom"]["secretKeyRef"]["name"]
@@ -240,8 +244,8 @@ async def test_kustomize_sets_image_replicas_and_names(ns: NamespaceFixture, tmp
 
 
 async def test_kustomize_merges_env_by_name(ns: NamespaceFixture, tmp_path: Path) -> None:
-    """In a kustomization of its own: an openapi takes the place of what kustomize knows of other kinds."""
-    spec = kustomized(ns, tmp_path, MERGED)["ModelService"]["spec"]
+    """A separate kustomization, because `openapi` replaces kustomize's built-in schemas of other kinds."""
+    spec = build_with_kustomize(ns, tmp_path, MERGED)["ModelService"]["spec"]
     env = {entry["name"]: entry.get("value") for entry in spec["env"]}
     assert env == {"LEVEL": "debug", "MORE": "1", "TOKEN": None}
     spread = {(entry["whenUnsatisfiable"], entry["maxSkew"]) for entry in spec["topologySpreadConstraints"]}
@@ -265,7 +269,7 @@ async def test_kustomize_output_applied_twice_writes_nothing(
     assert (spec["replicas"], image) == (2, "modelservice.dev/examples/diabetes:2")
     before = audit.writes_of("built")
     assert "unchanged" in await asyncio.to_thread(ns.kubectl, "apply", "-k", str(tmp_path))
-    await asyncio.sleep(2)  # a write that nobody needs would come at once
+    await asyncio.sleep(2)  # an unneeded write would follow immediately
     assert audit.writes_of("built") == before
 
 
@@ -274,6 +278,6 @@ async def test_kustomize_openapi_matches_the_crd() -> None:
 
 
 async def test_periodic_sync_changes_nothing(syncs: "asyncio.Task[list[str]]", figure: Callable[[str], None]) -> None:
-    """Comes last: two minutes pass while the other tests run."""
+    """Runs last, because the syncs take two minutes while the other tests run."""
     assert await syncs == []
     figure(f"GitOps: {SYNCS} server-side applies in {SYNCS * SECONDS_BETWEEN_SYNCS:.0f} s: no difference, no write")

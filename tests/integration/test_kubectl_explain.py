@@ -13,7 +13,7 @@ from tests.support.schema_fields import ITEM, VALUE, fields
 
 @pytest.fixture(scope="module")
 def published(control_plane: Cluster, operator_kubeconfig: Path) -> Any:
-    """The schema that the API server tells kubectl; it takes a moment after the CRD was installed."""
+    """The schema that the API server publishes for kubectl, shortly after the CRD was installed."""
     assert operator_kubeconfig.exists()  # the CRD is installed
     group = "/openapi/v3/apis/modelservice.dev/v1alpha1"
     with open_dry_run_client(control_plane.kubeconfig) as server:
@@ -27,7 +27,7 @@ def explain(cluster: Cluster, path: str, *options: str) -> str:
 
 
 def test_every_field_description_has_an_example(published: Any) -> None:
-    silent = []
+    without_example = []
     for part in ("spec", "status"):
         for field in (field for field in fields(part) if field.is_property):
             node = published[part]
@@ -36,8 +36,8 @@ def test_every_field_description_has_an_example(published: Any) -> None:
                     node["properties"][step]
                 )
             if "Example: " not in node.get("description", ""):
-                silent.append(f"{part}.{field.name}")
-    assert silent == []
+                without_example.append(f"{part}.{field.name}")
+    assert without_example == []
 
 
 def test_recursive_explain_lists_every_field(control_plane: Cluster, published: Any) -> None:

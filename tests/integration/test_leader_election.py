@@ -1,4 +1,4 @@
-"""Two operators and one Lease: one writes, the other takes over, and nothing is written twice."""
+"""Two replicas and one Lease: the leader writes, the standby takes over, and nothing is written twice."""
 
 import signal
 import time
@@ -20,14 +20,14 @@ LEADS = "Became leader"
 
 @pytest.fixture(scope="module")
 def pair(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[OperatorProcess]]:
-    """Two operators that agree by a Lease; the first one leads at the start."""
-    folder = tmp_path_factory.mktemp("operators")
+    """Two operators with leader election; the first one is the leader at the start."""
+    directory = tmp_path_factory.mktemp("operators")
     arguments = ("--lease-namespace", NAMESPACE)
-    operators = [OperatorProcess(operator_kubeconfig, folder / f"{number}.log", arguments) for number in range(2)]
+    operators = [OperatorProcess(operator_kubeconfig, directory / f"{number}.log", arguments) for number in range(2)]
     try:
         for operator in operators:
             operator.start()
-            wait_until(lambda: LEADS in operators[0].log, seconds=30, what="the first operator to lead")
+            wait_until(lambda: LEADS in operators[0].log, seconds=30, what="leadership of the first operator")
         yield operators
     finally:
         for operator in operators:
@@ -67,8 +67,8 @@ def test_leader_releases_the_lease_on_sigterm(ns: NamespaceFixture, pair: list[O
     leads_before = first.log.count(LEADS)
     assert second.stop() == 0
     wait_until(lambda: first.log.count(LEADS) > leads_before, seconds=10, what="the other operator to lead")
-    ns.apply(model_service().named("handed"))
-    ns.wait_ready("handed")
+    ns.apply(model_service().named("released"))
+    ns.wait_ready("released")
 
 
 def test_paused_leader_exits_when_resumed(ns: NamespaceFixture, pair: list[OperatorProcess]) -> None:
@@ -81,6 +81,6 @@ def test_paused_leader_exits_when_resumed(ns: NamespaceFixture, pair: list[Opera
     first.process.send_signal(signal.SIGCONT)
     assert first.process.wait(timeout=30) == 1
     assert "LeadershipLostError" in first.log
-    first.log_file.write_text("")  # its one traceback was looked at
+    first.log_file.write_text("")  # it has the expected traceback
     ns.apply(model_service().named("paused"))
     ns.wait_ready("paused")

@@ -1,4 +1,4 @@
-"""The namespaced install: a Role in one namespace is enough, and other namespaces are none of its business."""
+"""The namespaced install needs only a Role in one namespace and ignores other namespaces."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,11 +24,11 @@ def operator(
     """An operator installed by manifests/namespaced in the module's namespace."""
     assert operator_kubeconfig.exists()  # the CRD is installed
     rendered = control_plane.run_kubectl("kustomize", str(ROOT / "manifests" / "namespaced"))
-    # As a user would: the placeholder becomes the name of the own namespace.
+    # As documented for users: replace the placeholder by the namespace.
     bodies = list(yaml.safe_load_all(rendered.replace("namespace: models", f"namespace: {namespace}")))
     assert CLUSTER_SCOPED.isdisjoint(body["kind"] for body in bodies)
-    without_pod = [body for body in bodies if body["kind"] != "Deployment"]
-    control_plane.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(without_pod))
+    without_deployment = [body for body in bodies if body["kind"] != "Deployment"]
+    control_plane.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(without_deployment))
     kubeconfig = control_plane.service_account_kubeconfig(namespace, ACCOUNT)
     log = tmp_path_factory.mktemp("operator") / "operator.log"
     with running_operator(kubeconfig, log, "--namespace", namespace, "--lease-namespace", namespace) as operator:
@@ -37,13 +37,13 @@ def operator(
 
 def test_operator_serves_only_its_namespace(control_plane: Cluster, ns: NamespaceFixture) -> None:
     trail = AuditTrail(control_plane, f"system:serviceaccount:{ns.namespace}:{ACCOUNT}", start=0)
-    elsewhere = NamespaceFixture(control_plane, create_namespace(control_plane, "elsewhere"), ns.operator_log)
-    elsewhere.apply(model_service())
+    other = NamespaceFixture(control_plane, create_namespace(control_plane, "elsewhere"), ns.operator_log)
+    other.apply(model_service())
     ns.apply(model_service().autoscaled(max_replicas=3))
     ns.wait_ready()
     ns.kubectl("delete", "service", "iris")
     ns.wait(lambda: ns.get("service", "iris"), "new Service")
-    assert elsewhere.get("deployment", "iris") is None
-    assert elsewhere.get_model_service()["status"] == {"observedGeneration": -1}
+    assert other.get("deployment", "iris") is None
+    assert other.get_model_service()["status"] == {"observedGeneration": -1}
     assert trail.refused() == []
-    assert set(trail.writes(elsewhere.namespace)) == set()
+    assert set(trail.writes(other.namespace)) == set()

@@ -1,4 +1,4 @@
-"""Objects written past an older schema: each stalls alone, with a sentence, and heals when it is put right."""
+"""Stored objects that violate the schema: only these are Stalled, with a message, and recover when corrected."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from tests.support.operator import OperatorProcess
 
 POISON = 50
 ROUNDS, SAMPLES = 5, 30
-"""Healthy objects: so many in each round, rounds with and without poison by turns."""
+"""Rounds alternate without and with poison objects; each creates this number of healthy objects."""
 CRD = "crds/modelservices.modelservice.dev.yaml"
 STATUS = "update modelservices/status"
 CASES: dict[str, tuple[Any, str]] = {
@@ -57,7 +57,7 @@ CASES: dict[str, tuple[Any, str]] = {
 
 @pytest.fixture(scope="module")
 def control_plane() -> Iterator[Cluster]:
-    """A control plane of its own: the schema is everybody's."""
+    """A separate control plane, because the CRD is cluster-wide."""
     with start(Tier.CONTROL_PLANE) as cluster:
         yield cluster
 
@@ -68,24 +68,24 @@ def operator_kubeconfig(control_plane: Cluster) -> Path:
     return control_plane.service_account_kubeconfig(NAMESPACE, ACCOUNT)
 
 
-def permit_everything(ns: NamespaceFixture) -> None:
-    """Have the API server take any object, as an older schema might have."""
+def install_permissive_schema(ns: NamespaceFixture) -> None:
+    """Install a schema that accepts any object, as an older one might."""
     crd = yaml.safe_load((ROOT / CRD).read_text())
     [version] = crd["spec"]["versions"]
     version["schema"] = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    version["subresources"].pop("scale")  # it wants a number of replicas
+    version["subresources"].pop("scale")  # it requires a number of replicas
     ns.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(crd))
-    ns.wait(lambda: accepted(ns, {"replicas": "any"}), "schema that takes everything")
-    # With another schema comes another storage, whose cache fills after that: until then lists and watches are refused.
-    ns.wait(lambda: listed(ns), "storage that is initialized")
+    ns.wait(lambda: is_accepted(ns, {"replicas": "any"}), "schema that accepts everything")
+    # Another schema means another storage, whose cache is filled later: until then lists and watches are rejected.
+    ns.wait(lambda: is_listed(ns), "storage that is initialized")
 
 
-def check_everything(ns: NamespaceFixture) -> None:
+def install_schema(ns: NamespaceFixture) -> None:
     ns.kubectl("apply", "-f", str(ROOT / CRD))
-    ns.wait(lambda: not accepted(ns, {"replicas": "any"}), "schema that checks")
+    ns.wait(lambda: not is_accepted(ns, {"replicas": "any"}), "schema that validates")
 
 
-def listed(ns: NamespaceFixture) -> bool:
+def is_listed(ns: NamespaceFixture) -> bool:
     try:
         ns.kubectl("get", "--raw", f"{MODEL_SERVICE.path(namespace=ns.namespace)}?resourceVersion=0")
     except ClusterError:
@@ -93,16 +93,16 @@ def listed(ns: NamespaceFixture) -> bool:
     return True
 
 
-def accepted(ns: NamespaceFixture, spec: object) -> bool:
-    """Tell whether the API server takes an object: a schema is in force after a moment."""
+def is_accepted(ns: NamespaceFixture, spec: object) -> bool:
+    """Return True if the API server accepts an object: a new schema takes effect after a delay."""
     try:
-        ns.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(poison("probe", spec)))
+        ns.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(poison_object("probe", spec)))
     except ClusterError:
         return False
     return True
 
 
-def poison(name: str, spec: object) -> dict[str, Any]:
+def poison_object(name: str, spec: object) -> dict[str, Any]:
     body: dict[str, Any] = {
         "apiVersion": MODEL_SERVICE.api_version,
         "kind": MODEL_SERVICE.kind,
@@ -114,17 +114,17 @@ def poison(name: str, spec: object) -> dict[str, Any]:
 def test_invalid_object_is_isolated_and_recovers(
     ns: NamespaceFixture, operator: OperatorProcess, audit: AuditTrail
 ) -> None:
-    """They come under a schema that takes all, are looked at under one that does not, and are put right.
+    """Objects are created under a permissive schema, reconciled under the real one, and corrected.
 
-    Where a CEL rule cannot be evaluated (a text in the place of spec), the second one also refuses a status: what was
-    not said before is in the log alone.
+    If a CEL rule cannot be evaluated (`spec` is a string), the real schema also rejects the status: a message that was
+    not written before is only in the log.
     """
-    permit_everything(ns)
+    install_permissive_schema(ns)
     for name, (spec, _) in CASES.items():
-        ns.kubectl("create", "-f", "-", stdin=json.dumps(poison(name, spec)))
+        ns.kubectl("create", "-f", "-", stdin=json.dumps(poison_object(name, spec)))
     for name, (_, sentence) in CASES.items():
         assert_stalled(ns, name, sentence)
-    check_everything(ns)
+    install_schema(ns)
     operator.stop()
     operator.start()
     ns.apply(model_service().named("healthy"))
@@ -133,7 +133,7 @@ def test_invalid_object_is_isolated_and_recovers(
         assert_stalled(ns, name, sentence)
         assert audit.accepted_writes_of(name) == {STATUS: 1}
     for name in CASES:
-        ns.kubectl("replace", "-f", "-", stdin=json.dumps(poison(name, {"image": IMAGE})))
+        ns.kubectl("replace", "-f", "-", stdin=json.dumps(poison_object(name, {"image": IMAGE})))
     for name in CASES:
         ns.wait_ready(name)
         assert ns.condition(name, "Stalled") == {}
@@ -149,79 +149,81 @@ def assert_stalled(ns: NamespaceFixture, name: str, sentence: str) -> None:
 
 
 async def test_invalid_objects_do_not_slow_others(ns: NamespaceFixture, figure: Callable[[str], None]) -> None:
-    """From the request to three children, one object after the other, by turns with and without poison."""
-    permit_everything(ns)
+    """Time from the request to three children, one object after the other, without and with poison objects."""
+    install_permissive_schema(ns)
     kinds = [DEPLOYMENT, SERVICE, HORIZONTAL_POD_AUTOSCALER, MODEL_SERVICE]
-    async with ApiClient(ns.cluster.kubeconfig) as api, Watcher(api, ns.namespace).watch(kinds) as watched:
-        race = Race(api, watched, ns.namespace)
-        await race.round("warm-up", [])
-        without: list[list[float]] = []
-        among: list[list[float]] = []
+    async with ApiClient(ns.cluster.kubeconfig) as api, Watcher(api, ns.namespace).watch(kinds) as watcher:
+        latencies = LatencyTest(api, watcher, ns.namespace)
+        await latencies.round("warm-up", [])
+        without_poison: list[list[float]] = []
+        with_poison: list[list[float]] = []
         for number in range(ROUNDS):
-            without.append(await race.round(f"without-{number}", []))
-            among.append(await race.round(f"among-{number}", await race.poisoned(f"poison-{number}")))
+            without_poison.append(await latencies.round(f"without-{number}", []))
+            with_poison.append(
+                await latencies.round(f"among-{number}", await latencies.create_poison_objects(f"poison-{number}"))
+            )
     figure(
-        f"apply to three children, {ROUNDS} rounds of {SAMPLES}: {spoken(without)}; among {POISON} poison objects"
-        f" {spoken(among)}"
+        f"apply to three children, {ROUNDS} rounds of {SAMPLES}: {format_latencies(without_poison)}; among {POISON}"
+        f" poison objects {format_latencies(with_poison)}"
     )
-    assert quietest(among) <= 2 * quietest(without)
+    assert best_p99(with_poison) <= 2 * best_p99(without_poison)
 
 
-def quietest(rounds: list[list[float]]) -> float:
-    """Return the 99th percentile, which of so few is the slowest, in the round in which least else was going on.
+def best_p99(rounds: list[list[float]]) -> float:
+    """Return the lowest 99th percentile of all rounds: of so few samples it is the slowest.
 
-    Other work on the machine only ever adds to a time; what the operator does itself is in each round.
+    Other work on the machine can only add to a time; the operator's own work is in each round.
     """
     return min(max(times) for times in rounds)
 
 
-def spoken(rounds: list[list[float]]) -> str:
+def format_latencies(rounds: list[list[float]]) -> str:
     every = [time for times in rounds for time in times]
-    return f"median {median(every) * 1000:.0f} ms, p99 {quietest(rounds) * 1000:.0f} ms"
+    return f"median {median(every) * 1000:.0f} ms, p99 {best_p99(rounds) * 1000:.0f} ms"
 
 
 @dataclass(frozen=True)
-class Race:
-    """Objects that are made one after the other."""
+class LatencyTest:
+    """Creates objects one after the other and measures the time to their children."""
 
     api: ApiClient
-    watched: Watcher
+    watcher: Watcher
     namespace: str
 
-    async def poisoned(self, prefix: str) -> list[str]:
-        """Create the poison objects and wait until each has its complaint."""
+    async def create_poison_objects(self, prefix: str) -> list[str]:
+        """Create the poison objects and wait until each has a status."""
         specs = [spec for spec, _ in CASES.values()]
         names = [f"{prefix}-{number}" for number in range(POISON)]
         for number, name in enumerate(names):
-            await self._post(poison(name, specs[number % len(specs)]))
+            await self._post(poison_object(name, specs[number % len(specs)]))
         for name in names:
-            assert await self.watched.wait(MODEL_SERVICE, name, lambda body: "status" in body, within=30)
+            assert await self.watcher.wait(MODEL_SERVICE, name, lambda body: "status" in body, within=30)
         return names
 
-    async def round(self, prefix: str, touched: list[str]) -> list[float]:
-        """Measure so many objects; with each of them one of the poison objects changes. They all go in the end."""
+    async def round(self, prefix: str, poison_names: list[str]) -> list[float]:
+        """Measure a round of objects; with each of them one poison object changes. All are deleted at the end."""
         names = [f"{prefix}-{number}" for number in range(SAMPLES)]
         times = []
         for number, name in enumerate(names):
-            if touched:
-                await self._touch(touched[number % len(touched)], number)
-            times.append(await self._made(name))
-        for name in (*names, *touched):
+            if poison_names:
+                await self._change_label(poison_names[number % len(poison_names)], number)
+            times.append(await self._create(name))
+        for name in (*names, *poison_names):
             await self.api.request("DELETE", MODEL_SERVICE.path(namespace=self.namespace, name=name))
         return times
 
-    async def _made(self, name: str) -> float:
+    async def _create(self, name: str) -> float:
         started = time.monotonic()
-        await self._post(poison(name, {"image": IMAGE, "autoscaling": {"maxReplicas": 3}}))
+        await self._post(poison_object(name, {"image": IMAGE, "autoscaling": {"maxReplicas": 3}}))
         waits = (
-            self.watched.wait(kind, name, lambda _: True, within=30)
+            self.watcher.wait(kind, name, lambda _: True, within=30)
             for kind in (DEPLOYMENT, SERVICE, HORIZONTAL_POD_AUTOSCALER)
         )
         seen = [moment for moment in await asyncio.gather(*waits) if moment is not None]
-        assert len(seen) == 3, f"{name} has not got its children"
+        assert len(seen) == 3, f"{name} has no children"
         return max(seen) - started
 
-    async def _touch(self, name: str, number: int) -> None:
+    async def _change_label(self, name: str, number: int) -> None:
         patch = {"metadata": {"labels": {"touched": str(number)}}}
         await self.api.request(
             "PATCH", MODEL_SERVICE.path(namespace=self.namespace, name=name), patch, content_type=MERGE_PATCH

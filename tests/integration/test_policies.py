@@ -1,6 +1,6 @@
-"""Who may name what: the admission policies and the users' roles, with real users, on a control plane of its own.
+"""The admission policies and the users' roles, with real users, on a separate control plane.
 
-The author has the role modelservice-edit and nothing else; the owner may also use one object of each kind.
+The author has only the role modelservice-edit; the owner may also use one object of each kind.
 """
 
 import json
@@ -29,7 +29,7 @@ IRIS = model_service()
 
 @dataclass(frozen=True)
 class Users:
-    """Everybody's own connection to one namespace."""
+    """Connections of all users to one namespace."""
 
     cluster: Cluster
     namespace: str
@@ -38,16 +38,16 @@ class Users:
     author: DryRunClient
     viewer: DryRunClient
 
-    def placed(self, service: ModelServiceBuilder) -> ModelServiceBuilder:
+    def in_namespace(self, service: ModelServiceBuilder) -> ModelServiceBuilder:
         return service.named(service.name, namespace=self.namespace)
 
-    def keep(self, service: ModelServiceBuilder) -> None:
-        """Create an object for good, as administrator."""
-        self.cluster.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump(self.placed(service).manifest()))
+    def store(self, service: ModelServiceBuilder) -> None:
+        """Create an object as administrator, without dry run."""
+        self.cluster.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump(self.in_namespace(service).manifest()))
 
 
-def grant(running: Cluster, namespace: str) -> None:
-    """Give the users their rights."""
+def grant_roles(running: Cluster, namespace: str) -> None:
+    """Create the roles and role bindings of the users."""
     kubectl = ("--namespace", namespace, "create")
     rules = [
         {"apiGroups": [""], "resources": [kind], "resourceNames": [OWN], "verbs": [verb]}
@@ -72,15 +72,15 @@ def grant(running: Cluster, namespace: str) -> None:
 
 @pytest.fixture(scope="module")
 def users() -> Iterator[Users]:
-    """A cluster with the manifests, where the policy is in force."""
+    """A cluster with the manifests, after the policy has taken effect."""
     with ExitStack() as stack:
         running = stack.enter_context(cluster.start(Tier.CONTROL_PLANE))
         install_without_operator(running)
         namespace = create_namespace(running, "policies")
-        grant(running, namespace)
+        grant_roles(running, namespace)
         paths = [running.kubeconfig, *(running.user_kubeconfig(name) for name in ("owner", "author", "viewer"))]
         users = Users(running, namespace, *(stack.enter_context(open_dry_run_client(path)) for path in paths))
-        probe = users.placed(IRIS.with_spec(serviceAccountName="probe"))
+        probe = users.in_namespace(IRIS.with_spec(serviceAccountName="probe"))
         wait_until(
             lambda: "you are not allowed" in users.author.create_model_service(probe).message,
             seconds=30,
@@ -92,7 +92,7 @@ def users() -> Iterator[Users]:
 @pytest.mark.parametrize("field", REFERENCES)
 def test_references_require_author_permission(users: Users, field: str) -> None:
     right, spec = REFERENCES[field]
-    service = users.placed(IRIS.with_spec(**spec))
+    service = users.in_namespace(IRIS.with_spec(**spec))
     answer = users.author.create_model_service(service)
     assert answer.status == 403
     assert (
@@ -104,7 +104,7 @@ def test_references_require_author_permission(users: Users, field: str) -> None:
 
 
 def test_pvc_uri_requires_permission(users: Users) -> None:
-    service = users.placed(IRIS.with_spec(model={"uri": f"pvc://{OWN}/models"}))
+    service = users.in_namespace(IRIS.with_spec(model={"uri": f"pvc://{OWN}/models"}))
     assert (
         f"you are not allowed to get persistentvolumeclaims/{OWN} in namespace"
         in users.author.create_model_service(service).message
@@ -114,7 +114,7 @@ def test_pvc_uri_requires_permission(users: Users) -> None:
 
 def test_spec_without_references_requires_no_permission(users: Users) -> None:
     assert users.author.create_model_service(
-        users.placed(IRIS.with_spec(env=[{"name": "A", "value": "1"}]))
+        users.in_namespace(IRIS.with_spec(env=[{"name": "A", "value": "1"}]))
     ).is_accepted
 
 
@@ -124,7 +124,7 @@ def test_maximum_number_of_references_is_checked(users: Users) -> None:
             {"name": f"A{number}", "valueFrom": {"secretKeyRef": {"name": name, "key": "k"}}}
             for number, name in enumerate(names)
         ]
-        return users.placed(IRIS.with_spec(env=variables))
+        return users.in_namespace(IRIS.with_spec(env=variables))
 
     assert users.owner.create_model_service(of(*[OWN] * MAX_REFERENCES)).is_accepted
     for position in (0, MAX_REFERENCES // 2, MAX_REFERENCES - 1):
@@ -134,14 +134,14 @@ def test_maximum_number_of_references_is_checked(users: Users) -> None:
 
 
 def test_maximal_spec_is_within_the_cel_cost_budget(users: Users) -> None:
-    """Rules and policies may cost so much and no more; beyond it, every request would be refused."""
-    fullest = users.placed(maximal_spec())
-    assert users.admin.create_model_service(fullest).is_accepted
-    users.cluster.run_kubectl("create", "-f", "-", stdin=yaml.safe_dump(fullest.manifest()))
-    change = users.admin.patch_model_service(users.namespace, fullest.name, {"spec": {"workingDir": "/app"}})
+    """Rules and policies have a cost budget: beyond it the API server rejects every request."""
+    maximal = users.in_namespace(maximal_spec())
+    assert users.admin.create_model_service(maximal).is_accepted
+    users.cluster.run_kubectl("create", "-f", "-", stdin=yaml.safe_dump(maximal.manifest()))
+    change = users.admin.patch_model_service(users.namespace, maximal.name, {"spec": {"workingDir": "/app"}})
     assert change.is_accepted, change.message
-    assert users.author.patch_model_service(users.namespace, fullest.name, {"spec": {"suspend": True}}).is_accepted
-    users.cluster.run_kubectl("--namespace", users.namespace, "delete", PLURAL, fullest.name)
+    assert users.author.patch_model_service(users.namespace, maximal.name, {"spec": {"suspend": True}}).is_accepted
+    users.cluster.run_kubectl("--namespace", users.namespace, "delete", PLURAL, maximal.name)
 
 
 SCALING = [{"replicas": 3}, {"suspend": True}, {"autoscaling": {"maxReplicas": 3}}, {"autoscaling": None}]
@@ -150,11 +150,11 @@ CHANGES = [{"image": "mine:1"}, {"command": ["cat", "/secret"]}, {"podLabels": {
 
 @pytest.fixture(scope="module")
 def shared(users: Users) -> str:
-    """Name of an object of somebody who may use the Secret that it names."""
+    """Name of an object whose author may use the Secret that it references."""
     service = IRIS.named("shared").with_spec(
         imagePullSecrets=[{"name": OWN}], env=[{"name": "A", "value": "1"}], autoscaling={"maxReplicas": 5}
     )
-    users.keep(service)
+    users.store(service)
     return service.name
 
 
@@ -165,7 +165,7 @@ def test_scaling_requires_no_reference_permission(users: Users, shared: str, spe
 
 @pytest.mark.parametrize("spec", CHANGES, ids=str)
 def test_other_changes_require_all_reference_permissions(users: Users, shared: str, spec: dict[str, Any]) -> None:
-    """Else whoever may update could swap the image and be given another author's Secret."""
+    """Otherwise a user who may update the object could change the image and read another author's Secret."""
     assert (
         "you are not allowed to get secrets/own"
         in users.author.patch_model_service(users.namespace, shared, {"spec": spec}).message
@@ -197,38 +197,38 @@ def test_view_role_is_read_only(users: Users, shared: str) -> None:
         users.viewer.patch_model_service(users.namespace, shared, {"spec": {"replicas": 2}}, subresource="scale").status
         == 403
     )
-    assert users.viewer.create_model_service(users.placed(IRIS)).status == 403
+    assert users.viewer.create_model_service(users.in_namespace(IRIS)).status == 403
 
 
 @pytest.fixture(scope="module")
-def sources(users: Users, shared: str) -> None:
-    """The allow-list is in force; an older object breaks it."""
+def allowlist(users: Users, shared: str) -> None:
+    """The allowlist is in force; an existing object violates it."""
     assert shared
     users.cluster.run_kubectl("apply", "-k", str(ROOT / "manifests" / "policies" / "sources"))
-    probe = users.placed(IRIS.with_spec(image="elsewhere.example.com/probe"))
+    probe = users.in_namespace(IRIS.with_spec(image="elsewhere.example.com/probe"))
     wait_until(
         lambda: "may only come from" in users.admin.create_model_service(probe).message,
         seconds=30,
-        what="the allow-list",
+        what="the allowlist",
     )
 
 
-@pytest.mark.usefixtures("sources")
+@pytest.mark.usefixtures("allowlist")
 @pytest.mark.parametrize("image", ["iris:1", "registry.example.com.evil.org/iris", "registry.example.community/iris"])
 def test_images_outside_the_allowlist_are_rejected(users: Users, image: str) -> None:
     assert (
         "images may only come from registry.example.com/: use one of these, or ask an administrator to add yours to the"
         " ConfigMap modelservice-sources"
-    ) in users.admin.create_model_service(users.placed(IRIS.with_spec(image=image))).message
+    ) in users.admin.create_model_service(users.in_namespace(IRIS.with_spec(image=image))).message
 
 
-@pytest.mark.usefixtures("sources")
+@pytest.mark.usefixtures("allowlist")
 def test_allowlisted_sources_are_accepted(users: Users) -> None:
-    listed = users.placed(IRIS.with_spec(image="registry.example.com/team/iris:1", model={"uri": "file:///a"}))
+    listed = users.in_namespace(IRIS.with_spec(image="registry.example.com/team/iris:1", model={"uri": "file:///a"}))
     assert users.admin.create_model_service(listed).is_accepted
 
 
-@pytest.mark.usefixtures("sources")
+@pytest.mark.usefixtures("allowlist")
 def test_existing_objects_pass_until_their_source_changes(users: Users, shared: str) -> None:
     assert users.admin.patch_model_service(users.namespace, shared, {"spec": {"replicas": 2, "env": None}}).is_accepted
     assert (
@@ -237,25 +237,25 @@ def test_existing_objects_pass_until_their_source_changes(users: Users, shared: 
     )
 
 
-@pytest.mark.usefixtures("sources")
+@pytest.mark.usefixtures("allowlist")
 def test_missing_allowlist_rejects_everything(users: Users) -> None:
-    service = users.placed(IRIS.with_spec(image="registry.example.com/iris:1", model={"uri": "file:///a"}))
+    service = users.in_namespace(IRIS.with_spec(image="registry.example.com/iris:1", model={"uri": "file:///a"}))
 
-    def list_of(models: str) -> None:
+    def set_allowlist(models: str) -> None:
         patch = json.dumps({"data": {"models": models}})
         arguments = ("--namespace", "modelservice-system", "patch", "configmap", "modelservice-sources")
         users.cluster.run_kubectl(*arguments, "--type=merge", "-p", patch)
 
-    list_of("s3://models")
+    set_allowlist("s3://models")
     wait_until(
         lambda: "models may only come from s3://models/: use" in users.admin.create_model_service(service).message,
         seconds=30,
-        what="the shorter list",
+        what="the changed allowlist",
     )
     users.cluster.run_kubectl("--namespace", "modelservice-system", "delete", "configmap", "modelservice-sources")
     wait_until(
         lambda: users.admin.create_model_service(service).status in {403, 422},
         seconds=30,
-        what="the refusal without a list",
+        what="the rejection without an allowlist",
     )
     assert users.cluster.run_kubectl("get", PLURAL, "--all-namespaces", "-o", "name")

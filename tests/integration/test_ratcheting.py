@@ -1,6 +1,6 @@
-"""Old objects stay usable when a rule gets stricter (ratcheting, KEP-4008), on a control plane of its own.
+"""Existing objects stay usable when a rule gets stricter (ratcheting, KEP-4008), on a separate control plane.
 
-A looser form of the CRD is installed, objects are made under it, then the real one is installed over it.
+Objects are created under a CRD with fewer rules; then the real CRD replaces it.
 """
 
 import copy
@@ -24,8 +24,8 @@ OLD_LEAF = model_service().named("leaf").with_spec(image="has space", containerP
 OLD_SPEC = model_service().named("spec").with_spec(replicas=4, autoscaling={"maxReplicas": 3})
 
 
-def looser(crd: dict[str, Any]) -> dict[str, Any]:
-    """The CRD without the rule of the image, the bound of the port and the rules that compare fields of the spec."""
+def without_some_rules(crd: dict[str, Any]) -> dict[str, Any]:
+    """Return the CRD without the rule of the image, the maximum of the port and the rules of the whole spec."""
     loose = copy.deepcopy(crd)
     spec = loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     del spec[RULES], spec["properties"]["image"][RULES], spec["properties"]["containerPort"]["maximum"]
@@ -33,15 +33,15 @@ def looser(crd: dict[str, Any]) -> dict[str, Any]:
 
 
 def install(ns: NamespaceFixture, crd: dict[str, Any], *, until: str) -> None:
-    """Install the CRD; the API server takes a moment to know a new schema."""
+    """Install the CRD and wait until the API server uses the new schema."""
     ns.cluster.run_kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(crd))
     for service in (OLD_LEAF, OLD_SPEC):
-        condition = partial(verdict_is, ns, service, until)
-        wait_until(condition, seconds=30, what=f"an API server by which {service.name} is {until}")
+        condition = partial(validation_gives, ns, service, until)
+        wait_until(condition, seconds=30, what=f"a schema by which {service.name} is {until}")
 
 
-def verdict_is(ns: NamespaceFixture, service: ModelServiceBuilder, expected: str) -> bool:
-    """Tell whether a new object would be "created" or is "invalid"."""
+def validation_gives(ns: NamespaceFixture, service: ModelServiceBuilder, expected: str) -> bool:
+    """Return True if the result for a new object, "created" or "invalid", is the expected one."""
     text = json.dumps(service.named("probe", namespace=ns.namespace).manifest())
     try:
         return expected in ns.kubectl("create", "--dry-run=server", "-f", "-", stdin=text)
@@ -51,11 +51,11 @@ def verdict_is(ns: NamespaceFixture, service: ModelServiceBuilder, expected: str
 
 @pytest.fixture(scope="module")
 def ns() -> Iterator[NamespaceFixture]:
-    """A cluster where the old objects exist and the real rules have just come."""
+    """A cluster with existing objects, after the installation of the real rules."""
     with cluster.start(Tier.CONTROL_PLANE) as running:
         ns = NamespaceFixture(running, create_namespace(running, "ratcheting"), lambda: "not involved")
         strict = custom_resource_definition()
-        install(ns, looser(strict), until="created")
+        install(ns, without_some_rules(strict), until="created")
         for service in (OLD_LEAF, OLD_SPEC):
             ns.apply(service)
         install(ns, strict, until="invalid")
@@ -84,7 +84,7 @@ def test_changed_field_must_be_valid(ns: NamespaceFixture) -> None:
 
 
 def test_stricter_spec_rule_blocks_scaling(ns: NamespaceFixture) -> None:
-    """Why rules that compare fields are never tightened in a served version."""
+    """Therefore rules that compare fields are never made stricter in a served version."""
     ns.kubectl("label", PLURAL, "spec", "team=flowers")
     with pytest.raises(ClusterError, match="raise maxReplicas or lower the minimum"):
         ns.kubectl("scale", PLURAL, "spec", "--replicas=5")

@@ -1,4 +1,4 @@
-"""The path of a ModelService through the operator, with its requests counted by the API server."""
+"""Create, update, scale and delete ModelServices; the API server counts the operator's requests."""
 
 import json
 from collections import Counter
@@ -17,17 +17,17 @@ STATUS = "update modelservices/status"
 CREATES = Counter({"create deployments": 1, "create services": 1, "create horizontalpodautoscalers": 1})
 
 
-def settled(ns: NamespaceFixture, audit: AuditTrail, name: str) -> Counter[str]:
-    """Write counts once the object's own events have been worked off, told by a later object's being ready."""
+def writes_when_idle(ns: NamespaceFixture, audit: AuditTrail, name: str) -> Counter[str]:
+    """Return the write counts after the operator has processed all changes: a later object is ready by then."""
     marker = model_service().named(f"{name}-marker-{next(MARKERS)}")
     ns.apply(marker)
     ns.wait_ready(marker.name)
     ns.kubectl("delete", "modelservice", marker.name, "--wait=true")
-    return of_object(audit, name)
+    return writes_of(audit, name)
 
 
-def of_object(audit: AuditTrail, name: str) -> Counter[str]:
-    """Write counts of the children and the status of one ModelService."""
+def writes_of(audit: AuditTrail, name: str) -> Counter[str]:
+    """Return the write counts of the children and the status of one ModelService."""
     return audit.writes_of(name)
 
 
@@ -41,28 +41,28 @@ def test_creation_writes_three_children_and_a_status(ns: NamespaceFixture, audit
     status = ns.get_model_service("create")["status"]
     assert status["url"] == f"http://create.{ns.namespace}.svc"
     assert (status["readyReplicas"], status["desiredReplicas"], status["observedGeneration"]) == (2, 2, 1)
-    writes = settled(ns, audit, "create")
+    writes = writes_when_idle(ns, audit, "create")
     assert 1 <= writes.pop(STATUS) <= 2
     assert writes == CREATES
 
 
 def test_printer_columns(ns: NamespaceFixture) -> None:
-    ns.apply(model_service().named("seen").with_spec(model={"uri": "file:///app/model"}))
-    ns.kubectl("wait", "--for=condition=Ready", "modelservice/seen", "--timeout=30s")
-    header, row = ns.kubectl("get", "msvc", "seen").splitlines()
+    ns.apply(model_service().named("columns").with_spec(model={"uri": "file:///app/model"}))
+    ns.kubectl("wait", "--for=condition=Ready", "modelservice/columns", "--timeout=30s")
+    header, row = ns.kubectl("get", "msvc", "columns").splitlines()
     assert header.split() == ["NAME", "READY", "REASON", "REPLICAS", "DESIRED", "MODEL", "AGE"]
-    assert row.split()[:6] == ["seen", "True", "RolloutComplete", "1", "1", "file:///app/model"]
-    assert "modelservice.modelservice.dev/seen" in ns.kubectl("get", "all")
+    assert row.split()[:6] == ["columns", "True", "RolloutComplete", "1", "1", "file:///app/model"]
+    assert "modelservice.modelservice.dev/columns" in ns.kubectl("get", "all")
 
 
 def test_reapply_writes_nothing(ns: NamespaceFixture, audit: AuditTrail) -> None:
     service = model_service().named("twice").autoscaled(max_replicas=3)
     ns.apply(service)
     ns.wait_ready("twice")
-    settled(ns, audit, "twice")
-    before = of_object(audit, "twice")
+    writes_when_idle(ns, audit, "twice")
+    before = writes_of(audit, "twice")
     assert "unchanged" in ns.apply(service)
-    assert settled(ns, audit, "twice") == before
+    assert writes_when_idle(ns, audit, "twice") == before
 
 
 def test_restart_writes_nothing(ns: NamespaceFixture, audit: AuditTrail, operator: OperatorProcess) -> None:
@@ -70,39 +70,39 @@ def test_restart_writes_nothing(ns: NamespaceFixture, audit: AuditTrail, operato
         model_service().named("restart").with_spec(resources={"limits": {"cpu": "1000m"}}).autoscaled(max_replicas=3)
     )
     ns.wait_ready("restart")
-    before = settled(ns, audit, "restart")
+    before = writes_when_idle(ns, audit, "restart")
     operator.stop()
     operator.start()
-    assert settled(ns, audit, "restart") == before
+    assert writes_when_idle(ns, audit, "restart") == before
 
 
 def test_changed_image_is_rolled_out(ns: NamespaceFixture, audit: AuditTrail) -> None:
     service = model_service().named("image").with_spec(replicas=2)
     ns.apply(service)
     ns.wait_ready("image")
-    before = settled(ns, audit, "image")
+    before = writes_when_idle(ns, audit, "image")
     ns.apply(service.with_spec(image="registry.example.com/iris:2"))
     ns.wait_ready("image")
     [container] = ns.get("deployment", "image")["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "registry.example.com/iris:2"
-    writes = settled(ns, audit, "image") - before
+    writes = writes_when_idle(ns, audit, "image") - before
     assert 1 <= writes.pop(STATUS) <= 4
-    # One hand-over of the fields that our POST set, one apply.
+    # One patch upgrades the managed fields of the POST, one applies the change.
     assert writes == Counter({"patch deployments": 2})
 
 
 def test_removed_spec_field_is_removed_from_the_child(ns: NamespaceFixture) -> None:
-    service = model_service().named("leaves").with_spec(replicas=3)
+    service = model_service().named("removed-field").with_spec(replicas=3)
     env = [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
     limits = {"limits": {"cpu": 1, "memory": "1Gi"}}
     ns.apply(service.with_spec(env=env, resources=limits))
-    ns.wait_ready("leaves")
+    ns.wait_ready("removed-field")
     ns.apply(service.with_spec(env=env[1:], resources={"limits": {"memory": "1Gi"}}))
-    ns.wait(lambda: {"A"}.isdisjoint(variables(ns, "leaves")), "Deployment without A", name="leaves")
-    [container] = ns.get("deployment", "leaves")["spec"]["template"]["spec"]["containers"]
-    assert variables(ns, "leaves") == {"PORT", "MODEL_NAME", "B"}
+    ns.wait(lambda: {"A"}.isdisjoint(variables(ns, "removed-field")), "Deployment without A", name="removed-field")
+    [container] = ns.get("deployment", "removed-field")["spec"]["template"]["spec"]["containers"]
+    assert variables(ns, "removed-field") == {"PORT", "MODEL_NAME", "B"}
     assert container["resources"]["limits"] == {"memory": "1Gi"}
-    assert ns.get("deployment", "leaves")["spec"]["replicas"] == 3
+    assert ns.get("deployment", "removed-field")["spec"]["replicas"] == 3
 
 
 def variables(ns: NamespaceFixture, name: str) -> set[str]:
@@ -113,10 +113,10 @@ def variables(ns: NamespaceFixture, name: str) -> set[str]:
 def test_scale_subresource_scales_the_deployment(ns: NamespaceFixture, audit: AuditTrail) -> None:
     ns.apply(model_service().named("scale"))
     ns.wait_ready("scale")
-    before = settled(ns, audit, "scale")
+    before = writes_when_idle(ns, audit, "scale")
     ns.kubectl("scale", "modelservice/scale", "--replicas=3")
     ns.wait(lambda: ns.is_ready("scale") and replicas(ns, "scale") == 3, "3 replicas", name="scale")
-    writes = settled(ns, audit, "scale") - before
+    writes = writes_when_idle(ns, audit, "scale") - before
     assert 1 <= writes.pop(STATUS) <= 3
     assert writes == Counter({"patch deployments/scale": 1})
 
@@ -126,11 +126,17 @@ def replicas(ns: NamespaceFixture, name: str) -> int:
 
 
 def test_replicas_are_not_written_with_autoscaling(ns: NamespaceFixture, audit: AuditTrail) -> None:
-    ns.apply(model_service().named("theirs").with_spec(replicas=2).autoscaled(max_replicas=5))
-    ns.wait_ready("theirs")
-    ns.kubectl("scale", "deployment/theirs", "--replicas=4")
-    ns.wait(lambda: ns.get_model_service("theirs")["status"]["readyReplicas"] == 4, "4 ready replicas", name="theirs")
-    assert not [write for write in settled(ns, audit, "theirs") if "deployments" in write and "create" not in write]
+    ns.apply(model_service().named("autoscaled").with_spec(replicas=2).autoscaled(max_replicas=5))
+    ns.wait_ready("autoscaled")
+    ns.kubectl("scale", "deployment/autoscaled", "--replicas=4")
+    ns.wait(
+        lambda: ns.get_model_service("autoscaled")["status"]["readyReplicas"] == 4,
+        "4 ready replicas",
+        name="autoscaled",
+    )
+    assert not [
+        write for write in writes_when_idle(ns, audit, "autoscaled") if "deployments" in write and "create" not in write
+    ]
 
 
 def test_disabling_autoscaling_restores_replicas(ns: NamespaceFixture) -> None:
@@ -180,35 +186,38 @@ def test_drift_is_corrected(ns: NamespaceFixture, kind: str, patch: dict[str, An
     ns.apply(model_service().named(name).autoscaled(max_replicas=3))
     ns.wait_ready(name)
     ns.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(patch))
-    ns.wait(lambda: not drifted(ns.get(kind, name), patch), f"corrected {kind}", name=name)
+    ns.wait(lambda: not is_drift_present(ns.get(kind, name), patch), f"corrected {kind}", name=name)
 
 
-def drifted(live: Any, patch: Any) -> bool:
-    """Tell whether what the patch set (or removed: None) still stands in `live`."""
+def is_drift_present(live: Any, patch: Any) -> bool:
+    """Return True if all values that the patch set (or removed: None) are still in `live`."""
     if patch is None:
         return live is None
     if isinstance(patch, dict):
-        return all(drifted((live or {}).get(key), value) for key, value in patch.items())
+        return all(is_drift_present((live or {}).get(key), value) for key, value in patch.items())
     return bool(live == patch)
 
 
 def test_drift_limit_stops_corrections(ns: NamespaceFixture, audit: AuditTrail) -> None:
-    """Whoever changes a field back at once is corrected three times; then the status names the field."""
-    ns.apply(model_service().named("fight").autoscaled(max_replicas=3))
-    ns.wait_ready("fight")
+    """A client that reverts a field immediately is corrected three times; then the status names the field."""
+    ns.apply(model_service().named("drift-limit").autoscaled(max_replicas=3))
+    ns.wait_ready("drift-limit")
     for _ in range(3):
-        ns.kubectl("patch", "hpa", "fight", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
-        ns.wait_field("hpa", "fight", "maxReplicas", 3)
-    before = settled(ns, audit, "fight")
-    ns.kubectl("patch", "hpa", "fight", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
-    ns.wait(lambda: ns.condition("fight").get("reason") == "DriftDetected", "complaint", name="fight")
-    assert "spec.maxReplicas of HorizontalPodAutoscaler fight is being reverted" in ns.condition("fight")["message"]
-    after = settled(ns, audit, "fight") - before
+        ns.kubectl("patch", "hpa", "drift-limit", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
+        ns.wait_field("hpa", "drift-limit", "maxReplicas", 3)
+    before = writes_when_idle(ns, audit, "drift-limit")
+    ns.kubectl("patch", "hpa", "drift-limit", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
+    ns.wait(lambda: ns.condition("drift-limit").get("reason") == "DriftDetected", "complaint", name="drift-limit")
+    assert (
+        "spec.maxReplicas of HorizontalPodAutoscaler drift-limit is being reverted"
+        in ns.condition("drift-limit")["message"]
+    )
+    after = writes_when_idle(ns, audit, "drift-limit") - before
     assert set(after) == {STATUS}
-    # A new desired state is a new matter.
-    ns.apply(model_service().named("fight").autoscaled(max_replicas=4))
-    ns.wait_field("hpa", "fight", "maxReplicas", 4)
-    ns.wait_ready("fight")
+    # A new desired state has a new limit.
+    ns.apply(model_service().named("drift-limit").autoscaled(max_replicas=4))
+    ns.wait_field("hpa", "drift-limit", "maxReplicas", 4)
+    ns.wait_ready("drift-limit")
 
 
 def test_foreign_additions_are_kept(ns: NamespaceFixture, audit: AuditTrail) -> None:
@@ -217,7 +226,7 @@ def test_foreign_additions_are_kept(ns: NamespaceFixture, audit: AuditTrail) -> 
     ns.kubectl("annotate", "deployment", "added", "example.com/note=theirs")
     ns.kubectl("rollout", "restart", "deployment/added")
     ns.kubectl("rollout", "status", "deployment/added", "--timeout=30s")
-    writes = settled(ns, audit, "added")
+    writes = writes_when_idle(ns, audit, "added")
     writes.pop(STATUS)
     assert writes == CREATES - Counter({"create horizontalpodautoscalers": 1})
     metadata = ns.get("deployment", "added")["metadata"]
@@ -238,10 +247,10 @@ def test_foreign_service_is_not_modified(ns: NamespaceFixture) -> None:
 
 
 def test_deletion_removes_children(ns: NamespaceFixture, audit: AuditTrail) -> None:
-    ns.apply(model_service().named("leave").autoscaled(max_replicas=3))
-    ns.wait_ready("leave")
-    before = settled(ns, audit, "leave")
-    ns.kubectl("delete", "modelservice", "leave")
+    ns.apply(model_service().named("deletion").autoscaled(max_replicas=3))
+    ns.wait_ready("deletion")
+    before = writes_when_idle(ns, audit, "deletion")
+    ns.kubectl("delete", "modelservice", "deletion")
     for kind in ("deployment", "service", "hpa"):
-        ns.wait_deleted(kind, "leave")
-    assert settled(ns, audit, "leave") == before
+        ns.wait_deleted(kind, "deletion")
+    assert writes_when_idle(ns, audit, "deletion") == before

@@ -1,4 +1,4 @@
-"""Who decides the number of replicas: every change of hands, with the real controllers, watched version by version."""
+"""Ownership of the number of replicas: every transition, with the real controllers, for every object version."""
 
 import subprocess
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ from tests.support.namespace import NamespaceFixture
 COUNT = "{.spec.replicas}{'\\n'}"
 
 
-class Counts:
-    """Every count that a Deployment had, in order, as a watch shows them."""
+class ReplicaHistory:
+    """Every number of replicas that a Deployment had, in order, from a watch."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -26,15 +26,15 @@ class Counts:
 
 
 @contextmanager
-def watched(ns: NamespaceFixture, name: str, folder: Path) -> Iterator[Counts]:
-    file = folder / "counts"
+def watch_replicas(ns: NamespaceFixture, name: str, directory: Path) -> Iterator[ReplicaHistory]:
+    file = directory / "counts"
     arguments = ["get", "deployment", name, "--watch", "-o", f"jsonpath={COUNT}"]
     with file.open("wb") as output:
         process = subprocess.Popen(
             [ns.cluster.kubectl, f"--kubeconfig={ns.cluster.kubeconfig}", "-n", ns.namespace, *arguments],
             stdout=output,
         )
-    counts = Counts(file)
+    counts = ReplicaHistory(file)
     try:
         ns.wait(counts.seen, "first count", name=name)
         yield counts
@@ -47,37 +47,37 @@ def replicas(ns: NamespaceFixture, name: str) -> int:
     return int(ns.get("deployment", name)["spec"]["replicas"])
 
 
-def stands(ns: NamespaceFixture, service: ModelServiceBuilder, count: int) -> None:
-    """Apply, and wait until the count is reached and the status agrees."""
+def apply_and_wait(ns: NamespaceFixture, service: ModelServiceBuilder, count: int) -> None:
+    """Apply the service and wait until it is ready with the number of replicas."""
     ns.apply(service)
 
-    def settled() -> bool:
+    def has_replicas() -> bool:
         found = ns.get_model_service(service.name)
         return ns.is_ready(service.name) and found["status"]["desiredReplicas"] == count
 
-    ns.wait(settled, f"{count} replicas", within=60, name=service.name)
+    ns.wait(has_replicas, f"{count} replicas", within=60, name=service.name)
 
 
 def test_replica_ownership_transitions(ns: NamespaceFixture, tmp_path: Path) -> None:
-    """Fixed, autoscaled, another floor, somebody else's, suspended, autoscaled again, fixed."""
-    service = model_service().named("hands").with_spec(replicas=2)
-    stands(ns, service, 2)
-    with watched(ns, "hands", tmp_path) as counts:
-        stands(ns, service.autoscaled(max_replicas=6), 2)
+    """Fixed, autoscaled, another minimum, external, suspended, autoscaled again, fixed."""
+    service = model_service().named("ownership").with_spec(replicas=2)
+    apply_and_wait(ns, service, 2)
+    with watch_replicas(ns, "ownership", tmp_path) as counts:
+        apply_and_wait(ns, service.autoscaled(max_replicas=6), 2)
         assert counts.seen() == [2]
-        stands(ns, service.autoscaled(min_replicas=4, max_replicas=6), 4)
+        apply_and_wait(ns, service.autoscaled(min_replicas=4, max_replicas=6), 4)
         assert counts.seen() == [2, 4]
-        stands(ns, service.externally_scaled(), 4)
-        ns.wait_deleted("hpa", "hands")
-        ns.kubectl("scale", "deployment/hands", "--replicas=5")
-        ns.wait(lambda: counts.seen()[-1] == 5, "5 replicas", name="hands")
-        stands(ns, service.externally_scaled().with_spec(image="registry.example.com/iris:2"), 5)
+        apply_and_wait(ns, service.externally_scaled(), 4)
+        ns.wait_deleted("hpa", "ownership")
+        ns.kubectl("scale", "deployment/ownership", "--replicas=5")
+        ns.wait(lambda: counts.seen()[-1] == 5, "5 replicas", name="ownership")
+        apply_and_wait(ns, service.externally_scaled().with_spec(image="registry.example.com/iris:2"), 5)
         assert counts.seen() == [2, 4, 5]
-        stands(ns, service.autoscaled(max_replicas=6).suspended(), 0)
-        assert ns.get("hpa", "hands") is None
-        stands(ns, service.autoscaled(max_replicas=6), 2)
-        stands(ns, service.with_spec(replicas=3), 3)
-        ns.wait_deleted("hpa", "hands")
+        apply_and_wait(ns, service.autoscaled(max_replicas=6).suspended(), 0)
+        assert ns.get("hpa", "ownership") is None
+        apply_and_wait(ns, service.autoscaled(max_replicas=6), 2)
+        apply_and_wait(ns, service.with_spec(replicas=3), 3)
+        ns.wait_deleted("hpa", "ownership")
         assert counts.seen() == [2, 4, 5, 0, 2, 3]
 
 
@@ -90,36 +90,42 @@ def test_replica_ownership_transitions(ns: NamespaceFixture, tmp_path: Path) -> 
     ],
 )
 def test_suspend_and_resume_restore_replicas(ns: NamespaceFixture, name: str, resumed: ModelServiceBuilder) -> None:
-    service = resumed.named(f"sleep-{name}")
-    stands(ns, service, 3)
-    stands(ns, service.suspended(), 0)
+    service = resumed.named(f"suspended-{name}")
+    apply_and_wait(ns, service, 3)
+    apply_and_wait(ns, service.suspended(), 0)
     assert ns.get("service", service.name) is not None
     assert ns.condition(service.name)["reason"] == "ScaledToZero"
-    stands(ns, service, 3)
+    apply_and_wait(ns, service, 3)
     assert "modelservice.dev/suspended" not in ns.get("deployment", service.name)["metadata"]["annotations"]
 
 
 def test_enabling_autoscaling_at_zero_replicas_scales_up(ns: NamespaceFixture) -> None:
-    """No autoscaler wakes a count of 0: the operator does, once."""
+    """A HorizontalPodAutoscaler does not scale up from 0; the operator does so once."""
     service = model_service().named("none")
-    stands(ns, service.with_spec(replicas=0), 0)
-    stands(ns, service.with_spec(replicas=2).autoscaled(max_replicas=5), 2)
+    apply_and_wait(ns, service.with_spec(replicas=0), 0)
+    apply_and_wait(ns, service.with_spec(replicas=2).autoscaled(max_replicas=5), 2)
 
 
 def test_manual_scale_to_zero_is_kept(ns: NamespaceFixture) -> None:
-    service = model_service().named("hand").with_spec(replicas=2).autoscaled(max_replicas=5)
-    stands(ns, service, 2)
-    ns.kubectl("scale", "deployment/hand", "--replicas=0")
-    ns.wait(lambda: ns.get_model_service("hand")["status"]["desiredReplicas"] == 0, "0 replicas in status", name="hand")
-    stands(ns, service.with_spec(image="registry.example.com/iris:2"), 0)
+    service = model_service().named("manual-zero").with_spec(replicas=2).autoscaled(max_replicas=5)
+    apply_and_wait(ns, service, 2)
+    ns.kubectl("scale", "deployment/manual-zero", "--replicas=0")
+    ns.wait(
+        lambda: ns.get_model_service("manual-zero")["status"]["desiredReplicas"] == 0,
+        "0 replicas in status",
+        name="manual-zero",
+    )
+    apply_and_wait(ns, service.with_spec(image="registry.example.com/iris:2"), 0)
 
 
 def test_external_autoscaler_is_not_modified(ns: NamespaceFixture) -> None:
-    ns.apply(model_service().named("own").with_spec(replicas=2).externally_scaled())
-    ns.wait_ready("own")
-    ns.kubectl("autoscale", "deployment/own", "--min=3", "--max=4", "--name=foreign")
-    ns.wait(lambda: replicas(ns, "own") == 3, "3 replicas by the other autoscaler", name="own")
-    ns.apply(model_service().named("own").with_spec(replicas=2, env=[{"name": "A", "value": "1"}]).externally_scaled())
-    ns.wait_ready("own")
-    assert replicas(ns, "own") == 3
+    ns.apply(model_service().named("external").with_spec(replicas=2).externally_scaled())
+    ns.wait_ready("external")
+    ns.kubectl("autoscale", "deployment/external", "--min=3", "--max=4", "--name=foreign")
+    ns.wait(lambda: replicas(ns, "external") == 3, "3 replicas by the other autoscaler", name="external")
+    ns.apply(
+        model_service().named("external").with_spec(replicas=2, env=[{"name": "A", "value": "1"}]).externally_scaled()
+    )
+    ns.wait_ready("external")
+    assert replicas(ns, "external") == 3
     assert ns.get("hpa", "foreign")["spec"]["minReplicas"] == 3

@@ -1,4 +1,4 @@
-"""How often the status is written while much happens, and that each of its versions is right."""
+"""The number of status writes under load is bounded, and each status version is correct."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -37,7 +37,7 @@ async def history(client: ApiClient) -> AsyncIterator[History]:
         yield history
 
 
-async def ready(ns: NamespaceFixture, name: str) -> None:
+async def wait_ready(ns: NamespaceFixture, name: str) -> None:
     await asyncio.to_thread(ns.wait_ready, name, within=60)
 
 
@@ -46,10 +46,10 @@ async def test_rollout_costs_at_most_four_status_writes(
 ) -> None:
     service = model_service().named("five").with_spec(replicas=5)
     await asyncio.to_thread(ns.apply, service)
-    await ready(ns, "five")
+    await wait_ready(ns, "five")
     audit = AuditTrail(ns.cluster, USER)
     await asyncio.to_thread(ns.apply, service.with_spec(image=NEW_IMAGE))
-    # The old generation is ready still: whoever waits now must wait for the new one.
+    # The old generation is still ready: kubectl must wait for the new one.
     await asyncio.to_thread(ns.kubectl, "wait", "--for=condition=Ready", "modelservice/five", "--timeout=60s")
     deployment = ns.get("deployment", "five")
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == NEW_IMAGE
@@ -57,7 +57,7 @@ async def test_rollout_costs_at_most_four_status_writes(
     writes = audit.accepted_writes_of("five")[STATUS]
     figure(f"status writes of a rollout of 5 replicas: {writes}")
     assert writes <= 4
-    # Never Ready before the rollout of what was applied last is complete, in any version.
+    # No version is Ready before the rollout of the last change is complete.
     assert lawful([], Place(history, ns.namespace, "five")) == []
 
 
@@ -65,25 +65,25 @@ async def test_flapping_pods_cost_one_status_write_a_second(
     ns: NamespaceFixture, client: ApiClient, history: History, figure: Callable[[str], None]
 ) -> None:
     await asyncio.to_thread(ns.apply, model_service().named("flapping").with_spec(replicas=2))
-    await ready(ns, "flapping")
+    await wait_ready(ns, "flapping")
     pods = [name for name in history.names(POD, ns.namespace) if name.startswith("flapping-")]
     audit, loop = AuditTrail(ns.cluster, USER), asyncio.get_running_loop()
     started = loop.time()
     for number in range(FLAPS):
-        await flap(client, ns.namespace, pods[number % 2], up=bool(number // 2 % 2))
+        await set_pod_readiness(client, ns.namespace, pods[number % 2], up=bool(number // 2 % 2))
         await asyncio.sleep(max(0.0, started + number / FLAPS_A_SECOND - loop.time()))
     seconds = loop.time() - started
     for pod in pods:
-        await flap(client, ns.namespace, pod, up=True)
-    await ready(ns, "flapping")
+        await set_pod_readiness(client, ns.namespace, pod, up=True)
+    await wait_ready(ns, "flapping")
     writes = audit.accepted_writes_of("flapping")[STATUS]
     changes = [len(history.versions(kind, ns.namespace, "flapping")) for kind in (MODEL_SERVICE, DEPLOYMENT)]
     figure(f"status writes while pods flap {FLAPS / seconds:.0f} times a second: {writes} in {seconds:.1f} s")
     assert 1 <= writes <= seconds + 2, changes
 
 
-async def flap(client: ApiClient, namespace: str, pod: str, *, up: bool) -> None:
-    """Say of a pod that it is, or is not, ready: as a kubelet would."""
+async def set_pod_readiness(client: ApiClient, namespace: str, pod: str, *, up: bool) -> None:
+    """Set the readiness of a pod as the kubelet does."""
     status = "True" if up else "False"
     conditions = [{"type": kind, "status": status} for kind in ("Ready", "ContainersReady")]
     path = POD.path(namespace=namespace, name=pod, subresource="status")

@@ -1,6 +1,6 @@
-"""Every request that the operator makes for a ModelService, counted by the API server: no more than it must.
+"""Exact numbers of the operator's requests for a ModelService, counted by the API server.
 
-Lists and watches are the caches' own and are not counted; everything else is, reads too.
+Lists and watches of the caches are not counted; all other requests are, including reads.
 """
 
 import asyncio
@@ -27,86 +27,88 @@ from tests.support.builders import model_service
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-MADE = {"create deployments": 1, "create services": 1, "create horizontalpodautoscalers": 1}
-# The first change of what was POSTed: a look, a JSON patch that hands the fields over, and the change itself.
-CONVERTED = {"get deployments": 1, "patch deployments": 2}
+CREATED = {"create deployments": 1, "create services": 1, "create horizontalpodautoscalers": 1}
+# The first change of a child: a GET, a JSON patch that upgrades the managed fields of the POST, and the change.
+FIRST_CHANGE = {"get deployments": 1, "patch deployments": 2}
 SCALED = {"patch deployments/scale": 1}
 
 EVENT = "create events"
-ON_THE_WAY = "on the way"
-ROLLED_OUT = [ON_THE_WAY, "RolloutComplete"]
+IN_PROGRESS = "on the way"
+ROLLED_OUT = [IN_PROGRESS, "RolloutComplete"]
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a scenario costs: `requests` exactly, `refused` of them, and status writes: what they say, and how many."""
+    """Cost of a scenario: `requests` exactly, how many are rejected, and the reasons and number of status writes."""
 
     scenario: Scenario
     requests: Mapping[str, int]
-    says: list[str]
+    reasons: list[str]
     status: int
-    """While a rollout takes less than a second; one more for each second that it takes."""
-    refused: int = 0
-    looks: int = 0
-    """Most GETs of the ModelService itself: one before a child that went is made again."""
+    """For a rollout of less than a second; each further second allows one more."""
+    rejected: int = 0
+    gets: int = 0
+    """Maximum number of GETs of the ModelService: one before each re-creation of a deleted child."""
 
     def __str__(self) -> str:
         return self.scenario.number
 
 
 TABLE = (
-    # scenario, requests, what the status says, status writes
-    Budget(S1, MADE, ROLLED_OUT, 2),
-    Budget(S2, CONVERTED, ROLLED_OUT, 2),
-    Budget(S3, CONVERTED, ROLLED_OUT, 2),
+    # scenario, requests, reasons in the status, status writes
+    Budget(S1, CREATED, ROLLED_OUT, 2),
+    Budget(S2, FIRST_CHANGE, ROLLED_OUT, 2),
+    Budget(S3, FIRST_CHANGE, ROLLED_OUT, 2),
     Budget(S4, SCALED, ROLLED_OUT, 2),
     Budget(S5, {"create horizontalpodautoscalers": 1}, ["RolloutComplete"], 1),
     Budget(S6, {"delete horizontalpodautoscalers": 1} | SCALED, ROLLED_OUT, 2),
-    Budget(S7, CONVERTED, ROLLED_OUT, 2),
-    Budget(S8, CONVERTED, ROLLED_OUT, 2),
+    Budget(S7, FIRST_CHANGE, ROLLED_OUT, 2),
+    Budget(S8, FIRST_CHANGE, ROLLED_OUT, 2),
     Budget(S9, {}, [], 0),
-    # While it waits for its predecessor's three children to go, it says for which one.
-    Budget(S10, MADE, ROLLED_OUT, 2 + 3, looks=4),
-    Budget(S11, {"create deployments": 2, "create services": 1}, ["Rejected", *ROLLED_OUT], 3, refused=1),
+    # While it waits for the deletion of its predecessor's three children, the status names each.
+    Budget(S10, CREATED, ROLLED_OUT, 2 + 3, gets=4),
+    Budget(S11, {"create deployments": 2, "create services": 1}, ["Rejected", *ROLLED_OUT], 3, rejected=1),
 )
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def lane(lab: Lab) -> AsyncIterator[Lane]:
-    """An operator that looks at everything every second: what it does needlessly, it does often."""
+    """An operator that resyncs every second, so that needless requests are frequent."""
     async with lab.lane("write-budget", "--resync-seconds", str(RESYNC)) as lane:
         yield lane
         assert lane.bugs() == []
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def recordings(lane: Lane, standing: Stage) -> Mapping[str, Recording]:
-    """Every scenario, played once without faults, all of them at the same time, while time passes for `standing`."""
-    assert standing.place.service is not None
+async def recordings(lane: Lane, complete_service: Stage) -> Mapping[str, Recording]:
+    """Every scenario, run once without faults, all concurrently, while time passes for `complete_service`."""
+    assert complete_service.place.service is not None
     recordings = await asyncio.gather(*(record(lane, budget.scenario) for budget in TABLE))
     return {recording.scenario.number: recording for recording in recordings}
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def standing(lane: Lane) -> Stage:
-    """A ModelService with everything that there is."""
+async def complete_service(lane: Lane) -> Stage:
+    """A ModelService with all of its children."""
     stage = lane.stage("still")
     await stage.apply(model_service().with_spec(replicas=2).autoscaled(max_replicas=5))
     return stage
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def still(lane: Lane, standing: Stage) -> Stage:
-    """A ModelService with everything done: its autoscaler's minute of grace is over too."""
-    await standing.until_ready()
-    await standing.until(lambda: standing.place.condition("AutoscalerReady")["status"] == "False", "no metrics")
-    await calm(lane, standing.place.name)
-    return standing
+async def idle_service(lane: Lane, complete_service: Stage) -> Stage:
+    """A ModelService for which nothing is left to do: its autoscaler's startup grace is over too."""
+    await complete_service.until_ready()
+    await complete_service.until(
+        lambda: complete_service.place.condition("AutoscalerReady")["status"] == "False", "no metrics"
+    )
+    await calm(lane, complete_service.place.name)
+    return complete_service
 
 
 @dataclass
 class Requests:
-    """Requests about single objects in a lane's namespace, from now on, but those for an autoscaler's news."""
+    """Requests for single objects in a lane's namespace from now on, without status writes for metrics."""
 
     lane: Lane
 
@@ -117,8 +119,8 @@ class Requests:
     def so_far(self) -> Counter[str]:
         found = self.lane.lab.audit.within(self.lane.namespace, start=self._start)
         reports = (place.reports(after=self._versions.get(place.name, 0)) for place in self._places())
-        news = Counter({STATUS: sum(told.count(NEWS) for told in reports)})
-        return Counter(str(request.call) for request in found if is_single(request)) - news
+        metric_updates = Counter({STATUS: sum(report.count(NEWS) for report in reports)})
+        return Counter(str(request.call) for request in found if is_single(request)) - metric_updates
 
     def _places(self) -> Iterator[Place]:
         history, namespace = self.lane.lab.history, self.lane.namespace
@@ -135,30 +137,30 @@ async def test_request_counts(
 ) -> None:
     recording = recordings[budget.scenario.number]
     calls = recording.calls()
-    assert calls.pop(LOOK, 0) <= budget.looks
+    assert calls.pop(LOOK, 0) <= budget.gets
     assert calls == Counter(budget.requests)
-    assert recording.tally.refused.total() == budget.refused
+    assert recording.tally.refused.total() == budget.rejected
     assert recording.violations == []
-    words = [f"{count} {call}" for call, count in sorted(recording.calls().items())]
-    figure(f"write budget {budget.scenario}: {', '.join((*words, f'{len(recording.tally.reports)} status'))}")
+    parts = [f"{count} {call}" for call, count in sorted(recording.calls().items())]
+    figure(f"write budget {budget.scenario}: {', '.join((*parts, f'{len(recording.tally.reports)} status'))}")
 
 
-def is_told(said: list[str], expected: list[str]) -> bool:
-    """Tell whether a status said what it must. That it is on the way it need not say of what is quickly done."""
-    return said == expected or said == [word for word in expected if word != ON_THE_WAY]
+def has_expected_reasons(found: list[str], expected: list[str]) -> bool:
+    """Return True if the status had the expected reasons. A fast rollout need not be reported as in progress."""
+    return found == expected or found == [reason for reason in expected if reason != IN_PROGRESS]
 
 
 @pytest.mark.parametrize("budget", TABLE, ids=str)
 async def test_status_write_counts(budget: Budget, recordings: Mapping[str, Recording]) -> None:
     recording = recordings[budget.scenario.number]
-    assert is_told(recording.milestones(), budget.says)
+    assert has_expected_reasons(recording.milestones(), budget.reasons)
     own = recording.tally.accepted[STATUS] - recording.tally.reports.count(NEWS)
     assert own <= budget.status + int(recording.rollout_seconds)
 
 
-@pytest.mark.parametrize("budget", [budget for budget in TABLE if budget.says], ids=str)
+@pytest.mark.parametrize("budget", [budget for budget in TABLE if budget.reasons], ids=str)
 async def test_status_write_causes_no_further_writes(budget: Budget, recordings: Mapping[str, Recording]) -> None:
-    """The watch tells the operator of its own write, and of each child's; nothing comes of it."""
+    """The watch reports the operator's own writes of status and children; they cause no request."""
     recording = recordings[budget.scenario.number]
     assert str(recording.requests[-1].call) == STATUS
     assert no_echoes(recording.tally) == []
@@ -180,32 +182,32 @@ async def test_second_change_of_a_child_costs_one_request(lane: Lane) -> None:
     assert found == {"patch deployments": 1}
 
 
-async def test_idle_writes_nothing(still: Stage, lane: Lane, figure: Callable[[str], None]) -> None:
-    assert still.place.is_ready
+async def test_idle_writes_nothing(idle_service: Stage, lane: Lane, figure: Callable[[str], None]) -> None:
+    assert idle_service.place.is_ready
     requests = Requests(lane)
     assert await requests.in_two_resyncs() == {}
     figure(f"steady-state writes {requests.so_far().total()}")
 
 
-async def test_restart_writes_nothing(still: Stage, lane: Lane) -> None:
+async def test_restart_writes_nothing(idle_service: Stage, lane: Lane) -> None:
     requests = Requests(lane)
     lane.kill()
     await lane.ended()
     await lane.start()
     assert await requests.in_two_resyncs() == {}
-    assert still.place.is_ready
+    assert idle_service.place.is_ready
 
 
 @pytest.mark.parametrize(
     "kind", [MODEL_SERVICE, DEPLOYMENT, SERVICE, HORIZONTAL_POD_AUTOSCALER], ids=lambda kind: kind.plural
 )
-async def test_foreign_annotation_causes_no_writes(kind: ResourceKind, still: Stage, lane: Lane) -> None:
+async def test_foreign_annotation_causes_no_writes(kind: ResourceKind, idle_service: Stage, lane: Lane) -> None:
     requests = Requests(lane)
-    await still.mark(kind)
+    await idle_service.mark(kind)
     assert await requests.in_two_resyncs() == {}
 
 
-async def test_reapply_writes_nothing(still: Stage, lane: Lane) -> None:
+async def test_reapply_writes_nothing(idle_service: Stage, lane: Lane) -> None:
     requests = Requests(lane)
-    await still.apply(model_service().with_spec(replicas=2).autoscaled(max_replicas=5))
+    await idle_service.apply(model_service().with_spec(replicas=2).autoscaled(max_replicas=5))
     assert await requests.in_two_resyncs() == {}

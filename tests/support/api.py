@@ -11,7 +11,7 @@ from typing import Any, Self
 import aiohttp
 
 from modelservice_operator.apimachinery.kinds import ResourceKind
-from tests.environment.cluster.kubeconfig import load_kubeconfig
+from tests.environment.kubeconfig import load_kubeconfig
 
 Object = dict[str, Any]
 JSON_PATCH = "application/json-patch+json"

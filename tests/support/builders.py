@@ -1,5 +1,6 @@
-"""Builders of ModelServices: start from the smallest one and change one thing by name."""
+"""Builders of ModelServices and Deployments: start from the smallest object and change one thing by name."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -75,3 +76,27 @@ def golden(name: str) -> ModelServiceBuilder:
     """Return the ModelService of a golden file in tests/golden."""
     spec = next(yaml.safe_load_all((GOLDEN / f"{name}.yaml").read_text()))["spec"]
     return model_service().named(name).with_spec(**spec)
+
+
+def restricted_deployment(
+    name: str, image: str, *, replicas: int = 1, pod: Mapping[str, Any] | None = None, **container: Any
+) -> dict[str, Any]:
+    """Return a Deployment that the Pod Security Standard `restricted` admits; `pod` and `container` add fields."""
+    security = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {
+                    "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+                    "containers": [{"name": "main", "image": image, "securityContext": security, **container}],
+                    **(pod or {}),
+                },
+            },
+        },
+    }

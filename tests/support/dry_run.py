@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
-from tests.environment.cluster.kubeconfig import load_kubeconfig
+from tests.environment.kubeconfig import load_kubeconfig
 from tests.support.builders import ModelServiceBuilder
 
 _INDEX = re.compile(r"\[([^]]*)\]")

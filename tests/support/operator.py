@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.environment.cluster.wait import wait_until
 
 CACHES_SYNCED_MESSAGE = "Caches synced"
-RUN = """
+RUN_WITHOUT_CLIENT = """
 import runpy, sys
 sys.modules["kubernetes"] = None
 runpy.run_module("modelservice_operator", run_name="__main__", alter_sys=True)
@@ -38,7 +38,7 @@ class OperatorProcess:
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-c", RUN, "run", "--kubeconfig", str(self.kubeconfig)),
+                    *(sys.executable, "-c", RUN_WITHOUT_CLIENT, "run", "--kubeconfig", str(self.kubeconfig)),
                     *("--probe-port", "0", *self.arguments),
                 ],
                 stdout=log,

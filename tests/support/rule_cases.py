@@ -16,19 +16,19 @@ class RuleCase:
     accepted: tuple[Any, ...]
 
 
-def a_spec(**fields: Any) -> dict[str, Any]:
+def spec(**fields: Any) -> dict[str, Any]:
     return {"image": "iris:1", **fields}
 
 
-def env_of(count: int) -> list[dict[str, Any]]:
+def secret_variables(count: int) -> list[dict[str, Any]]:
     return [{"name": f"A{i}", "valueFrom": {"secretKeyRef": {"name": "a", "key": "k"}}} for i in range(count)]
 
 
-def a_mount(name: str, path: str = "/a") -> dict[str, Any]:
+def mount(name: str, path: str = "/a") -> dict[str, Any]:
     return {"name": name, "mountPath": path, "emptyDir": {}}
 
 
-def the_target(**fields: Any) -> dict[str, Any]:
+def metric_target(**fields: Any) -> dict[str, Any]:
     return {"type": "AverageValue", **fields}
 
 
@@ -48,19 +48,19 @@ _RESERVED = ("kubernetes.io", "apps.kubernetes.io", "k8s.io", "modelservice.dev"
 RULE_CASES: dict[str, RuleCase] = {
     "autoscaling.minReplicas (or replicas, if it is not set) must not be greater than autoscaling.maxReplicas:"
     " raise maxReplicas or lower the minimum": RuleCase(
-        (a_spec(replicas=4, autoscaling={"maxReplicas": 3}), a_spec(autoscaling={"minReplicas": 4, "maxReplicas": 3})),
+        (spec(replicas=4, autoscaling={"maxReplicas": 3}), spec(autoscaling={"minReplicas": 4, "maxReplicas": 3})),
         (
-            a_spec(replicas=3, autoscaling={"maxReplicas": 3}),
-            a_spec(replicas=9, autoscaling={"minReplicas": 3, "maxReplicas": 3}),
-            a_spec(replicas=9, autoscaling={"managedBy": "External"}),
+            spec(replicas=3, autoscaling={"maxReplicas": 3}),
+            spec(replicas=9, autoscaling={"minReplicas": 3, "maxReplicas": 3}),
+            spec(replicas=9, autoscaling={"managedBy": "External"}),
         ),
     ),
     "replicas must be at least 1 with autoscaling: set suspend to true to run no replicas": RuleCase(
-        (a_spec(replicas=0, autoscaling={"maxReplicas": 3}),),
+        (spec(replicas=0, autoscaling={"maxReplicas": 3}),),
         (
-            a_spec(replicas=0),
-            a_spec(replicas=0, autoscaling={"managedBy": "External"}),
-            a_spec(
+            spec(replicas=0),
+            spec(replicas=0, autoscaling={"managedBy": "External"}),
+            spec(
                 replicas=0,
                 autoscaling={
                     "minReplicas": 0,
@@ -72,33 +72,31 @@ RULE_CASES: dict[str, RuleCase] = {
     ),
     "a CPU target requires a CPU request or limit: set resources.requests.cpu": RuleCase(
         (
-            a_spec(
+            spec(
                 resources={"limits": {"memory": "1Gi"}},
                 autoscaling={"maxReplicas": 3, "targetCPUUtilizationPercentage": 80},
             ),
-            a_spec(resources={}, autoscaling={"maxReplicas": 3}),
+            spec(resources={}, autoscaling={"maxReplicas": 3}),
         ),
         (
-            a_spec(autoscaling={"maxReplicas": 3}),
-            a_spec(resources={"limits": {"cpu": 1}}, autoscaling={"maxReplicas": 3}),
-            a_spec(
+            spec(autoscaling={"maxReplicas": 3}),
+            spec(resources={"limits": {"cpu": 1}}, autoscaling={"maxReplicas": 3}),
+            spec(
                 resources={"requests": {"memory": "1Gi"}},
                 autoscaling={"maxReplicas": 3, "targetMemoryUtilizationPercentage": 80},
             ),
-            a_spec(
-                resources={}, autoscaling={"maxReplicas": 3, "metrics": [{"type": "External", "external": _METRIC}]}
-            ),
+            spec(resources={}, autoscaling={"maxReplicas": 3, "metrics": [{"type": "External", "external": _METRIC}]}),
         ),
     ),
     "a memory target requires a memory request or limit: set resources.requests.memory": RuleCase(
         (
-            a_spec(
+            spec(
                 resources={"requests": {"cpu": 1}},
                 autoscaling={"maxReplicas": 3, "targetMemoryUtilizationPercentage": 80},
             ),
         ),
         (
-            a_spec(
+            spec(
                 resources={"requests": {"memory": "1Gi"}},
                 autoscaling={"maxReplicas": 3, "targetMemoryUtilizationPercentage": 80},
             ),
@@ -108,22 +106,22 @@ RULE_CASES: dict[str, RuleCase] = {
     " initialDelaySeconds + periodSeconds * failureThreshold, 1800 if not set; plus model.loader.timeoutSeconds):"
     " raise it, or remove it": RuleCase(
         (
-            a_spec(rollout={"progressDeadlineSeconds": 1800}),
-            a_spec(probes={"startup": {}}, rollout={"progressDeadlineSeconds": 30}),
-            a_spec(
+            spec(rollout={"progressDeadlineSeconds": 1800}),
+            spec(probes={"startup": {}}, rollout={"progressDeadlineSeconds": 30}),
+            spec(
                 probes={"startup": {"initialDelaySeconds": 5, "periodSeconds": 2, "failureThreshold": 10}},
                 rollout={"progressDeadlineSeconds": 25},
             ),
-            a_spec(
+            spec(
                 probes={"startup": {}},
                 model={**_S3, "loader": {"timeoutSeconds": 100}},
                 rollout={"progressDeadlineSeconds": 130},
             ),
         ),
         (
-            a_spec(rollout={"progressDeadlineSeconds": 1801}),
-            a_spec(probes={"startup": {}}, rollout={"progressDeadlineSeconds": 31}),
-            a_spec(
+            spec(rollout={"progressDeadlineSeconds": 1801}),
+            spec(probes={"startup": {}}, rollout={"progressDeadlineSeconds": 31}),
+            spec(
                 probes={"startup": {"initialDelaySeconds": 5, "periodSeconds": 2, "failureThreshold": 10}},
                 rollout={"progressDeadlineSeconds": 26},
             ),
@@ -132,18 +130,18 @@ RULE_CASES: dict[str, RuleCase] = {
     "at most 24 references to Secrets, ConfigMaps, claims and ServiceAccounts: combine objects that belong"
     " together": RuleCase(
         (
-            a_spec(env=env_of(25)),
-            a_spec(env=env_of(24), serviceAccountName="a"),
-            a_spec(env=env_of(24), imagePullSecrets=[{"name": "a"}]),
-            a_spec(env=env_of(24), mounts=[{"name": "a", "mountPath": "/a", "secret": {"name": "a"}}]),
-            a_spec(env=env_of(24), expose={"ingress": {**_INGRESS, "tlsSecretName": "a"}}),
-            a_spec(env=env_of(24), model={**_S3, "credentials": {"secretRef": {"name": "a"}}}),
-            a_spec(env=env_of(24), model={**_S3, "cache": {"persistentVolumeClaim": {"claimName": "a"}}}),
+            spec(env=secret_variables(25)),
+            spec(env=secret_variables(24), serviceAccountName="a"),
+            spec(env=secret_variables(24), imagePullSecrets=[{"name": "a"}]),
+            spec(env=secret_variables(24), mounts=[{"name": "a", "mountPath": "/a", "secret": {"name": "a"}}]),
+            spec(env=secret_variables(24), expose={"ingress": {**_INGRESS, "tlsSecretName": "a"}}),
+            spec(env=secret_variables(24), model={**_S3, "credentials": {"secretRef": {"name": "a"}}}),
+            spec(env=secret_variables(24), model={**_S3, "cache": {"persistentVolumeClaim": {"claimName": "a"}}}),
         ),
         (
-            a_spec(env=env_of(24)),
-            a_spec(env=env_of(24), mounts=[a_mount("a")], model={"uri": "file:///a"}),
-            a_spec(env=[*env_of(24), {"name": "N", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}]),
+            spec(env=secret_variables(24)),
+            spec(env=secret_variables(24), mounts=[mount("a")], model={"uri": "file:///a"}),
+            spec(env=[*secret_variables(24), {"name": "N", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}]),
         ),
     ),
     "must be an image reference without spaces, such as registry.example.com/iris-server:1.4": RuleCase(
@@ -316,12 +314,16 @@ RULE_CASES: dict[str, RuleCase] = {
         ({"type": "External"}, {"type": "Pods", "external": _METRIC}), ({"type": "External", "external": _METRIC},)
     ),
     "set only the field that matches type: averageValue or averageUtilization": RuleCase(
-        (the_target(), the_target(averageValue=1, averageUtilization=1), {"type": "Utilization", "averageValue": 1}),
-        (the_target(averageValue=1), {"type": "Utilization", "averageUtilization": 1}),
+        (
+            metric_target(),
+            metric_target(averageValue=1, averageUtilization=1),
+            {"type": "Utilization", "averageValue": 1},
+        ),
+        (metric_target(averageValue=1), {"type": "Utilization", "averageUtilization": 1}),
     ),
     "set only the field that matches type: value or averageValue": RuleCase(
-        (the_target(), the_target(value=1), the_target(averageValue=1, value=1)),
-        (the_target(averageValue=1), {"type": "Value", "value": 1}),
+        (metric_target(), metric_target(value=1), metric_target(averageValue=1, value=1)),
+        (metric_target(averageValue=1), {"type": "Value", "value": 1}),
     ),
     "must be a quantity above 0, such as 500m or 10": RuleCase(
         (0, "0", "0m", "lots", -1, "-1", "1e999", "$(A)"), (1, "1m", "0.5Gi")
@@ -418,14 +420,14 @@ RULE_CASES: dict[str, RuleCase] = {
         ("192.0.2.1", "192.0.2.1/24", "0/0", "example.com/24", "192.0.2.0/33"), ("0.0.0.0/0", "2001:db8::/32")
     ),
     "each mountPath must be used once: choose another path": RuleCase(
-        ([a_mount("a"), a_mount("b")],), ([a_mount("a"), a_mount("b", "/b")], [])
+        ([mount("a"), mount("b")],), ([mount("a"), mount("b", "/b")], [])
     ),
     "set exactly one of configMap, secret, persistentVolumeClaim and emptyDir": RuleCase(
         (
             {"name": "a", "mountPath": "/a"},
             {"name": "a", "mountPath": "/a", "secret": {"name": "a"}, "configMap": {"name": "a"}},
         ),
-        (a_mount("a"), {"name": "a", "mountPath": "/a", "persistentVolumeClaim": {"claimName": "a"}}),
+        (mount("a"), {"name": "a", "mountPath": "/a", "persistentVolumeClaim": {"claimName": "a"}}),
     ),
     "must be the name of a volume: lower-case letters, digits and '-', beginning and ending with a letter or"
     " digit": RuleCase(("A", "a.b", "-a", "a-", "a_b"), ("a", "0", "a" * 63)),

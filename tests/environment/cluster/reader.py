@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from tests.environment.cluster.errors import ClusterError
-from tests.environment.cluster.kubeconfig import load_kubeconfig
+from tests.environment.kubeconfig import KubeconfigError, load_kubeconfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,7 +77,10 @@ class ApiReader:
     def _open(self) -> httpx.Client:
         with self._lock:
             if self._client is None:
-                config = load_kubeconfig(self._kubeconfig)
+                try:
+                    config = load_kubeconfig(self._kubeconfig)
+                except KubeconfigError as error:
+                    raise ClusterError(str(error)) from error
                 self._client = httpx.Client(
                     base_url=config.server,
                     verify=config.tls,

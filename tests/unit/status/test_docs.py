@@ -26,7 +26,7 @@ def test_runbook_quotes_every_case_of_the_gallery() -> None:
     for case in CASES:
         entry = said[case.name]
         assert (entry.reason, entry.title, entry.condition) == (case.reason, case.title, case.kind)
-        assert case.at(REGISTRY).pattern.fullmatch(entry.message)
+        assert case.with_registry(REGISTRY).pattern.fullmatch(entry.message)
         assert entry.message in " ".join(page().replace("\n> ", " ").split())
 
 

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from bench.bodies import CHILDREN, NAME, NAMESPACE, UID, children_of, filled, model_service, template
+from bench.bodies import CHILDREN, NAME, NAMESPACE, UID, children_of, children_template, fill_template, model_service
 from bench.peers import __file__ as peers
 from bench.rounds import difference
 
@@ -14,7 +14,7 @@ def test_the_filled_template_is_what_this_operator_creates() -> None:
     stored["metadata"] |= {"uid": "0-1", "generation": 1}
 
     own = json.loads(json.dumps(children_of(stored)))
-    of_peers = json.loads(filled(template(), name="iris", namespace="ml", uid="0-1"))
+    of_peers = json.loads(fill_template(children_template(), name="iris", namespace="ml", uid="0-1"))
 
     for child in CHILDREN:
         assert len(own[child]["metadata"]["annotations"].pop(HASH_ANNOTATION)) == len(
@@ -38,7 +38,7 @@ def test_only_what_the_peers_take_from_the_spec_depends_on_the_replicas(replicas
 
     assert children["deployment"]["spec"].pop("replicas") == replicas
     assert children["autoscaler"]["spec"].pop("minReplicas") == replicas
-    expected = json.loads(filled(template(), name="iris", namespace="ml", uid="0-1"))
+    expected = json.loads(fill_template(children_template(), name="iris", namespace="ml", uid="0-1"))
     assert all(difference(children[child]["spec"], expected[child]["spec"], child) is None for child in CHILDREN)
 
 

@@ -1,7 +1,7 @@
 from itertools import chain
 
 import pytest
-from bench.measures import COMPARED, Measure, PeerName, Spread, percentile, rotated, summary_of
+from bench.measures import COMPARED, Measure, PeerName, Spread, percentile, rotated, summarize
 
 
 @pytest.mark.parametrize(
@@ -25,12 +25,12 @@ def test_more_rounds_than_peers_start_over() -> None:
 def test_a_summary_takes_what_each_round_has() -> None:
     rounds = {PeerName.RAW: [{Measure.CPU: 3.0}, {Measure.CPU: 1.0}, {Measure.CPU: 2.0, Measure.MEMORY: 40.0}]}
 
-    summary = summary_of(rounds)
+    summary = summarize(rounds)
 
     assert summary == {
         PeerName.RAW: {
-            Measure.CPU: Spread(median=2.0, least=1.0, most=3.0, rounds=3),
-            Measure.MEMORY: Spread(median=40.0, least=40.0, most=40.0, rounds=1),
+            Measure.CPU: Spread(median=2.0, minimum=1.0, maximum=3.0, rounds=3),
+            Measure.MEMORY: Spread(median=40.0, minimum=40.0, maximum=40.0, rounds=1),
         }
     }
 

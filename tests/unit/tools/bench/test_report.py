@@ -2,7 +2,7 @@ import json
 
 import pytest
 from bench.measures import COMPARED, PUBLISHED, Measure, PeerName, Sizes, Spread
-from bench.report import TARGETS, TITLES, Results, document, results_json, targets_table
+from bench.report import TARGETS, TITLES, Results, render_document, results_json, targets_table
 
 NOBODY: dict[PeerName, dict[Measure, Spread]] = {}
 
@@ -63,7 +63,7 @@ def test_the_document_shows_median_and_range() -> None:
         minutes=9.7,
     )
 
-    text = document(results)
+    text = render_document(results)
 
     assert "2.50 (1-4)" in text
     assert "burst of 200" in text

@@ -1,4 +1,7 @@
-"""A kubeconfig file as a client needs it: the server, a TLS context, and a token if the user has one."""
+"""A kubeconfig file as a client needs it: the server, a TLS context, and a token if the user has one.
+
+The peers of the benchmark import it in environments without the development dependencies.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,12 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from tests.environment.cluster.errors import ClusterError
-
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+class KubeconfigError(Exception):
+    """A kubeconfig has no embedded credentials; the message names the file."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +36,11 @@ class ClientConfig:
 
 
 def load_kubeconfig(path: Path) -> ClientConfig:
-    """Read a kubeconfig with one cluster and one user; raise ClusterError unless it holds their credentials itself."""
+    """Read a kubeconfig with one cluster and one user. Raises KubeconfigError if it has no embedded credentials."""
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
     if "certificate-authority-data" not in cluster or not {"client-certificate-data", "token"} & user.keys():
-        raise ClusterError(f"{path} holds no certificate authority, or neither a client certificate nor a token.")
+        raise KubeconfigError(f"{path} holds no certificate authority, or neither a client certificate nor a token.")
     tls = ssl.create_default_context(cadata=b64decode(cluster["certificate-authority-data"]).decode())
     if "client-certificate-data" in user:
         _load_certificate(tls, user)

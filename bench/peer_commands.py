@@ -1,4 +1,4 @@
-"""How each peer is started: its program, its arguments, its environment variables."""
+"""Command line and environment variables of each peer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ _PEERS = Path(__file__).parent / "peers"
 
 @dataclass(frozen=True)
 class Launch:
-    """A command line and what it needs in its environment."""
+    """A command line and its environment variables."""
 
     command: tuple[str | Path, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def prepare(peers: tuple[PeerName, ...]) -> None:
-    """Install and build what the peers need, so that no round has to."""
+    """Install and build the peers before the first round."""
     operator_python()
     if PeerName.KOPF in peers:
         tutorial_python()
@@ -29,12 +29,12 @@ def prepare(peers: tuple[PeerName, ...]) -> None:
 
 
 def user_of(peer: PeerName) -> str:
-    """Return the name under which a peer's requests stand in the audit log."""
+    """Return the user name of a peer in the audit log."""
     return f"bench-{peer.replace('_', '-')}"
 
 
 def launch(peer: PeerName, *, kubeconfig: Path, namespace: str, template: Path) -> Launch:
-    """Return how a peer is started for one namespace; without one this operator serves them all."""
+    """Return the command of a peer for one namespace; without a namespace this operator serves all."""
     match peer:
         case PeerName.MODELSERVICE:
             return _this_operator(kubeconfig, namespace)
@@ -54,6 +54,6 @@ def launch(peer: PeerName, *, kubeconfig: Path, namespace: str, template: Path) 
 def _this_operator(kubeconfig: Path, namespace: str) -> Launch:
     where = ("--namespace", namespace) if namespace else ()
     arguments = ("run", "--kubeconfig", kubeconfig, "--probe-port", "0", *where)
-    # As in the image: the dependencies in one place, the code in another.
+    # As in the image, the code is not installed into the environment of the dependencies.
     variables = {"PYTHONPATH": str(ROOT / "operator"), "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
     return Launch((operator_python(), "-m", "modelservice_operator", *arguments), variables)

@@ -1,4 +1,4 @@
-"""The cluster in which peers are measured, and peers as processes of it."""
+"""The cluster for the measurements, and the peers as processes."""
 
 import json
 import os
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.bodies import template
-from bench.contestants import launch, user_of
+from bench.bodies import children_template
 from bench.environments import ROOT
 from bench.errors import BenchError
 from bench.measures import PeerName
+from bench.peer_commands import launch, user_of
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 from tests.environment.audit import AuditWindow
 from tests.environment.cluster import Cluster, Tier, start
@@ -28,7 +28,7 @@ _CONTROLLERS = (
     "-endpointslice-controller",
     "-garbage-collector-controller",
 )
-"""All but those on which no peer's work depends: autoscaling without metrics, endpoints, garbage collection."""
+"""All controllers except those that no peer depends on: autoscaling, endpoints, garbage collection."""
 _FLAGS: dict[str, tuple[str, ...]] = {
     Program.CONTROLLER_MANAGER: (
         "--kube-api-qps=5000",
@@ -57,8 +57,8 @@ _ROLE = "bench-peer"
 
 
 @dataclass(frozen=True)
-class Arena:
-    """A running control plane with the CRD and a user for each peer, all of the same rights and the same class."""
+class BenchCluster:
+    """A running control plane with the CRD and a user for each peer; all users have the same permissions."""
 
     cluster: Cluster
     state: State
@@ -67,16 +67,16 @@ class Arena:
 
     @property
     def server_pid(self) -> int:
-        """Process of the API server."""
+        """PID of the API server."""
         return next(record.pid for record in recorded(self.state.processes) if record.name == Program.APISERVER)
 
-    def audit(self) -> AuditWindow:
-        """Open a window on the audit log."""
+    def open_audit_window(self) -> AuditWindow:
+        """Return the requests that the API server audits from now on."""
         return AuditWindow(self.state.audit_log)
 
     @contextmanager
-    def running(self, peer: PeerName, namespace: str) -> Iterator[int]:
-        """Run a peer for the length of a `with` block; the value is its process."""
+    def run_peer(self, peer: PeerName, namespace: str) -> Iterator[int]:
+        """Run a peer for the length of a `with` block, and yield its PID."""
         how = launch(peer, kubeconfig=self.kubeconfigs[peer], namespace=namespace, template=self.template)
         processes = Processes(self.state.processes, self.state.logs, dies_with_us=True)
         record = processes.start(f"peer-{peer}", how.command, environment=how.environment)
@@ -88,19 +88,19 @@ class Arena:
                 f"{error}\nThe log of {peer} ends with:\n{log.read_text(errors='replace')[-2000:]}"
             ) from error
         finally:
-            _end(record)
+            _stop(record)
 
 
 @contextmanager
-def arena(peers: tuple[PeerName, ...]) -> Iterator[Arena]:
+def start_bench_cluster(peers: tuple[PeerName, ...]) -> Iterator[BenchCluster]:
     """Run a fresh control plane with the CRD for the length of a `with` block."""
     with start(Tier.CONTROL_PLANE, flags=_FLAGS) as cluster:
         if cluster.state is None:
-            raise BenchError("The cluster keeps no state folder, so its processes cannot be measured.")
+            raise BenchError("The cluster has no state directory, so its processes cannot be measured.")
         state = State(cluster.state)
         cluster.run_kubectl("apply", "-f", str(ROOT / "crds" / "modelservices.modelservice.dev.yaml"))
         cluster.run_kubectl(
-            "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": _access(peers)})
+            "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": _rbac_objects(peers)})
         )
         cluster.run_kubectl(
             "wait", "--for=condition=Established", "crd/modelservices.modelservice.dev", "--timeout=30s"
@@ -109,14 +109,14 @@ def arena(peers: tuple[PeerName, ...]) -> Iterator[Arena]:
         wait_until(
             lambda: cluster.run_kubectl("get", "--raw", MODEL_SERVICE.path(), check=False),
             seconds=30,
-            what="the ModelService resource to be served",
+            what="the ModelService resource",
         )
         file = state.users / "children.json"
-        file.write_text(template(), encoding="utf-8")
-        yield Arena(cluster, state, file, {peer: cluster.user_kubeconfig(user_of(peer)) for peer in peers})
+        file.write_text(children_template(), encoding="utf-8")
+        yield BenchCluster(cluster, state, file, {peer: cluster.user_kubeconfig(user_of(peer)) for peer in peers})
 
 
-def _access(peers: tuple[PeerName, ...]) -> list[dict[str, object]]:
+def _rbac_objects(peers: tuple[PeerName, ...]) -> list[dict[str, object]]:
     group = "rbac.authorization.k8s.io"
     meta = {"apiVersion": f"{group}/v1", "metadata": {"name": _ROLE}}
     subjects = [{"kind": "User", "apiGroup": group, "name": user_of(peer)} for peer in peers]
@@ -127,12 +127,12 @@ def _access(peers: tuple[PeerName, ...]) -> list[dict[str, object]]:
     ]
 
 
-def _end(record: Record) -> None:
-    """End a peer as a node would: it may finish what it does."""
+def _stop(record: Record) -> None:
+    """Stop a peer as a kubelet does: SIGTERM, then SIGKILL after a timeout."""
     if record.is_alive():
         os.kill(record.pid, signal.SIGTERM)
     try:
-        wait_until(record.has_ended, seconds=15, what=f"{record.name} to end")
+        wait_until(record.has_ended, seconds=15, what=f"end of {record.name}")
     finally:
         if record.is_alive():
             os.kill(record.pid, signal.SIGKILL)

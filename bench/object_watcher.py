@@ -1,4 +1,4 @@
-"""Waiting for the state of many objects by one watch, at the cost of one look an event."""
+"""Wait for the state of many objects with one watch; each event costs one check."""
 
 import asyncio
 import time
@@ -11,22 +11,22 @@ from bench.api_client import ApiClient
 from bench.errors import BenchError
 
 
-class Follower:
-    """Names of the objects under one path for which `holds` is true now. Use as an async context manager."""
+class ObjectWatcher:
+    """Keeps the names of the objects under one path that fulfil a predicate. Use as an async context manager."""
 
-    def __init__(self, client: ApiClient, path: str, holds: Callable[[dict[str, Any]], bool]) -> None:
+    def __init__(self, client: ApiClient, path: str, predicate: Callable[[dict[str, Any]], bool]) -> None:
         self.names: set[str] = set()
         self._client = client
         self._path = path
-        self._holds = holds
+        self._predicate = predicate
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         listed = await self._client.request("GET", self._path)
         for body in listed["items"]:
-            self._take("ADDED", body)
-        self._task = asyncio.create_task(self._follow(listed["metadata"]["resourceVersion"]))
+            self._handle_event("ADDED", body)
+        self._task = asyncio.create_task(self._watch(listed["metadata"]["resourceVersion"]))
         self._task.add_done_callback(lambda _: self._changed.set())
         return self
 
@@ -37,13 +37,15 @@ class Follower:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    async def until(self, condition: Callable[[set[str]], bool], *, seconds: float, what: str) -> None:
-        """Wait until the names fulfil a condition; BenchError after `seconds`, or when the watch ends."""
-        if not await self.holds_within(condition, seconds=seconds):
-            raise BenchError(f"Waited {seconds:g} s in vain for {what}: {len(self.names)} objects are there.")
+    async def wait_until(self, condition: Callable[[set[str]], bool], *, seconds: float, description: str) -> None:
+        """Wait until the names fulfil a condition. Raises BenchError after `seconds`, or if the watch ends."""
+        if not await self.holds_before_timeout(condition, seconds=seconds):
+            raise BenchError(
+                f"Timed out after {seconds:g} s waiting for {description}: {len(self.names)} objects exist."
+            )
 
-    async def holds_within(self, condition: Callable[[set[str]], bool], *, seconds: float) -> bool:
-        """Wait until the names fulfil a condition; False after `seconds`. BenchError when the watch ends."""
+    async def holds_before_timeout(self, condition: Callable[[set[str]], bool], *, seconds: float) -> bool:
+        """Return True once the names fulfil a condition, False after `seconds`. Raises BenchError if the watch ends."""
         deadline = time.monotonic() + seconds
         while not condition(self.names):
             if self._task is None or self._task.done():
@@ -56,13 +58,13 @@ class Follower:
                     await self._changed.wait()
         return True
 
-    async def _follow(self, version: str) -> None:
+    async def _watch(self, version: str) -> None:
         async for kind, body in self._client.watch(self._path, version):
-            self._take(kind, body)
+            self._handle_event(kind, body)
 
-    def _take(self, kind: str, body: dict[str, Any]) -> None:
+    def _handle_event(self, kind: str, body: dict[str, Any]) -> None:
         name = body["metadata"]["name"]
-        now = kind != "DELETED" and self._holds(body)
+        now = kind != "DELETED" and self._predicate(body)
         if now == (name in self.names):
             return
         (self.names.add if now else self.names.discard)(name)
@@ -70,12 +72,12 @@ class Follower:
 
 
 def exists(_: dict[str, Any]) -> bool:
-    """Hold for every object."""
+    """Return True for every object."""
     return True
 
 
 def is_ready(service: dict[str, Any]) -> bool:
-    """Whether a ModelService says that its newest generation is ready."""
+    """Return True if the status of a ModelService reports its newest generation as ready."""
     status = service.get("status") or {}
     return any(
         condition["type"] == "Ready"
@@ -86,6 +88,6 @@ def is_ready(service: dict[str, Any]) -> bool:
 
 
 def is_observed(deployment: dict[str, Any]) -> bool:
-    """Whether the Deployment controller has looked at the newest generation."""
+    """Return True if the Deployment controller has observed the newest generation."""
     observed = (deployment.get("status") or {}).get("observedGeneration", 0)
     return bool(observed >= deployment["metadata"]["generation"])
