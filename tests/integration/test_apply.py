@@ -178,7 +178,9 @@ def test_events_of_an_unready_pod_are_read(control_plane: Cluster, ns: Namespace
     arguments = ("--subresource=status", "--type=strategic", "-p", json.dumps({"status": status}))
     ns.kubectl("patch", pod, *arguments)
     ns.wait(
-        lambda: "its readiness probe checks" in ns.condition("silent")["message"], "word of its probe", name="silent"
+        lambda: "its readiness probe checks" in ns.condition("silent").get("message", ""),
+        "word of its probe",
+        name="silent",
     )
     trail = AuditTrail(control_plane, USER, start=0)
     ns.wait(lambda: ("list", "events") in trail.used(), "a look at its Events", name="silent")

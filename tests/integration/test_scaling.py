@@ -53,7 +53,7 @@ def stands(ns: NamespaceFixture, service: ModelServiceBuilder, count: int) -> No
 
     def settled() -> bool:
         found = ns.get_model_service(service.name)
-        return ns.is_ready(service.name) and found["status"]["desiredReplicas"] == count
+        return ns.is_ready(service.name) and found["status"].get("desiredReplicas") == count
 
     ns.wait(settled, f"{count} replicas", within=60, name=service.name)
 
