@@ -178,7 +178,7 @@ def test_events_of_an_unready_pod_are_read(control_plane: Cluster, ns: Namespace
     arguments = ("--subresource=status", "--type=strategic", "-p", json.dumps({"status": status}))
     ns.kubectl("patch", pod, *arguments)
     ns.wait(
-        lambda: "its readiness probe checks" in ns.condition("unready-pod")["message"],
+        lambda: "its readiness probe checks" in ns.condition("unready-pod").get("message", ""),
         "message about its probe",
         name="unready-pod",
     )

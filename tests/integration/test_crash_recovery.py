@@ -31,9 +31,10 @@ def test_sigkill_while_creating_leaves_no_duplicates(
     for kind in ("deployment", "service", "hpa"):
         found = ns.kubectl("get", kind, "-o", "jsonpath={.items[*].metadata.name}").split()
         assert sorted(found) == sorted(names)
-    accepted = Counter(
-        request.call.resource
-        for request in audit.requests()
-        if request.is_write and request.call.verb == "create" and request.status == 201
-    )
-    assert accepted == {"deployments": OBJECTS, "services": OBJECTS, "horizontalpodautoscalers": OBJECTS}
+    creates = [request for request in audit.requests() if request.is_write and request.call.verb == "create"]
+    accepted = Counter(request.call.resource for request in creates if request.status == 201)
+    # A create whose client is killed before the answer may be stored and is audited as failed.
+    interrupted = Counter(request.call.resource for request in creates if request.status not in {201, 409})
+    expected = Counter({"deployments": OBJECTS, "services": OBJECTS, "horizontalpodautoscalers": OBJECTS})
+    assert accepted - expected == Counter()
+    assert expected - accepted <= interrupted

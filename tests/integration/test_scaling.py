@@ -53,7 +53,7 @@ def apply_and_wait(ns: NamespaceFixture, service: ModelServiceBuilder, count: in
 
     def has_replicas() -> bool:
         found = ns.get_model_service(service.name)
-        return ns.is_ready(service.name) and found["status"]["desiredReplicas"] == count
+        return ns.is_ready(service.name) and found["status"].get("desiredReplicas") == count
 
     ns.wait(has_replicas, f"{count} replicas", within=60, name=service.name)
 

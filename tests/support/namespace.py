@@ -50,15 +50,13 @@ class NamespaceFixture:
 
     def condition(self, name: str, kind: str = "Ready") -> dict[str, Any]:
         """Return a condition of a ModelService, {} while there is none."""
-        status = (self.get_model_service(name) or {}).get("status", {})
-        return next((entry for entry in status.get("conditions", ()) if entry["type"] == kind), {})
+        return _condition_of(self.get_model_service(name), kind)
 
     def is_ready(self, name: str = "iris") -> bool:
         """Return True if the newest generation is ready."""
         found = self.get_model_service(name)
-        ready = self.condition(name)
-        generation = found and found["metadata"]["generation"]
-        return ready.get("status") == "True" and ready.get("observedGeneration") == generation
+        ready = _condition_of(found, "Ready")
+        return ready.get("status") == "True" and ready.get("observedGeneration") == found["metadata"]["generation"]
 
     def wait(
         self, condition: Callable[[], object], description: str, *, within: float = 30, name: str = "iris"
@@ -97,3 +95,8 @@ class NamespaceFixture:
 
     def _with_namespace(self, service: ModelServiceBuilder) -> ModelServiceBuilder:
         return service.named(service.name, namespace=self.namespace)
+
+
+def _condition_of(service: Any, kind: str) -> dict[str, Any]:
+    conditions = ((service or {}).get("status") or {}).get("conditions") or ()
+    return next((entry for entry in conditions if entry["type"] == kind), {})

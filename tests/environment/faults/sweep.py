@@ -16,7 +16,7 @@ from tests.environment.faults.recording import Point, Recording
 from tests.environment.faults.rules import Moment, Rule
 from tests.environment.faults.scenarios import PATIENCE, Scenario, Stage
 
-ATTEMPTS = 3
+ATTEMPTS = 6
 """A run may reach its end with a status write less than the recorded one: then the point is looked for again."""
 _SECONDS_TO_FIRE = 30.0
 

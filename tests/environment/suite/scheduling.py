@@ -14,11 +14,28 @@ NODE, CONTROL_PLANE = "tests/e2e/", "tests/integration/"
 MIN_PENDING = 2
 """Tests that a worker must know of: it starts one only when it knows the next."""
 SECONDS: dict[str, float] = {
-    "tests/integration/test_gitops.py": 150,
-    "tests/integration/test_write_budget.py": 110,
-    "tests/integration/test_crash_sweep.py": 90,
-    "tests/integration/test_bad_input.py": 90,
-    "tests/e2e/test_failure_gallery.py": 120,
+    "tests/e2e/test_failure_gallery.py": 150,
+    "tests/e2e/test_loader.py": 140,
+    "tests/e2e/test_node_cluster.py": 80,
+    "tests/e2e/test_demo.py": 30,
+    "tests/integration/test_crash_sweep.py": 180,
+    "tests/integration/test_gitops.py": 140,
+    "tests/integration/test_ownership.py": 120,
+    "tests/integration/test_bad_input.py": 110,
+    "tests/integration/test_write_budget.py": 100,
+    "tests/integration/test_reconcile.py": 90,
+    "tests/integration/test_informer_faults.py": 70,
+    "tests/integration/test_control_plane_cluster.py": 60,
+    "tests/integration/test_poison_objects.py": 60,
+    "tests/integration/test_apply.py": 50,
+    "tests/integration/test_cel_rules.py": 45,
+    "tests/integration/test_drift.py": 45,
+    "tests/integration/test_foreign_fields.py": 45,
+    "tests/integration/test_policies.py": 40,
+    "tests/loader/test_https.py": 30,
+    "tests/loader/test_faults.py": 25,
+    "tests/loader/test_content_encoding.py": 25,
+    "tests/loader/test_mlflow.py": 20,
 }
 """Measured times of the slow files; they only decide the order."""
 
