@@ -31,15 +31,15 @@ iris = model_service()
         (iris.with_spec(replicas="two"), "spec.replicas in body must be of type integer"),
         (
             iris.autoscaled(min_replicas=4, max_replicas=3),
-            "the floor (autoscaling.minReplicas, else replicas) must not be greater than",
+            "autoscaling.minReplicas (or replicas, if it is not set) must not be greater than",
         ),
-        (iris.with_spec(replicas=4).autoscaled(max_replicas=3), "raise maxReplicas or lower the floor"),
-        (iris.with_spec(replicas=0).autoscaled(max_replicas=3), "replicas must be at least 1 under autoscaling"),
-        (iris.autoscaled(min_replicas=0, max_replicas=3), "minReplicas 0 needs a metric of type External or Object"),
+        (iris.with_spec(replicas=4).autoscaled(max_replicas=3), "raise maxReplicas or lower the minimum"),
+        (iris.with_spec(replicas=0).autoscaled(max_replicas=3), "replicas must be at least 1 with autoscaling"),
+        (iris.autoscaled(min_replicas=0, max_replicas=3), "minReplicas 0 requires a metric of type External or Object"),
         (iris.with_spec(autoscaling={"minReplicas": 1}), "maxReplicas is required, unless managedBy is External"),
         (
             iris.with_spec(autoscaling={"managedBy": "External", "maxReplicas": 3}),
-            "remove every other field of autoscaling",
+            "remove all other fields of autoscaling",
         ),
         (
             iris.with_spec(resources={"requests": {"memory": "1Gi"}}).autoscaled(max_replicas=3, cpu=50),
@@ -74,7 +74,7 @@ iris = model_service()
         ),
         (
             iris.with_spec(mounts=[{"name": "tmp", "mountPath": "/a", "emptyDir": {}}]),
-            "the names tmp and model are taken",
+            "the names tmp and model are reserved",
         ),
         (
             iris.with_spec(mounts=[{"name": "a", "mountPath": "/a", "subPath": "../b", "emptyDir": {}}]),
@@ -97,7 +97,7 @@ iris = model_service()
         (iris.named("a.dot"), "metadata.name must start with a lower-case letter"),
         (iris.named("a" * 64), "at most 63 characters long"),
         (iris.named("Upper"), "a lowercase RFC 1123 subdomain"),
-        (iris.with_spec(model={"uri": "s3://bucket"}), "must name a bucket, and a folder or object in it: write s3://"),
+        (iris.with_spec(model={"uri": "s3://bucket"}), "must name a bucket and a path in it: write s3://"),
         (iris.with_spec(model={"uri": "models:/iris"}), "must name a version or an alias of a registered model"),
         (iris.with_spec(model={"uri": "file:///app/../etc/passwd"}), "must not contain '..'"),
         (iris.with_spec(model={"path": "relative"}), "must be an absolute path without control characters: begin with"),
@@ -145,4 +145,4 @@ def test_spec_at_the_bounds_is_accepted(ns: NamespaceFixture, service: ModelServ
 
 def test_explain_shows_field_descriptions(ns: NamespaceFixture) -> None:
     text = ns.kubectl("explain", "modelservice.spec.autoscaling.maxReplicas")
-    assert "Greatest number of replicas." in text
+    assert "Maximum number of replicas." in text

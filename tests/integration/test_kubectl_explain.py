@@ -52,11 +52,11 @@ def test_recursive_explain_lists_every_field(control_plane: Cluster, published: 
     [
         (".spec.autoscaling", "Scale the number of replicas with the load. If not set, it stays at replicas."),
         (".spec.autoscaling", "Example: {maxReplicas: 5, targetCPUUtilizationPercentage: 80}"),
-        (".spec.autoscaling.maxReplicas", "Greatest number of replicas. 1 to 10000. Example: 5"),
+        (".spec.autoscaling.maxReplicas", "Maximum number of replicas. 1 to 10000. Example: 5"),
         (".spec.containerPort", "1 to 65535. Default: 8080. Example: 5000"),
         (".spec.service.type", "ENUM:"),
         (".spec.env.valueFrom.secretKeyRef.key", "Key inside the object. Example: token"),
-        (".spec.affinity.podAntiAffinity", "Pods not to be near to."),
+        (".spec.affinity.podAntiAffinity", "Pods not to run in the same topology domain as."),
         (".spec.autoscaling.behavior.scaleDown.stabilizationWindowSeconds", "0 to 3600."),
         (".status.conditions.message", "Human-readable message."),
     ],

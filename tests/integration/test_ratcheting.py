@@ -86,7 +86,7 @@ def test_changed_field_must_be_valid(ns: NamespaceFixture) -> None:
 def test_stricter_spec_rule_blocks_scaling(ns: NamespaceFixture) -> None:
     """Therefore rules that compare fields are never made stricter in a served version."""
     ns.kubectl("label", PLURAL, "spec", "team=flowers")
-    with pytest.raises(ClusterError, match="the floor"):
+    with pytest.raises(ClusterError, match="raise maxReplicas or lower the minimum"):
         ns.kubectl("scale", PLURAL, "spec", "--replicas=5")
     ns.kubectl("scale", PLURAL, "spec", "--replicas=2")
 

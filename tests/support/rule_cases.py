@@ -127,8 +127,8 @@ RULE_CASES: dict[str, RuleCase] = {
             ),
         ),
     ),
-    "at most 24 references to Secrets, ConfigMaps, claims and ServiceAccounts: put what belongs together into one"
-    " object": RuleCase(
+    "at most 24 references to Secrets, ConfigMaps, claims and ServiceAccounts: combine objects that belong"
+    " together": RuleCase(
         (
             spec(env=secret_variables(25)),
             spec(env=secret_variables(24), serviceAccountName="a"),
@@ -313,7 +313,7 @@ RULE_CASES: dict[str, RuleCase] = {
     "set only the field that matches type: resource, containerResource, pods, object or external": RuleCase(
         ({"type": "External"}, {"type": "Pods", "external": _METRIC}), ({"type": "External", "external": _METRIC},)
     ),
-    "set exactly the field that type names: averageValue or averageUtilization": RuleCase(
+    "set only the field that matches type: averageValue or averageUtilization": RuleCase(
         (
             metric_target(),
             metric_target(averageValue=1, averageUtilization=1),
@@ -321,7 +321,7 @@ RULE_CASES: dict[str, RuleCase] = {
         ),
         (metric_target(averageValue=1), {"type": "Utilization", "averageUtilization": 1}),
     ),
-    "set exactly the field that type names: value or averageValue": RuleCase(
+    "set only the field that matches type: value or averageValue": RuleCase(
         (metric_target(), metric_target(value=1), metric_target(averageValue=1, value=1)),
         (metric_target(averageValue=1), {"type": "Value", "value": 1}),
     ),
@@ -436,8 +436,8 @@ RULE_CASES: dict[str, RuleCase] = {
         ("a", "/a:b", "/a\nb"), ("/a", "/a b", f"{_TMP}/a")
     ),
     "/ and /tmp are reserved: choose another path": RuleCase(("/", _TMP, f"{_TMP}/"), (f"{_TMP}2",)),
-    "keys of the domains kubernetes.io, k8s.io, modelservice.dev, argoproj.io, fluxcd.io are reserved: choose a domain"
-    " of your own": RuleCase(
+    "keys of the domains kubernetes.io, k8s.io, modelservice.dev, argoproj.io, fluxcd.io are reserved: use another"
+    " domain": RuleCase(
         tuple({f"{domain}/a": "a"} for domain in _RESERVED),
         ({"kubernetes.io": "a", "notkubernetes.io/a": "a", "kubernetes.io.example.com/a": "a"},),
     ),

@@ -1,4 +1,4 @@
-"""What rolls the pods of a followed model, and what does not."""
+"""Cases in which an auto-updated model starts a rollout, and in which it does not."""
 
 import json
 from typing import Any

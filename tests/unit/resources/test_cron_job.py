@@ -1,4 +1,4 @@
-"""The CronJob that looks what a model's URI stands for."""
+"""The CronJob that resolves a model's URI."""
 
 from typing import Any
 

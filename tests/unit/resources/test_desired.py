@@ -154,7 +154,7 @@ def test_each_changed_or_removed_leaf_is_a_difference(data: st.DataObject) -> No
     for step in parents:
         node = node[step]
     if data.draw(st.booleans()):
-        node[last] = "changed by somebody"
+        node[last] = "changed by another client"
     else:
         del node[last]
     assert desired.first_difference(live) is not None

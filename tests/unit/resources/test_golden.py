@@ -1,7 +1,7 @@
-"""Whole objects, read by people.
+"""Complete children, to be reviewed.
 
-tests/golden/<name>.yaml holds a ModelService, <name>.children.yaml what it stands for. `make golden` rewrites the
-latter; the diff is the review.
+tests/golden/<name>.yaml contains a ModelService, <name>.children.yaml its children. `make golden` rewrites the latter;
+review the diff.
 """
 
 import os

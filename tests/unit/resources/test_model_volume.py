@@ -1,4 +1,4 @@
-"""What a pod gets for its model."""
+"""Parts of a pod that provide its model."""
 
 from typing import Any
 

@@ -52,7 +52,7 @@ def autoscaler_ready(service: ModelServiceBuilder = SCALED, **changes: Any) -> t
 def test_active_autoscaler() -> None:
     active = ("True", "AutoscalerActive", "The HorizontalPodAutoscaler is active.")
     assert autoscaler_ready(autoscaler=new_autoscaler(ABLE, ACTIVE)) == active
-    # A bound that is reached is what was asked for.
+    # A configured bound that is reached is not a problem.
     assert autoscaler_ready(autoscaler=new_autoscaler(ABLE, ACTIVE, LIMITED)) == active
     assert autoscaler_ready(autoscaler=new_autoscaler(ABLE, ACTIVE, created=YOUNG)) == active
 

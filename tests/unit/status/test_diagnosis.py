@@ -1,4 +1,4 @@
-"""Why a ModelService is not ready, for each trouble that its pods can have, in the words of Kubernetes 1.37."""
+"""Reasons and messages of unready pods, for the states that Kubernetes 1.37 reports."""
 
 import json
 from typing import Any
@@ -74,7 +74,7 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
             " The controller that set the scheduling gate must remove it."
         ),
     ),
-    "no word of the scheduler": (
+    "no message of the scheduler": (
         new_pod().unschedulable("", ""),
         IRIS,
         "Unschedulable",
@@ -116,7 +116,7 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
             " Correct the name or the tag of the image."
         ),
     ),
-    "a login is missing": (
+    "credentials are missing": (
         pulling("ErrImagePull", LOGIN),
         IMAGE,
         "ImagePull",
@@ -127,7 +127,7 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
             " credentials for this registry, and check the name of the image."
         ),
     ),
-    "a login is wrong": (
+    "credentials are wrong": (
         pulling("ErrImagePull", "unexpected status from HEAD request to https://registry.local/v2/: 401 Unauthorized"),
         IMAGE.with_spec(imagePullSecrets=[{"name": "registry-login"}]),
         "ImagePull",
@@ -146,13 +146,13 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
             " the tag of the image."
         ),
     ),
-    "an older kubelet names no cause": (
+    "an older kubelet reports no cause": (
         new_pod().waiting("ImagePullBackOff", 'Back-off pulling image "proxy:1"', name="proxy"),
         IMAGE,
         "ImagePull",
         "the image of container proxy cannot be pulled: the node reported no cause. Check image and imagePullSecrets.",
     ),
-    "the registry is away": (
+    "the registry is unreachable": (
         pulling("ErrImagePull", "dial tcp: lookup registry.local on 10.0.0.10:53: no such host"),
         IMAGE,
         "ImagePull",
@@ -215,13 +215,13 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         "ContainerStartError",
         "container model cannot be started: no reason given. Check command, args, workingDir and mounts.",
     ),
-    "another loader than ours": (
+    "a custom loader": (
         loader("cannot reach the moon", exitCode=3),
         IRIS,
         "LoaderFailed",
         "the model cannot be loaded: cannot reach the moon. Check model.uri and model.credentials.",
     ),
-    "a silent loader": (
+    "a loader without a message": (
         loader("", exitCode=3),
         IRIS,
         "LoaderFailed",
@@ -230,7 +230,7 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
             " Check model.uri and model.credentials."
         ),
     ),
-    "a loader that says a number": (
+    "a loader that reports a number": (
         loader("42"),
         IRIS,
         "LoaderFailed",
@@ -290,7 +290,7 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
             f" Logs: {LOG}."
         ),
     ),
-    "a server that ends": (
+    "a server that exits": (
         new_pod().crashed(reason="Completed", exitCode=0),
         IRIS,
         "CrashLoop",
@@ -302,7 +302,7 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         "Starting",
         "container model is running but not ready: its readiness probe checks a TCP connection to port 8080.",
     ),
-    "an injected init container works": (
+    "an injected init container is running": (
         new_pod().container("mesh", init=True, state={"running": {}}).waiting("PodInitializing"),
         IRIS,
         "Starting",
@@ -317,7 +317,7 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
             " If the server listens on a port other than 8080, change containerPort."
         ),
     ),
-    "a container is being made": (
+    "a container is being created": (
         new_pod().waiting("ContainerCreating"),
         IRIS,
         "Starting",
@@ -329,7 +329,7 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         "Starting",
         "container model is starting. Waiting for its volumes and network.",
     ),
-    "the kubelet has not looked yet": (
+    "the kubelet has not reported yet": (
         PodBuilder(conditions=(), containers={}, phase="Pending"),
         IRIS,
         "Starting",
@@ -341,7 +341,7 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         "PodNotReady",
         "the containers are ready but the pod is not: its node may be lost. Check the nodes: kubectl get nodes.",
     ),
-    "a readiness gate is closed": (
+    "a readiness gate is not set": (
         new_pod().with_condition(
             "Ready",
             "False",
@@ -364,7 +364,7 @@ def test_pod_problem_is_reported_with_advice(
 ) -> None:
     found = ready(pod, new_pod().named("zzzzz"), service=service)
     assert found == (reason, f"1 of 2 pods: {message}")
-    # A second pod with the same trouble counts, and its name changes nothing.
+    # A second pod with the same problem is counted; its name does not matter.
     again = ready(pod, pod.named("bbbbb"), service=service)
     assert again == (reason, f"2 of 2 pods: {message}")
 
@@ -435,7 +435,7 @@ CREATION_FAILURES = {
             " Change resources to what the LimitRange of the namespace allows."
         ),
     ),
-    "something else": (
+    "another rejection": (
         f'Pod "iris-{HASH}-h7kx9" is invalid: spec.nodeSelector: Invalid value',
         "ReplicaFailure",
         (
@@ -443,7 +443,7 @@ CREATION_FAILURES = {
             " Correct what the message names."
         ),
     ),
-    "nothing": ("", "ReplicaFailure", "Pods cannot be created: no reason given. Correct what the message names."),
+    "no message": ("", "ReplicaFailure", "Pods cannot be created: no reason given. Correct what the message names."),
 }
 
 
@@ -547,7 +547,7 @@ def test_evicted_pod_is_reported_until_it_is_replaced() -> None:
     assert ready(evicted, new_pod().waiting("ContainerCreating")) == ("PodFailed", text)
     silent = ready(new_pod().in_phase("Failed"))[1]
     assert silent == "A pod failed (no reason given). A replacement is being created."
-    # It is no pod to count with.
+    # It is not counted.
     crash = new_pod().named("bbbbb").crashed()
     assert ready(evicted, crash)[1].startswith("The only pod: container model exited")
 

@@ -43,7 +43,7 @@ def test_other_failure_replaces_the_previous_one() -> None:
     found = failure(killed, before=FAILURE)
     assert found is not None
     assert (found["reason"], found["exitCode"], found["time"]) == ("OOMKilled", 137, "2026-01-02T04:00:00Z")
-    # While both are to be seen, the one that was told first stays.
+    # While both are visible, the one that was reported first stays.
     assert failure(killed, CRASH.named("bbbbb"), before=FAILURE) == FAILURE
 
 
@@ -81,7 +81,7 @@ def test_evicted_pod_has_no_container() -> None:
 
 def test_last_failure_is_cleared_by_the_next_revision() -> None:
     assert failure(new_pod(), before=FAILURE, rollout=deployment_status()) == FAILURE
-    assert failure(new_pod(), before=OLD) == OLD  # the new revision is on its way
+    assert failure(new_pod(), before=OLD) == OLD  # the new revision is being rolled out
     assert failure(new_pod(), before=OLD, rollout=deployment_status()) is None
     assert failure(CRASH, before=OLD) == FAILURE  # as the old one failed
     # Which revision is the current one is not known: nothing is dropped for that.

@@ -30,7 +30,7 @@ SNAPSHOT = snapshot(new_pod(), new_pod().of_revision(OLD_HASH))
         ("\x1b[31mred\x1b[0m\tand\x00blue", "red and blue"),
         (f'pods "iris-{HASH}-" is forbidden', 'pods "iris" is forbidden'),
         (f"iris-{HASH}-x2x7k and iris-{OLD_HASH}-zzzzz of iris-{HASH}", "iris and iris of iris"),
-        ("iris-84bdf6c9x7-zzzzz is of a revision that nobody remembers", "iris is of a revision that nobody remembers"),
+        ("iris-84bdf6c9x7-zzzzz is of an unknown revision", "iris is of an unknown revision"),
         ("Secret iris-credentials and iris-store stay", "Secret iris-credentials and iris-store stay"),
         ("image registry.local:5000/iris:2026-01-02 stays", "image registry.local:5000/iris:2026-01-02 stays"),
     ],

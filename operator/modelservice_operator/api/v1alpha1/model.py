@@ -237,7 +237,8 @@ class ModelSource(ApiModel):
     )
     update_policy: Literal["OnSpecChange", "Auto", "Never"] = Field(
         default="OnSpecChange",
-        description="When to look for a new version of the model: OnSpecChange, periodically (Auto), or Never.",
+        description="Update policy: look for a new version of the model when the spec changes (OnSpecChange), also"
+        " periodically (Auto), or never (Never).",
         examples=["Auto"],
     )
     refresh_interval_seconds: Annotated[int, Field(ge=60, le=2_592_000, json_schema_extra=INT32)] | None = Field(

@@ -57,7 +57,7 @@ class ModelServiceSpec(ApiModel):
     )
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
         default=None,
-        description="When to pull the image. Defaults to Always for the tag latest, otherwise IfNotPresent.",
+        description="Image pull policy. Defaults to Always for the tag latest, otherwise IfNotPresent.",
         examples=["IfNotPresent"],
     )
     image_pull_secrets: list[LocalReference] | None = Field(

@@ -1,4 +1,4 @@
-"""What holds for every field of the schema: it explains itself, it has a bound, and its example works."""
+"""Properties of every field of the CRD."""
 
 from typing import Any
 
