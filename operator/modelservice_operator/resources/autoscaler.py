@@ -26,7 +26,7 @@ def build_autoscaler(service: ModelService) -> DesiredChild | None:
         "scaleTargetRef": {**type_meta(DEPLOYMENT), "name": service.metadata.name},
         "minReplicas": min_replicas(service),
         "maxReplicas": options.max_replicas,
-        "metrics": _metrics(options),
+        "metrics": _build_metrics(options),
     }
     if options.behavior is not None:
         spec["behavior"] = with_quantities(options.behavior, _BEHAVIOR_QUANTITIES)
@@ -36,13 +36,13 @@ def build_autoscaler(service: ModelService) -> DesiredChild | None:
     )
 
 
-def _metrics(options: Autoscaling) -> list[dict[str, Any]]:
+def _build_metrics(options: Autoscaling) -> list[dict[str, Any]]:
     cpu, memory = options.target_cpu_utilization_percentage, options.target_memory_utilization_percentage
     raw = [with_quantities(metric, _METRIC_QUANTITIES) for metric in options.metrics or ()]
     if cpu is None and memory is None and not raw:
         cpu = DEFAULT_CPU_TARGET
     targets = {"cpu": cpu, "memory": memory}
-    return [_utilization(name, percent) for name, percent in targets.items() if percent is not None] + raw
+    return [_build_utilization_metric(name, percent) for name, percent in targets.items() if percent is not None] + raw
 
 
 def with_quantities(node: Json, names: frozenset[str]) -> Json:
@@ -54,7 +54,7 @@ def with_quantities(node: Json, names: frozenset[str]) -> Json:
     return {name: Quantity(value) if name in names else with_quantities(value, names) for name, value in node.items()}
 
 
-def _utilization(resource: str, percent: int) -> dict[str, Any]:
+def _build_utilization_metric(resource: str, percent: int) -> dict[str, Any]:
     """Return a metric of the model container only (KEP-1610), so that sidecars do not dilute it."""
     target = {"type": "Utilization", "averageUtilization": percent}
     source = {"name": resource, "container": CONTAINER_NAME, "target": target}

@@ -60,7 +60,10 @@ def build_cron_job(service: ModelService, settings: LoaderSettings) -> DesiredCh
                 "spec": {
                     "backoffLimit": 0,
                     "activeDeadlineSeconds": _RESOLVE_TIMEOUT_SECONDS,
-                    "template": {"metadata": {"labels": pod_labels}, "spec": _pod(service, settings)},
+                    "template": {
+                        "metadata": {"labels": pod_labels},
+                        "spec": _build_resolver_pod_spec(service, settings),
+                    },
                 },
             },
         },
@@ -68,7 +71,7 @@ def build_cron_job(service: ModelService, settings: LoaderSettings) -> DesiredCh
     return DesiredChild.of(CRON_JOB, body)
 
 
-def _pod(service: ModelService, settings: LoaderSettings) -> dict[str, Any]:
+def _build_resolver_pod_spec(service: ModelService, settings: LoaderSettings) -> dict[str, Any]:
     spec = service.spec
     return {
         "restartPolicy": "Never",

@@ -43,8 +43,8 @@ def build_deployment(service: ModelService, model_volume: ModelVolume = NO_MODEL
         "metadata": child_metadata(service, annotations={SUSPENDED_ANNOTATION: "true"} if suspended else None),
         "spec": {
             "selector": {"matchLabels": selector(service)},
-            **_rollout(service, model_volume),
-            "template": {"metadata": _pod_metadata(service), "spec": _pod(service, model_volume)},
+            **_rollout_fields(service, model_volume),
+            "template": {"metadata": _build_pod_metadata(service), "spec": _build_pod_spec(service, model_volume)},
         },
     }
     return DesiredChild.of(
@@ -52,7 +52,7 @@ def build_deployment(service: ModelService, model_volume: ModelVolume = NO_MODEL
     )
 
 
-def _rollout(service: ModelService, model_volume: ModelVolume) -> dict[str, Any]:
+def _rollout_fields(service: ModelService, model_volume: ModelVolume) -> dict[str, Any]:
     options = service.spec.rollout or RolloutOptions()
     startup = model_volume.timeout_seconds + startup_seconds(service.spec.probes or Probes())
     deadline = startup + (options.min_ready_seconds or 0) + _DEADLINE_MARGIN_SECONDS
@@ -71,19 +71,19 @@ def _rollout(service: ModelService, model_volume: ModelVolume) -> dict[str, Any]
     }
 
 
-def _pod_metadata(service: ModelService) -> dict[str, Any]:
+def _build_pod_metadata(service: ModelService) -> dict[str, Any]:
     # The operator's labels take precedence: the selectors of the Service and the Deployment match them.
     merged = {**(service.spec.pod_labels or {}), **labels(service)}
     return {"labels": merged, **omit_none(annotations=service.spec.pod_annotations or None)}
 
 
-def _pod(service: ModelService, model_volume: ModelVolume) -> dict[str, Any]:
+def _build_pod_spec(service: ModelService, model_volume: ModelVolume) -> dict[str, Any]:
     spec = service.spec
     return {
         "automountServiceAccountToken": spec.service_account_name is not None,
         "enableServiceLinks": False,
         "securityContext": pod_security(spec),
-        "containers": [_container(service, model_volume)],
+        "containers": [_build_container(service, model_volume)],
         "volumes": [
             {"name": "tmp", "emptyDir": {}},
             *model_volume.volumes,
@@ -119,7 +119,7 @@ def _dump(model: ApiModel) -> dict[str, Any]:
     return model.model_dump(by_alias=True, exclude_none=True)
 
 
-def _container(service: ModelService, model_volume: ModelVolume) -> dict[str, Any]:
+def _build_container(service: ModelService, model_volume: ModelVolume) -> dict[str, Any]:
     spec = service.spec
     return {
         "name": CONTAINER_NAME,
@@ -131,8 +131,8 @@ def _container(service: ModelService, model_volume: ModelVolume) -> dict[str, An
             workingDir=spec.working_dir,
         ),
         "ports": [{"name": HTTP_PORT_NAME, "containerPort": spec.container_port, "protocol": "TCP"}],
-        "env": _environment(service),
-        "resources": _resources(spec.resources),
+        "env": _build_environment(service),
+        "resources": _build_resources(spec.resources),
         **build_probes(spec.probes or Probes(), container_port=spec.container_port),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": CONTAINER_SECURITY,
@@ -144,7 +144,7 @@ def _container(service: ModelService, model_volume: ModelVolume) -> dict[str, An
     }
 
 
-def _environment(service: ModelService) -> list[dict[str, Any]]:
+def _build_environment(service: ModelService) -> list[dict[str, Any]]:
     spec = service.spec
     values = {"PORT": str(spec.container_port), "MODEL_NAME": service.metadata.name}
     if spec.model is not None:
@@ -152,10 +152,10 @@ def _environment(service: ModelService) -> list[dict[str, Any]]:
         if spec.model.uri is not None:
             values |= {"MODEL_URI": spec.model.uri, "MODEL_PATH": spec.model.mount_path}
     variables = [{"name": name, "value": _escape(value)} for name, value in values.items()]
-    return variables + [_variable(variable) for variable in spec.env or ()]
+    return variables + [_build_variable(variable) for variable in spec.env or ()]
 
 
-def _variable(variable: EnvVar) -> dict[str, Any]:
+def _build_variable(variable: EnvVar) -> dict[str, Any]:
     if variable.value_from is not None:
         source = variable.value_from.model_dump(exclude_none=True, by_alias=True)
         if "fieldRef" in source:
@@ -172,7 +172,7 @@ def _escape(value: str) -> str:
     return value.replace("$", "$$")
 
 
-def _resources(resources: ResourceRequirements | None) -> dict[str, dict[str, Quantity]]:
+def _build_resources(resources: ResourceRequirements | None) -> dict[str, dict[str, Quantity]]:
     """Return requests and limits. Defaults apply only if both are unset: a default request could exceed a limit."""
     if resources is None:
         return {"requests": {name: Quantity(value) for name, value in _DEFAULT_REQUESTS.items()}}

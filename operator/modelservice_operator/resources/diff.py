@@ -85,14 +85,14 @@ def _map_difference(
 
 
 def _list_difference(desired: list[Any], live: list[Any], name: str, *, atomic: bool) -> str | None:
-    keys = _keys(desired, name)
+    keys = _list_keys(desired, name)
     if not keys:
         if len(desired) != len(live):
             return ""
         pairs = ((f"[{index}]", *pair) for index, pair in enumerate(zip(desired, live, strict=True)))
     else:
-        by_key = {_identity(item, keys): item for item in live}
-        pairs = ((_item_label(item, keys), item, by_key.get(_identity(item, keys))) for item in desired)
+        by_key = {_item_key(item, keys): item for item in live}
+        pairs = ((_item_label(item, keys), item, by_key.get(_item_key(item, keys))) for item in desired)
     for step, wanted, found in pairs:
         if (below := first_difference(wanted, found, atomic=atomic, reject_additions=atomic and not keys)) is not None:
             return f"{step}{below}"
@@ -119,20 +119,20 @@ def _common_children(desired: Json, live: Json, name: str) -> Iterator[tuple[str
     """Yield (step, field, desired, live) of all children that both nodes have."""
     if isinstance(desired, dict) and isinstance(live, dict):
         yield from ((key, key, value, live[key]) for key, value in desired.items() if key in live)
-    elif isinstance(desired, list) and isinstance(live, list) and (keys := _keys(desired, name)):
-        places = {_identity(item, keys): index for index, item in enumerate(live)}
-        known = ((places[_identity(item, keys)], item) for item in desired if _identity(item, keys) in places)
+    elif isinstance(desired, list) and isinstance(live, list) and (keys := _list_keys(desired, name)):
+        places = {_item_key(item, keys): index for index, item in enumerate(live)}
+        known = ((places[_item_key(item, keys)], item) for item in desired if _item_key(item, keys) in places)
         yield from ((index, name, item, live[index]) for index, item in known)
 
 
-def _keys(desired: list[Any], name: str) -> tuple[str, ...]:
+def _list_keys(desired: list[Any], name: str) -> tuple[str, ...]:
     """Return the keys of the items of a list; none for a list that is compared as a whole."""
     keys = LIST_KEYS.get(name, ())
     # Lists of one name can be of different types: the ports of a NetworkPolicy have no names.
     return keys if all(isinstance(item, dict) and item.keys() >= set(keys) for item in desired) else ()
 
 
-def _identity(item: dict[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
+def _item_key(item: dict[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple(item.get(key) for key in keys)
 
 

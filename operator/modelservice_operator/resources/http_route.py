@@ -20,12 +20,12 @@ def build_http_route(service: ModelService) -> DesiredChild | None:
         "backendRefs": [{"name": service.metadata.name, "port": service_port(service)}],
     }
     spec = {
-        "parentRefs": [_parent(parent) for parent in options.parent_refs],
+        "parentRefs": [_build_parent(parent) for parent in options.parent_refs],
         "rules": [rule],
         **omit_none(hostnames=options.hostnames or None),
     }
     return DesiredChild.of(HTTP_ROUTE, {**type_meta(HTTP_ROUTE), "metadata": child_metadata(service), "spec": spec})
 
 
-def _parent(parent: ParentReference) -> dict[str, Any]:
+def _build_parent(parent: ParentReference) -> dict[str, Any]:
     return {"name": parent.name, **omit_none(sectionName=parent.section_name)}

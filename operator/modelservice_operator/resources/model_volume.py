@@ -74,17 +74,17 @@ def build_model_volume(service: ModelService, settings: LoaderSettings, resoluti
     if model is None or model.uri is None:
         return NO_MODEL_VOLUME
     if is_downloaded(service):
-        return _downloaded(service, model, settings, resolution)
+        return _build_downloaded(service, model, settings, resolution)
     match scheme_of(service):
         case "pvc":
-            return _claim(model)
+            return _build_claim_volume(model)
         case "oci":
-            return _image(model)
+            return _build_image_volume(model)
         case _:
             return NO_MODEL_VOLUME
 
 
-def _downloaded(
+def _build_downloaded(
     service: ModelService, model: ModelSource, settings: LoaderSettings, resolution: str | None
 ) -> ModelVolume:
     cache = model.cache or Cache()
@@ -95,16 +95,16 @@ def _downloaded(
     container = {
         "name": LOADER_NAME,
         "image": options.image or settings.image,
-        "env": _environment(service, model, settings, resolution),
-        "resources": _resources(options, cache),
+        "env": _build_loader_environment(service, model, settings, resolution),
+        "resources": _build_loader_resources(options, cache),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": CONTAINER_SECURITY,
-        "volumeMounts": [_cache_mount(claim)],
-        **omit_none(envFrom=_credentials(model)),
+        "volumeMounts": [_build_cache_mount(claim)],
+        **omit_none(envFrom=_credentials_source(model)),
     }
     return ModelVolume(
         init_containers=(container,),
-        volumes=({"name": MODEL_VOLUME_NAME} | _volume(cache),),
+        volumes=({"name": MODEL_VOLUME_NAME} | _build_cache_volume(cache),),
         mounts=({"name": MODEL_VOLUME_NAME, "mountPath": model.path, "subPath": sub_path, "readOnly": True},),
         timeout_seconds=_timeout_seconds(options, settings),
     )
@@ -128,12 +128,12 @@ def cache_key(model: ModelSource, resolution: str | None) -> str:
 def build_resolver_container(service: ModelService, settings: LoaderSettings) -> dict[str, Any]:
     """Return the container that resolves the URI without downloading: the loader without its volume."""
     model = service.spec.model or ModelSource()
-    [container] = _downloaded(service, model, settings, None).init_containers
+    [container] = _build_downloaded(service, model, settings, None).init_containers
     without_volume = {name: value for name, value in container.items() if name != "volumeMounts"}
     return without_volume | {"name": RESOLVER_NAME, "args": ["--resolve"]}
 
 
-def _environment(
+def _build_loader_environment(
     service: ModelService, model: ModelSource, settings: LoaderSettings, resolution: str | None
 ) -> list[dict[str, Any]]:
     """Return the environment of the loader. A variable missing here could be set by the Secret of the credentials."""
@@ -158,7 +158,7 @@ def _environment(
     return [{"name": name, **omit_none(value=text.replace("$", "$$") or None)} for name, text in values.items()]
 
 
-def _credentials(model: ModelSource) -> list[dict[str, Any]] | None:
+def _credentials_source(model: ModelSource) -> list[dict[str, Any]] | None:
     return None if model.credentials is None else [{"secretRef": {"name": model.credentials.secret_ref.name}}]
 
 
@@ -174,7 +174,7 @@ def _size_limit_bytes(cache: Cache) -> int:
     return int(parse_quantity(size or _DEFAULT_SIZE) or _NO_LIMIT)
 
 
-def _resources(options: Loader, cache: Cache) -> dict[str, dict[str, Quantity]]:
+def _build_loader_resources(options: Loader, cache: Cache) -> dict[str, dict[str, Quantity]]:
     """Return the resources of the loader, enough for any model: it downloads in parts. A cache in memory is added."""
     if options.resources is not None:
         blocks = {"requests": options.resources.requests, "limits": options.resources.limits}
@@ -188,12 +188,12 @@ def _quantities(amounts: Mapping[str, Any]) -> dict[str, Quantity]:
     return {name: Quantity(value) for name, value in amounts.items()}
 
 
-def _cache_mount(claim: ClaimCache | None) -> dict[str, Any]:
+def _build_cache_mount(claim: ClaimCache | None) -> dict[str, Any]:
     sub_path = claim.sub_path if claim is not None else None
     return {"name": MODEL_VOLUME_NAME, "mountPath": CACHE_PATH, **omit_none(subPath=sub_path)}
 
 
-def _volume(cache: Cache) -> dict[str, Any]:
+def _build_cache_volume(cache: Cache) -> dict[str, Any]:
     if cache.persistent_volume_claim is not None:
         return {"persistentVolumeClaim": {"claimName": cache.persistent_volume_claim.claim_name}}
     empty = cache.empty_dir or EmptyDirMount()
@@ -201,7 +201,7 @@ def _volume(cache: Cache) -> dict[str, Any]:
     return {"emptyDir": {"sizeLimit": size, **omit_none(medium=empty.medium or None)}}
 
 
-def _claim(model: ModelSource) -> ModelVolume:
+def _build_claim_volume(model: ModelSource) -> ModelVolume:
     """Return a directory of a claim, mounted read-only."""
     claim, _, path = (model.uri or "").removeprefix("pvc://").partition("/")
     mount = {"name": MODEL_VOLUME_NAME, "mountPath": model.path, "readOnly": True}
@@ -212,7 +212,7 @@ def _claim(model: ModelSource) -> ModelVolume:
     )
 
 
-def _image(model: ModelSource) -> ModelVolume:
+def _build_image_volume(model: ModelSource) -> ModelVolume:
     """Return an image volume (KEP-4639). The kubelet pulls the image with the pull secrets of the pod."""
     reference = (model.uri or "").removeprefix("oci://")
     image = {"reference": reference, "pullPolicy": "IfNotPresent"}

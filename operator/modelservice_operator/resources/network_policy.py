@@ -15,7 +15,7 @@ def build_network_policy(service: ModelService) -> DesiredChild | None:
     if options is None or not options.enabled:
         return None
     # An empty list of peers would allow all sources; the default here is all pods of the namespace.
-    peers = [_peer(peer) for peer in options.sources or ()] or [{"podSelector": {}}]
+    peers = [_build_peer(peer) for peer in options.sources or ()] or [{"podSelector": {}}]
     rule = {"from": peers, "ports": [{"port": service.spec.container_port, "protocol": "TCP"}]}
     body = {
         **type_meta(NETWORK_POLICY),
@@ -29,7 +29,7 @@ def build_network_policy(service: ModelService) -> DesiredChild | None:
     return DesiredChild.of(NETWORK_POLICY, body)
 
 
-def _peer(peer: NetworkPeer) -> dict[str, Any]:
+def _build_peer(peer: NetworkPeer) -> dict[str, Any]:
     if peer.ip_block is not None:
         return {"ipBlock": {"cidr": peer.ip_block.cidr}}
     selectors = omit_none(podSelector=peer.pod_labels, namespaceSelector=peer.namespace_labels)

@@ -20,32 +20,34 @@ def build_probes(probes: Probes, *, container_port: int) -> dict[str, Any]:
     A default liveness probe would kill servers that load their model slowly.
     """
     return {
-        "startupProbe": _probe(_startup(probes), container_port),
-        "readinessProbe": _probe(probes.readiness or Probe(period_seconds=_READINESS_PERIOD_SECONDS), container_port),
-        **omit_none(livenessProbe=_probe(probes.liveness, container_port) if probes.liveness else None),
+        "startupProbe": _build_probe(_startup_probe(probes), container_port),
+        "readinessProbe": _build_probe(
+            probes.readiness or Probe(period_seconds=_READINESS_PERIOD_SECONDS), container_port
+        ),
+        **omit_none(livenessProbe=_build_probe(probes.liveness, container_port) if probes.liveness else None),
     }
 
 
 def startup_seconds(probes: Probes) -> int:
     """Return the seconds that a container may take to start before the kubelet restarts it."""
-    probe = _startup(probes)
+    probe = _startup_probe(probes)
     period = probe.period_seconds or _DEFAULT_PERIOD_SECONDS
     return (probe.initial_delay_seconds or 0) + period * (probe.failure_threshold or _DEFAULT_FAILURE_THRESHOLD)
 
 
-def _startup(probes: Probes) -> Probe:
+def _startup_probe(probes: Probes) -> Probe:
     default = Probe(
         period_seconds=_STARTUP_PERIOD_SECONDS, failure_threshold=_MAX_STARTUP_SECONDS // _STARTUP_PERIOD_SECONDS
     )
     return probes.startup or default
 
 
-def _probe(probe: Probe, container_port: int) -> dict[str, Any]:
+def _build_probe(probe: Probe, container_port: int) -> dict[str, Any]:
     timings = probe.model_dump(include=set(_TIMINGS), exclude_none=True, by_alias=True)
-    return _action(probe, container_port) | timings
+    return _probe_action(probe, container_port) | timings
 
 
-def _action(probe: Probe, container_port: int) -> dict[str, Any]:
+def _probe_action(probe: Probe, container_port: int) -> dict[str, Any]:
     if probe.http_get is not None:
         return {"httpGet": {"port": HTTP_PORT_NAME} | probe.http_get.model_dump(exclude_none=True, by_alias=True)}
     if probe.exec is not None:

@@ -9,10 +9,10 @@ from modelservice_operator.resources.metadata import omit_none
 
 def build_volume(mount: Mount) -> dict[str, Any]:
     """Return the volume. The operator never reads the referenced object; the kubelet mounts it."""
-    return {"name": mount.name} | _source(mount)
+    return {"name": mount.name} | _build_source(mount)
 
 
-def _source(mount: Mount) -> dict[str, Any]:
+def _build_source(mount: Mount) -> dict[str, Any]:
     if mount.config_map is not None:
         return {"configMap": {"name": mount.config_map.name}}
     if mount.secret is not None:

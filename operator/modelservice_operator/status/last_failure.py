@@ -22,7 +22,7 @@ def last_failure(snapshot: Snapshot, *, previous: Mapping[str, Any], ready: bool
     costs no further write. It is removed when another revision is complete.
     """
     old: Object | None = previous.get("lastFailure")
-    failures = sorted(_failures(snapshot), key=_sort_key, reverse=True)
+    failures = sorted(_find_failures(snapshot), key=_sort_key, reverse=True)
     current = old is not None and _is_of_this_revision(old, snapshot)
     if old is not None and current and any(_is_same_failure(old, failure) for failure in failures):
         return old
@@ -31,21 +31,21 @@ def last_failure(snapshot: Snapshot, *, previous: Mapping[str, Any], ready: bool
     return None if ready and not current else old
 
 
-def _failures(snapshot: Snapshot) -> Iterator[Object]:
+def _find_failures(snapshot: Snapshot) -> Iterator[Object]:
     for pod in snapshot.current_pods:
         if pod.phase == "Failed" and pod.reason:
             yield omit_none(pod=pod.name, reason=pod.reason, message=truncate(normalize(pod.message, snapshot)) or None)
         for container in pod.containers:
-            if container.last_termination is not None and _has_failed(container, container.last_termination):
-                yield _failure(pod, container, container.last_termination, snapshot)
+            if container.last_termination is not None and _is_failure(container, container.last_termination):
+                yield _build_failure(pod, container, container.last_termination, snapshot)
 
 
-def _has_failed(container: Container, last: Termination) -> bool:
+def _is_failure(container: Container, last: Termination) -> bool:
     """Return True if a termination is a failure: any of a server, of init containers those with another code than 0."""
     return last.exit_code != 0 or not container.init
 
 
-def _failure(pod: Pod, container: Container, last: Termination, snapshot: Snapshot) -> Object:
+def _build_failure(pod: Pod, container: Container, last: Termination, snapshot: Snapshot) -> Object:
     # A loader reports in one line of JSON.
     message = normalize(last.message, snapshot) if container.name == LOADER_NAME else last_line(last.message, snapshot)
     return omit_none(

@@ -31,21 +31,21 @@ class Report:
         if not isinstance(body, dict):
             return cls(message=termination.message)
         return cls(
-            reason=_text(body, "reason", 64),
-            message=_text(body, "message", 2048),
-            resolved_uri=_text(body, "resolvedURI", 2048),
-            resolution=_text(body, "resolution", 256),
-            digest=_text(body, "digest", 128),
-            bytes=_count(body, "bytes"),
-            files=_count(body, "files"),
+            reason=_text_field(body, "reason", 64),
+            message=_text_field(body, "message", 2048),
+            resolved_uri=_text_field(body, "resolvedURI", 2048),
+            resolution=_text_field(body, "resolution", 256),
+            digest=_text_field(body, "digest", 128),
+            bytes=_count_field(body, "bytes"),
+            files=_count_field(body, "files"),
         )
 
 
-def _text(body: dict[str, Any], name: str, max_chars: int) -> str:
+def _text_field(body: dict[str, Any], name: str, max_chars: int) -> str:
     value = body.get(name)
     return value[:max_chars] if isinstance(value, str) else ""
 
 
-def _count(body: dict[str, Any], name: str) -> int:
+def _count_field(body: dict[str, Any], name: str) -> int:
     value = body.get(name)
     return value if isinstance(value, int) and value >= 0 else 0

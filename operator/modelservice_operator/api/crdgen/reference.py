@@ -41,18 +41,18 @@ class _Document:
         """Yield the section of an object and those of the objects below it."""
         rows = [self._row(path, name, child, schema) for name, child in schema["properties"].items()]
         rules = "".join(f"- Rule: {_plain(rule['message'])}.\n" for rule in schema.get(RULES, ()))
-        intro = f"{_meaning(schema)} {_example(schema)}\n" + (f"\n{rules}" if rules else "")
+        intro = f"{_description(schema)} {_example(schema)}\n" + (f"\n{rules}" if rules else "")
         yield f"## {path}\n{intro}\n{_COLUMNS}\n" + "\n".join(rows) + "\n"
         for name, child in schema["properties"].items():
             below, suffix = _object_in(child)
             place = f"{path}.{name}{suffix}"
-            if below is not None and self.described[_form(below)] == place:
+            if below is not None and self.described[_type_key(below)] == place:
                 yield from self.sections(place, _with_text(below, child))
 
     def _row(self, path: str, name: str, schema: Schema, parent: Schema) -> str:
         required = "required" if name in parent.get("required", ()) else _default(schema)
         label = f"**{name}**" if name in parent.get("required", ()) else name
-        cells = (label, self._type(f"{path}.{name}", schema), required, _bounds(schema), _text(schema))
+        cells = (label, self._type(f"{path}.{name}", schema), required, _bounds(schema), _field_description(schema))
         return f"| {' | '.join(cells)} |"
 
     def _type(self, path: str, schema: Schema) -> str:
@@ -60,11 +60,11 @@ class _Document:
         kind = _kind(schema)
         if below is None:
             return kind
-        target = self.described.setdefault(_form(below), f"{path}{suffix}")
+        target = self.described.setdefault(_type_key(below), f"{path}{suffix}")
         return f"[{kind}](#{_anchor(target)})"
 
 
-def _form(schema: Schema) -> str:
+def _type_key(schema: Schema) -> str:
     """Return a key of the type of an object: its properties and rules, without the description of the field."""
     return json.dumps({key: schema[key] for key in ("properties", RULES) if key in schema})
 
@@ -119,14 +119,14 @@ def _bounds(schema: Schema) -> str:
     return ""
 
 
-def _text(schema: Schema) -> str:
+def _field_description(schema: Schema) -> str:
     """Return description, rules and example of a field. The rules of an object are in its section."""
     nodes = [{} if "properties" in schema else schema, schema.get("items", {}), schema.get("additionalProperties", {})]
     rules = [rule for node in nodes if "properties" not in node for rule in node.get(RULES, ())]
-    return " ".join([_meaning(schema), *(f"Rule: {_plain(rule['message'])}." for rule in rules), _example(schema)])
+    return " ".join([_description(schema), *(f"Rule: {_plain(rule['message'])}." for rule in rules), _example(schema)])
 
 
-def _meaning(schema: Schema) -> str:
+def _description(schema: Schema) -> str:
     return _plain(str(schema.get("description", "")))
 
 

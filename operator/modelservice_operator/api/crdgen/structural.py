@@ -24,7 +24,7 @@ _DROPPED = ("title", "$defs", "additionalProperties", PATTERN_MESSAGE)
 def structural_schema(model: type[BaseModel]) -> Schema:
     """Return the schema of `model`, structural except for `examples`, which `extend_descriptions` turns into text."""
     schema = model.model_json_schema(by_alias=True)
-    return _structural(schema, schema.get("$defs", {}))
+    return _convert(schema, schema.get("$defs", {}))
 
 
 def extend_descriptions(schema: Schema) -> Schema:
@@ -51,18 +51,18 @@ def _extend_below(key: str, value: Json) -> Json:
     return extend_descriptions(value) if key in {"items", "additionalProperties"} else value
 
 
-def _structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
+def _convert(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     """Convert a node and all nodes below it."""
-    node = _inlined(_without_null(_inlined(schema, definitions)), definitions)
+    node = _inline_references(_remove_null(_inline_references(schema, definitions)), definitions)
     if UPSTREAM_TYPE in node:
         described = structural_schema(getattr(upstream, node[UPSTREAM_TYPE]))
         return described | {key: node[key] for key in ("description", "examples") if key in node}
     result = {key: value for key, value in node.items() if key not in _DROPPED}
     if "properties" in node:
-        result["properties"] = {name: _structural(value, definitions) for name, value in node["properties"].items()}
+        result["properties"] = {name: _convert(value, definitions) for name, value in node["properties"].items()}
     for key in ("items", "additionalProperties"):
         if isinstance(node.get(key), dict):
-            result[key] = _structural(node[key], definitions)
+            result[key] = _convert(node[key], definitions)
     if "const" in result:
         result["enum"] = [result.pop("const")]
     if result.get("default", ...) is None:
@@ -70,16 +70,16 @@ def _structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     return _pattern_as_rule(_int_or_string(result), node)
 
 
-def _inlined(schema: Schema, definitions: dict[str, Schema]) -> Schema:
+def _inline_references(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     """Replace `$ref` by its target. Keys next to `$ref`, such as a description, take precedence."""
     if "$ref" not in schema:
         return schema
     target = definitions[schema["$ref"].removeprefix("#/$defs/")]
     siblings = {key: value for key, value in schema.items() if key != "$ref"}
-    return _inlined(target, definitions) | siblings
+    return _inline_references(target, definitions) | siblings
 
 
-def _without_null(schema: Schema) -> Schema:
+def _remove_null(schema: Schema) -> Schema:
     """Replace `T | None` by T: an optional field is one that is not required."""
     choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
     if len(choices) != 1 or len(choices) == len(schema["anyOf"]):
