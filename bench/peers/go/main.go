@@ -1,7 +1,7 @@
-// A minimal operator on controller-runtime, as an ordinary author writes it: the Go peer of the benchmark.
+// A minimal, ordinary operator on controller-runtime: the Go peer of the benchmark.
 //
-// It owns the same three kinds with the same bodies as the operator under test, and says Ready when the Deployment is
-// complete. No leader election, no metrics server, no client-side rate limit.
+// It owns the same three kinds with the same bodies as the operator under test, and reports Ready when the Deployment is
+// complete. It has no leader election, metrics server or client-side rate limit.
 package main
 
 import (
@@ -28,7 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
-// Reconciler brings one ModelService to what it should be.
+// Reconciler reconciles one ModelService.
 type Reconciler struct {
 	client.Client
 	template *Children
@@ -64,7 +64,7 @@ func (r *Reconciler) ensureDeployment(ctx context.Context, want *appsv1.Deployme
 	} else if err != nil {
 		return nil, err
 	}
-	want.Spec.Replicas = nil // the autoscaler's
+	want.Spec.Replicas = nil // managed by the autoscaler
 	if equality.Semantic.DeepDerivative(want.Spec, found.Spec) {
 		return found, nil
 	}

@@ -21,7 +21,7 @@ const (
 
 var groupVersion = schema.GroupVersion{Group: "modelservice.dev", Version: "v1alpha1"}
 
-// ModelService as far as this operator reads and writes it.
+// ModelService has the fields that this operator reads and writes.
 type ModelService struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -29,27 +29,27 @@ type ModelService struct {
 	Status            Status `json:"status,omitempty"`
 }
 
-// Spec is the part of the spec that the bodies depend on.
+// Spec has the fields of the spec that the children depend on.
 type Spec struct {
 	Image       string      `json:"image"`
 	Replicas    int32       `json:"replicas"`
 	Autoscaling Autoscaling `json:"autoscaling"`
 }
 
-// Autoscaling names the bounds of the number of replicas.
+// Autoscaling has the bounds of the number of replicas.
 type Autoscaling struct {
 	MinReplicas int32 `json:"minReplicas"`
 	MaxReplicas int32 `json:"maxReplicas"`
 }
 
-// Status is what this operator reports.
+// Status has the fields that this operator writes.
 type Status struct {
 	ObservedGeneration int64              `json:"observedGeneration,omitempty"`
 	URL                string             `json:"url,omitempty"`
 	Conditions         []metav1.Condition `json:"conditions,omitempty"`
 }
 
-// ModelServiceList is a list of them.
+// ModelServiceList is a list of ModelServices.
 type ModelServiceList struct {
 	metav1.TypeMeta `json:",inline"`
 	metav1.ListMeta `json:"metadata,omitempty"`
@@ -85,14 +85,14 @@ func (in *ModelServiceList) DeepCopyObject() runtime.Object {
 	return &out
 }
 
-// Children are the objects that a ModelService stands for.
+// Children are the objects that the operator creates for a ModelService.
 type Children struct {
 	Deployment appsv1.Deployment                     `json:"deployment"`
 	Service    corev1.Service                        `json:"service"`
 	Autoscaler autoscalingv2.HorizontalPodAutoscaler `json:"autoscaler"`
 }
 
-// childrenOf fills a copy of the bodies that every peer of the benchmark is given.
+// childrenOf fills in a copy of the template that every peer of the benchmark uses.
 func childrenOf(service *ModelService, template *Children) *Children {
 	children := &Children{
 		Deployment: *template.Deployment.DeepCopy(),
@@ -141,7 +141,7 @@ func readTemplate(path string) (*Children, error) {
 	return template, nil
 }
 
-// setDefaults names what the API server would fill in: equality.Semantic.DeepDerivative takes a zero for a value.
+// setDefaults sets the defaults of the API server: equality.Semantic.DeepDerivative compares numbers that are 0, too.
 func setDefaults(probe *corev1.Probe) {
 	if probe == nil {
 		return
