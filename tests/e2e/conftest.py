@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder needs a node, and a cold machine builds for it first."""
+    """Every test in this directory needs a node, and a cold machine builds for it first."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.node)

@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder needs the control plane."""
+    """Every test in this directory needs the control plane."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.control_plane)

@@ -63,7 +63,7 @@ def free_plan() -> Plan:
     named = ", ".join(sorted(set(users)))
     raise ClusterError(
         f"All addresses of the tests are in use on this machine, by {named}: end a node with "
-        "`python -m tests.environment.cluster down --state FOLDER`, or free them."
+        "`python -m tests.environment.cluster down --state DIRECTORY`, or free them."
     )
 
 

@@ -1,6 +1,6 @@
 """The programs of a cluster: which module builds each, with which flags, at which pinned version.
 
-The versions live in the go.mod files under tools/ and nowhere else. Each directory is a module of its own because the
+The versions live in the go.mod files under tools/ and nowhere else. Each directory is a separate module because the
 dependencies of these projects disagree.
 """
 

@@ -48,7 +48,7 @@ def require_visible(folder: Path) -> None:
     for hidden in HIDDEN_IN_NODE:
         if real.is_relative_to(hidden):
             raise ClusterError(
-                f"{folder} lies under {hidden}, which the node replaces by its own: take another directory."
+                f"{folder} is below {hidden}, which the node replaces by its own: take another directory."
             )
     kind = subprocess.run(
         ["stat", "--file-system", "--format=%T", real], capture_output=True, text=True, check=False

@@ -1,8 +1,8 @@
 """Invariants that hold after any fault. Each oracle returns one message per violation; none means that all is well.
 
-O1 the end state equals that of a run without faults. O2 no child is made or deleted once more, and there are at most as
+O1 the end state equals that of a run without faults. O2 no child is created or deleted a second time, and there are at most as
 many updates as without faults, plus one a fault. O3 it converges in time, and then nothing is written. O4 each write is
-lawful by itself.
+lawful on its own.
 """
 
 import json
@@ -163,7 +163,7 @@ def _lawful_write(write: Write, place: Place) -> Iterator[str]:
     if write.request.call.resource == "modelservices/status":
         return
     if (kind := _CHILDREN.get(plural)) is None:
-        yield f"{write} is about a kind that is no child"
+        yield f"{write} is about a kind that is not a child"
     elif write.request.call.verb == "create":
         if not _is_service(controller_of(write.sent), place):
             yield f"{write} makes an object whose controller is not a ModelService of that name"

@@ -80,5 +80,5 @@ def test_plans_share_no_address_and_stay_in_the_range_for_tests() -> None:
 
 
 def test_directory_hidden_by_the_node_is_refused() -> None:
-    with pytest.raises(ClusterError, match="lies under /var/log"):
+    with pytest.raises(ClusterError, match="is below /var/log"):
         require_visible(Path("/var/log/cluster"))
