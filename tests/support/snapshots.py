@@ -47,3 +47,11 @@ def reported(found: Snapshot, kind: str = "Ready") -> tuple[str, str, str] | Non
     """Return status, reason and message of a condition; None if the status lacks it."""
     entry = condition(computed_status(found), kind)
     return None if entry is None else (entry["status"], entry["reason"], entry["message"])
+
+
+def unready(*pods: PodBuilder, **changes: Any) -> tuple[str, str]:
+    """Return reason and message of Ready, which must be False."""
+    found = reported(snapshot(*pods, **changes))
+    assert found is not None
+    assert found[0] == "False"
+    return found[1:]

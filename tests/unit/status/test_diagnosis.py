@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 
-from modelservice_operator.errors import ForbiddenError
 from modelservice_operator.status import diagnose
 from modelservice_operator.status.findings import REASONS_BY_PRIORITY
 from modelservice_operator.status.reasons import LOADER_REASONS
 from tests.support.builders import ModelServiceBuilder
 from tests.support.pods import HASH, OLD_HASH, PodBuilder, new_pod
-from tests.support.snapshots import IRIS, deployment_status, reported, snapshot
+from tests.support.snapshots import IRIS, deployment_status, reported, snapshot, unready
 
 NO_NODE = (
     "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint {gpu: }. preemption: 0/3 nodes are"
@@ -36,14 +35,6 @@ TRACEBACK = (
 LOG = "kubectl logs -n ml deployment/iris -c model --previous"
 IMAGE = IRIS.with_spec(image="registry.local/iris:9")
 OTHER_PORT = "Make the server respond, or change containerPort or probes."
-
-
-def ready(*pods: PodBuilder, **changes: Any) -> tuple[str, str]:
-    """Reason and message of Ready=False."""
-    found = reported(snapshot(*pods, **changes))
-    assert found is not None
-    assert found[0] == "False"
-    return found[1:]
 
 
 def loader(report: dict[str, Any] | str, **ended: Any) -> PodBuilder:
@@ -362,113 +353,33 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
 def test_pod_problem_is_reported_with_advice(
     pod: PodBuilder, service: ModelServiceBuilder, reason: str, message: str
 ) -> None:
-    found = ready(pod, new_pod().named("zzzzz"), service=service)
+    found = unready(pod, new_pod().named("zzzzz"), service=service)
     assert found == (reason, f"1 of 2 pods: {message}")
     # A second pod with the same problem is counted; its name does not matter.
-    again = ready(pod, pod.named("bbbbb"), service=service)
+    again = unready(pod, pod.named("bbbbb"), service=service)
     assert again == (reason, f"2 of 2 pods: {message}")
 
 
 def test_running_loader_is_starting() -> None:
     pod = new_pod().container("model-loader", init=True, state={"running": {}}).waiting("PodInitializing")
-    assert ready(pod) == ("Starting", "The only pod: the model is being loaded.")
+    assert unready(pod) == ("Starting", "The only pod: the model is being loaded.")
 
 
 @pytest.mark.parametrize("reason", sorted(LOADER_REASONS))
 def test_loader_reason_is_reported(reason: str) -> None:
     report = {"reason": reason, "message": "s3://models/iris/v3?X-Amz-Signature=canary: no", "uri": "s3://models"}
     message = "the model cannot be loaded: s3://models/iris/v3: no."
-    assert ready(loader(report)) == (str(reason), f"The only pod: {message}")
+    assert unready(loader(report)) == (str(reason), f"The only pod: {message}")
 
 
 def test_deeply_nested_loader_report_becomes_text() -> None:
-    assert ready(loader("[" * 100_000))[0] == "LoaderFailed"
+    assert unready(loader("[" * 100_000))[0] == "LoaderFailed"
 
 
 def test_completed_init_container_is_not_a_problem() -> None:
     done = {"terminated": {"exitCode": 0, "reason": "Completed"}}
     pod = new_pod().container("model-loader", init=True, state=done).waiting("PodInitializing")
-    assert ready(pod) == ("Starting", "The only pod: container model-loader is starting.")
-
-
-CREATION_FAILURES = {
-    "the quota": (
-        (
-            f'pods "iris-{HASH}-h7kx9" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=4, limited:'
-            " pods=4"
-        ),
-        "QuotaExceeded",
-        (
-            "Pods cannot be created: exceeded quota: compute, requested: pods=1, used: pods=4, limited: pods=4."
-            " Lower replicas or resources, or ask for a higher ResourceQuota in the namespace."
-        ),
-    ),
-    "a quota that counts limits": (
-        f'pods "iris-{HASH}-h7kx9" is forbidden: failed quota: compute: must specify limits.cpu for: model',
-        "QuotaExceeded",
-        (
-            "Pods cannot be created: failed quota: compute: must specify limits.cpu for: model."
-            " Set a value in resources for each resource that the quota limits."
-        ),
-    ),
-    "Pod Security": (
-        f'pods "iris-{HASH}-h7kx9" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true',
-        "AdmissionDenied",
-        (
-            'Pods cannot be created: violates PodSecurity "restricted:latest": runAsNonRoot != true.'
-            " The Pod Security level of the namespace forbids these pods: change the spec or the level."
-        ),
-    ),
-    "a webhook": (
-        'admission webhook "validate.kyverno.svc-fail" denied the request: no latest tags',
-        "AdmissionDenied",
-        (
-            'Pods cannot be created: admission webhook "validate.kyverno.svc-fail" denied the request: no latest tags.'
-            " An admission policy denied the pods: change what the message names."
-        ),
-    ),
-    "a LimitRange": (
-        f'pods "iris-{HASH}-h7kx9" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi',
-        "AdmissionDenied",
-        (
-            "Pods cannot be created: maximum memory usage per Container is 1Gi, but limit is 2Gi."
-            " Change resources to what the LimitRange of the namespace allows."
-        ),
-    ),
-    "another rejection": (
-        f'Pod "iris-{HASH}-h7kx9" is invalid: spec.nodeSelector: Invalid value',
-        "ReplicaFailure",
-        (
-            'Pods cannot be created: Pod "iris" is invalid: spec.nodeSelector: Invalid value.'
-            " Correct what the message names."
-        ),
-    ),
-    "no message": ("", "ReplicaFailure", "Pods cannot be created: no reason given. Correct what the message names."),
-}
-
-
-@pytest.mark.parametrize(("text", "reason", "message"), CREATION_FAILURES.values(), ids=CREATION_FAILURES)
-def test_pod_creation_failure_is_reported(text: str, reason: str, message: str) -> None:
-    copied = {"ReplicaFailure": {"type": "ReplicaFailure", "status": "True", "message": text}}
-    rollout = deployment_status(available=0, conditions=copied)
-    assert ready(rollout=rollout, replica_sets=()) == (reason, message)
-    if text:
-        assert ready(refused=text) == (reason, message)
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        (
-            'deployments.apps "iris" is forbidden: exceeded quota: few, requested: count/deployments.apps=1',
-            "QuotaExceeded",
-        ),
-        ('admission webhook "policy.example.com" denied the request: no', "AdmissionDenied"),
-        ('deployments.apps is forbidden: User "operator" cannot create resource', "Forbidden"),
-    ],
-)
-def test_rejected_child_reports_the_rejecting_plugin(text: str, reason: str) -> None:
-    assert ready(failure=ForbiddenError(text)) == (reason, text)
+    assert unready(pod) == ("Starting", "The only pod: container model-loader is starting.")
 
 
 @pytest.mark.parametrize(
@@ -485,7 +396,7 @@ def test_rejected_child_reports_the_rejecting_plugin(text: str, reason: str) -> 
 def test_probe_target_is_reported_without_events(probe: dict[str, Any], target: str) -> None:
     service = IRIS.with_spec(containerPort=5000, probes={"readiness": probe})
     message = f"The only pod: container model is running but not ready: its readiness probe checks {target}."
-    assert ready(new_pod().running(started=True), service=service) == ("Starting", message)
+    assert unready(new_pod().running(started=True), service=service) == ("Starting", message)
 
 
 @pytest.mark.parametrize(
@@ -508,13 +419,13 @@ def test_probe_target_is_reported_without_events(probe: dict[str, Any], target: 
 )
 def test_readiness_probe_event_is_reported(note: str, words: str | None) -> None:
     message = f"container model is running but fails its readiness probe: {words or note + '.'} {OTHER_PORT}"
-    found = ready(new_pod().running(started=True), pod_event_messages=(note,))
+    found = unready(new_pod().running(started=True), pod_event_messages=(note,))
     assert found == ("ProbeFailing", f"The only pod: {message}")
 
 
 def test_startup_probe_event_is_reported() -> None:
     note = "Startup probe failed: dial tcp 198.18.0.9:8080: connect: connection refused"
-    reason, message = ready(new_pod().running(started=False), pod_event_messages=(note,))
+    reason, message = unready(new_pod().running(started=False), pod_event_messages=(note,))
     assert reason == "Starting"
     assert "has not passed its startup probe: Startup probe failed: nothing listens on port 8080." in message
 
@@ -525,49 +436,49 @@ def test_container_killed_by_its_probe_is_probe_failing() -> None:
     message = (
         "container model keeps being restarted by its liveness probe: Liveness probe failed: HTTP probe failed with"
     )
-    assert ready(killed, pod_event_messages=(note,)) == (
+    assert unready(killed, pod_event_messages=(note,)) == (
         "ProbeFailing",
         f"The only pod: {message} statuscode: 500. {OTHER_PORT}",
     )
-    assert "exited with code 137 (killed by SIGKILL)" in ready(killed)[1]
+    assert "exited with code 137 (killed by SIGKILL)" in unready(killed)[1]
 
 
 def test_volume_event_is_reported() -> None:
     note = 'MountVolume.SetUp failed for volume "config" : configmap "nope" not found'
     pod = new_pod().waiting("ContainerCreating").with_condition("PodReadyToStartContainers", "False")
     hint = "Create the Secret, ConfigMap or claim that the volume references; pods recover automatically."
-    assert ready(pod, pod_event_messages=(note,)) == ("VolumePending", f"The only pod: {note}. {hint}")
+    assert unready(pod, pod_event_messages=(note,)) == ("VolumePending", f"The only pod: {note}. {hint}")
     # An event of an earlier moment: the volumes are there.
-    assert ready(new_pod().waiting("ContainerCreating"), pod_event_messages=(note,))[0] == "Starting"
+    assert unready(new_pod().waiting("ContainerCreating"), pod_event_messages=(note,))[0] == "Starting"
 
 
 def test_evicted_pod_is_reported_until_it_is_replaced() -> None:
     evicted = new_pod().in_phase("Failed", reason="Evicted", message="The node was low on resource: memory.")
     text = "A pod failed (Evicted: The node was low on resource: memory). A replacement is being created."
-    assert ready(evicted, new_pod().waiting("ContainerCreating")) == ("PodFailed", text)
-    silent = ready(new_pod().in_phase("Failed"))[1]
+    assert unready(evicted, new_pod().waiting("ContainerCreating")) == ("PodFailed", text)
+    silent = unready(new_pod().in_phase("Failed"))[1]
     assert silent == "A pod failed (no reason given). A replacement is being created."
     # It is not counted.
     crash = new_pod().named("bbbbb").crashed()
-    assert ready(evicted, crash)[1].startswith("The only pod: container model exited")
+    assert unready(evicted, crash)[1].startswith("The only pod: container model exited")
 
 
 def test_terminating_and_old_pods_are_ignored() -> None:
     going, old = new_pod().crashed().being_deleted(), new_pod().of_revision(OLD_HASH).crashed()
-    assert ready(going, old) == ("RolloutInProgress", "0 of 2 replicas of this revision are available.")
+    assert unready(going, old) == ("RolloutInProgress", "0 of 2 replicas of this revision are available.")
     # Ready pods have to be so for a while (minReadySeconds).
-    assert ready(new_pod())[0] == "RolloutInProgress"
+    assert unready(new_pod())[0] == "RolloutInProgress"
 
 
 def test_probe_failing_ranks_between_crash_and_starting() -> None:
-    starting, unready, crashed = new_pod().running(started=False), new_pod().running(started=True), new_pod().crashed()
+    starting, failing, crashed = new_pod().running(started=False), new_pod().running(started=True), new_pod().crashed()
     note = ("Readiness probe failed: HTTP probe failed with statuscode: 503",)
-    assert ready(starting.named("aaaaa"), unready.named("bbbbb"), pod_event_messages=note)[0] == "ProbeFailing"
-    assert ready(crashed.named("aaaaa"), unready.named("bbbbb"), pod_event_messages=note)[0] == "CrashLoop"
+    assert unready(starting.named("aaaaa"), failing.named("bbbbb"), pod_event_messages=note)[0] == "ProbeFailing"
+    assert unready(crashed.named("aaaaa"), failing.named("bbbbb"), pod_event_messages=note)[0] == "CrashLoop"
 
 
 def test_event_about_another_probe_is_ignored() -> None:
-    found = ready(new_pod().running(started=True), pod_event_messages=("Startup probe failed: of an earlier time",))
+    found = unready(new_pod().running(started=True), pod_event_messages=("Startup probe failed: of an earlier time",))
     assert found[0] == "Starting"
 
 
@@ -582,7 +493,7 @@ def test_most_important_problem_is_reported() -> None:
         new_pod().unschedulable(NO_NODE),
     ]
     pods = [pod.named(f"{number:05}") for number, pod in enumerate(problems)]
-    reasons = [ready(*pods[: count + 1])[0] for count in range(len(pods))]
+    reasons = [unready(*pods[: count + 1])[0] for count in range(len(pods))]
     assert reasons == [
         "Starting",
         "CrashLoop",
@@ -592,14 +503,14 @@ def test_most_important_problem_is_reported() -> None:
         "ImagePull",
         "Unschedulable",
     ]
-    assert ready(*pods, refused="exceeded quota: compute")[0] == "Unschedulable"
-    assert ready(*pods[:-1], refused="exceeded quota: compute")[0] == "QuotaExceeded"
+    assert unready(*pods, refused="exceeded quota: compute")[0] == "Unschedulable"
+    assert unready(*pods[:-1], refused="exceeded quota: compute")[0] == "QuotaExceeded"
     assert len(set(REASONS_BY_PRIORITY)) == len(REASONS_BY_PRIORITY)
 
 
 def test_most_important_container_problem_is_reported() -> None:
     pod = new_pod().running(started=True).crashed(name="proxy")
-    assert ready(pod)[0] == "CrashLoop"
+    assert unready(pod)[0] == "CrashLoop"
 
 
 def test_complete_rollout_is_ready_despite_pod_problems() -> None:
@@ -610,7 +521,7 @@ def test_complete_rollout_is_ready_despite_pod_problems() -> None:
 def test_exceeded_deadline_is_stalled_and_ready_has_the_cause() -> None:
     gave_up = {"Progressing": {"status": "False", "reason": "ProgressDeadlineExceeded"}}
     found = snapshot(pulling("ErrImagePull", NOT_FOUND), rollout=deployment_status(available=0, conditions=gave_up))
-    assert ready(pulling("ErrImagePull", NOT_FOUND), rollout=found.rollout)[0] == "ImagePull"
+    assert unready(pulling("ErrImagePull", NOT_FOUND), rollout=found.rollout)[0] == "ImagePull"
     for kind, status in (("Stalled", "True"), ("Progressing", "False")):
         entry = reported(found, kind)
         assert entry is not None

@@ -56,3 +56,9 @@ def test_replica_set_of_another_deployment_is_ignored() -> None:
 def test_younger_replica_set_of_one_revision_is_current() -> None:
     found = observed(new_replica_set(creationTimestamp="2026-01-02T04:00:00Z"), new_replica_set(OLD_HASH))
     assert found.current_replica_set == transform_replica_set(new_replica_set(creationTimestamp="2026-01-02T04:00:00Z"))
+
+
+def test_current_pods_are_computed_once() -> None:
+    found = observed(new_replica_set())
+    assert found.current_pods is found.current_pods
+    assert found.current_replica_set is found.current_replica_set

@@ -75,7 +75,7 @@ def test_log_holds_answered_requests_only(log: Path) -> None:
     assert audit.of("ml", "one", start=1) == []
 
 
-def test_rejected_and_denied_requests_are_told_apart() -> None:
+def test_rejected_and_denied_requests_differ() -> None:
     denied = event("one") | {
         "responseStatus": {"code": 403},
         "annotations": {"authorization.k8s.io/decision": "forbid"},

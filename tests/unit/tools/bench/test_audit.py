@@ -27,7 +27,7 @@ def append(log: Path, *events: dict[str, Any], rest: bytes = b"") -> None:
         file.write(b"".join(orjson.dumps(event) + b"\n" for event in events) + rest)
 
 
-def test_a_window_counts_from_its_opening_and_only_its_user(tmp_path: Path) -> None:
+def test_audit_window_counts_one_user_from_its_start(tmp_path: Path) -> None:
     log = tmp_path / "audit.log"
     append(log, an_event("delete"))
     window = AuditWindow(log)
@@ -36,7 +36,7 @@ def test_a_window_counts_from_its_opening_and_only_its_user(tmp_path: Path) -> N
     assert by_verb(window.requests(USER)) == {"create services": 1, "update modelservices": 1}
 
 
-def test_a_watch_counts_when_it_begins(tmp_path: Path) -> None:
+def test_watch_counts_at_its_start(tmp_path: Path) -> None:
     log = tmp_path / "audit.log"
     log.touch()
     window = AuditWindow(log)
@@ -45,7 +45,7 @@ def test_a_watch_counts_when_it_begins(tmp_path: Path) -> None:
     assert by_verb(window.requests(USER)) == {"watch services": 1}
 
 
-def test_a_subresource_is_told_apart() -> None:
+def test_subresource_is_a_separate_resource() -> None:
     event = an_event("update")
     event["objectRef"] |= {"resource": "modelservices", "subresource": "status"}
 

@@ -9,7 +9,7 @@ from bench.rounds import difference
 from modelservice_operator.resources.metadata import HASH_ANNOTATION
 
 
-def test_the_filled_template_is_what_this_operator_creates() -> None:
+def test_filled_template_equals_the_operators_children() -> None:
     stored = model_service("iris", "ml", replicas=1)
     stored["metadata"] |= {"uid": "0-1", "generation": 1}
 
@@ -24,14 +24,14 @@ def test_the_filled_template_is_what_this_operator_creates() -> None:
 
 
 @pytest.mark.parametrize("file", ["raw_client.py", "tutorial_operator.py"])
-def test_the_peers_know_the_placeholders(file: str) -> None:
+def test_peers_know_the_placeholders(file: str) -> None:
     code = (Path(peers).parent / file).read_text()
 
     assert all(f'"{placeholder}"' in code for placeholder in (NAME, NAMESPACE, UID))
 
 
 @pytest.mark.parametrize("replicas", [0, 1])
-def test_only_what_the_peers_take_from_the_spec_depends_on_the_replicas(replicas: int) -> None:
+def test_template_depends_only_on_replicas(replicas: int) -> None:
     stored = model_service("iris", "ml", replicas=replicas)
     stored["metadata"] |= {"uid": "0-1", "generation": 1}
     children = json.loads(json.dumps(children_of(stored)))
@@ -53,5 +53,5 @@ def test_only_what_the_peers_take_from_the_spec_depends_on_the_replicas(replicas
         ([1], {}, "x"),
     ],
 )
-def test_a_difference_names_the_place(want: object, have: object, where: str | None) -> None:
+def test_difference_names_its_path(want: object, have: object, where: str | None) -> None:
     assert difference(want, have, "x") == where

@@ -7,7 +7,7 @@ from bench.measures import COMPARED, Measure, PeerName, Spread, percentile, rota
 @pytest.mark.parametrize(
     ("share", "expected"), [(0.5, 50), (0.99, 99), (1.0, 100), (0.0, 1)], ids=["median", "tail", "most", "least"]
 )
-def test_a_percentile_is_a_measured_value(share: float, expected: int) -> None:
+def test_percentile_is_a_measured_value(share: float, expected: int) -> None:
     assert percentile(list(range(100, 0, -1)), share) == expected
 
 
@@ -22,7 +22,7 @@ def test_more_rounds_than_peers_start_over() -> None:
     assert rotated(COMPARED, len(COMPARED)) == COMPARED
 
 
-def test_a_summary_takes_what_each_round_has() -> None:
+def test_summary_uses_the_measures_of_each_round() -> None:
     rounds = {PeerName.RAW: [{Measure.CPU: 3.0}, {Measure.CPU: 1.0}, {Measure.CPU: 2.0, Measure.MEMORY: 40.0}]}
 
     summary = summarize(rounds)
@@ -35,5 +35,5 @@ def test_a_summary_takes_what_each_round_has() -> None:
     }
 
 
-def test_a_peer_that_is_measured_at_rest_alone_is_not_published() -> None:
+def test_peer_measured_only_when_idle_is_not_published() -> None:
     assert set(chain(COMPARED, [PeerName.GO_WITH_PODS])) == set(PeerName)

@@ -15,7 +15,7 @@ def a_summary(**cpu: float) -> dict[PeerName, dict[Measure, Spread]]:
     }
 
 
-def test_the_file_has_every_peer_and_every_published_measure() -> None:
+def test_report_has_every_peer_and_published_measure() -> None:
     found = json.loads(results_json(a_summary(kopf=12.3456)))
 
     assert set(found) == {"peers"}
@@ -36,7 +36,7 @@ def test_the_file_has_every_peer_and_every_published_measure() -> None:
 
 
 @pytest.mark.parametrize(("own", "word"), [(0.9, "met"), (1.0, "met"), (1.1, "MISSED")])
-def test_a_target_is_a_ratio_of_medians(own: float, word: str) -> None:
+def test_target_is_a_ratio_of_medians(own: float, word: str) -> None:
     [row] = [
         line for line in targets_table(a_summary(modelservice=own)).splitlines() if "CPU, ratio to go_mcr4" in line
     ]
@@ -44,7 +44,7 @@ def test_a_target_is_a_ratio_of_medians(own: float, word: str) -> None:
     assert word in row
 
 
-def test_a_target_without_its_peer_is_not_measured() -> None:
+def test_target_without_its_peer_is_not_measured() -> None:
     assert all(target.reached(NOBODY) is None for target in TARGETS)
 
 
@@ -52,7 +52,7 @@ def test_every_measure_has_a_title() -> None:
     assert set(TITLES) == set(Measure) >= set(PUBLISHED)
 
 
-def test_the_document_shows_median_and_range() -> None:
+def test_report_shows_median_and_range() -> None:
     spread = Spread.of([1.0, 2.5, 4.0])
     results = Results(
         summary={PeerName.RAW: {Measure.BURST: spread}},

@@ -16,7 +16,7 @@ def test_xdg_variables_are_honoured(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert state_directory() == tmp_path / "state" / "modelservice"
 
 
-def test_a_shared_temporary_folder_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_shared_temporary_directory_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     own = temporary_directory()
     assert own.parent == tmp_path
@@ -25,7 +25,7 @@ def test_a_shared_temporary_folder_is_refused(monkeypatch: pytest.MonkeyPatch, t
         temporary_directory()
 
 
-def test_a_folder_has_one_user_at_a_time(tmp_path: Path) -> None:
+def test_directory_has_one_user_at_a_time(tmp_path: Path) -> None:
     state = State(tmp_path)
     with state.locked(), pytest.raises(ClusterError, match=r"^process \d+ uses the cluster in "):
         state.locked()

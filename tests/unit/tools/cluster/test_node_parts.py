@@ -38,7 +38,7 @@ def test_no_cgroups_is_a_sentence() -> None:
         detect("proc /proc proc rw 0 0\n")
 
 
-def test_an_archive_is_content_addressed_and_reproducible(tmp_path: Path) -> None:
+def test_archive_is_content_addressed_and_reproducible(tmp_path: Path) -> None:
     first, second = tmp_path / "1.tar", tmp_path / "2.tar"
     for path in (first, second):
         oci.write_archive(path, "example.test/a:1", {"a": b"\x7fELF"}, entrypoint=("/a",), architecture="amd64")
@@ -53,7 +53,7 @@ def test_an_archive_is_content_addressed_and_reproducible(tmp_path: Path) -> Non
     assert len(blobs) == 3
 
 
-def test_a_short_tag_is_no_name_of_an_image(tmp_path: Path) -> None:
+def test_short_tag_is_not_an_image_name(tmp_path: Path) -> None:
     archive = tmp_path / "a.tar"
     index = tmp_path / "index.json"
     index.write_text(json.dumps({"manifests": [{"annotations": {oci.REFERENCE_NAME: "1.0"}}]}))
@@ -62,7 +62,7 @@ def test_a_short_tag_is_no_name_of_an_image(tmp_path: Path) -> None:
     assert oci.image_names(archive) == ()
 
 
-def test_containerd_is_told_the_pause_image() -> None:
+def test_containerd_configuration_names_the_pause_image() -> None:
     assert f'sandbox = "{PAUSE.name}"' in (CONFIG / "containerd.toml").read_text()
 
 
@@ -79,6 +79,6 @@ def test_plans_share_no_address_and_stay_in_the_range_for_tests() -> None:
     assert (PLANS[0].host, PLANS[0].node) == ("198.19.255.1", "198.19.255.2")
 
 
-def test_a_folder_that_the_node_covers_is_refused() -> None:
+def test_directory_hidden_by_the_node_is_refused() -> None:
     with pytest.raises(ClusterError, match="lies under /var/log"):
         require_visible(Path("/var/log/cluster"))

@@ -15,7 +15,7 @@ def purposes(certificate: x509.Certificate) -> set[x509.ObjectIdentifier]:
     return set(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
 
 
-def test_a_client_is_named_by_subject() -> None:
+def test_client_certificate_names_its_user_in_the_subject() -> None:
     authority = pki.Authority.create("tests")
     certificate = x509.load_pem_x509_certificate(authority.issue("jane", groups=("dev", "ops")).certificate)
     certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.pair.certificate))
@@ -25,7 +25,7 @@ def test_a_client_is_named_by_subject() -> None:
     assert purposes(certificate) == {CLIENT}
 
 
-def test_a_server_is_named_by_addresses_and_names() -> None:
+def test_server_certificate_has_addresses_and_names() -> None:
     pair = pki.Authority.create("tests").issue("server", names=("127.0.0.1", "localhost"))
     certificate = x509.load_pem_x509_certificate(pair.certificate)
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -34,7 +34,7 @@ def test_a_server_is_named_by_addresses_and_names() -> None:
     assert purposes(certificate) == {CLIENT, SERVER}
 
 
-def test_a_certificate_names_the_key_that_signed_it() -> None:
+def test_certificate_names_its_signing_key() -> None:
     authority = pki.Authority.create("tests")
     issued = x509.load_pem_x509_certificate(authority.issue("jane").certificate)
     own = x509.load_pem_x509_certificate(authority.pair.certificate)
@@ -42,7 +42,7 @@ def test_a_certificate_names_the_key_that_signed_it() -> None:
     assert signer == own.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
 
 
-def test_a_kubeconfig_needs_no_other_file() -> None:
+def test_kubeconfig_needs_no_other_file() -> None:
     pair = pki.Authority.create("tests").issue("jane")
     config = json.loads(pki.kubeconfig("https://127.0.0.1:1", b"authority", pki.certificate_user(pair)))
     assert config["clusters"][0]["cluster"]["certificate-authority-data"] == "YXV0aG9yaXR5"

@@ -29,7 +29,7 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
     kill(recorded(tmp_path))
 
 
-def test_a_process_is_recorded_and_killed(processes: Processes) -> None:
+def test_recorded_process_is_killed(processes: Processes) -> None:
     record = processes.start("sleeper", ["sleep", "600"])
     assert recorded(processes.records) == [record]
     assert record.is_alive()
@@ -38,32 +38,32 @@ def test_a_process_is_recorded_and_killed(processes: Processes) -> None:
     kill([record])
 
 
-def test_a_reused_number_is_another_process() -> None:
+def test_reused_pid_is_another_process() -> None:
     assert started_at(os.getpid())
     assert Record("stranger", os.getpid(), "1").has_ended()
 
 
-def test_an_early_end_is_told_with_the_log(processes: Processes) -> None:
+def test_early_exit_is_reported_with_the_log(processes: Processes) -> None:
     processes.start("talker", ["sh", "-c", "echo no such flag; exit 1"])
     with pytest.raises(ClusterError, match=r"talker has ended\.\n.*talker\.log ends with:\nno such flag"):
         processes.wait(lambda: False, name="talker", seconds=10)
 
 
-def test_a_time_out_names_the_component_and_its_log(processes: Processes) -> None:
+def test_timeout_names_the_component_and_its_log(processes: Processes) -> None:
     processes.start("sleeper", ["sh", "-c", "echo thinking; exec sleep 600"])
     wait_until((processes.logs / "sleeper.log").read_text, seconds=10, what="the first line")
     with pytest.raises(ClusterError, match=r"in vain for sleeper to be ready\.\n.*sleeper\.log ends with:\nthinking"):
         processes.wait(lambda: False, name="sleeper", seconds=0.1)
 
 
-def test_a_taken_port_has_an_error_of_its_own(processes: Processes) -> None:
+def test_port_in_use_has_its_own_error(processes: Processes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         processes.start("server", [sys.executable, "-c", LISTEN, str(taken.getsockname()[1])])
         with pytest.raises(PortTakenError, match="server has ended"):
             processes.wait(lambda: False, name="server", seconds=10)
 
 
-def test_a_child_dies_with_the_harness(tmp_path: Path) -> None:
+def test_child_process_ends_with_its_parent(tmp_path: Path) -> None:
     script = f"from pathlib import Path; here = Path({str(tmp_path)!r})\n{HARNESS}"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
     (record,) = recorded(tmp_path)

@@ -25,11 +25,11 @@ def test_classified(method: str, path: str, query: dict[str, str], expected: Cal
     assert classify(method, path, query) == expected
 
 
-def test_what_is_created_is_named_in_the_body() -> None:
+def test_created_object_is_named_in_the_body() -> None:
     body = b'{"metadata": {"name": "iris"}}'
     assert classify("POST", APPS, {}, body) == Call("create", "deployments", "ml", "iris")
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"metadata": null}'])
-def test_a_body_without_a_name_is_no_error(body: bytes) -> None:
+def test_body_without_name_is_accepted(body: bytes) -> None:
     assert classify("POST", APPS, {}, body) == Call("create", "deployments", "ml", "")

@@ -34,7 +34,7 @@ def test_another_spec_is_another_object() -> None:
     assert differences(stand_in("1"), stand_in("2", replicas=2)) == [".spec.replicas is 2 instead of 1"]
 
 
-def test_who_manages_the_fields_is_compared() -> None:
+def test_field_managers_are_compared() -> None:
     other = a_deployment("2")
     other["metadata"]["managedFields"][0]["operation"] = "Update"
     [sentence] = differences(stand_in("1"), masked(other, {"name-2": "<name>"}))

@@ -18,13 +18,13 @@ def an_exchange() -> Exchange:
     return Exchange(1, "POST", "/", CREATE, {}, b"", 0.0)
 
 
-def test_the_second_one_is_hit_and_no_other() -> None:
+def test_rule_hits_only_the_second_match() -> None:
     book, rule = RuleBook(), a_rule()
     book.arm(rule)
     assert [book.hit(CREATE) for _ in range(3)] == [[], [rule], []]
 
 
-def test_what_is_not_meant_does_not_count() -> None:
+def test_other_requests_do_not_count() -> None:
     rule = a_rule(namespace="ml", name="iris")
     others = (
         Call("create", "services", "ml", "iris"),
@@ -36,7 +36,7 @@ def test_what_is_not_meant_does_not_count() -> None:
     assert rule.seen == 0
 
 
-def test_a_rule_that_was_disarmed_counts_nothing() -> None:
+def test_disarmed_rule_counts_nothing() -> None:
     book, rule = RuleBook(), a_rule()
     book.arm(rule)
     book.disarm(rule)
@@ -44,7 +44,7 @@ def test_a_rule_that_was_disarmed_counts_nothing() -> None:
     assert rule.seen == 0
 
 
-async def test_an_action_acts_at_its_moment_alone() -> None:
+async def test_action_applies_only_at_its_stage() -> None:
     rule = a_rule()
     assert await act([rule], Moment.COMMITTED, an_exchange()) is None
     assert not rule.fired.is_set()
@@ -52,7 +52,7 @@ async def test_an_action_acts_at_its_moment_alone() -> None:
     assert rule.fired.is_set()
 
 
-async def test_the_first_fate_holds() -> None:
+async def test_first_outcome_is_final() -> None:
     answer = Answer(503)
     rules = [Rule("create", "deployments", 1, Moment.BEFORE, action) for action in (Reply(answer), Drop())]
     assert await act(rules, Moment.BEFORE, an_exchange()) is answer

@@ -22,7 +22,7 @@ def test_apt_names_files_and_hashes() -> None:
     assert parse_uris(listing) == (BUSYBOX, Package("zlib1g_1%3a1.3_amd64.deb", "b" * 64))
 
 
-def test_a_new_version_or_hash_of_a_package_is_another_base_image() -> None:
+def test_new_package_version_or_hash_changes_the_base_image() -> None:
     versions = (BUSYBOX, replace(BUSYBOX, file="busybox_1.36_amd64.deb"), replace(BUSYBOX, sha256="c" * 64))
     assert len({BaseImage((package,)).tag for package in versions}) == 3
     assert BaseImage((BUSYBOX,)).tag == BaseImage((BUSYBOX,)).tag
@@ -42,7 +42,7 @@ def test_names_follow_the_merged_usr(packaged: str, name: str) -> None:
     assert rootfs.merged(packaged) == name
 
 
-def test_what_is_added_first_overrides_packages() -> None:
+def test_added_files_override_packages() -> None:
     with tarfile.open(fileobj=io.BytesIO(), mode="w") as archive:
         root = rootfs.RootFileSystem(archive)
         root.add_link("bin", "usr/bin")
@@ -55,7 +55,7 @@ def test_what_is_added_first_overrides_packages() -> None:
         ]
 
 
-def test_a_root_file_system_of_equal_packages_has_equal_bytes(tmp_path: Path) -> None:
+def test_equal_packages_give_an_identical_root_file_system(tmp_path: Path) -> None:
     for name in ("one.tar", "other.tar"):
         rootfs.assemble([], tmp_path / name)
     assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "other.tar").read_bytes()

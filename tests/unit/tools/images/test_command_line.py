@@ -16,13 +16,13 @@ def test_list_names_every_image(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_an_unknown_image_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_image_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         __main__.main(["build", "unheard-of"])
     assert "unheard-of" in capsys.readouterr().err
 
 
-def test_a_failure_is_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failure_is_one_message(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def fail(*_arguments: object, **_options: object) -> None:
         raise ImagesError("The log is there.")
 

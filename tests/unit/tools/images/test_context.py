@@ -26,7 +26,7 @@ def work_tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_key_depends_on_content_only(work_tree: Path) -> None:
+def test_context_key_depends_only_on_content(work_tree: Path) -> None:
     before = Context.read(work_tree).digest()
     os.utime(work_tree / "code.py", (1, 1))
     (work_tree / "run.log").write_text("more noise")
@@ -47,12 +47,12 @@ def test_deleted_files_do_not_count(work_tree: Path) -> None:
     assert PurePosixPath("code.py") not in {file.path for file in Context.read(work_tree).files}
 
 
-def test_a_folder_that_git_does_not_know_is_refused(tmp_path: Path) -> None:
+def test_directory_without_git_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ImagesError, match="git cannot list the files"):
         Context.read(tmp_path)
 
 
-def test_what_dockerignore_leaves_out_does_not_count_but_its_rules_do() -> None:
+def test_context_key_ignores_excluded_files_but_not_the_rules() -> None:
     rules = a_file(".dockerignore", b"*\n!kept")
     kept = [a_file(), rules, a_file("kept")]
     assert Context.of([*kept, a_file("left out")]).digest() == Context.of(kept).digest()
@@ -81,7 +81,7 @@ def test_files_are_laid_out_alike_everywhere(tmp_path: Path) -> None:
     assert {path.stat().st_mtime for path in (run, read, run.parent)} == {FIXED_TIME}
 
 
-def test_the_key_covers_the_recipe_the_base_and_the_builder() -> None:
+def test_key_covers_recipe_base_and_builder() -> None:
     context = Context.of([a_file()])
     keys = {
         cache_key(context, RECIPE, base="base", builder="1"),

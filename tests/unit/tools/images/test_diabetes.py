@@ -80,14 +80,14 @@ def server(model_folder: Path) -> Iterator[str]:
             process.terminate()
 
 
-def test_it_predicts_the_known_value(server: str) -> None:
+def test_server_predicts_the_known_value(server: str) -> None:
     status, answer = get(f"{server}/prediction/?f=0.05")
     assert status == HTTPStatus.OK
     assert answer["prediction"] == pytest.approx(199.6, abs=0.1)
 
 
 @pytest.mark.parametrize("query", ["", "?f=", "?f=tall", "?f=nan", "?f=inf"])
-def test_a_bad_feature_is_refused_with_a_sentence(server: str, query: str) -> None:
+def test_invalid_feature_is_refused_with_a_message(server: str, query: str) -> None:
     status, answer = get(f"{server}/prediction/{query}")
     assert status == HTTPStatus.UNPROCESSABLE_ENTITY
     assert answer == {"detail": "The parameter f must be a finite number, for example /prediction/?f=0.05."}
@@ -97,7 +97,7 @@ def test_a_bad_feature_is_refused_with_a_sentence(server: str, query: str) -> No
     ("content", "port", "words"),
     [(None, 0, "does not exist"), (b"no model", 0, "cannot be read"), (None, "http", "PORT must be a whole number")],
 )
-def test_it_ends_with_a_reason_when_it_cannot_serve(
+def test_server_exits_with_a_reason_when_the_model_fails_to_load(
     tmp_path: Path, content: bytes | None, port: int | str, words: str
 ) -> None:
     model = tmp_path / "model.joblib"
@@ -110,7 +110,7 @@ def test_it_ends_with_a_reason_when_it_cannot_serve(
     assert words in ended.stderr.splitlines()[-1]
 
 
-def test_the_manifest_names_the_image_that_is_built() -> None:
+def test_manifest_names_the_built_image() -> None:
     manifest = yaml.safe_load((RECIPE.folder / "modelservice.yaml").read_text())
     assert manifest["spec"]["image"] == RECIPE.reference
     assert manifest["spec"]["imagePullPolicy"] == "IfNotPresent"

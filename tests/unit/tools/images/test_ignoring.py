@@ -33,5 +33,5 @@ ALLOW_LIST = "# what the image needs\n*\n!uv.lock\n!uv-*.whl\n!operator\n**/__py
         (ALLOW_LIST, "operator/package/__pycache__/module.pyc", True),
     ],
 )
-def test_the_last_rule_that_matches_a_path_or_its_parent_decides(text: str, path: str, *, excluded: bool) -> None:
+def test_last_matching_dockerignore_rule_decides(text: str, path: str, *, excluded: bool) -> None:
     assert IgnoreRules.parse(text).excludes(PurePosixPath(path)) is excluded
