@@ -18,7 +18,7 @@ CREATORS = {
     PeerName.KOPF: PeerName.KOPF,
     PeerName.RAW: PeerName.GO_PARALLEL,
 }
-"""Peer that creates the objects of a peer's restart: itself, or the same program with other options."""
+"""Creator of the objects for a peer's restart: itself or its program with other options. The raw client reads none."""
 
 _REPLICAS = {PeerName.GO_PARALLEL: 1}
 """Pods take long to start, and only the Go operator is measured with pods in its cache."""

@@ -16,7 +16,7 @@ USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 
 
 def install_without_operator(cluster: Cluster) -> None:
-    """Apply the CRD, the service account and the roles for an operator that runs outside of the cluster."""
+    """Apply the CRD, service account and roles. The operator runs outside of the cluster with exactly this role."""
     rendered = cluster.run_kubectl("kustomize", str(ROOT / "manifests"))
     bodies = [body for body in yaml.safe_load_all(rendered) if body["kind"] != "Deployment"]
     cluster.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(bodies))
