@@ -1,4 +1,4 @@
-"""Command line: `python -m tests.environment.prose [--count | --lower] [PATH ...]`."""
+"""Command line: `python -m tests.environment.prose [--count] [PATH ...]`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tests.environment.prose.check import Hit, Ratchet, Rules, count_hits, files, find_hits
+from tests.environment.prose.check import Hit, Rules, count_hits, files, find_hits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,28 +20,11 @@ def main(arguments: Sequence[str]) -> int:
     if chosen.count:
         _print_counts(hits)
         return 0
-    if chosen.lower:
-        Ratchet().lower(hits)
+    _print_hits(hits)
+    if not any(hit.is_error for hit in hits):
         return 0
-    if chosen.paths:
-        _print_hits(hits)
-        return int(any(hit.is_error for hit in hits))
-    return _check(hits)
-
-
-def _check(hits: Sequence[Hit]) -> int:
-    ratchet = Ratchet()
-    excess = ratchet.excess(hits)
-    _print_hits(excess)
-    if excess:
-        print(
-            "Hits beyond the recorded number: rewrite the new ones, or accept a place in allowed.txt.", file=sys.stderr
-        )
-        return 1
-    slack = ratchet.slack(hits)
-    if slack:
-        print(f"{slack} fewer hits than recorded: run python -m tests.environment.prose --lower and commit the result.")
-    return 0
+    print("Rewrite these texts, or accept a place in allowed.txt.", file=sys.stderr)
+    return 1
 
 
 def _print_hits(hits: Iterable[Hit]) -> None:
@@ -67,12 +50,10 @@ def _print_counts(hits: Sequence[Hit]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.environment.prose",
-        description="Find phrases that are hard to read. Without PATH: fail if there are more than recorded.",
+        description="Find phrases that are hard to read. Fails if there is one that is not accepted.",
     )
-    action = parser.add_mutually_exclusive_group()
-    action.add_argument("--count", action="store_true", help="print the number of hits per pattern and per directory")
-    action.add_argument("--lower", action="store_true", help="record the present numbers where they are lower")
-    parser.add_argument("paths", nargs="*", metavar="PATH", help="file or directory: print every hit in it")
+    parser.add_argument("--count", action="store_true", help="print the number of hits per pattern and per directory")
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="file or directory; default: the whole repository")
     return parser
 
 

@@ -1,8 +1,7 @@
-"""Finds the phrases of `patterns.toml` in passages, and compares their number with the recorded one."""
+"""Finds the phrases of `patterns.toml` in passages."""
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import tomllib
@@ -20,7 +19,6 @@ ROOT = Path(__file__).parents[3]
 HERE = Path(__file__).parent
 PATTERNS = HERE / "patterns.toml"
 ALLOWED = HERE / "allowed.txt"
-RATCHET = HERE / "ratchet.json"
 # These tests must contain what the check forbids.
 EXCLUDED = ("tests/unit/tools/prose/",)
 _GENERATED = frozenset({"docs/reference.md", "docs/runbook.md"})
@@ -140,49 +138,6 @@ def find_hits(paths: Iterable[str], rules: Rules) -> list[Hit]:
         hit for path in paths for passage in passages(path, (ROOT / path).read_text()) for hit in rules.hits(passage)
     ]
     return sorted(found, key=lambda hit: (hit.path, hit.line))
-
-
-class Ratchet:
-    """Recorded numbers of hits, per corpus and pattern. They may only decrease.
-
-    Without a file every number is 0, and warnings are not limited.
-    """
-
-    def __init__(self, path: Path = RATCHET) -> None:
-        self._path = path
-        self._is_recorded = path.exists()
-        self._limits: dict[str, dict[str, int]] = json.loads(path.read_text()) if self._is_recorded else {}
-
-    def excess(self, hits: Iterable[Hit]) -> list[Hit]:
-        """Return the hits of each corpus and pattern that has more than recorded."""
-        limited = [hit for hit in hits if hit.is_error or self._is_recorded]
-        counts = count_hits(limited)
-        return [hit for hit in limited if counts[hit.corpus, hit.pattern.name] > self._limit(hit)]
-
-    def slack(self, hits: Iterable[Hit]) -> int:
-        """Return by how many hits the recorded numbers could be lowered."""
-        counts = count_hits(hits)
-        return sum(
-            max(limit - counts[corpus, name], 0)
-            for corpus, limits in self._limits.items()
-            for name, limit in limits.items()
-        )
-
-    def lower(self, hits: Iterable[Hit]) -> None:
-        """Record the present numbers where they are lower; the first time, all of them."""
-        counts = count_hits(hits)
-        if self._is_recorded:
-            counts = Counter(
-                {key: min(number, self._limits.get(key[0], {}).get(key[1], 0)) for key, number in counts.items()}
-            )
-        table: dict[str, dict[str, int]] = {}
-        for (corpus, name), number in sorted(counts.items()):
-            if number:
-                table.setdefault(corpus, {})[name] = number
-        self._path.write_text(json.dumps(table, indent=1) + "\n")
-
-    def _limit(self, hit: Hit) -> int:
-        return self._limits.get(hit.corpus, {}).get(hit.pattern.name, 0)
 
 
 def count_hits(hits: Iterable[Hit]) -> Counter[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Distribution of the test files over the workers of pytest-xdist.
 
 The first worker runs the tests of the node, which share one node. The others run the tests of the control plane, each
-with a control plane of its own. What needs neither goes to any worker that has nothing else. Files that take long come
+with a separate control plane. What needs neither goes to any worker that has nothing else. Files that take long come
 first, so that all workers end at about the same time.
 """
 

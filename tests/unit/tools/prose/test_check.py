@@ -1,4 +1,4 @@
-"""Hits, accepted places, levels, and the ratchet."""
+"""Hits, accepted places and levels."""
 
 from pathlib import Path
 
@@ -8,7 +8,6 @@ from tests.environment.prose.__main__ import main
 from tests.environment.prose.check import (
     Hit,
     Pattern,
-    Ratchet,
     Rules,
     corpus_of,
     count_hits,
@@ -160,39 +159,12 @@ def test_files_are_those_with_prose() -> None:
     assert not has_prose("uv.lock")
 
 
-class TestRatchet:
-    """Recorded numbers of hits."""
-
-    HITS = hits_in("docs/x.md", "Mostly.\n\nMostly.\n\nIt is asked.\n")
-
-    @pytest.fixture
-    def recorded(self, tmp_path: Path) -> Path:
-        path = tmp_path / "ratchet.json"
-        Ratchet(path).lower(self.HITS)
-        return path
-
-    def test_recorded_hits_are_accepted(self, recorded: Path) -> None:
-        assert Ratchet(recorded).excess(self.HITS) == []
-        assert Ratchet(recorded).slack(self.HITS) == 0
-
-    def test_all_hits_of_an_exceeded_number_are_returned(self, recorded: Path) -> None:
-        more = [*self.HITS, *hits_in("docs/y.md", "Mostly.\n")]
-        assert [hit.path for hit in Ratchet(recorded).excess(more)] == ["docs/x.md", "docs/x.md", "docs/y.md"]
-
-    def test_corpora_are_counted_separately(self, recorded: Path) -> None:
-        assert len(Ratchet(recorded).excess([*self.HITS, *hits_in("tests/x.md", "Mostly.\n")])) == 1
-
-    def test_numbers_only_decrease(self, recorded: Path) -> None:
-        fewer = self.HITS[1:]
-        assert Ratchet(recorded).slack(fewer) == 1
-        Ratchet(recorded).lower(fewer)
-        Ratchet(recorded).lower([*self.HITS, *hits_in("docs/y.md", "A folder.\n")])
-        assert {hit.pattern.name for hit in Ratchet(recorded).excess(self.HITS)} == {"mostly"}
-        assert len(Ratchet(recorded).excess(hits_in("docs/y.md", "A folder.\n"))) == 1
-
-    def test_without_a_file_only_warnings_are_accepted(self, tmp_path: Path) -> None:
-        excess = Ratchet(tmp_path / "none.json").excess(self.HITS)
-        assert count_hits(excess) == {("docs", "mostly"): 2}
+def test_command_fails_for_errors_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tests/unit/tools/prose"]) == 0, "excluded: these tests contain what the check forbids"
+    hits = hits_in("docs/x.md", "Mostly.\n\nA module of its own.\n")
+    assert count_hits(hits) == {("docs", "mostly"): 1, ("docs", "of-its-own"): 1}
+    assert [hit.is_error for hit in hits] == [True, False]
+    assert capsys.readouterr().err == ""
 
 
 def test_command_prints_hits_of_a_path_and_counts(capsys: pytest.CaptureFixture[str]) -> None:
