@@ -1,8 +1,8 @@
 """Invariants that hold after any fault. Each oracle returns one message per violation; none means that all is well.
 
-O1 the end state equals that of a run without faults. O2 no child is created or deleted a second time, and there are at most as
-many updates as without faults, plus one a fault. O3 it converges in time, and then nothing is written. O4 each write is
-lawful on its own.
+O1 the end state equals that of a run without faults. O2 no child is created or deleted a second time, and there are at
+most as many updates as without faults, plus one a fault. O3 it converges in time, and then nothing is written. O4 each
+write is lawful on its own.
 """
 
 import json
