@@ -19,22 +19,24 @@ from tests.environment.suite.left_overs import LeftOverCheck
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SECONDS_TO_END = 5.0
+END_TIMEOUT = 5.0
 """A process that was killed a moment ago may still be in the process table."""
 LEFT_OVERS_EXIT_CODE = 70
 _POLL_INTERVAL = 0.05
 
 
-def run_supervised(command: Sequence[str], *, seconds: float = SECONDS_TO_END) -> int:
-    """Run a program to its end; return its exit code, or another one than 0 if it has left something behind."""
-    can_check = adopt_orphans()
-    check = LeftOverCheck()
+def run_supervised(command: Sequence[str], *, seconds: float = END_TIMEOUT) -> int:
+    """Run a program to its end; return its exit code, or `LEFT_OVERS_EXIT_CODE` if that was 0 and something is left.
+
+    Where the kernel has no adoption of orphans (other systems than Linux) nothing is checked.
+    """
+    check = LeftOverCheck() if adopt_orphans() else None
     program = subprocess.Popen(command)
     # Ctrl-C reaches the program from the terminal; the check comes after it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, _: program.send_signal(number))
     code = _wait_for(program)
-    if not can_check:
+    if check is None:
         return code
     left = _wait_for_end_of_all(check, seconds)
     if not left:
