@@ -26,7 +26,7 @@ CONFIG = Path(__file__).parent / "config"
 # From 198.18.0.0/15, which is set aside for tests (RFC 2544): never a range that a real network uses.
 SERVICE_RANGE = "198.19.0.0/17"
 POD_RANGE = "198.18.0.0/16"
-SECONDS_TO_START = 60
+START_TIMEOUT = 60
 
 # The clients of the control plane: who they are by the API server's built-in roles.
 CLIENTS = {
@@ -126,7 +126,7 @@ class ControlPlane:
     def _wait_for_answer(self, server: str, program: Program) -> None:
         context = ssl.create_default_context(cafile=self.state.pki / "ca.crt")
         with httpx.Client(verify=context, trust_env=False, timeout=2) as client:
-            self.processes.wait(lambda: _answers_ok(client, f"{server}/readyz"), name=program, seconds=SECONDS_TO_START)
+            self.processes.wait(lambda: _answers_ok(client, f"{server}/readyz"), name=program, seconds=START_TIMEOUT)
 
     def start_controllers(self) -> None:
         """Start the controller manager and the scheduler: both give up where no API server answers."""
@@ -138,7 +138,7 @@ class ControlPlane:
         self.processes.wait(
             lambda: cluster.read("serviceaccounts", "default", namespace="default"),
             name=Program.CONTROLLER_MANAGER,
-            seconds=SECONDS_TO_START,
+            seconds=START_TIMEOUT,
         )
 
     def _start(self, program: Program, *flags: str) -> None:

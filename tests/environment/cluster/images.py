@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # containerd marks so what it has shown to the kubelet.
 KNOWN_TO_KUBELET = "io.cri-containerd.image=managed"
-SECONDS_TO_SHOW = 30
+IMAGE_LIST_TIMEOUT = 30
 
 
 def load(cluster: Cluster, archive: Path) -> None:
@@ -52,7 +52,7 @@ def import_archive(node: Namespaces, ctr: Path, archive: Path) -> None:
         raise ClusterError(f"{archive} cannot be imported: {result.stderr.strip()}")
     for name in image_names(archive):
         listing = (*command, "list", f"name=={name}")
-        wait_until(partial(_is_known, listing), seconds=SECONDS_TO_SHOW, what=f"the kubelet to know {name}")
+        wait_until(partial(_is_known, listing), seconds=IMAGE_LIST_TIMEOUT, what=f"the kubelet to know {name}")
 
 
 def _is_known(listing: tuple[str | Path, ...]) -> bool:

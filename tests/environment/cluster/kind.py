@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.environment.cluster.state import State
 
 METRICS_IMAGE = "modelservice.test/metrics-server:1"  # config/kind-metrics-server.yaml names it too
-SECONDS_TO_START = 300
+START_TIMEOUT = 300
 
 
 def build() -> Path:
@@ -36,7 +36,7 @@ def launch(state: State, options: Options) -> Cluster:
     if options.flags or options.port is not None:
         raise ClusterError("A kind cluster takes no flags or port here.")
     kind = build()
-    _kind(kind, state, "create", "cluster", f"--kubeconfig={state.kubeconfig}", f"--wait={SECONDS_TO_START}s")
+    _kind(kind, state, "create", "cluster", f"--kubeconfig={state.kubeconfig}", f"--wait={START_TIMEOUT}s")
     kubectl = programs([Program.KUBECTL])[Program.KUBECTL]
     draft = Cluster(Tier.KIND, state.kubeconfig, kubectl, "", state.folder, None)
     server = draft.run_kubectl("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}")
@@ -77,9 +77,7 @@ def _serve_metrics(cluster: Cluster, state: State) -> None:
     load(state, archive)
     cluster.run_kubectl("create", "-f", f"{CONFIG}/kind-metrics-server.yaml")
     query = ("get", "--raw", "/apis/metrics.k8s.io/v1beta1")
-    wait_until(
-        lambda: cluster.run_kubectl(*query, check=False), seconds=SECONDS_TO_START, what="metrics-server to answer"
-    )
+    wait_until(lambda: cluster.run_kubectl(*query, check=False), seconds=START_TIMEOUT, what="metrics-server to answer")
 
 
 def _kind(kind: Path, state: State, *arguments: str) -> None:

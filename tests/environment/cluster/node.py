@@ -14,7 +14,7 @@ from tests.environment.cluster.build import is_built, programs
 from tests.environment.cluster.compiled import PAUSE
 from tests.environment.cluster.control_plane import (
     CONFIG,
-    SECONDS_TO_START,
+    START_TIMEOUT,
     Addresses,
     ControlPlane,
     client_config,
@@ -139,7 +139,7 @@ class _Node:
         cluster = self._cluster()
         self._publish_metrics(cluster, authority)
         plane.wait_for_default_account(cluster)
-        self.processes.wait(lambda: all_nodes_ready(cluster), name=Program.KUBELET, seconds=SECONDS_TO_START)
+        self.processes.wait(lambda: all_nodes_ready(cluster), name=Program.KUBELET, seconds=START_TIMEOUT)
         self._wait_for_metrics(cluster)
         plane.wait_for_service()
         return cluster
@@ -168,7 +168,7 @@ class _Node:
     def _start_containerd(self) -> None:
         self._start(Program.CONTAINERD, f"--config={CONFIG}/containerd.toml")
         socket = self.spaces.path("/run/containerd/containerd.sock")
-        self.processes.wait(socket.exists, name=Program.CONTAINERD, seconds=SECONDS_TO_START)
+        self.processes.wait(socket.exists, name=Program.CONTAINERD, seconds=START_TIMEOUT)
         import_archive(self.spaces, self.binaries[Program.CTR], PAUSE.archive)
 
     def _start_node(self) -> None:
@@ -206,7 +206,7 @@ class _Node:
         """An API that is announced and absent would keep namespaces from being deleted."""
         query = ("get", "--raw", "/apis/metrics.k8s.io/v1beta1")
         self.processes.wait(
-            lambda: cluster.run_kubectl(*query, check=False), name=Program.METRICS_SERVER, seconds=SECONDS_TO_START
+            lambda: cluster.run_kubectl(*query, check=False), name=Program.METRICS_SERVER, seconds=START_TIMEOUT
         )
 
     def _start(self, program: Program, *flags: str) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
-SECONDS_TO_END = 20
+END_TIMEOUT = 20
 LOG_LINES = 15
 # Children of this process stay zombies until it waits for them.
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -132,7 +132,7 @@ def kill(records: list[Record]) -> None:
         with suppress(ProcessLookupError):
             os.kill(record.pid, signal.SIGKILL)
     for record in running:
-        wait_until(record.has_ended, seconds=SECONDS_TO_END, what=f"{record.name} (process {record.pid}) to end")
+        wait_until(record.has_ended, seconds=END_TIMEOUT, what=f"{record.name} (process {record.pid}) to end")
     for record in records:
         child = _children.pop(record.pid, None)
         if child is not None:

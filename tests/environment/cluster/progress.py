@@ -13,7 +13,7 @@ from rich.console import Console
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SECONDS_BETWEEN_LINES = 15
+LINE_INTERVAL = 15
 
 
 def say(message: str) -> None:
@@ -43,7 +43,7 @@ def showing(step: str, detail: Callable[[], str]) -> Iterator[None]:
 
 def _tick(console: Console, line: Callable[[], str], done: threading.Event) -> None:
     if not console.is_terminal:
-        while not done.wait(SECONDS_BETWEEN_LINES):
+        while not done.wait(LINE_INTERVAL):
             say(line())
         return
     with console.status(line()) as status:

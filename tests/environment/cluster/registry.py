@@ -28,7 +28,7 @@ _BCRYPT = "$2b$05$EN1JdbR6WRWIMVuWv6vXB.Rik769L9H.atpvNRV5G5CgrizRqwsfS"
 """The password as the registry wants it; the real one is not a secret either."""
 _HOSTS = "/run/containerd/certs.d"
 """Directory from which the node's containerd reads the settings of a registry (containerd.toml)."""
-_SECONDS_TO_START = 20.0
+_START_TIMEOUT = 20.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def start(cluster: Cluster) -> Registry:
     processes.start("registry", command(folder))
     ctr = programs([Program.CTR])[Program.CTR]
     processes.wait(
-        lambda: is_listening(node.run("cat", "/proc/net/tcp"), PORT), name="registry", seconds=_SECONDS_TO_START
+        lambda: is_listening(node.run("cat", "/proc/net/tcp"), PORT), name="registry", seconds=_START_TIMEOUT
     )
     return Registry(address, node, ctr)
 

@@ -9,7 +9,7 @@ from tests.environment.cluster.build import programs
 from tests.environment.cluster.control_plane import (
     CONFIG,
     POD_RANGE,
-    SECONDS_TO_START,
+    START_TIMEOUT,
     ControlPlane,
     client_config,
     loopback_addresses,
@@ -90,7 +90,7 @@ def _start_nodes(state: State, options: Options, kwok: Path, processes: Processe
     processes.start(Program.KWOK, [kwok, *flags, *options.flags_of(Program.KWOK)])
     nodes = {"apiVersion": "v1", "kind": "List", "items": [simulated_node(number) for number in range(1, NODES + 1)]}
     cluster.run_kubectl("create", "-f", "-", stdin=json.dumps(nodes))
-    processes.wait(lambda: all_nodes_ready(cluster), name=Program.KWOK, seconds=SECONDS_TO_START)
+    processes.wait(lambda: all_nodes_ready(cluster), name=Program.KWOK, seconds=START_TIMEOUT)
 
 
 def simulated_node(number: int) -> dict[str, Any]:

@@ -26,7 +26,7 @@ LIBRARIES = {"libseccomp": "libseccomp-dev"}
 KERNEL_FILE_SYSTEMS = ("overlay", "tmpfs", "proc")
 # The node's own, empty file systems lie over these: nothing that it needs may be there.
 HIDDEN_IN_NODE = (Path("/run"), Path("/var/run"), Path("/var/lib"), Path("/var/log"))
-SECONDS_FOR_APT_LOCK = 120
+APT_LOCK_TIMEOUT = 120
 
 
 def require_node_support() -> None:
@@ -114,7 +114,7 @@ def _install(packages: Iterable[str]) -> None:
 
 
 def _apt(output: int, *names: str) -> bool:
-    options = ("--yes", "--no-install-recommends", f"--option=DPkg::Lock::Timeout={SECONDS_FOR_APT_LOCK}")
+    options = ("--yes", "--no-install-recommends", f"--option=DPkg::Lock::Timeout={APT_LOCK_TIMEOUT}")
     return _succeeds(output, "apt-get", "install", *options, *names)
 
 

@@ -17,7 +17,7 @@ from tests.environment.cluster.wait import wait_until
 if TYPE_CHECKING:
     from tests.environment.cluster.model import Cluster
 
-SECONDS_TO_SIGN = 30
+SIGN_TIMEOUT = 30
 
 
 def by_certificate(cluster: Cluster, user: str, groups: tuple[str, ...]) -> Path:
@@ -42,7 +42,7 @@ def by_certificate(cluster: Cluster, user: str, groups: tuple[str, ...]) -> Path
     cluster.run_kubectl("certificate", "approve", name)
     signed = wait_until(
         lambda: cluster.get("csr", name)["status"].get("certificate"),
-        seconds=SECONDS_TO_SIGN,
+        seconds=SIGN_TIMEOUT,
         what=f"the certificate of {user}",
     )
     pair = pki.KeyPair(b64decode(signed), request.key)

@@ -17,8 +17,8 @@ from tests.environment.cluster import ClusterError
 
 Object = dict[str, Any]
 _DELETED = "DELETED"
-_SECONDS_TO_SET_UP = 30.0
-_PAUSE = 0.2
+_SET_UP_TIMEOUT = 30.0
+_RETRY_INTERVAL = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +108,14 @@ class History:
 
     async def _list(self, kind: ResourceKind) -> Object:
         """List a kind. A resource that is quite new answers 429 at first: its storage is being set up."""
-        deadline = time.monotonic() + _SECONDS_TO_SET_UP
+        deadline = time.monotonic() + _SET_UP_TIMEOUT
         while True:
             try:
                 return await self._client.request("GET", kind.path())
             except BenchError:
                 if time.monotonic() > deadline:
                     raise
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(_RETRY_INTERVAL)
 
     async def _follow(self, kind: ResourceKind, version: str) -> None:
         async for event, body in self._client.watch(kind.path(), version):

@@ -26,7 +26,7 @@ RESYNC = 1
 """Resync period of an operator in a sweep, in seconds."""
 TWO_RESYNCS = 2 * 1.1 * RESYNC
 """Seconds in which an operator that jitters its resync by a tenth has reconciled everything twice."""
-_SECONDS_TO_ACCOUNT = 20.0
+_AUDIT_TIMEOUT = 20.0
 _BUGS = ("was never awaited", "exception was never retrieved", "Task was destroyed")
 
 
@@ -70,7 +70,7 @@ class Lane:
             ids = (exchange.audit_id for exchange in self.proxy.exchanges if exchange.call.is_write)
             return not self.proxy.is_busy and self.lab.audit.holds(found for found in ids if found is not None)
 
-        if not await eventually(is_complete, seconds=_SECONDS_TO_ACCOUNT, pause=0.01):
+        if not await eventually(is_complete, seconds=_AUDIT_TIMEOUT, pause=0.01):
             raise ClusterError("The audit log does not hold every write that was answered.")
 
     def silent_for(self, name: str, *, since: float) -> float:

@@ -27,7 +27,7 @@ from tests.environment.faults.rules import Answer, Cut, Exchange, Fate, Lines, M
 from tests.environment.faults.streams import filtered
 
 HOST = "127.0.0.1"
-TAKEN_IN = 0.02
+READ_DELAY = 0.02
 """Seconds after an answer was sent until an operator on the same machine has read it."""
 _BAD_GATEWAY = 502
 # Hop by hop (RFC 9110, section 7.6.1), or set again when the body is forwarded.
@@ -177,7 +177,7 @@ class FaultProxy:
         await response.prepare(request)
         await response.write_eof()
         if any(rule.moment is Moment.AFTER for rule in rules):
-            await asyncio.sleep(TAKEN_IN)
+            await asyncio.sleep(READ_DELAY)
             if isinstance(fate := await act(rules, Moment.AFTER, exchange), Cut):
                 return _cut(request, fate)
         return response

@@ -16,7 +16,7 @@ from tests.environment.faults.state import milestones
 LOOK = "get modelservices"
 CALM = 2.5
 """Seconds without a request of the operator after which a run is over: more than two of its status intervals."""
-_LONGEST = 60.0
+_CALM_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ async def record(lane: Lane, scenario: Scenario) -> Recording:
 async def calm(lane: Lane, name: str) -> None:
     """Return when the operator has asked nothing about a name for a while."""
     since = asyncio.get_running_loop().time()
-    if not await eventually(lambda: lane.silent_for(name, since=since) > CALM, seconds=_LONGEST):
+    if not await eventually(lambda: lane.silent_for(name, since=since) > CALM, seconds=_CALM_TIMEOUT):
         raise ClusterError(f"The operator does not come to rest over {name}:\n{lane.operator.log[-3000:]}")
 
 

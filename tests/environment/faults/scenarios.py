@@ -11,9 +11,9 @@ from modelservice_operator.client.rest import APPLY
 from tests.environment.faults.state import Place
 from tests.support.builders import ModelServiceBuilder, model_service
 
-PATIENCE = 90.0
+CONVERGENCE_TIMEOUT = 90.0
 """Seconds: 60 to converge, and the longest back-off of what was tried again once or twice (30)."""
-GARBAGE_PATIENCE = 120.0
+GARBAGE_COLLECTION_TIMEOUT = 120.0
 """Seconds for the garbage collector, which looks for new custom resources every 30 s."""
 _BY_A_PERSON = "?fieldManager=tests&force=true"
 
@@ -52,7 +52,7 @@ class Stage:
         body = {"metadata": {"labels": mark, "annotations": mark}}
         await self.client.request("PATCH", path, body, content_type=MERGE_PATCH)
 
-    async def until(self, condition: Callable[[], bool], what: str, *, seconds: float = PATIENCE) -> None:
+    async def until(self, condition: Callable[[], bool], what: str, *, seconds: float = CONVERGENCE_TIMEOUT) -> None:
         """Wait for something of this place."""
         what = f"{what}: {self.place.name} in {self.place.namespace}"
         await self.place.history.until(condition, seconds=seconds, what=what)
@@ -131,7 +131,7 @@ async def _ready_without_autoscaler(stage: Stage) -> None:
 
 
 async def _gone(stage: Stage) -> None:
-    await stage.until(lambda: stage.place.is_empty, "the end of the children", seconds=GARBAGE_PATIENCE)
+    await stage.until(lambda: stage.place.is_empty, "the end of the children", seconds=GARBAGE_COLLECTION_TIMEOUT)
 
 
 async def _made_again(stage: Stage) -> None:

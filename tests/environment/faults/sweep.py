@@ -14,11 +14,11 @@ from tests.environment.faults.lab import RESYNC, TWO_RESYNCS, Lab, Lane
 from tests.environment.faults.oracles import Tally, inside, lawful, no_more_writes, paired, same_end, silence, trail
 from tests.environment.faults.recording import Point, Recording
 from tests.environment.faults.rules import Moment, Rule
-from tests.environment.faults.scenarios import PATIENCE, Scenario, Stage
+from tests.environment.faults.scenarios import CONVERGENCE_TIMEOUT, Scenario, Stage
 
 ATTEMPTS = 6
 """A run may reach its end with a status write less than the recorded one: then the point is looked for again."""
-_SECONDS_TO_FIRE = 30.0
+_FIRE_TIMEOUT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +128,14 @@ class _Worker:
         stage = lane.stage(case.scenario.number)
         place = stage.place
         await case.scenario.prepare(stage)
-        await place.becomes(recording.prepared, seconds=PATIENCE)
+        await place.becomes(recording.prepared, seconds=CONVERGENCE_TIMEOUT)
         outcome.violations += [f"before the fault: {text}" for text in same_end(recording.prepared, place.state())]
         await lane.accounted()
         start, version = len(lane.lab.audit), place.version
         if happened := await self._hit(case, stage):
             await lane.ended()
             await lane.start()
-        await place.becomes(recording.final, seconds=PATIENCE)
+        await place.becomes(recording.final, seconds=CONVERGENCE_TIMEOUT)
         outcome.violations += same_end(recording.final, place.state())
         await lane.accounted()
         requests = lane.lab.audit.of(place.namespace, place.name, start=start)
@@ -168,7 +168,7 @@ class _Worker:
         lane.proxy.rules.arm(rule)
         try:
             await case.scenario.act(stage)
-            async with asyncio.timeout(_SECONDS_TO_FIRE):
+            async with asyncio.timeout(_FIRE_TIMEOUT):
                 await rule.fired.wait()
         except TimeoutError:
             return False

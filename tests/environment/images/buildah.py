@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CERTIFICATES_INSIDE: Final = "/etc/ssl/certs/ca-certificates.crt"
 LAST_LINES: Final = 15
 # Every changed layer leaves an image behind; past this many, starting afresh is cheaper than keeping them.
-MOST_IMAGES: Final = 150
+MAX_IMAGES: Final = 150
 
 
 def ensure_installed(apt: Apt) -> str:
@@ -56,7 +56,7 @@ class Buildah:
     def tidy(self) -> None:
         """Remove what a killed run left, and everything once it has become much."""
         self._quiet("rm", "--all")
-        if len(self._quiet("images", "--all", "--quiet").stdout.split()) > MOST_IMAGES:
+        if len(self._quiet("images", "--all", "--quiet").stdout.split()) > MAX_IMAGES:
             self._quiet("rmi", "--all", "--force")
 
     def _run(self, *arguments: str) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _JSON = {"Content-Type": "application/json"}
-_SECONDS = 120.0
+_START_TIMEOUT = 120.0
 _API = "api/2.0/mlflow"
 
 
@@ -81,6 +81,6 @@ def start(place: Place, *, artifacts: str | None = None, environment: Mapping[st
         ],
         ready=lambda: place.listens(port),
         environment={"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **(environment or {})},
-        seconds=_SECONDS,
+        seconds=_START_TIMEOUT,
     )
     return Tracking(Store(url, {"MLFLOW_TRACKING_URI": url}), place)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.environment.cluster.namespaces import Namespaces
 
 LOOPBACK = "127.0.0.1"
-_SECONDS = 60.0
+_START_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Place:
         *,
         ready: Callable[[], object],
         environment: Mapping[str, str] | None = None,
-        seconds: float = _SECONDS,
+        seconds: float = _START_TIMEOUT,
     ) -> None:
         """Start a server and wait until it is ready."""
         self.processes.start(name, command, environment=environment)
