@@ -5,17 +5,18 @@ import dataclasses
 import datetime as dt
 import logging
 from collections.abc import Iterator
+from itertools import count
 
 import kopf
 
+from modelservice_operator.apimachinery.wait import Backoff
 from modelservice_operator.manager.login import connection_info, load_credentials
 from modelservice_operator.manager.manager import Manager
 from modelservice_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_BACKOFFS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
-_MAX_BACKOFF = 30.0
+_BACKOFF = Backoff(base=0.2, maximum=30.0)
 _LOGIN_LIFETIME = dt.timedelta(minutes=10)
 
 
@@ -23,9 +24,7 @@ class UnlimitedBackoff:
     """Delays between retries of kopf's own few requests, without an end: the operator survives any outage."""
 
     def __iter__(self) -> Iterator[float]:
-        yield from _BACKOFFS
-        while True:
-            yield _MAX_BACKOFF
+        return (_BACKOFF.delay(failures) for failures in count(1))
 
 
 class OperatorHandlers:
