@@ -5,9 +5,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from modelservice_operator.apimachinery.objects import Object
 from modelservice_operator.settings import FIELD_MANAGER
-
-Object = dict[str, Any]
 
 _SHARED_PREFIX_STEPS = 2
 """Leading steps of a path that many fields share, such as `spec.template` or `metadata.labels`."""
