@@ -21,5 +21,5 @@ def test_delay_doubles_without_jitter() -> None:
     assert [Backoff(1, 10).delay(failures) for failures in range(1, 7)] == [1, 2, 4, 8, 10, 10]
 
 
-def test_spread_never_exceeds_the_maximum_by_more_than_the_jitter() -> None:
+def test_spread_is_limited_to_the_maximum() -> None:
     assert Backoff(1, 10).spread(99) == 10
