@@ -11,7 +11,8 @@ from tests.environment.faults.recording import Recording, record
 from tests.environment.faults.scenarios import S1, S2, S5, S6, S9, S10
 from tests.environment.faults.sweep import cases_of, sweep
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+# On a machine with other work the sweep takes nearly as long as the default allows.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 SCENARIOS = (S1, S2, S5, S6, S9, S10)
 LANES = 4

@@ -31,7 +31,10 @@ SECONDS: dict[str, float] = {
     "tests/integration/test_cel_rules.py": 45,
     "tests/integration/test_drift.py": 45,
     "tests/integration/test_foreign_fields.py": 45,
-    "tests/integration/test_policies.py": 40,
+    "tests/integration/test_leader_election.py": 40,
+    "tests/integration/test_scaling.py": 30,
+    "tests/integration/test_policies.py": 15,
+    "tests/integration/test_namespace_deletion.py": 15,
     "tests/loader/test_https.py": 30,
     "tests/loader/test_faults.py": 25,
     "tests/loader/test_content_encoding.py": 25,
@@ -61,16 +64,17 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist has no type
     def _split_scope(self, nodeid: str) -> str:
         return file_of(nodeid)
 
-    def _next(self, node: Any) -> str | None:
-        has_node_tests = any(file_of(nodeid).startswith(NODE) for nodeid in self.collection or ())
-        first = min(worker.gateway.id for worker in self.nodes)
-        single = len(self.nodes) == 1
-        if single:
+    def next_for(self, node: Any) -> str | None:
+        """Return the file that a worker runs next, or None if no file is left that it can run."""
+        if len(self.nodes) == 1:
             return min(self.workqueue, key=lambda file: -SECONDS.get(file, 0.0), default=None)
+        # When the worker of the node has ended, the next one is first, and has a control plane.
+        first = min(worker.gateway.id for worker in self.nodes)
+        has_node_tests = any(file.startswith(NODE) for file in (*self.workqueue, *self.assigned_work[node]))
         return next_file(self.workqueue, runs_node_tests=has_node_tests and node.gateway.id == first)
 
     def _assign_work_unit(self, node: Any) -> None:
-        file = self._next(node)
+        file = self.next_for(node)
         if file is not None:
             self.workqueue.move_to_end(file, last=False)
             super()._assign_work_unit(node)
@@ -78,7 +82,7 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist has no type
     def _reschedule(self, node: Any) -> None:
         if node.shutting_down:
             return
-        while self._pending_of(self.assigned_work[node]) < MIN_PENDING and self._next(node) is not None:
+        while self._pending_of(self.assigned_work[node]) < MIN_PENDING and self.next_for(node) is not None:
             self._assign_work_unit(node)
-        if self._next(node) is None:
+        if self.next_for(node) is None:
             node.shutdown()

@@ -1,6 +1,7 @@
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.environment.suite.scheduling import SECONDS, next_file
+from tests.environment.suite.scheduling import SECONDS, Scheduling, next_file
 
 ROOT = Path(__file__).parents[4]
 NODE, PLANE, ANY = "tests/e2e/test_demo.py", "tests/integration/test_drift.py", "tests/unit/test_manifests.py"
@@ -27,3 +28,46 @@ def test_slowest_file_comes_first() -> None:
 
 def test_measured_files_exist() -> None:
     assert [file for file in SECONDS if not (ROOT / file).exists()] == []
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The connection to a worker."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker as the scheduler sees it."""
+
+    gateway: Gateway
+
+
+def worker(number: int) -> Worker:
+    return Worker(Gateway(f"gw{number}"))
+
+
+def scheduling(waiting: list[str], assigned: dict[int, list[str]]) -> tuple[Scheduling, list[Worker]]:
+    scheduler = object.__new__(Scheduling)
+    workers = [worker(number) for number in assigned]
+    scheduler.workqueue = {key: {} for key in waiting}
+    scheduler.assigned_work = {it: {key: {} for key in assigned[int(it.gateway.id[2:])]} for it in workers}
+    return scheduler, workers
+
+
+def test_first_worker_runs_the_node_tests() -> None:
+    scheduler, [first, second] = scheduling([NODE, PLANE], {0: [], 1: []})
+    assert scheduler.next_for(first) == NODE
+    assert scheduler.next_for(second) == PLANE
+
+
+def test_control_plane_worker_outlives_the_node_worker() -> None:
+    scheduler, [second, third] = scheduling([PLANE], {1: [PLANE], 2: [PLANE]})
+    assert scheduler.next_for(second) == PLANE
+    assert scheduler.next_for(third) == PLANE
+
+
+def test_node_worker_stays_without_a_control_plane() -> None:
+    scheduler, [first, _] = scheduling([PLANE], {0: [NODE], 1: [PLANE]})
+    assert scheduler.next_for(first) is None
