@@ -68,9 +68,9 @@ def create_like_child(ns: NamespaceFixture, kind: ResourceKind, name: str, metad
 
 def stable_fields(ns: NamespaceFixture, kind: ResourceKind, name: str) -> dict[str, Any]:
     """Return the parts of an object that no controller of Kubernetes writes."""
-    live: dict[str, Any] = ns.get(kind.plural, name)
+    live: dict[str, Any] = json.loads(ns.kubectl("get", kind.plural, name, "-o", "json", "--show-managed-fields"))
     metadata = live["metadata"]
-    managers = [entry for entry in metadata.pop("managedFields", ()) if not entry.get("subresource")]
+    managers = [entry for entry in metadata.pop("managedFields") if not entry.get("subresource")]
     if "status" in live:
         metadata.pop("resourceVersion")
         metadata.get("annotations", {}).pop("deployment.kubernetes.io/revision", None)
