@@ -73,12 +73,15 @@ unit: setup ## run the tests that need no cluster
 
 test: lint types verify ## everything: lint, types, generated files, unit, integration and end-to-end tests
 	@$(RUN) python -m tests.environment.cluster build --tier node
+	@$(RUN) python -m tests.environment.cluster build --tier control-plane
+	@$(RUN) python -m tests.environment.gitops
 	@$(RUN) python -m tests.environment.images build
 	@$(RUN) python -m tests.environment.stores
 	$(PYTEST) $(WORKERS)
 
 test-unprivileged: lint types verify ## all but the node tier: needs neither root nor Docker
 	@$(RUN) python -m tests.environment.cluster build --tier control-plane
+	@$(RUN) python -m tests.environment.gitops
 	@$(RUN) python -m tests.environment.stores
 	$(PYTEST) $(WORKERS) -m "not node"
 

@@ -74,6 +74,8 @@ class FailureCase:
     """ModelService that the user applies as fix; None if the ModelService was correct and another object is fixed."""
     prerequisites: tuple[Object, ...] = ()
     """Objects that exist before the ModelService is applied."""
+    denies_pods: bool = False
+    """One of the prerequisites is an admission policy that denies pods."""
     fix: tuple[Object, ...] = ()
     """Objects that a user applies as fix."""
     kind: str = "Ready"
@@ -310,6 +312,7 @@ CASES: tuple[FailureCase, ...] = (
         has_condition("ReplicaFailure", "True"),
         corrected=SERVER.with_spec(podLabels={"team": "ml"}),
         prerequisites=policy("policy"),
+        denies_pods=True,
         needs_own_namespace=True,
     ),
     FailureCase(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from bench.api_client import ApiClient
+from bench.errors import BenchError
 
 from modelservice_operator.apimachinery.kinds import (
     HORIZONTAL_POD_AUTOSCALER,
@@ -37,6 +38,7 @@ APPLY = "application/apply-patch+yaml"
 MAX_REPORT_DELAY = 3.0 * 3
 """Seconds from an event to the status that reports it: 3, times 3 for a machine with other work."""
 RECOVERY_TIMEOUT = 120.0
+DENIAL_TIMEOUT = 60.0
 NAMES = [case.name for case in CASES]
 
 
@@ -76,6 +78,8 @@ class CaseRun:
         case = self.case
         for body in case.prerequisites:
             await self._apply(body)
+        if case.denies_pods:
+            await self._wait_for_denial()
         await self._apply_service(case.failing)
         reported_at = await self._until(self._is_reported, case.report_timeout)
         if reported_at is None:
@@ -95,6 +99,24 @@ class CaseRun:
             (recovered_at or fixed_at) - fixed_at,
             failure,
         )
+
+    async def _wait_for_denial(self) -> None:
+        """Wait until the API server enforces a policy: it compiles a new one in the background."""
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "probe", "labels": {}},
+            "spec": {"containers": [{"name": "probe", "image": "probe:1"}]},
+        }
+        path = f"/api/v1/namespaces/{self.namespace}/pods?dryRun=All"
+        async with asyncio.timeout(DENIAL_TIMEOUT):
+            while True:
+                try:
+                    await self.client.request("POST", path, pod)
+                except BenchError as error:
+                    if "denied request" in str(error):
+                        return
+                await asyncio.sleep(0.1)
 
     async def _until(self, condition: Callable[[], bool], seconds: float) -> float | None:
         holds = await self.history.holds_within(condition, seconds=seconds)

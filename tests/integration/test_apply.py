@@ -97,7 +97,7 @@ def test_unneeded_children_are_pruned(ns: NamespaceFixture) -> None:
     )
     for kind in ("ingress", "networkpolicy", "poddisruptionbudget", "hpa", "cronjob"):
         ns.wait_deleted(kind, "everything")
-    assert child_kinds(ns, "everything") == {"Deployment", "Service"}
+    ns.wait(lambda: child_kinds(ns, "everything") == {"Deployment", "Service"}, "listed children", name="everything")
     ns.wait_field("deployment", "everything", "replicas", 3)
 
 

@@ -77,10 +77,16 @@ def expressions() -> dict[str, str]:
     return {name: found[name] for name in ("current", "inProgress", "failed")}
 
 
+def build_health_program() -> Path:
+    """Return the program that calls the libraries of kstatus and Flux, building it if the cache has none."""
+    return go_program(SOURCE, "gitops-health")
+
+
 def _libraries(objects: Iterable[Object]) -> list[dict[str, str]]:
     lines = [json.dumps({"object": body, "expressions": expressions()}) for body in objects]
-    program = go_program(SOURCE, "gitops-health")
-    result = subprocess.run([program], input="\n".join(lines), capture_output=True, text=True, check=False, timeout=60)
+    result = subprocess.run(
+        [build_health_program()], input="\n".join(lines), capture_output=True, text=True, check=False, timeout=60
+    )
     if result.returncode:
         raise AssertionError(result.stderr)
     return [json.loads(line) for line in result.stdout.splitlines()]
