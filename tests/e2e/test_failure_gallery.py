@@ -105,7 +105,7 @@ class CaseRun:
         pod = {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": "probe", "labels": {}},
+            "metadata": {"name": "probe", "labels": {"app": "probe"}},
             "spec": {"containers": [{"name": "probe", "image": "probe:1"}]},
         }
         path = f"/api/v1/namespaces/{self.namespace}/pods?dryRun=All"

@@ -137,13 +137,25 @@ FAILURES: st.SearchStrategy[OperatorError | None] = st.sampled_from(
         InvalidRequestError("HorizontalPodAutoscaler: no", status=NO_ZERO),
     ]
 )
+
+
+def unique_pods(pods: list[Pod]) -> tuple[Pod, ...]:
+    """Keep one pod of each name: the API server does, too."""
+    return tuple({pod.name: pod for pod in pods}.values())
+
+
+def unique_replica_sets(bodies: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Keep one ReplicaSet of each name."""
+    return tuple({body["metadata"]["name"]: body for body in bodies}.values())
+
+
 SNAPSHOTS = st.builds(
     Snapshot,
     service=st.sampled_from(SERVICES),
     rollout=st.none() | ROLLOUTS,
     failure=FAILURES,
-    pods=st.lists(PODS.map(transform_pod).map(Pod.of), max_size=4).map(tuple),
-    replica_sets=st.lists(REPLICA_SETS.map(transform_replica_set), max_size=2).map(tuple),
+    pods=st.lists(PODS.map(transform_pod).map(Pod.of), max_size=4).map(unique_pods),
+    replica_sets=st.lists(REPLICA_SETS.map(transform_replica_set), max_size=2).map(unique_replica_sets),
     autoscaler=st.none() | AUTOSCALERS,
     foreign_autoscalers=st.lists(st.sampled_from(["theirs", "hers"]), max_size=2).map(tuple),
     pod_event_messages=st.lists(
