@@ -102,11 +102,18 @@ class CaseRun:
 
     async def _wait_for_denial(self) -> None:
         """Wait until the API server enforces a policy: it compiles a new one in the background."""
+        # It complies with Pod Security, which is checked before policies.
+        container = {
+            "name": "probe",
+            "image": "probe:1",
+            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        }
+        security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
         pod = {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {"name": "probe", "labels": {"app": "probe"}},
-            "spec": {"containers": [{"name": "probe", "image": "probe:1"}]},
+            "spec": {"containers": [container], "securityContext": security},
         }
         path = f"/api/v1/namespaces/{self.namespace}/pods?dryRun=All"
         async with asyncio.timeout(DENIAL_TIMEOUT):
