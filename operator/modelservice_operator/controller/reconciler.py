@@ -96,7 +96,7 @@ class Reconciler:
         if isinstance(error, TerminatingError):
             state.terminating_uid = uid
             return Result()
-        delays = [*await self._update_status(plan, state, error), self._seconds_to_recheck(state)]
+        delays = [*await self._update_status(plan, live, state, error), self._seconds_to_recheck(state)]
         return Result(min((delay for delay in delays if delay is not None), default=None), error)
 
     def _model_revision(self, service: ModelService) -> str | None:
@@ -136,10 +136,15 @@ class Reconciler:
             return [*results, *(result for result in pruned if result is not None)]
         return [*results, *await _gather_results(self._applier.apply(child, service) for child in last)]
 
-    async def _update_status(self, plan: Plan, state: ObjectState, error: OperatorError | None) -> list[float | None]:
-        """Compute the status and write it; return the seconds after which it may change without an event."""
+    async def _update_status(
+        self, plan: Plan, planned: Object, state: ObjectState, error: OperatorError | None
+    ) -> list[float | None]:
+        """Compute the status and write it; return the seconds after which it may change without an event.
+
+        `planned` is the ModelService that the plan was made for. Only this run can write its status.
+        """
         key = plan.service.metadata.key
-        if error is None and self._is_new(plan) and (deferral := self._status_writer.defer(state)) is not None:
+        if error is None and _is_new(planned) and (deferral := self._status_writer.defer(state)) is not None:
             return [deferral]  # by then there is more to report, too
         snapshot = self._gatherer.gather(plan.service, plan.children, error)
         diagnosis = await self._diagnose(snapshot, state)
@@ -152,11 +157,6 @@ class Reconciler:
             self._plans.discard(key)
         delay = await self._status_writer.write(state, live, status, urgent=error is not None)
         return [delay, requeue_after(snapshot, now), self._seconds_to_next_read(state)]
-
-    def _is_new(self, plan: Plan) -> bool:
-        """Return True if no status has been written for this generation."""
-        live = self._informers.get(MODEL_SERVICE, plan.service.metadata.key) or {}
-        return bool((live.get("status") or {}).get("observedGeneration") != plan.service.metadata.generation)
 
     async def _diagnose(self, snapshot: Snapshot, state: ObjectState) -> Diagnosis:
         """Diagnose the pods, with the Events of a pod that stays unready."""
@@ -185,6 +185,11 @@ class Reconciler:
         previous, generation = live.get("status") or {}, live["metadata"]["generation"]
         status = compute_invalid_status(error, generation=generation, previous=previous, now=self._clock.now())
         return Result(await self._status_writer.write(state, live, status, urgent=True), error)
+
+
+def _is_new(live: Object) -> bool:
+    """Return True if no status has been written for the generation of a ModelService."""
+    return bool((live.get("status") or {}).get("observedGeneration") != live["metadata"]["generation"])
 
 
 async def _gather_results(steps: Iterable[Coroutine[Any, Any, T]]) -> list[T | BaseException]:
