@@ -24,8 +24,6 @@ _EXPLAINED_BY_EVENTS = frozenset({Reason.CRASH_LOOP, Reason.PROBE_FAILING, Reaso
 class Diagnosis:
     """Problems of the pods of the current revision."""
 
-    findings: tuple[Finding, ...] = ()
-    """One finding for each pod that is not ready."""
     problem: Finding | None = None
     """The most important problem, with the number of pods that it affects."""
     pod_needing_events: str | None = None
@@ -39,7 +37,7 @@ def diagnose(snapshot: Snapshot) -> Diagnosis:
     findings = tuple(finding for _, finding in troubled)
     total = sum(pod.phase not in _ENDED_PHASES for pod, _ in results)
     problem = _most_important(findings, pod_creation_failure(snapshot), total)
-    return Diagnosis(findings, problem, _pod_needing_events(troubled))
+    return Diagnosis(problem, _pod_needing_events(troubled))
 
 
 def diagnose_pod(pod: Pod, snapshot: Snapshot) -> Finding | None:
