@@ -2,7 +2,7 @@
 
 Only regular files and directories are unpacked, each of them through `paths`; links, devices and all other types are
 refused. The limits are enforced while unpacking, since sizes that an archive states may be wrong. Nested archives are
-not unpacked.
+not unpacked. An archive is read to its end, so that all its checksums are compared and a missing part is noticed.
 """
 
 import bz2
@@ -11,18 +11,18 @@ import hashlib
 import lzma
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import IO
 
 from model_loader.errors import LoaderError, Reason
 from model_loader.manifest import File
-from model_loader.paths import open_beneath, validate_path
+from model_loader.paths import Directory, PathSet, open_beneath, validate_path
 from model_loader.request import Limits
 from model_loader.volume import no_space_error
 
@@ -40,50 +40,63 @@ _EXTENDED_HEADER_TYPES = frozenset(
         tarfile.GNUTYPE_LONGLINK,
     }
 )
-_ZIP_END_RECORD_BYTES = 65_557
-"""Maximum size of the end record of a zip archive: 22 bytes and a comment (APPNOTE.TXT, 4.3.16)."""
-_ZIP64_SIZE_MARKER = 0xFFFFFFFF
-"""Placeholder for a size that is in the ZIP64 record (APPNOTE.TXT, 4.4.1.4)."""
+_ZIP_END_RECORD = struct.Struct("<4s4H2LH")
+"""Disk, first disk, entries on this disk, entries, bytes, offset, length of the comment (APPNOTE.TXT, 4.3.16)."""
+_ZIP64_END_RECORD = struct.Struct("<4sQ2H2L4Q")
+"""The same with larger fields, without a comment (APPNOTE.TXT, 4.3.14)."""
+_ZIP64_LOCATOR = struct.Struct("<4sLQL")
+"""Position of the ZIP64 end record (APPNOTE.TXT, 4.3.15)."""
+_ZIP_DIRECTORY_ENTRY = struct.Struct("<4s6H3L5H2L")
+"""Fixed part of an entry; 10 to 12 are the lengths of its name, extra field and comment (APPNOTE.TXT, 4.3.12)."""
+_ZIP_LOCAL_HEADER = struct.Struct("<4s3H")
+"""Begin of the header before the content of a file: version and flags (APPNOTE.TXT, 4.3.7)."""
+_MAX_ZIP_COMMENT_BYTES = 1 << 16
 _MAX_ZIP_ENTRY_BYTES = 46 + 512
-"""Size of a directory entry with a long name (APPNOTE.TXT, 4.3.12)."""
+"""Size of a directory entry with a long name."""
 
 Member = tuple[str, Callable[[], IO[bytes]]]
 """Name of a regular file, and a function that opens it."""
 
 
 def unpack_archive(
-    archive: Path, root: Path, *, is_selected: Callable[[str], bool], limits: Limits
+    archive: IO[bytes], root: Directory, *, is_selected: Callable[[str], bool], limits: Limits
 ) -> tuple[File, ...]:
-    """Write the selected files of a tar (plain, gzip, bzip2, xz) or zip archive below `root`. Raises LoaderError."""
-    budget = _UnpackBudget(limits, compressed=archive.stat().st_size)
-    root.mkdir(parents=True, exist_ok=True)
-    files: dict[str, File] = {}
+    """Write the selected files of a tar (plain, gzip, bzip2, xz) or zip archive below `root`. Raises LoaderError.
+
+    The archive and its files together take at most `limits.max_bytes`.
+    """
+    budget = _UnpackBudget(limits, archive_bytes=os.fstat(archive.fileno()).st_size)
+    paths = PathSet("The archive contains")
+    files: list[File] = []
     with _translate_errors():
         for name, open_content in _iter_members(archive, budget):
             path = _normalize_name(name)
-            if path in files:
-                raise LoaderError(Reason.UNSUPPORTED_KEY, f"The archive contains the file {path!r} twice.")
             if is_selected(path):
-                files[path] = _write_member(open_content, root, path, budget)
+                paths.add(path)
+                files.append(_write_member(open_content, root, path, budget))
     if not files:
         message = "The archive contains no file selected by model.loader.allowPatterns and ignorePatterns."
         raise LoaderError(Reason.MODEL_NOT_FOUND, message)
-    return tuple(files.values())
+    return tuple(files)
 
 
 class _UnpackBudget:
     """Limits on unpacked files and bytes, checked at each step."""
 
-    def __init__(self, limits: Limits, *, compressed: int) -> None:
+    def __init__(self, limits: Limits, *, archive_bytes: int) -> None:
         self._limits = limits
-        self._max_bytes = min(limits.max_bytes, max(compressed * limits.max_archive_ratio, _MIN_SIZE_LIMIT_BYTES))
-        self._is_limited_by_ratio = self._max_bytes < limits.max_bytes
+        self._max_read_bytes = max(archive_bytes * limits.max_archive_ratio, _MIN_SIZE_LIMIT_BYTES)
+        self._max_written_bytes = limits.max_bytes - archive_bytes
         self._members = 0
-        self._bytes = 0
+        self._read_bytes = 0
+        self._written_bytes = 0
 
     def count_member(self) -> None:
         self._members += 1
-        if self._members > self._limits.max_files:
+        self.check_member_count(self._members)
+
+    def check_member_count(self, count: int) -> None:
+        if count > self._limits.max_files:
             raise LoaderError(Reason.TOO_LARGE, f"The archive contains more than {self._limits.max_files} files.")
 
     def check_directory_size(self, size: int) -> None:
@@ -91,15 +104,19 @@ class _UnpackBudget:
         if size > self._limits.max_files * _MAX_ZIP_ENTRY_BYTES:
             raise LoaderError(Reason.TOO_LARGE, f"The archive lists more than {self._limits.max_files} files.")
 
-    def count_bytes(self, count: int) -> None:
-        self._bytes += count
-        if self._bytes <= self._max_bytes:
-            return
-        if self._is_limited_by_ratio:
+    def count_read(self, count: int) -> None:
+        """Count decompressed bytes, also those that are not written."""
+        self._read_bytes += count
+        if self._read_bytes > self._max_read_bytes:
             why = f"more than {self._limits.max_archive_ratio} times its own size, which indicates a decompression bomb"
-        else:
-            why = f"more than {self._max_bytes} bytes. Raise model.cache.emptyDir.sizeLimit"
-        raise LoaderError(Reason.TOO_LARGE, f"The archive unpacks to {why}.")
+            raise LoaderError(Reason.TOO_LARGE, f"The archive unpacks to {why}.")
+
+    def count_written(self, count: int) -> None:
+        """Count bytes that are about to be written."""
+        self._written_bytes += count
+        if self._written_bytes > self._max_written_bytes:
+            why = f"more than {self._limits.max_bytes} bytes. Raise model.cache.emptyDir.sizeLimit"
+            raise LoaderError(Reason.TOO_LARGE, f"The archive and its files together take {why}.")
 
 
 class _BoundedHeader(tarfile.TarInfo):
@@ -107,7 +124,14 @@ class _BoundedHeader(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_BoundedHeader":
-        info = super().frombuf(buf, encoding, errors)
+        is_end = len(buf) == tarfile.BLOCKSIZE and not any(buf)
+        try:
+            info = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if is_end:
+                raise
+            # tarfile would take any damaged header but the first for the end of the archive.
+            raise tarfile.ReadError(f"a file is followed by neither a file nor the end: {error}") from None
         if info.type in _EXTENDED_HEADER_TYPES and info.size > _MAX_HEADER_BYTES:
             raise tarfile.ReadError("a header of more than 1 MiB")
         return info
@@ -122,19 +146,19 @@ class _CountingReader:
 
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(min(size, _MAX_HEADER_BYTES) if size >= 0 else _MAX_HEADER_BYTES)
-        self._budget.count_bytes(len(data))
+        self._budget.count_read(len(data))
         return data
 
 
-def _iter_members(archive: Path, budget: _UnpackBudget) -> Iterator[Member]:
+def _iter_members(archive: IO[bytes], budget: _UnpackBudget) -> Iterator[Member]:
     if _read_magic(archive).startswith((b"PK\3\4", b"PK\5\6")):
         yield from _iter_zip_members(archive, budget)
     else:
         yield from _iter_tar_members(archive, budget)
 
 
-def _iter_zip_members(archive: Path, budget: _UnpackBudget) -> Iterator[Member]:
-    budget.check_directory_size(_read_zip_directory_size(archive))
+def _iter_zip_members(archive: IO[bytes], budget: _UnpackBudget) -> Iterator[Member]:
+    _check_zip_directory(archive, budget)
     with zipfile.ZipFile(archive) as source:
         for info in source.infolist():
             budget.count_member()
@@ -146,24 +170,87 @@ def _iter_zip_members(archive: Path, budget: _UnpackBudget) -> Iterator[Member]:
             elif info.flag_bits & 1:
                 raise LoaderError(Reason.UNSUPPORTED_KEY, f"The file {info.filename!r} in the archive is encrypted.")
             else:
+                _check_zip_flags(archive, info)
                 yield info.filename, partial(source.open, info)
 
 
-def _read_zip_directory_size(archive: Path) -> int:
-    """Return the size of the directory of a zip archive, from its end record (APPNOTE.TXT, 4.3.14 and 4.3.16)."""
-    with archive.open("rb") as file:
-        file.seek(max(archive.stat().st_size - _ZIP_END_RECORD_BYTES - 76, 0))
-        tail = file.read()
-    end, large = tail.rfind(b"PK\5\6"), tail.rfind(b"PK\6\6")
-    if end < 0:
-        return 0  # zipfile reports the problem
-    size = int.from_bytes(tail[end + 12 : end + 16], "little")
-    return (
-        int.from_bytes(tail[large + 40 : large + 48], "little") if size == _ZIP64_SIZE_MARKER and large >= 0 else size
-    )
+def _check_zip_directory(archive: IO[bytes], budget: _UnpackBudget) -> None:
+    """Count the entries of the directory of a zip archive before zipfile reads all of them into memory.
+
+    All end records must state the same, as programs differ in which of them they believe.
+    """
+    file_bytes = os.fstat(archive.fileno()).st_size
+    tail_start = max(file_bytes - _MAX_ZIP_COMMENT_BYTES - _ZIP_END_RECORD.size, 0)
+    archive.seek(tail_start)
+    tail = archive.read()
+    position = tail.rfind(b"PK\5\6")
+    if position < 0 or len(tail) - position < _ZIP_END_RECORD.size:
+        raise zipfile.BadZipFile("its end record is missing")
+    *record, comment = _ZIP_END_RECORD.unpack_from(tail, position)[1:]
+    end = tail_start + position
+    if end + _ZIP_END_RECORD.size + comment != file_bytes:
+        raise zipfile.BadZipFile("its end record is not at its end")
+    directory_end = end
+    large = _read_zip64_record(archive, end)
+    if large is not None:
+        limits = (0xFFFF,) * 4 + (0xFFFFFFFF,) * 2
+        if any(one not in {two, limit} for one, two, limit in zip(record, large, limits, strict=True)):
+            raise zipfile.BadZipFile("its end records differ")
+        record, directory_end = large, end - _ZIP64_LOCATOR.size - _ZIP64_END_RECORD.size
+    disk, first_disk, entries_here, entries, size, offset = record
+    budget.check_directory_size(size)
+    if large is not None:
+        budget.check_member_count(entries)
+    start = directory_end - size
+    if (disk, first_disk, entries_here) != (0, 0, entries) or not offset <= start:
+        raise zipfile.BadZipFile("its end record does not fit its directory")
+    count = _count_zip_entries(archive, start, directory_end, budget)
+    # Some programs write more than 65,535 entries without a ZIP64 record.
+    if entries != (count if large is not None else count & 0xFFFF):
+        raise zipfile.BadZipFile(f"its directory has {count} entries instead of {entries}")
 
 
-def _iter_tar_members(archive: Path, budget: _UnpackBudget) -> Iterator[Member]:
+def _read_zip64_record(archive: IO[bytes], end: int) -> list[int] | None:
+    """Return the fields of the ZIP64 record before the end record at `end`, or None if there is no such record."""
+    start = end - _ZIP64_LOCATOR.size - _ZIP64_END_RECORD.size
+    archive.seek(max(end - _ZIP64_LOCATOR.size, 0))
+    locator = archive.read(_ZIP64_LOCATOR.size)
+    if not locator.startswith(b"PK\6\7"):
+        return None
+    archive.seek(max(start, 0))
+    content = archive.read(_ZIP64_END_RECORD.size)
+    if start < 0 or not content.startswith(b"PK\6\6"):
+        raise zipfile.BadZipFile("its ZIP64 end record is missing")
+    return list(_ZIP64_END_RECORD.unpack(content)[4:])
+
+
+def _count_zip_entries(archive: IO[bytes], start: int, stop: int, budget: _UnpackBudget) -> int:
+    count, position = 0, start
+    archive.seek(max(start, 0))
+    while position < stop:
+        content = archive.read(_ZIP_DIRECTORY_ENTRY.size)
+        if start < 0 or len(content) < _ZIP_DIRECTORY_ENTRY.size or not content.startswith(b"PK\1\2"):
+            raise zipfile.BadZipFile("its directory is damaged")
+        count += 1
+        budget.check_member_count(count)
+        rest = sum(_ZIP_DIRECTORY_ENTRY.unpack(content)[10:13])
+        archive.seek(rest, os.SEEK_CUR)
+        position += _ZIP_DIRECTORY_ENTRY.size + rest
+    if position != stop:
+        raise zipfile.BadZipFile("its directory is damaged")
+    return count
+
+
+def _check_zip_flags(archive: IO[bytes], info: zipfile.ZipInfo) -> None:
+    """Compare the flags of a file in the directory with those before its content: they decide how its name is read."""
+    archive.seek(info.header_offset)
+    content = archive.read(_ZIP_LOCAL_HEADER.size)
+    utf8 = 0x800
+    if len(content) < _ZIP_LOCAL_HEADER.size or (_ZIP_LOCAL_HEADER.unpack(content)[2] ^ info.flag_bits) & utf8:
+        raise zipfile.BadZipFile("a file differs from its entry in the directory")
+
+
+def _iter_tar_members(archive: IO[bytes], budget: _UnpackBudget) -> Iterator[Member]:
     with _open_decompressed(archive) as stream:
         counting_reader = _CountingReader(stream, budget)
         # Read as a stream, so that offsets stated in the archive are never used.
@@ -177,6 +264,21 @@ def _iter_tar_members(archive: Path, budget: _UnpackBudget) -> Iterator[Member]:
                 else:
                     yield info.name, partial(_open_member, source, info)
                 source.members.clear()  # tarfile would keep all of them in memory
+            _check_tar_end(source.fileobj)
+
+
+def _check_tar_end(stream: IO[bytes]) -> None:
+    """Check that the first block of zeros, which was read, is followed by another one and by nothing else.
+
+    Reading on to the end of a compressed archive also compares its last checksum.
+    """
+    content = stream.read(tarfile.BLOCKSIZE)
+    if len(content) < tarfile.BLOCKSIZE:
+        raise tarfile.ReadError("its end is missing")
+    while content:
+        if any(content):
+            raise tarfile.ReadError("its end is followed by other data")
+        content = stream.read(_READ_BYTES)
 
 
 def _open_member(source: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
@@ -186,37 +288,39 @@ def _open_member(source: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
     return content
 
 
-def _read_magic(archive: Path) -> bytes:
+def _read_magic(archive: IO[bytes]) -> bytes:
     """Return the first bytes, which identify the format. The last bytes may belong to a nested archive."""
-    with archive.open("rb") as file:
-        return file.read(6)
+    archive.seek(0)
+    start = archive.read(6)
+    archive.seek(0)
+    return start
 
 
 @contextmanager
-def _open_decompressed(archive: Path) -> Iterator[IO[bytes]]:
-    with archive.open("rb") as raw:
-        start = _read_magic(archive)
-        if start.startswith(b"\x1f\x8b"):
-            with gzip.open(raw) as stream:
-                yield stream  # type: ignore[misc] # it reads bytes, which is sufficient
-        elif start.startswith(b"BZh"):
-            with bz2.open(raw) as stream:
-                yield stream
-        elif start.startswith(b"\xfd7zXZ\0"):
-            with lzma.open(raw) as stream:
-                yield stream
-        else:
-            yield raw
+def _open_decompressed(archive: IO[bytes]) -> Iterator[IO[bytes]]:
+    start = _read_magic(archive)
+    if start.startswith(b"\x1f\x8b"):
+        with gzip.open(archive) as stream:
+            yield stream  # type: ignore[misc] # it reads bytes, which is sufficient
+    elif start.startswith(b"BZh"):
+        with bz2.open(archive) as stream:
+            yield stream
+    elif start.startswith(b"\xfd7zXZ\0"):
+        with lzma.open(archive) as stream:
+            yield stream
+    else:
+        yield archive
 
 
-def _write_member(open_content: Callable[[], IO[bytes]], root: Path, path: str, budget: _UnpackBudget) -> File:
+def _write_member(open_content: Callable[[], IO[bytes]], root: Directory, path: str, budget: _UnpackBudget) -> File:
     digest, size = hashlib.sha256(), 0
     descriptor = open_beneath(root, path, flags=os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     with open_content() as source, os.fdopen(descriptor, "wb") as target:
         while chunk := source.read(_READ_BYTES):
             # The bytes of a tar archive were counted when its stream was read.
             if isinstance(source, zipfile.ZipExtFile):
-                budget.count_bytes(len(chunk))
+                budget.count_read(len(chunk))
+            budget.count_written(len(chunk))
             digest.update(chunk)
             size += len(chunk)
             target.write(chunk)
@@ -258,6 +362,7 @@ def _translate_errors() -> Iterator[None]:
         ValueError,
         NotImplementedError,
         RecursionError,
+        struct.error,
         lzma.LZMAError,
         zlib.error,
     ) as error:

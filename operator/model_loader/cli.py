@@ -4,6 +4,7 @@ Without arguments it is an init container that reads its environment. With --uri
 """
 
 import argparse
+import io
 import os
 import shutil
 import signal
@@ -25,6 +26,7 @@ EXIT_FAILURE = 1
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Load or resolve a model and return the exit code."""
+    _encode_output()
     options = _build_parser().parse_args(arguments)
     _remove_proxy_variables()
     environment = dict(os.environ)
@@ -46,6 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = f"Internal error ({type(error).__name__}). Please report it."
         return run.report_failure(LoaderError(Reason.LOADER_FAILED, message))
     return run.write_report(report, 0)
+
+
+def _encode_output() -> None:
+    """Write UTF-8 whatever the locale is, and never fail for a text of a store that is not valid."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _remove_proxy_variables() -> None:

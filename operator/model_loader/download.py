@@ -1,7 +1,8 @@
 """Concurrent, resumable download of the files of a listing. Large files are read in parts, each hashed as it arrives.
 
 Memory is bounded: each worker holds one chunk. A file that a killed loader downloaded in part is resumed if the part
-still has the digest that the loader recorded.
+still has the digest that the loader recorded. An interrupted file that has no version in its store is read from its
+beginning again: its parts could belong to different versions.
 """
 
 import hashlib
@@ -12,25 +13,23 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, Self
 
-from model_loader.backoff import Backoff
+from model_loader.backoff import MAX_ATTEMPTS, RETRY_BACKOFF
 from model_loader.errors import LoaderError, Reason, TransferError
 from model_loader.manifest import Chunk, Entry, File, Listing
-from model_loader.paths import open_beneath
+from model_loader.paths import Directory, open_beneath
 from model_loader.progress import Progress
 from model_loader.request import Limits
-from model_loader.volume import Workspace, no_space_error
+from model_loader.volume import no_space_error
 
 WORKER_COUNT = 8
 PART_BYTES = 8 << 20
 """Large enough to make the cost of a request small, small enough to keep eight of them in memory."""
 _CHECKPOINT_BYTES = 256 << 20
 """Bytes of a large file after which its progress is recorded."""
-_MAX_ATTEMPTS = 5
-_RETRY_BACKOFF = Backoff(base=0.4, maximum=3.2, jitter=0.5)
 _READ_BYTES = 256 << 10
+_JOURNAL_NAME = "journal"
 Digest = Any
 """A hash object of hashlib, whose type is not public."""
 _Outcome = Any
@@ -59,24 +58,32 @@ class Source(Protocol):
 class ResumeJournal:
     """Record of the bytes of each file that are on the disk, and their digest: one line of JSON for each step."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, directory: Directory) -> None:
+        """Open the journal in a directory. Anything else of its name is removed."""
+        self._directory = directory
         self._lock = threading.Lock()
         self._records: dict[str, tuple[int, str]] = {}
-        for line in file.read_text(errors="replace").splitlines() if file.exists() else ():
+        for line in self._read().splitlines():
             try:
                 identity, size, digest = json.loads(line)
                 self._records[str(identity)] = int(size), str(digest)
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, RecursionError):
                 continue  # an incomplete line, written while the loader was killed
 
+    def _read(self) -> str:
+        with os.fdopen(self._open(os.O_RDONLY | os.O_CREAT), errors="replace") as file:
+            return file.read()
+
+    def _open(self, flags: int) -> int:
+        return self._directory.replace_with_file(_JOURNAL_NAME, flags)
+
     def lookup(self, entry: Entry) -> tuple[int, str] | None:
-        """Return size and digest of the recorded part of a file, or None if the store has no version to compare."""
-        return self._records.get(entry.identity) if entry.version or entry.sha256 else None
+        """Return size and digest of the recorded part of a file, or None if it cannot be resumed."""
+        return self._records.get(entry.identity) if entry.is_resumable else None
 
     def record(self, entry: Entry, size: int, digest: str) -> None:
         """Record that the first `size` bytes of a file are on the disk."""
-        with self._lock, self._file.open("a") as file:
+        with self._lock, os.fdopen(self._open(os.O_WRONLY | os.O_CREAT | os.O_APPEND), "a") as file:
             file.write(json.dumps([entry.identity, size, digest]) + "\n")
 
 
@@ -127,6 +134,12 @@ class _FileDownload:
         self._digest.update(chunk)
         self.hashed += len(chunk)
 
+    def restart(self) -> None:
+        """Forget all bytes of the file. Only the worker with the claim may call it, if no other one has a part."""
+        os.ftruncate(self.descriptor, 0)
+        self._digest = hashlib.sha256()
+        self.hashed = self._recorded = 0
+
     def complete_part(self, start: int, stop: int, *, hashed: bool) -> None:
         """Mark a part as written, then hash the parts that follow it and are on the disk already."""
         with self._lock:
@@ -174,21 +187,22 @@ class _FileDownload:
 
 
 class Downloader:
-    """Downloads every file of a listing into the tree of a workspace."""
+    """Downloads every file of a listing into a directory."""
 
-    def __init__(self, source: Source, workspace: Workspace, limits: Limits, progress: Progress) -> None:
+    def __init__(
+        self, source: Source, root: Directory, journal: ResumeJournal, limits: Limits, progress: Progress
+    ) -> None:
         self._source = source
-        self._root = workspace.tree
+        self._root = root
         self._limits = limits
         self._progress = progress
         self._stop = threading.Event()
-        self._root.mkdir(parents=True, exist_ok=True)
-        self._journal = ResumeJournal(workspace.partial_directory / "journal")
+        self._journal = journal
 
     def download(self, entries: Iterable[Entry]) -> tuple[File, ...]:
-        """Download all files. The first error cancels the other downloads and is raised."""
+        """Download all files, and remove all others. The first error cancels the other downloads and is raised."""
         selected = list(entries)
-        self._remove_stale_files({entry.path for entry in selected})
+        self._root.remove_all_but(entry.path for entry in selected)
         with ThreadPoolExecutor(WORKER_COUNT, thread_name_prefix="download") as pool:
             # Large files first, so that the last download to finish is a small one.
             ordered = sorted(selected, key=lambda entry: -(entry.size or 0))
@@ -213,7 +227,8 @@ class Downloader:
         """Download a small file, or submit the parts of a large one to the pool and return their futures."""
         download = self._open_download(entry)
         size, start = entry.size, download.start
-        if not self._source.supports_parallel_reads or size is None or size - start <= PART_BYTES:
+        is_divisible = self._source.supports_parallel_reads and entry.is_resumable
+        if not is_divisible or size is None or size - start <= PART_BYTES:
             self._download_part(download, start, size)
             return self._finish_file(download)
         starts = range(start, size, PART_BYTES)
@@ -257,16 +272,21 @@ class Downloader:
                     offset = offset_reached
                 break
             except TransferError as error:
-                failures = 1 if offset > before else failures + 1
-                if failures >= _MAX_ATTEMPTS:
+                is_resumable = download.entry.is_resumable
+                failures = 1 if offset > before and is_resumable else failures + 1
+                if failures >= MAX_ATTEMPTS:
                     raise
+                if not is_resumable:
+                    self._progress.remove_bytes(offset - start)
+                    download.restart()
+                    offset = start
                 self._wait_before_retry(failures, error)
         if stop is not None and offset != stop:
             raise missing_bytes_error(download.entry, offset)
         download.complete_part(start, offset, hashed=hashed)
 
     def _wait_before_retry(self, failures: int, error: LoaderError) -> None:
-        if self._stop.wait(_RETRY_BACKOFF.delay(failures)) or time.monotonic() > self._progress.deadline:
+        if self._stop.wait(RETRY_BACKOFF.delay(failures)) or time.monotonic() > self._progress.deadline:
             raise error
 
     def _copy_chunks(self, download: _FileDownload, start: int, stop: int | None, *, hashed: bool) -> Iterator[int]:
@@ -296,14 +316,6 @@ class Downloader:
     def _check_total_bytes(self) -> None:
         if self._progress.bytes > self._limits.max_bytes:
             raise too_large_error(f"More than {self._limits.max_bytes} bytes were received.")
-
-    def _remove_stale_files(self, expected: set[str]) -> None:
-        """Remove files that an earlier loader downloaded and that are not in this listing."""
-        for directory, _, names in os.walk(self._root):
-            for name in names:
-                path = Path(directory, name)
-                if path.relative_to(self._root).as_posix() not in expected:
-                    path.unlink()
 
 
 class _Countdown:

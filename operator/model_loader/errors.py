@@ -11,6 +11,7 @@ class Reason(StrEnum):
     INVALID_CREDENTIALS = "InvalidCredentials"
     STORE_QUOTA_EXCEEDED = "StoreQuotaExceeded"
     UNSUPPORTED_KEY = "UnsupportedKey"
+    NOT_A_MODEL = "NotAModel"
     DIGEST_MISMATCH = "DigestMismatch"
     TIMEOUT = "Timeout"
     TOO_LARGE = "TooLarge"

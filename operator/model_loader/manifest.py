@@ -26,6 +26,13 @@ class Entry:
     """ETag, version or digest that changes with the content; empty if the store has none."""
     sha256: str | None = None
     """Digest that the store announces."""
+    has_weak_version: bool = False
+    """True if different contents may have the same version (RFC 9110, 8.8.1)."""
+
+    @property
+    def is_resumable(self) -> bool:
+        """True if parts of different transfers belong to the same content, or their digest shows that they do not."""
+        return self.sha256 is not None or (self.version != "" and not self.has_weak_version)
 
     @property
     def identity(self) -> str:

@@ -1,54 +1,59 @@
 """Load one model: resolve, list, check, download, verify, publish."""
 
+import os
 from dataclasses import dataclass, replace
 
 from model_loader.archives import unpack_archive
-from model_loader.download import Downloader, Source, digest_mismatch_error, too_large_error
+from model_loader.download import Downloader, ResumeJournal, Source, digest_mismatch_error, too_large_error
 from model_loader.errors import LoaderError, Reason
 from model_loader.manifest import Entry, File, Listing, Manifest
-from model_loader.paths import find_conflict, validate_path
+from model_loader.paths import Directory, PathSet, is_unshared_file, validate_path
+from model_loader.plausibility import check_plausible
 from model_loader.progress import JsonLogger, Progress
 from model_loader.report import Report
 from model_loader.request import Request
 from model_loader.sources import open_source
-from model_loader.volume import Workspace
+from model_loader.volume import Workspace, no_space_error
 
+_ARCHIVE_DIRECTORY = "download"
+"""Directory of the archive, next to the tree: the files of an archive may have any names."""
 _ARCHIVE_NAME = "archive"
 
 
 @dataclass(frozen=True, slots=True)
 class LoadContext:
-    """The parts of one load: the request, its store, its directories on the volume and its progress."""
+    """The parts of one load: the request, its store, its directories on the volume, its progress and its log."""
 
     request: Request
     source: Source
     workspace: Workspace
     progress: Progress
+    log: JsonLogger
 
 
 def load_model(request: Request, progress: Progress, log: JsonLogger) -> Report:
     """Publish the model, unless it is published already. Raises LoaderError."""
-    workspace = Workspace(request.target)
-    workspace.prepare()
-    with workspace.lock(deadline=progress.deadline, on_wait=lambda: log.log_event("waiting for another loader")):
+    with (
+        Workspace(request.target) as workspace,
+        workspace.lock(deadline=progress.deadline, on_wait=lambda: log.log_event("waiting for another loader")),
+    ):
         published = workspace.read_published()
         if published is not None and published.uri != request.uri:
             message = f"{request.target} contains the model of another URI. Choose another directory."
             raise LoaderError(Reason.LOADER_FAILED, message)
         if published is not None and _satisfies(published, request):
-            return _build_report("Cached", "The model is already in the cache.", published, progress)
+            return _report_cached(workspace, published, progress)
         workspace.check_target_unclaimed()
         source = open_source(request)
         try:
             listing = select_files(source.list_files(), request)
             if published is not None and published.resolution == listing.resolution:
                 _check_digest(published, request)
-                return _build_report("Cached", "The model is already in the cache.", published, progress)
+                return _report_cached(workspace, published, progress)
             log.log_event("resolved", uri=listing.resolved_uri, files=len(listing.entries), bytes=listing.size)
-            manifest = _download_model(LoadContext(request, source, workspace, progress), listing)
+            manifest = _publish_model(LoadContext(request, source, workspace, progress, log), listing)
         finally:
             source.close()
-        manifest = workspace.publish(manifest)
     return _build_report(
         "Loaded", f"Loaded {_describe_size(manifest)} from {manifest.resolved_uri}.", manifest, progress
     )
@@ -85,11 +90,9 @@ def select_files(listing: Listing, request: Request) -> Listing:
             else f"There is no file at {request.uri}. Check model.uri: a directory must contain at least one file."
         )
         raise LoaderError(Reason.MODEL_NOT_FOUND, message)
+    paths = PathSet("The store lists")
     for entry in entries:
-        validate_path(entry.path)
-    if (name := find_conflict(sorted(entry.path for entry in entries))) is not None:
-        message = f"The store lists {name!r} twice, or as a file and as a directory. Exclude one with ignorePatterns."
-        raise LoaderError(Reason.UNSUPPORTED_KEY, message)
+        paths.add(validate_path(entry.path))
     selected = replace(listing, entries=entries)
     if len(entries) > request.limits.max_files:
         raise too_large_error(f"The model has more than {request.limits.max_files} files.")
@@ -103,38 +106,62 @@ def select_files(listing: Listing, request: Request) -> Listing:
     return selected
 
 
+def _publish_model(context: LoadContext, listing: Listing) -> Manifest:
+    """Download and publish a model. If the unfinished download of an earlier loader does not fit, begin without it."""
+    try:
+        return context.workspace.publish(_download_model(context, listing))
+    except OSError as error:
+        if no_space_error(error) is not None:
+            raise
+        context.log.log_event("discarded the unfinished download", cause=error.strerror or type(error).__name__)
+    context.workspace.discard_partial()
+    context.progress.restart()
+    return context.workspace.publish(_download_model(context, listing))
+
+
 def _download_model(context: LoadContext, listing: Listing) -> Manifest:
     request, workspace = context.request, context.workspace
     context.progress.total_bytes = listing.size if all(entry.size is not None for entry in listing.entries) else None
     # An earlier loader may have downloaded a part: that part needs no more space.
-    present = sum(file.stat().st_size for file in workspace.tree.rglob("*") if file.is_file())
+    present = sum(status.st_size for _, status in workspace.partial.walk() if is_unshared_file(status))
     if listing.size - present > (available := workspace.available_bytes()):
         raise too_large_error(f"The model has {listing.size} bytes, and the volume has room for {available + present}.")
-    downloader = Downloader(context.source, workspace, request.limits, context.progress)
-    if request.extract:
-        files = _download_archive(context, downloader, listing.entries[0])
-    else:
-        files = downloader.download(listing.entries)
+    files = _download_archive(context, listing.entries[0]) if request.extract else _download_files(context, listing)
     manifest = Manifest(uri=request.uri, resolved_uri=listing.resolved_uri, resolution=listing.resolution, files=files)
+    check_plausible(manifest.files, workspace.tree, request)
     _check_digest(manifest, request)
     return manifest
 
 
-def _download_archive(context: LoadContext, downloader: Downloader, entry: Entry) -> tuple[File, ...]:
-    """Download an archive, compare it with the digest of the request, and replace it with its files."""
+def _download_files(context: LoadContext, listing: Listing) -> tuple[File, ...]:
+    workspace = context.workspace
+    workspace.partial.remove(_ARCHIVE_DIRECTORY)
+    return _build_downloader(context, workspace.tree).download(listing.entries)
+
+
+def _download_archive(context: LoadContext, entry: Entry) -> tuple[File, ...]:
+    """Download an archive, compare it with the digest of the request, and unpack it."""
     request, workspace = context.request, context.workspace
-    [file] = downloader.download([replace(entry, path=_ARCHIVE_NAME)])
-    if request.sha256 is not None and file.sha256 != request.sha256:
-        raise digest_mismatch_error("The archive", expected=request.sha256, found=file.sha256)
-    archive = workspace.partial_directory / _ARCHIVE_NAME
-    (workspace.tree / _ARCHIVE_NAME).rename(archive)
-    try:
-        return unpack_archive(archive, workspace.tree, is_selected=request.is_selected, limits=request.limits)
-    except LoaderError:
-        workspace.discard_partial()
-        raise
-    finally:
-        archive.unlink(missing_ok=True)
+    # What an earlier loader unpacked is unpacked again. The archive itself is resumed.
+    workspace.tree.remove_all_but(())
+    with workspace.partial.replace_with_directory(_ARCHIVE_DIRECTORY) as directory:
+        [file] = _build_downloader(context, directory).download([replace(entry, path=_ARCHIVE_NAME)])
+        if request.sha256 is not None and file.sha256 != request.sha256:
+            check_plausible([file], directory, request)
+            raise digest_mismatch_error("The archive", expected=request.sha256, found=file.sha256)
+        try:
+            with os.fdopen(directory.open_file(_ARCHIVE_NAME, os.O_RDONLY), "rb") as archive:
+                return unpack_archive(archive, workspace.tree, is_selected=request.is_selected, limits=request.limits)
+        except LoaderError as error:
+            if error.reason is Reason.UNSUPPORTED_KEY:
+                check_plausible([file], directory, request)
+            workspace.discard_partial()
+            raise
+
+
+def _build_downloader(context: LoadContext, root: Directory) -> Downloader:
+    journal = ResumeJournal(context.workspace.partial)
+    return Downloader(context.source, root, journal, context.request.limits, context.progress)
 
 
 def _satisfies(published: Manifest, request: Request) -> bool:
@@ -148,6 +175,11 @@ def _check_digest(manifest: Manifest, request: Request) -> None:
     """Compare the digest of the tree. The digest of an archive was compared before it was unpacked."""
     if request.sha256 is not None and not request.extract and manifest.digest != request.sha256:
         raise digest_mismatch_error("The model", expected=request.sha256, found=manifest.digest)
+
+
+def _report_cached(workspace: Workspace, published: Manifest, progress: Progress) -> Report:
+    workspace.discard_partial()  # left by a loader that was killed after it published
+    return _build_report("Cached", "The model is already in the cache.", published, progress)
 
 
 def _build_report(reason: str, message: str, manifest: Manifest, progress: Progress) -> Report:

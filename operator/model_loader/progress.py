@@ -25,8 +25,10 @@ class JsonLogger:
 
     def log_event(self, event: str, **fields: str | int | None) -> None:
         """Write one event with its fields."""
+        # Before they are encoded: a credential with a quote or a backslash looks different in JSON.
+        cleaned = {name: self._redact(one) if isinstance(one, str) else one for name, one in fields.items()}
         with self._lock:
-            self._stream.write(self._redact(json.dumps({"event": event, **fields})) + "\n")
+            self._stream.write(json.dumps({"event": event, **cleaned}) + "\n")
             self._stream.flush()
 
 
@@ -49,6 +51,8 @@ class Progress:
         self.started = time.monotonic()
         self.deadline = self.started + timeout
         self.bytes = 0
+        self._received_bytes = 0
+        """Never decreases, unlike `bytes`."""
         self.files = 0
         self.total_bytes: int | None = None
         self._display = display
@@ -73,6 +77,17 @@ class Progress:
         """Count received bytes."""
         with self._lock:
             self.bytes += count
+            self._received_bytes += count
+
+    def remove_bytes(self, count: int) -> None:
+        """Subtract bytes that were received and are not used."""
+        with self._lock:
+            self.bytes -= count
+
+    def restart(self) -> None:
+        """Count files and bytes from 0 again."""
+        with self._lock:
+            self.bytes = self.files = 0
 
     def add_file(self) -> None:
         """Count a complete file."""
@@ -102,8 +117,8 @@ class Progress:
             if now >= self.deadline:
                 message = f"Download timed out after {self._timeout:.0f} s. Raise model.loader.timeoutSeconds."
                 self._on_timeout(LoaderError(Reason.TIMEOUT, message))
-            if not self._transfers or self.bytes - bytes_then > MIN_BYTES_PER_SECOND * self._stall_timeout:
-                slow_since, bytes_then = now, self.bytes
+            if not self._transfers or self._received_bytes - bytes_then > MIN_BYTES_PER_SECOND * self._stall_timeout:
+                slow_since, bytes_then = now, self._received_bytes
             elif now - slow_since > self._stall_timeout:
                 rate = f"fewer than {MIN_BYTES_PER_SECOND} bytes a second for {self._stall_timeout:.0f} s"
                 message = f"The store has sent {rate}."

@@ -1,14 +1,29 @@
-"""Removal of credentials from everything that is printed (rule I9)."""
+"""Removal of credentials from everything that is printed (rule I9).
 
+Servers may repeat what they were sent, so a credential is also removed in the forms in which it is sent and quoted:
+Base64 (a login of HTTP Basic), percent-encoded, and escaped as in JSON and Python. Texts must be cleaned before they
+are encoded as JSON.
+"""
+
+import json
 import re
-from collections.abc import Iterable, Mapping
-from urllib.parse import urlsplit, urlunsplit
+from base64 import b64decode, b64encode, urlsafe_b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|SAS|CREDENTIAL|SIGNATURE|CONNECTION_STRING|DOCKERCONFIG|USERNAME")
+_SECRET_NAME = re.compile(
+    r"KEY|TOKEN|SECRET|PASSWORD|SAS|CREDENTIAL|SIGNATURE|CONNECTION_STRING|DOCKERCONFIG|DOCKER_CONFIG|USERNAME"
+)
+_SECRET_FIELD = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|AUTH|SIG|USERNAME")
+"""Fields inside a value: of a Docker configuration, a key file, a signature or a connection string."""
+_URL_FIELD = re.compile(r"UR[IL]$")
 _QUERY = re.compile(r"(https?://[^\s?\"'<>]+)\?[^\s\"'<>]*")
 _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/@\"'<>]+@")
 _MIN_SECRET_CHARS = 6
-"""A shorter value is not removed, as it occurs inside too many words."""
+"""A shorter value is removed only as a whole word, as it occurs inside too many words."""
+_MIN_WORD_CHARS = 3
+_MAX_JSON_DEPTH = 20
 _REPLACEMENT = "[hidden]"
 
 
@@ -16,24 +31,110 @@ class Redactor:
     """Removes the values of credentials, and query strings and user names of URLs, from a text."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
+        given = {one.strip() for one in secrets if _count_visible(one) >= _MIN_WORD_CHARS}
+        long = {one for one in given if _count_visible(one) >= _MIN_SECRET_CHARS}
+        cores = {core for one in long for core in _base64_cores(one)}
         # Longest first: otherwise a value that contains another one would be removed only in part.
-        self._secrets = sorted({one for one in secrets if len(one) >= _MIN_SECRET_CHARS}, key=len, reverse=True)
+        patterns = [_quotable_pattern(one) for one in sorted(long, key=len, reverse=True)]
+        patterns += [rf"[A-Za-z0-9+/_-]*{re.escape(core)}[A-Za-z0-9+/_=-]*" for core in sorted(cores)]
+        patterns += [rf"(?<!\w){re.escape(one)}(?!\w)" for one in sorted(given - long)]
+        self._secrets = re.compile("|".join(patterns)) if patterns else None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Redactor":
-        """Return a redactor for the variables that are named like credentials: their values and each line of them."""
+        """Return a redactor for the variables that are named like credentials: their values and all parts of them."""
         values = [value for name, value in environment.items() if _SECRET_NAME.search(name.upper())]
-        lines = [line.strip() for value in values for line in value.splitlines()]
-        return cls([*values, *lines])
+        return cls([one for value in values for one in _parts(value)])
 
     def redact(self, text: str) -> str:
         """Return `text` without credentials."""
-        for secret in self._secrets:
-            text = text.replace(secret, _REPLACEMENT)
+        if self._secrets is not None:
+            text = self._secrets.sub(_REPLACEMENT, text)
         return _USERINFO.sub(r"\1", _QUERY.sub(r"\1", text))
+
+
+def _parts(value: str) -> Iterator[str]:
+    """Yield a value, its lines, the values of its query string (a signature), and those in its JSON (a key file)."""
+    yield value
+    yield from (line.strip() for line in value.splitlines())
+    query = parse_qsl(value.strip().lstrip("?").replace(";", "&").replace("+", "%2B"))
+    yield from (found for name, found in query if _is_secret_field(name))
+    try:
+        yield from _inner_values(json.loads(value), "", 0)
+    except (ValueError, RecursionError):
+        return
+
+
+def _inner_values(value: Any, name: str, depth: int) -> Iterator[str]:  # noqa: ANN401 - JSON of any type
+    if depth > _MAX_JSON_DEPTH:
+        return
+    if isinstance(value, dict):
+        for inner, one in value.items():
+            yield from _inner_values(one, inner, depth + 1)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _inner_values(one, name, depth + 1)
+    elif isinstance(value, str) and _is_secret_field(name):
+        yield value
+        yield from (line.strip() for line in value.splitlines())
+        yield from _login_parts(value)
+
+
+def _is_secret_field(name: str) -> bool:
+    return _SECRET_FIELD.search(name.upper()) is not None and _URL_FIELD.search(name.upper()) is None
+
+
+def _login_parts(value: str) -> Iterator[str]:
+    """Yield `user:password` and its password if a value is the Base64 form of such a login, as Docker stores it."""
+    try:
+        login = b64decode(value, validate=True).decode()
+    except ValueError:
+        return
+    if ":" in login:
+        yield login
+        yield login.partition(":")[2]
+
+
+def _count_visible(text: str) -> int:
+    return sum(not one.isspace() for one in text)
+
+
+def _quotable_pattern(secret: str) -> str:
+    """Return a pattern of a secret each of whose characters may be percent-encoded or escaped."""
+    return "".join(one if one.isascii() and one.isalnum() else f"(?:{'|'.join(_quoted_forms(one))})" for one in secret)
+
+
+def _quoted_forms(character: str) -> Iterator[str]:
+    literals = {character, json.dumps(character)[1:-1], repr(character)[1:-1]}
+    if character in "\t\r\n":
+        literals.add("")  # urllib.parse removes them from a URL
+    if character in "\"'/":
+        literals.add(f"\\{character}")
+    if character == " ":
+        literals.add("+")
+    yield from (re.escape(one) for one in sorted(literals, key=len, reverse=True))
+    yield f"(?i:{re.escape(''.join(f'%{byte:02x}' for byte in _encode(character)))})"
+
+
+def _base64_cores(secret: str) -> Iterator[str]:
+    """Yield the characters that Base64 of any text with the secret contains: they depend on its offset, modulo 3."""
+    data = _encode(secret)
+    for offset in range(3):
+        first, last = -(-offset * 8 // 6), (offset + len(data)) * 8 // 6
+        for encode in (b64encode, urlsafe_b64encode):
+            core = encode(bytes(offset) + data).decode()[first:last]
+            if len(core) >= _MIN_SECRET_CHARS:
+                yield core
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def redact_url(uri: str) -> str:
     """Return a URI without user name, query and fragment, each of which may be a credential."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # a bracket that is not part of an IPv6 address
+        return _USERINFO.sub(r"\1", re.split(r"[?#]", uri, maxsplit=1)[0])
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

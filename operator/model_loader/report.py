@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model_loader.errors import LoaderError
+from model_loader.text import sanitize
 
 TERMINATION_MESSAGE_PATH = Path("/dev/termination-log")
 _MAX_TEXT_CHARS = 1200
+_MAX_LINE_BYTES = 4000
+"""Of a longer termination message, Kubernetes keeps the end only, which would not be JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +48,16 @@ class Report:
             "resolution": self.resolution,
             "digest": f"sha256:{self.digest}" if self.digest else "",
         }
-        present = {name: redact(text)[:_MAX_TEXT_CHARS] for name, text in texts.items() if text}
         numbers = {"bytes": self.bytes, "files": self.files, "seconds": round(self.seconds, 2)}
-        return json.dumps(present | numbers, ensure_ascii=False)
+        max_chars, line = _MAX_TEXT_CHARS, ""
+        while not line or len(line.encode()) > _MAX_LINE_BYTES:
+            present = {name: sanitize(redact(text), max_chars) for name, text in texts.items() if text}
+            line, max_chars = json.dumps(present | numbers, ensure_ascii=False), max_chars // 2
+        return line
 
 
 def write_termination_message(to_json_line: str, file: Path = TERMINATION_MESSAGE_PATH) -> None:
     """Write the report to the file that the kubelet reads. Outside a pod the file does not exist."""
     with suppress(OSError):
         if file.exists():
-            file.write_text(to_json_line + "\n")
+            file.write_text(to_json_line + "\n", encoding="utf-8", errors="backslashreplace")

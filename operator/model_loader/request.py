@@ -1,12 +1,14 @@
 """Request to load a model: read once from the environment or the command line, validated, immutable."""
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Self
+from urllib.parse import unquote, urlsplit
 
 from model_loader.errors import LoaderError, Reason
 from model_loader.redaction import redact_url
@@ -48,12 +50,23 @@ class Request:
     """Private ranges that the administrator allows."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Source of credentials and endpoints."""
+    started: float = field(default_factory=time.monotonic, compare=False, repr=False)
+    """Time of the monotonic clock, in seconds."""
 
     def __post_init__(self) -> None:
         if not re.match(r"[a-z0-9+]+:", self.uri) or self.scheme not in SCHEMES:
             raise bad_uri_error(self.uri, f"it must begin with one of {', '.join(SCHEMES)}, followed by ':'")
         if re.search(r"[\s\x00-\x1f\x7f]", self.uri):
             raise bad_uri_error(self.uri, "it contains spaces or control characters: percent-encode them")
+        try:
+            urlsplit(self.uri)
+        except ValueError as error:
+            raise bad_uri_error(self.uri, f"its host is not valid: {error}") from None
+
+    @property
+    def deadline(self) -> float:
+        """Time of the monotonic clock at which the load must have ended, in seconds."""
+        return self.started + self.limits.timeout_seconds
 
     @property
     def scheme(self) -> str:
@@ -97,6 +110,19 @@ def parse_networks(texts: list[str]) -> tuple[Network, ...]:
         return tuple(ip_network(text) for text in texts)
     except ValueError as error:
         raise LoaderError(Reason.LOADER_FAILED, f"Invalid address range: {error}.") from None
+
+
+def decode_uri_part(text: str, uri: str) -> str:
+    """Decode a percent-encoded part of model.uri once: %20 is a space, %25 a percent sign. Raises LoaderError."""
+    if re.search("%(?![0-9A-Fa-f]{2})", text):
+        raise bad_uri_error(uri, "a percent sign must be followed by two hexadecimal digits: write %25 for the sign")
+    try:
+        decoded = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise bad_uri_error(uri, "its percent-encoded characters are not UTF-8") from None
+    if re.search(r"[\x00-\x1f\x7f]", decoded):
+        raise bad_uri_error(uri, "it contains control characters")
+    return decoded
 
 
 def bad_uri_error(uri: str, why: str) -> LoaderError:

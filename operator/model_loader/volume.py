@@ -3,61 +3,80 @@
 Next to the published directory NAME there are `.NAME.json`, the marker that lists its files; `.NAME.partial`, the
 unfinished download, which survives a killed loader and is resumed; and `.NAME.lock`. The marker is written before the
 rename: a directory without a marker was not published by a loader.
+
+Other pods may write to a claim. All of these names are therefore opened relative to the open parent directory, and no
+link is followed: a link in the place of an unfinished download is removed, one in the place of the lock is refused.
 """
 
 import errno
 import fcntl
 import os
-import shutil
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from model_loader.errors import LoaderError, Reason
 from model_loader.manifest import Manifest
+from model_loader.paths import Directory, is_unshared_file, list_parents
 
 _UNSUPPORTED_LOCK_ERRNOS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 """Errors of flock on file systems without locks (flock(2))."""
 _LOCK_POLL_SECONDS = 0.2
 _STALE_SECONDS = 24 * 3600.0
+_TREE = "tree"
+_REPLACED = "replaced"
+_NEW_MARKER = "marker"
 
 
-@dataclass(slots=True)
 class Workspace:
-    """The directory to publish, and the files and directories next to it."""
+    """The directory to publish, and the files and directories next to it. Close it, or use `with`."""
 
-    target: Path
-    partial_suffix: str = "partial"
-    """Unique for each loader if the file system has no locks."""
-
-    @property
-    def partial_directory(self) -> Path:
-        """Directory of the unfinished download."""
-        return self._sibling(self.partial_suffix)
-
-    @property
-    def tree(self) -> Path:
-        """Directory that becomes the published one."""
-        return self.partial_directory / "tree"
-
-    @property
-    def marker(self) -> Path:
-        """File that lists the contents of the published directory."""
-        return self._sibling("json")
-
-    def prepare(self) -> None:
-        """Create the parent directory. Raises LoaderError if it is not writable."""
+    def __init__(self, target: Path) -> None:
+        """Open the parent directory and the lock, which are created. Raises LoaderError if that is not possible."""
+        self._target = target
+        self._name = target.name
+        self._partial_name = f".{self._name}.partial"
+        """Unique for each loader if the file system has no locks."""
+        self._partial: Directory | None = None
+        self._tree: Directory | None = None
+        lock_name = f".{self._name}.lock"
         try:
-            self.target.parent.mkdir(parents=True, exist_ok=True)
-            with self._sibling("lock").open("a"):
-                pass
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._parent = Directory.open(target.parent)
+            self._lock = self._parent.open_file(lock_name, os.O_RDWR | os.O_CREAT)
         except OSError as error:
-            cause = f"The directory {self.target.parent} cannot be written: {error.strerror}."
+            if error.errno == errno.ELOOP:
+                message = f"{target.parent / lock_name} is a link, or not a regular file. Delete it from the volume."
+                raise LoaderError(Reason.LOADER_FAILED, message) from None
+            cause = f"The directory {target.parent} cannot be written: {error.strerror}."
             message = f"{cause} Check model.cache and fsGroup."
             raise LoaderError(Reason.LOADER_FAILED, message) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close_partial()
+        os.close(self._lock)
+        self._parent.close()
+
+    @property
+    def partial(self) -> Directory:
+        """Directory of the unfinished download."""
+        if self._partial is None:
+            self._partial = self._parent.replace_with_directory(self._partial_name)
+        return self._partial
+
+    @property
+    def tree(self) -> Directory:
+        """Directory that becomes the published one."""
+        if self._tree is None:
+            self._tree = self.partial.replace_with_directory(_TREE)
+        return self._tree
 
     @contextmanager
     def lock(self, *, deadline: float, on_wait: Callable[[], None]) -> Iterator[None]:
@@ -65,75 +84,93 @@ class Workspace:
 
         `on_wait` is called once if another loader holds the lock.
         """
-        with self._sibling("lock").open("a") as file:
-            notified = False
-            while not self._try_lock(file.fileno()):
-                if not notified:
-                    on_wait()
-                    notified = True
-                if time.monotonic() > deadline:
-                    message = "Another loader still writes to the same directory of the claim."
-                    raise LoaderError(Reason.TIMEOUT, f"{message} It continues, and this pod retries.")
-                time.sleep(_LOCK_POLL_SECONDS)
-            yield
-
-    def _try_lock(self, descriptor: int) -> bool:
+        notified = False
+        while not self._try_lock():
+            if not notified:
+                on_wait()
+                notified = True
+            if time.monotonic() > deadline:
+                message = "Another loader still writes to the same directory of the claim."
+                raise LoaderError(Reason.TIMEOUT, f"{message} It continues, and this pod retries.")
+            time.sleep(_LOCK_POLL_SECONDS)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        finally:
+            with suppress(OSError):
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _try_lock(self) -> bool:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError as error:
             if error.errno not in _UNSUPPORTED_LOCK_ERRNOS:
                 raise
-            self.partial_suffix = f"partial-{socket.gethostname()}-{os.getpid()}"
             self._remove_stale_directories()
+            self._partial_name = f".{self._name}.partial-{socket.gethostname()}-{os.getpid()}"
         return True
 
     def _remove_stale_directories(self) -> None:
-        for directory in self.target.parent.glob(f".{self.target.name}.partial-*"):
+        for name in self._parent.list_names():
+            if not name.startswith(f"{self._partial_name}-"):
+                continue
             with suppress(OSError):
-                if time.time() - directory.stat().st_mtime > _STALE_SECONDS:
-                    shutil.rmtree(directory)
+                status = self._parent.get_status(name)
+                if status is not None and time.time() - status.st_mtime > _STALE_SECONDS:
+                    self._parent.remove(name)
 
     def read_published(self) -> Manifest | None:
-        """Return the published manifest, or None if nothing is published or the files differ from the marker."""
-        try:
-            manifest = Manifest.from_json(self.marker.read_text())
-        except (OSError, UnicodeDecodeError):
+        """Return the published manifest, or None if nothing is published or the files differ from the marker.
+
+        The contents of the files were verified before they were published.
+        """
+        manifest = Manifest.from_json(self._parent.read_text(self._marker_name) or "")
+        if manifest is None:
             return None
-        return manifest if manifest is not None and self._matches_disk(manifest) else None
+        try:
+            target = self._parent.find_directory(self._name)
+            if target is None:
+                return None
+            with target:
+                return manifest if _find_difference(target, manifest) is None else None
+        except OSError:
+            return None
 
     def check_target_unclaimed(self) -> None:
         """Raise LoaderError if the target directory has contents that no loader published."""
-        if self.marker.exists() or not self.target.exists():
+        status = self._parent.get_status(self._name)
+        if status is None or self._is_regular(self._marker_name):
             return
-        if not self.target.is_dir() or any(self.target.iterdir()):
-            message = (
-                f"{self.target} exists and was not created by this loader; choose a directory that does not exist."
-            )
-            raise LoaderError(Reason.LOADER_FAILED, message)
+        target = self._parent.find_directory(self._name)
+        if target is not None:
+            with target:
+                if not target.list_names():
+                    return
+        message = f"{self._target} exists and was not created by this loader; choose a directory that does not exist."
+        raise LoaderError(Reason.LOADER_FAILED, message)
 
-    def _matches_disk(self, manifest: Manifest) -> bool:
-        """Return True if names and sizes of the files are those of the manifest.
-
-        Their contents were verified before they were published.
-        """
-        expected = {file.path: file.size for file in manifest.files}
-        found: dict[str, int] = {}
-        for directory, _, names in os.walk(self.target):
-            for name in names:
-                path = Path(directory, name)
-                found[path.relative_to(self.target).as_posix()] = path.lstat().st_size
-        return expected == found
+    def _is_regular(self, name: str) -> bool:
+        status = self._parent.get_status(name)
+        return status is not None and stat.S_ISREG(status.st_mode)
 
     def available_bytes(self) -> int:
         """Return the number of bytes that are available on the volume."""
-        usage = os.statvfs(self.target.parent)
+        usage = os.fstatvfs(self._parent.descriptor)
         return usage.f_bavail * usage.f_frsize
 
     def publish(self, manifest: Manifest) -> Manifest:
-        """Publish the tree with one rename and return the published manifest. The files must be synced already."""
-        sync_directories(self.tree)
+        """Publish the tree with one rename and return the published manifest. The files must be synced already.
+
+        Raises LoaderError if the tree differs from the manifest.
+        """
+        if (difference := _find_difference(self.tree, manifest)) is not None:
+            message = (
+                f"The volume does not have the files that were written: {difference}. Its file system may not support"
+                " their names, or another program writes to it."
+            )
+            raise LoaderError(Reason.LOADER_FAILED, message)
+        self.tree.sync_all()
         self._write_marker(manifest)
         try:
             self._rename_tree()
@@ -141,47 +178,72 @@ class Workspace:
             if error.errno not in {errno.ENOTEMPTY, errno.EEXIST} or (other := self.read_published()) is None:
                 raise
             manifest = other  # another loader, without a lock, published first
-        sync_directory(self.target.parent)
-        shutil.rmtree(self.partial_directory, ignore_errors=True)
+        self._sync_parent()
+        self.discard_partial()
         return manifest
 
     def _rename_tree(self) -> None:
-        if self.target.exists() and self.read_published() is None:
+        if self._parent.get_status(self._name) is not None and self.read_published() is None:
             # A damaged tree. Pods that mount it keep it until the partial directory is removed.
-            replaced = self.partial_directory / "replaced"
-            shutil.rmtree(replaced, ignore_errors=True)
-            self.target.rename(replaced)
-        self.tree.rename(self.target)
+            self.partial.remove(_REPLACED)
+            self._move(self._parent, self._name, self.partial, _REPLACED)
+        self._move(self.partial, _TREE, self._parent, self._name)
 
     def _write_marker(self, manifest: Manifest) -> None:
-        temporary = self.partial_directory / "marker"
-        with temporary.open("w") as file:
+        self.partial.remove(_NEW_MARKER)
+        descriptor = self.partial.open_file(_NEW_MARKER, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(manifest.to_json())
             file.flush()
             os.fsync(file.fileno())
-        temporary.rename(self.marker)
+        status = self._parent.get_status(self._marker_name)
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            self._parent.remove(self._marker_name)
+        self._move(self.partial, _NEW_MARKER, self._parent, self._marker_name)
+
+    @staticmethod
+    def _move(source: Directory, name: str, target: Directory, new_name: str) -> None:
+        os.rename(name, new_name, src_dir_fd=source.descriptor, dst_dir_fd=target.descriptor)
+
+    def _sync_parent(self) -> None:
+        self._parent.sync()
+
+    @property
+    def _marker_name(self) -> str:
+        """Name of the file that lists the contents of the published directory."""
+        return f".{self._name}.json"
 
     def discard_partial(self) -> None:
         """Remove the unfinished download."""
-        shutil.rmtree(self.partial_directory, ignore_errors=True)
+        self._close_partial()
+        with suppress(OSError):
+            self._parent.remove(self._partial_name)
 
-    def _sibling(self, suffix: str) -> Path:
-        return self.target.parent / f".{self.target.name}.{suffix}"
+    def _close_partial(self) -> None:
+        for directory in (self._tree, self._partial):
+            if directory is not None:
+                directory.close()
+        self._tree = self._partial = None
 
 
-def sync_directories(root: Path) -> None:
-    """Sync every directory below `root`, so that the names in it survive a crash."""
-    for directory, _, _ in os.walk(root):
-        sync_directory(Path(directory))
+def _find_difference(directory: Directory, manifest: Manifest) -> str | None:
+    """Return the first difference between the files of a directory and a manifest, or None.
 
-
-def sync_directory(directory: Path) -> None:
-    """Sync one directory."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    Names, types and sizes are compared, and that no two names are one file.
+    """
+    missing = {file.path: file.size for file in manifest.files}
+    parents = list_parents(missing)
+    for path, status in directory.walk():
+        if stat.S_ISDIR(status.st_mode):
+            if path not in parents:
+                return f"{path!r} was added"
+        elif (size := missing.pop(path, None)) is None:
+            return f"{path!r} was added"
+        elif not is_unshared_file(status):
+            return f"{path!r} is a link, or not a regular file"
+        elif status.st_size != size:
+            return f"{path!r} has {status.st_size} bytes instead of {size}"
+    return f"{min(missing)!r} is missing" if missing else None
 
 
 def no_space_error(error: OSError) -> LoaderError | None:

@@ -7,9 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from base64 import b64decode, b64encode
 from pathlib import Path
+from urllib.parse import quote
 
-from tests.environment.stores.web import Web, dripping
+import pytest
+
+from tests.environment.stores.web import Handler, Web, dripping
 from tests.loader.conftest import LOOPBACK, OPERATOR, Loader
 
 MODEL = os.urandom(100_000)
@@ -67,6 +71,44 @@ def test_resolve_reports_the_resolution_of_a_uri(web: Web, tmp_path: Path) -> No
     web.file("/models/ask.bin", MODEL + b"!")
     second = json.loads(command(web, tmp_path, "--uri", url, "--resolve").stdout.splitlines()[-1])
     assert first["resolution"] != second["resolution"]
+
+
+SECRETS = {
+    "MLFLOW_TRACKING_USERNAME": "canary-user",
+    "MLFLOW_TRACKING_PASSWORD": 'canary"pass\\word',
+    "HF_TOKEN": "canary-token with\ta tab",
+    ".dockerconfigjson": json.dumps({"auths": {"r.io": {"auth": b64encode(b"u:canary-docker").decode()}}}),
+}
+
+
+@pytest.mark.parametrize("interactive", [False, True])
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_reflected_credentials_are_not_printed(
+    load: Loader, web: Web, tmp_path: Path, locale: str, *, interactive: bool
+) -> None:
+    """A server repeats what it received, in every form, and adds text that UTF-8 cannot carry."""
+    password, token = SECRETS["MLFLOW_TRACKING_PASSWORD"], SECRETS["HF_TOKEN"]
+
+    def reflect(handler: Handler) -> None:
+        login = handler.headers["Authorization"]
+        forms = [login, b64decode(login.partition(" ")[2]).decode(), quote(password, safe=""), repr(password), token]
+        forms += [json.dumps(password), b64encode(b"x" + password.encode()).decode(), "u:canary-docker", "\ud800\u00e9"]
+        body = json.dumps({"artifact_uri": f"ftp://host/{' '.join(forms)}"}).encode()
+        handler.answer(200, body, Content_Type="application/json")
+
+    web.page("/api/2.0/mlflow/model-versions/get-download-uri", reflect)
+    uri = "models:/iris/1"
+    environment = {**web.environment, **SECRETS, "MLFLOW_TRACKING_URI": web.url, "LC_ALL": locale, "PYTHONUTF8": "0"}
+    arguments = ("--uri", uri, "--to", str(tmp_path / "x"), "--allow-cidr", LOOPBACK) if interactive else ()
+    process = load.start(uri, environment, program=("-m", "model_loader", *arguments))
+    output, errors = process.communicate(timeout=60)
+    report = json.loads(output.splitlines()[-1])
+    assert (process.returncode, report["reason"]) == (1, "BadURI"), output + errors
+    assert "which only the tracking server can read" in report["message"]
+    assert "\ufffd\u00e9" in report["message"]
+    sent = b64encode(f"canary-user:{password}".encode()).decode()
+    for secret in ("canary", sent, sent[4:-4], "pass%5Cword", "word"):
+        assert secret not in output + errors
 
 
 def test_sigterm_ends_the_loader(load: Loader, web: Web) -> None:

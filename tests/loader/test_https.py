@@ -4,10 +4,13 @@ import gzip
 import hashlib
 import os
 import threading
+import time
+from collections.abc import Callable
+from email.utils import formatdate
 
 import pytest
 
-from tests.environment.stores.web import Handler, Web, changing, cut, dripping, endless, lying, whole
+from tests.environment.stores.web import Handler, Web, changing, cut, dripping, endless, lying, unannounced, whole
 from tests.loader.conftest import Loader
 from tests.unit.loader.test_archives import build_tar, build_zip
 
@@ -61,7 +64,8 @@ def test_archive_with_path_traversal_is_refused(load: Loader, web: Web) -> None:
 )
 def test_http_status_maps_to_a_reason(load: Loader, web: Web, status: int, reason: str) -> None:
     url = web.page(f"/status/{status}", lambda handler: handler.answer(status))
-    outcome = load(url, web.environment)
+    # Longer than all attempts take: at the limit itself, the reason may be Timeout.
+    outcome = load(url, web.environment, timeout_seconds="30")
     assert (outcome.code, outcome.reason) == (1, reason)
     assert url in outcome.message
 
@@ -158,6 +162,25 @@ def test_endless_body_stops_at_the_limit(load: Loader, web: Web) -> None:
     assert (outcome.code, outcome.reason, outcome.files) == (1, "TooLarge", {})
 
 
+def test_busy_server_is_asked_again(load: Loader, web: Web) -> None:
+    """The listing and the download are refused once, with both forms of Retry-After."""
+    refusals: list[tuple[int, str]] = [(429, "1"), (503, formatdate(time.time() + 2, usegmt=True))]
+    good = whole(MODEL)
+
+    def answer(handler: Handler) -> None:
+        calls.append(time.monotonic())
+        if len(calls) % 2:
+            status, value = refusals.pop(0)
+            handler.answer(status, Retry_After=value)
+        else:
+            good(handler)
+
+    calls: list[float] = []
+    outcome = load(web.page("/busy", answer), web.environment)
+    assert (outcome.code, outcome.files) == (0, {"busy": MODEL}), outcome.log
+    assert calls[1] - calls[0] >= 1
+
+
 def test_announced_oversize_is_refused_early(load: Loader, web: Web) -> None:
     outcome = load(web.file("/large", MODEL), web.environment, max_bytes="1000")
     assert outcome.reason == "TooLarge"
@@ -201,3 +224,89 @@ def test_proxy_variables_are_ignored(load: Loader, web: Web, plain_web: Web) -> 
     proxies = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY", "http_proxy"), plain_web.url)
     assert load(web.file("/direct", MODEL), {**web.environment, **proxies}).reason == "Loaded"
     assert plain_web.asked == []
+
+
+def versioned(contents: list[bytes], cuts: list[int], headers: list[dict[str, str]]) -> Callable[[Handler], None]:
+    """A file that is another one in each transfer, and whose transfers are cut. The first request only asks its size.
+
+    It honors ranges, with the headers of the transfer and none that the client could compare but these.
+    """
+    calls = iter(range(100))
+
+    def answer(handler: Handler) -> None:
+        number = next(calls)
+        index = min(max(number - 1, 0), len(contents) - 1)
+        content, head = contents[index], headers[min(number, len(headers) - 1)]
+        asked = handler.headers.get("Range")
+        start = int(asked.removeprefix("bytes=").partition("-")[0]) if asked else 0
+        if start:
+            head = head | {"Content_Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
+        handler.begin(206 if start else 200, length=len(content) - start, **head)
+        stop = cuts[number - 1] if 0 < number <= len(cuts) else len(content)
+        handler.wfile.write(content[start:stop])
+        handler.wfile.flush()
+        handler.close_connection = True
+
+    return answer
+
+
+TWO = [b"A" * 300_000, b"B" * 300_000]
+UNCERTAIN = {
+    "weak ETag": [{"ETag": 'W/"1"'}],
+    "ETag that vanishes": [{"ETag": '"1"'}, {"ETag": '"1"'}, {}],
+    "ETag that appears": [{"ETag": '"1"'}, {}, {"ETag": '"1"'}],
+}
+
+
+@pytest.mark.parametrize("headers", UNCERTAIN.values(), ids=UNCERTAIN)
+def test_parts_of_two_versions_are_never_joined(load: Loader, web: Web, headers: list[dict[str, str]]) -> None:
+    """The transfer breaks off, then the content changes, and no validator shows it."""
+    outcome = load(web.page("/versions", versioned(TWO, [100_000], headers)), web.environment)
+    assert outcome.files in ({}, {"versions": TWO[1]})
+    assert (outcome.code == 0) == bool(outcome.files)
+    if not outcome.files:
+        assert (outcome.reason, "was modified" in outcome.message) == ("DigestMismatch", True)
+
+
+def test_transfer_without_a_validator_starts_again(load: Loader, web: Web) -> None:
+    outcome = load(web.page("/unversioned", versioned(TWO, [100_000], [{}])), web.environment)
+    assert (outcome.code, outcome.files) == (0, {"unversioned": TWO[1]})
+    assert [headers.get("Range") for path, headers in web.asked if path == "/unversioned"] == [None] * 3
+
+
+def test_body_without_an_end_is_refused(load: Loader, web: Web) -> None:
+    """Without a length, a body that TLS does not end may be a part of the file."""
+    content = build_tar({"model": MODEL})
+    url = web.page("/ragged.tar", unannounced(content, marks_end=False))
+    outcome = load(url, web.environment, extract="true")
+    assert (outcome.code, outcome.reason, outcome.files) == (1, "Unreachable", {})
+
+
+def test_body_that_tls_ends_is_accepted(load: Loader, web: Web) -> None:
+    assert load(web.page("/ended", unannounced(MODEL)), web.environment).files == {"ended": MODEL}
+
+
+def test_ragged_body_with_its_digest_is_accepted(load: Loader, web: Web) -> None:
+    url = web.page("/pinned", unannounced(MODEL, marks_end=False))
+    assert load(url, web.environment, sha256=DIGEST).files == {"pinned": MODEL}
+    url = web.page("/cut-short", unannounced(MODEL[:-1], marks_end=False))
+    outcome = load(url, web.environment, sha256=DIGEST, key="other")
+    assert (outcome.reason, outcome.files) == ("DigestMismatch", {})
+
+
+def test_plain_http_body_needs_a_length_or_a_digest(load: Loader, plain_web: Web) -> None:
+    url = plain_web.page("/plain", unannounced(MODEL))
+    outcome = load(url)
+    assert (outcome.code, outcome.reason, outcome.files) == (1, "Unreachable", {})
+    assert "Set model.sha256, or have the server send Content-Length." in outcome.message
+    assert load(url, sha256=DIGEST).files == {"plain": MODEL}
+
+
+def test_page_instead_of_a_model_is_refused(load: Loader, web: Web) -> None:
+    """A forge or a login answers 200 with a page."""
+    page = b"<!DOCTYPE html>\n<html><title>model.pkl at main</title></html>"
+    outcome = load(web.page("/u/r/blob/main/model.pkl", whole(page)), web.environment)
+    assert (outcome.code, outcome.reason, outcome.files) == (1, "NotAModel", {})
+    assert "/resolve/ or /raw/ instead of /blob/" in outcome.message
+    url = web.url + "/u/r/blob/main/model.pkl"
+    assert load(url, web.environment, allow_patterns="model.pkl").files == {"model.pkl": page}

@@ -1,16 +1,22 @@
 """Hugging Face: the real client with a hub of the tests."""
 
 import hashlib
+import json
 import os
+from collections.abc import Callable
 
 import pytest
 
 from tests.environment.stores.hub import TOKEN, Hub
-from tests.environment.stores.web import endless
+from tests.environment.stores.web import Handler, endless
 from tests.loader.conftest import Loader
 
 WEIGHTS = os.urandom(9 << 20)
 FILES = {"model.safetensors": WEIGHTS, "config.json": b"{}", "sub/vocab.txt": b"vocabulary", "README.md": b"#"}
+
+
+def whole_json(value: object) -> Callable[[Handler], None]:
+    return lambda handler: handler.answer(200, json.dumps(value).encode(), Content_Type="application/json")
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +63,46 @@ def test_hub_error_codes_map_to_reasons(load: Loader, hub: Hub, environment: dic
         "ModelNotFound",
         "The revision 'none' of hf://org/iris does not exist. Check model.revision.",
     )
-    gated = load("hf://org/gated", environment)
-    assert (gated.reason, "accept its conditions" in gated.message) == ("AccessDenied", True)
 
 
-@pytest.mark.parametrize("uri", ["hf://iris", "hf://a/b/c", "hf://-a/b", "hf://a/../b"])
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("refused", ["listing", "file"])
+def test_gated_repository_requires_acceptance(
+    load: Loader, hub: Hub, environment: dict[str, str], status: int, refused: str
+) -> None:
+    """The Hub lists a gated repository for any client, and refuses its files."""
+    sha = hub.commit("org/gated", {"a": b"gated"})
+    if refused == "listing":
+        hub.refuse("/api/models/org/gated/revision/main", status, "GatedRepo")
+    else:
+        info = {"id": "org/gated", "sha": sha, "gated": "manual", "siblings": [{"rfilename": "a", "size": 5}]}
+        hub.web.page("/api/models/org/gated/revision/main", whole_json(info))
+        hub.refuse(f"/org/gated/resolve/{sha}/a", status, "GatedRepo")
+    outcome = load("hf://org/gated", environment)
+    assert (outcome.reason, outcome.files) == ("AccessDenied", {})
+    assert "accept its conditions with the account of HF_TOKEN, then put HF_TOKEN into the Secret" in outcome.message
+
+
+@pytest.mark.parametrize("status", [301, 307, 308])
+def test_renamed_repository_is_downloaded(load: Loader, hub: Hub, environment: dict[str, str], status: int) -> None:
+    """The Hub redirects the old name to the new one, by a path without a host."""
+    sha = hub.commit("org/new-name", FILES, private=True)
+    for path in ("/api/models/org/{}/revision/main", *(f"/org/{{}}/resolve/{sha}/{name}" for name in FILES)):
+        hub.web.redirect(path.format("old-name"), path.format("new-name"), status=status)
+    outcome = load("hf://org/old-name", {**environment, "HF_TOKEN": TOKEN})
+    assert (outcome.code, outcome.files) == (0, FILES), outcome.log
+
+
+def test_token_is_not_sent_to_another_origin(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
+    hub.commit("org/moved", {"a": b"moved"})
+    elsewhere = f"https://127.0.0.1:{hub.web.server.server_port}"
+    path = "/api/models/org/moved/revision/main"
+    hub.web.redirect("/api/models/org/here/revision/main", f"{elsewhere}{path}")
+    load("hf://org/here", {**environment, "HF_TOKEN": TOKEN})
+    assert [headers.get("Authorization") for asked, headers in hub.web.asked if asked.startswith(path)] == [None]
+
+
+@pytest.mark.parametrize("uri", ["hf://iris", "hf://a/b/c", "hf://-a/b", "hf://a/../b", "hf://a/b--c"])
 def test_invalid_repository_name_is_reported(load: Loader, environment: dict[str, str], uri: str) -> None:
     assert load(uri, environment).reason == "BadURI"
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -18,19 +19,44 @@ FILES = {"iris/v3/model.bin": os.urandom(9 << 20), "iris/v3/sub/config.json": b"
 WANTED = {"model.bin": FILES["iris/v3/model.bin"], "sub/config.json": b"{}"}
 
 
+SPACED = {"sp ace/100%/a+b %20.bin": b"spaced"}
+MARKERS = ("iris/v3/", "iris/v3/sub/")
+"""Empty objects that web consoles and file systems create for directories; obstore removes the slash."""
+
+
+def quoted(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {quote(name): content for name, content in files.items()}
+
+
 @pytest.fixture(scope="session")
 def gcs_store(place: Place) -> Store:
-    return gcs.start(place, FILES)
+    return gcs.start(place, FILES | SPACED | dict.fromkeys(MARKERS, b""))
 
 
 @pytest.fixture(scope="session")
 def azure_store(place: Place) -> Store:
-    return azure.start(place, FILES)
+    # An account with directories has a blob for each of them, without a slash.
+    markers = dict.fromkeys((name.rstrip("/") for name in MARKERS), b"")
+    return azure.start(place, quoted(FILES | SPACED | markers))
 
 
 @pytest.fixture(scope="session")
 def aws(place: Place) -> Store:
-    return moto.start(place, {"iris/v3/model.bin": b"small", "iris/v3/sub/config.json": b"{}"})
+    files = {"iris/v3/model.bin": b"small", "iris/v3/sub/config.json": b"{}"}
+    return moto.start(place, quoted(files | SPACED | dict.fromkeys(MARKERS, b"")))
+
+
+@pytest.mark.parametrize(
+    ("store", "scheme", "key"),
+    [("gcs_store", "gs", "a"), ("azure_store", "az", "a"), ("aws", "s3", "a"), ("aws", "s3", "")],
+)
+def test_any_key_can_be_named(load: Loader, request: pytest.FixtureRequest, store: str, scheme: str, key: str) -> None:
+    """The path of a directory or an object may contain spaces and percent signs."""
+    environment = dict(request.getfixturevalue(store).environment)
+    environment |= {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"} if scheme == "s3" else {}
+    uri = f"{scheme}://models/sp%20ace/100%25" + ("/a+b%20%2520.bin" if key else "")
+    outcome = load(uri, environment)
+    assert (outcome.code, outcome.files) == (0, {"a+b %20.bin": b"spaced"}), outcome.log
 
 
 def test_gcs_is_read_anonymously(load: Loader, gcs_store: Store) -> None:

@@ -1,12 +1,21 @@
 """OCI artifacts: layers with names and digests, in a registry that requires a password."""
 
+import gzip
+import hashlib
 import json
+import threading
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from tests.environment.stores import oci
 from tests.environment.stores.serving import Place
+from tests.environment.stores.web import Handler, Web, whole
 from tests.loader.conftest import Loader
+from tests.unit.loader.test_archives import build_tar
 
 FILES = {"model.bin": b"weights" * 100_000, "sub/config.json": b"{}"}
 
@@ -62,3 +71,134 @@ def test_layers_without_names_are_reported(load: Loader, registry: oci.Registry)
     outcome = load(f"oci+artifact://{registry.host}/team/nameless:v1", given)
     assert outcome.reason == "UnsupportedKey"
     assert "Push it with oras" in outcome.message
+
+
+LOGIN = b64encode(b"user:canarypass").decode()
+
+
+@dataclass
+class TokenRegistry:
+    """A registry with tokens, all of which expire at one of the requests."""
+
+    web: Web
+    name: str
+    realm: str
+    expire_at: int = -1
+    issued: list[tuple[str, dict[str, list[str]]]] = field(default_factory=list)
+    """Authorization header and parameters of each request for a token."""
+    _valid: set[str] = field(default_factory=set)
+    _requests: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def serve(self, files: dict[str, bytes], **annotations: str) -> str:
+        """Serve an artifact; return its URI."""
+        digests = {name: f"sha256:{hashlib.sha256(content).hexdigest()}" for name, content in files.items()}
+        layers = [
+            {
+                "digest": digests[name],
+                "size": len(content),
+                "annotations": {"org.opencontainers.image.title": name, **annotations},
+            }
+            for name, content in files.items()
+        ]
+        manifest = json.dumps({"layers": layers}).encode()
+        self.web.page(f"/v2/{self.name}/manifests/v1", self._guard(lambda handler: handler.answer(200, manifest)))
+        for name, content in files.items():
+            self.web.page(f"/v2/{self.name}/blobs/{digests[name]}", self._guard(whole(content)))
+        self.web.page(urlsplit(self.realm).path, self._issue)
+        return f"oci+artifact://{urlsplit(self.web.url).netloc}/{self.name}:v1"
+
+    def challenge(self, handler: Handler) -> None:
+        handler.answer(401, WWW_Authenticate=f'Bearer realm="{self.realm}",service="registry",scope="pull"')
+
+    def _guard(self, answer: Callable[[Handler], None]) -> Callable[[Handler], None]:
+        def guarded(handler: Handler) -> None:
+            token = handler.headers.get("Authorization", "")
+            with self._lock:
+                self._requests += 1
+                if self._requests == self.expire_at:
+                    self._valid.clear()
+                is_valid = token in self._valid
+            (answer if is_valid else self.challenge)(handler)
+
+        return guarded
+
+    def _issue(self, handler: Handler) -> None:
+        body = handler.rfile.read(int(handler.headers.get("Content-Length", 0))).decode()
+        query = urlsplit(handler.path).query
+        with self._lock:
+            self.issued.append((handler.headers.get("Authorization", ""), parse_qs(body or query)))
+            token = f"token-{len(self.issued)}"
+            self._valid.add(f"Bearer {token}")
+        handler.answer(200, json.dumps({"access_token": token}).encode())
+
+
+def docker_config(host: str, login: dict[str, str], *others: str) -> dict[str, str]:
+    return {".dockerconfigjson": json.dumps({"auths": {host: login} | {other: {"auth": LOGIN} for other in others}})}
+
+
+def test_expired_token_is_renewed(load: Loader, web: Web) -> None:
+    """The token expires while eight threads download 24 layers; one of them gets another."""
+    registry = TokenRegistry(web, "team/expiring", f"{web.url}/expiring/token?account=a", expire_at=12)
+    files = {f"layer-{number}": bytes([number]) * 100 for number in range(24)}
+    uri = registry.serve(files)
+    given = {**web.environment, **docker_config(urlsplit(web.url).netloc, {"auth": LOGIN})}
+    outcome = load(uri, given)
+    assert (outcome.code, outcome.files) == (0, files), outcome.log
+    assert len(registry.issued) == 2
+    assert registry.issued[0] == (
+        f"Basic {LOGIN}",
+        {"account": ["a"], "service": ["registry"], "scope": ["pull"]},
+    )
+
+
+def test_identity_token_is_exchanged(load: Loader, web: Web) -> None:
+    registry = TokenRegistry(web, "team/identity", f"{web.url}/identity/token")
+    uri = registry.serve(FILES)
+    login = {"auth": LOGIN, "identitytoken": "canary-identity"}
+    outcome = load(uri, {**web.environment, **docker_config(urlsplit(web.url).netloc, login)})
+    assert (outcome.code, outcome.files) == (0, FILES), outcome.log
+    [(header, form)] = registry.issued
+    assert (header, form["grant_type"], form["refresh_token"]) == ("", ["refresh_token"], ["canary-identity"])
+
+
+@pytest.mark.parametrize("login", [{"auth": LOGIN}, {"identitytoken": "canary-identity"}])
+def test_login_is_not_sent_to_another_domain(load: Loader, web: Web, login: dict[str, str]) -> None:
+    elsewhere = f"https://127.0.0.1:{web.server.server_port}/strange/token"
+    registry = TokenRegistry(web, "team/strange", elsewhere)
+    uri = registry.serve(FILES)
+    host = urlsplit(web.url).netloc
+    outcome = load(uri, {**web.environment, **docker_config(host, login)}, key="a")
+    assert (outcome.reason, outcome.files, registry.issued) == ("InvalidCredentials", {}, [])
+    assert "'127.0.0.1', which is another domain" in outcome.message
+    # The Docker configuration may name it; and who has no login has nothing to lose.
+    assert load(uri, {**web.environment, **docker_config(host, login, "127.0.0.1")}, key="b").files == FILES
+    assert load(uri, web.environment, key="c").files == FILES
+    assert registry.issued[-1][0] == ""
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "Basic"])
+def test_login_is_not_sent_after_a_redirect(load: Loader, web: Web, scheme: str) -> None:
+    """The registry redirects to another origin, which asks for a login."""
+    registry = TokenRegistry(web, "team/redirected", f"{web.url}/redirected/token")
+    uri = registry.serve(FILES)
+    other = f"https://127.0.0.1:{web.server.server_port}/other/manifest"
+    web.redirect("/v2/team/redirected/manifests/v1", other)
+    challenge = f'{scheme} realm="{registry.realm}"'
+    web.page("/other/manifest", lambda handler: handler.answer(401, WWW_Authenticate=challenge))
+    outcome = load(uri, {**web.environment, **docker_config(urlsplit(web.url).netloc, {"auth": LOGIN})})
+    assert (outcome.reason, registry.issued) == ("InvalidCredentials", [])
+    sent = [headers.get("Authorization") for path, headers in web.asked if path.startswith("/other/")]
+    assert set(sent) == {None}
+
+
+def test_directory_of_oras_is_explained_or_unpacked(load: Loader, web: Web) -> None:
+    registry = TokenRegistry(web, "team/modeldir", f"{web.url}/modeldir/token")
+    packed = gzip.compress(build_tar({f"modeldir/{name}": content for name, content in FILES.items()}))
+    uri = registry.serve({"modeldir": packed}, **{"io.deis.oras.content.unpack": "true"})
+    outcome = load(uri, web.environment, key="a")
+    assert (outcome.reason, outcome.files) == ("UnsupportedKey", {})
+    assert "contains the directory 'modeldir'" in outcome.message
+    assert "oras push REGISTRY/NAME:TAG $(find . -type f)" in outcome.message
+    unpacked = load(uri, web.environment, key="b", extract="true")
+    assert unpacked.files == {f"modeldir/{name}": content for name, content in FILES.items()}, unpacked.log

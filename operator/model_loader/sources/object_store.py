@@ -6,11 +6,14 @@ redirect to other hosts.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
+from urllib.parse import SplitResult, quote, urlsplit
 
 import obstore
 from obstore.exceptions import (
@@ -24,12 +27,15 @@ from obstore.exceptions import (
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from model_loader import egress
+from model_loader.backoff import RetrySchedule
 from model_loader.certificates import read_ca_bundle
 from model_loader.download import PART_BYTES
 from model_loader.errors import LoaderError, Reason, TransferError
+from model_loader.http_client import MAX_FILE_WAIT, http_status_error
 from model_loader.manifest import Chunk, Entry, Listing
+from model_loader.paths import list_parents
 from model_loader.redaction import redact_url
-from model_loader.request import Request, bad_uri_error
+from model_loader.request import Request, bad_uri_error, decode_uri_part
 from model_loader.sources import AZURE_HOSTS
 from model_loader.sources.ranges import changed_file_error, slice_chunks
 
@@ -41,6 +47,7 @@ _RETRY = {
     "retry_timeout": timedelta(seconds=30),
     "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=5), "base": 2},
 }
+_Result = TypeVar("_Result")
 _MODIFIED_PREFIX = "modified "
 """Prefix of the version of an object whose store has no ETags."""
 _NO_RANGES_MESSAGE = "non-partial response"
@@ -54,7 +61,7 @@ class ObjectStoreSource:
         self._uri = uri or request.uri
         self._request = request
         self._scheme = self._uri.partition(":")[0]
-        self._bucket, self._prefix = _parse_bucket_and_prefix(self._uri)
+        self._bucket, self._prefix = _parse_bucket_and_prefix(self._uri, is_encoded=uri is None)
         self._version = request.revision if uri is None else None
         self.supports_parallel_reads = True
         with _translate_errors(self._uri):
@@ -82,10 +89,14 @@ class ObjectStoreSource:
 
     def _validate_endpoint(self, endpoint: str) -> bool:
         """Return True if the endpoint is plain http. Raises LoaderError if its address or scheme is not allowed."""
-        parts = urlsplit(endpoint)
+        try:
+            parts = urlsplit(endpoint)
+            port = parts.port
+        except ValueError:
+            parts, port = SplitResult("", "", "", "", ""), None
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise LoaderError(Reason.BAD_URI, f"The store endpoint {redact_url(endpoint)!r} is not an http(s) URL.")
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        port = port or (443 if parts.scheme == "https" else 80)
         found = egress.resolve_addresses(parts.hostname, port, allowed=self._request.allowed_networks)
         if parts.scheme == "http" and not egress.is_allowed_for_plain_http(found, self._request.allowed_networks):
             message = (
@@ -97,11 +108,25 @@ class ObjectStoreSource:
 
     def list_files(self) -> Listing:
         """List the object of that name, or every object below the prefix."""
+        entries = self._repeat_while_busy(self._uri, lambda: self._list_single_object() or self._list_prefix())
         with _translate_errors(self._uri):
-            entries = self._list_single_object() or self._list_prefix()
             large = next((entry for entry in entries if (entry.size or 0) > PART_BYTES), None)
             self.supports_parallel_reads = large is not None and self._supports_ranges(large)
         return Listing(entries=entries, resolved_uri=redact_url(self._uri))
+
+    def _repeat_while_busy(self, subject: str, call: Callable[[], _Result], *, max_wait: float = math.inf) -> _Result:
+        """Return the result of a call, which is repeated while the store is too busy. Raises LoaderError."""
+        retries = RetrySchedule(self._request.deadline, max_wait=max_wait)
+        while True:
+            try:
+                with _translate_errors(subject):
+                    return call()
+            except LoaderError as error:
+                # obstore has repeated it already, but not for long; and it does not report Retry-After.
+                delay = retries.next_delay() if error.reason is Reason.STORE_QUOTA_EXCEEDED else None
+                if delay is None:
+                    raise
+            time.sleep(delay)
 
     def _supports_ranges(self, entry: Entry) -> bool:
         """Return True if the store supports ranges; some S3-compatible stores do not."""
@@ -128,7 +153,9 @@ class ObjectStoreSource:
             if not self._version and (found_below := self._list_prefix()):
                 return found_below
             raise
-        return (_build_entry(found, self._prefix.rpartition("/")[2]),)
+        # An empty object may represent a directory: Azure has one for each, if the account has directories.
+        below = () if found["size"] or self._version else self._list_prefix()
+        return below or (_build_entry(found, self._prefix.rpartition("/")[2]),)
 
     def _list_prefix(self) -> tuple[Entry, ...]:
         if self._version:
@@ -140,14 +167,14 @@ class ObjectStoreSource:
         for chunk in obstore.list(self._store, prefix, chunk_size=1000):
             for found in chunk:
                 path = found["path"].removeprefix(prefix)
-                # Web consoles create empty objects that represent the prefix and its directories.
-                if not path or path == self._prefix.rstrip("/") or (path.endswith("/") and not found["size"]):
+                # The object that represents the prefix itself.
+                if not path or path == self._prefix.rstrip("/"):
                     continue
                 entries.append(_build_entry(found, path))
             if len(entries) > self._request.limits.max_files * 2 + 1000:
                 message = f"The store lists more than {self._request.limits.max_files} files at {self._uri}."
                 raise LoaderError(Reason.TOO_LARGE, message)
-        return tuple(entries)
+        return tuple(remove_directory_markers(entries))
 
     def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
         """Yield the bytes of an object. Raises LoaderError if it is not the listed version."""
@@ -157,12 +184,25 @@ class ObjectStoreSource:
         reads_whole = stop is None or (not start and stop == entry.size)
         if not reads_whole and self.supports_parallel_reads:
             options["range"] = (start, stop)
-        with _translate_errors(f"{self._scheme}://{self._bucket}/{entry.key}"):
-            stream = obstore.get(self._store, entry.key, options=options).stream(min_chunk_size=_CHUNK_BYTES)  # type: ignore[arg-type]
+        subject = f"{self._scheme}://{self._bucket}/{quote(entry.key)}"
+        found = self._repeat_while_busy(
+            subject,
+            lambda: obstore.get(self._store, entry.key, options=options),  # type: ignore[arg-type]
+            max_wait=MAX_FILE_WAIT,
+        )
+        with _translate_errors(subject):
+            stream = found.stream(min_chunk_size=_CHUNK_BYTES)
             yield from stream if reads_whole or self.supports_parallel_reads else slice_chunks(stream, start, stop)
 
     def close(self) -> None:
         """Do nothing: obstore closes unreferenced connections."""
+
+
+def remove_directory_markers(entries: Iterable[Entry]) -> list[Entry]:
+    """Return the entries without empty ones that have others below them: web consoles create such for directories."""
+    found = list(entries)
+    directories = list_parents(entry.path for entry in found)
+    return [entry for entry in found if entry.size or entry.path.rstrip("/") not in directories]
 
 
 def build_s3_config(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -257,13 +297,19 @@ def _parse_azure_account(uri: str) -> str | None:
     return host.partition(".")[0] if host.endswith(AZURE_HOSTS) else None
 
 
-def _parse_bucket_and_prefix(uri: str) -> tuple[str, str]:
-    parts = urlsplit(uri)
+def _parse_bucket_and_prefix(uri: str, *, is_encoded: bool = True) -> tuple[str, str]:
+    """Return the bucket and the path; model.uri is percent-encoded, the URI of a tracking server is not."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        raise bad_uri_error(uri, f"its host is not valid: {error}") from None
     if parts.query or parts.fragment:
         raise bad_uri_error(uri, "a query or fragment is not supported: remove it")
     # abfs://container@account.dfs.core.windows.net/path has the container as the user.
     bucket = parts.netloc.partition("@")[0]
     prefix = parts.path.removeprefix("/")
+    if is_encoded:
+        prefix = decode_uri_part(prefix, uri)
     if parts.scheme == "https":
         # https://account.blob.core.windows.net/container/path
         bucket, _, prefix = prefix.partition("/")
@@ -288,16 +334,36 @@ def _read_json_field(text: str, name: str) -> str | None:
     return str(value) if value else None
 
 
-_REASON_BY_ERROR_CODE = (
-    (("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidSecurity"), Reason.INVALID_CREDENTIALS),
-    (("ExpiredToken", "TokenRefreshRequired", "RequestExpired", "AuthenticationFailed"), Reason.INVALID_CREDENTIALS),
-    (("invalid_grant", "invalid_client", "InvalidIdentityToken", "InvalidClientTokenId"), Reason.INVALID_CREDENTIALS),
-    (("AccessDenied", "Forbidden", "AuthorizationFailure", "AuthorizationPermission"), Reason.ACCESS_DENIED),
-    (("NoSuchBucket", "ContainerNotFound", "NoSuchKey", "BlobNotFound", "NotFound"), Reason.MODEL_NOT_FOUND),
-    (("SlowDown", "TooManyRequests", "429", "ServerBusy", "rateLimitExceeded"), Reason.STORE_QUOTA_EXCEEDED),
-    (("InvalidBucketName", "InvalidResourceName"), Reason.BAD_URI),
+_CODES = {
+    Reason.INVALID_CREDENTIALS: "InvalidAccessKeyId SignatureDoesNotMatch InvalidToken InvalidSecurity ExpiredToken"
+    " ExpiredTokenException TokenRefreshRequired RequestExpired RequestTimeTooSkewed AuthenticationFailed"
+    " InvalidAuthenticationInfo invalid_grant invalid_client unauthorized_client InvalidIdentityToken"
+    " InvalidClientTokenId",
+    Reason.ACCESS_DENIED: "AccessDenied AllAccessDisabled AuthorizationFailure AuthorizationPermissionMismatch"
+    " AuthorizationProtocolMismatch AuthorizationResourceTypeMismatch AuthorizationServiceMismatch"
+    " AuthorizationSourceIPMismatch InsufficientAccountPermissions AccountIsDisabled PublicAccessNotPermitted"
+    " NoAuthenticationInformation Forbidden forbidden",
+    Reason.MODEL_NOT_FOUND: "NoSuchBucket NoSuchKey NoSuchVersion ContainerNotFound BlobNotFound ResourceNotFound"
+    " NotFound notFound",
+    Reason.STORE_QUOTA_EXCEEDED: "SlowDown TooManyRequests RequestLimitExceeded Throttling ThrottlingException"
+    " ServerBusy rateLimitExceeded userRateLimitExceeded",
+    Reason.BAD_URI: "InvalidBucketName InvalidResourceName",
+}
+_REASON_BY_ERROR_CODE = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
+"""Error codes of the stores and their token services."""
+_DEBUG_HEADING = "\n\nDebug source:\n"
+"""Precedes the fields of obstore's error. In them texts are quoted on one line, so that a server cannot forge one."""
+_STATUS = re.compile(
+    r'^ *inner: Status \{\n *status: (?P<status>[0-9]{3}),\n *body: (?:None|Some\(\n *"(?P<body>(?:[^"\\\n]|\\.)*)")',
+    re.MULTILINE,
 )
-"""Error codes of the stores, the most specific first."""
+_XML_CODE = re.compile(r"<Code>\s*(\w{1,100})\s*</Code>")
+_INVALID_KEY = re.compile(
+    r"^ *source: (?:InvalidAccessKey|ReadPem|InvalidKey|DecodeSasKey|MissingSasComponent)\b", re.MULTILINE
+)
+"""Errors of obstore for a key that it cannot use."""
+_SYSTEM_MESSAGE = re.compile(r'^ *message: "([^"\\\n]{1,200})",$', re.MULTILINE)
+"""Text of the operating system, such as Connection refused."""
 
 
 _REASON_BY_EXCEPTION: tuple[tuple[type[Exception], Reason], ...] = (
@@ -322,18 +388,13 @@ def _translate_errors(subject: str) -> Iterator[None]:
     except PreconditionError:
         raise changed_file_error(subject) from None
     except tuple(kind for kind, _ in _REASON_BY_EXCEPTION) as error:
-        raise _store_error(subject, error) from None
+        raise store_error(subject, error) from None
     except Exception:
         raise
     except BaseException as error:
         # pyo3's PanicException: a token file that ends in a newline is sufficient to cause one.
         message = f"{subject}: the store client failed. Check for line breaks at the end of keys and tokens."
         raise LoaderError(Reason.INVALID_CREDENTIALS, message) from error
-
-
-def _classify_error(error: Exception, otherwise: Reason) -> Reason:
-    text = str(error)
-    return next((reason for codes, reason in _REASON_BY_ERROR_CODE if any(code in text for code in codes)), otherwise)
 
 
 _EXPLANATIONS = {
@@ -349,16 +410,47 @@ _EXPLANATIONS = {
 }
 
 
-def _store_error(subject: str, error: Exception) -> LoaderError:
-    reason = _classify_error(error, next(reason for kind, reason in _REASON_BY_EXCEPTION if isinstance(error, kind)))
+def store_error(subject: str, error: Exception) -> LoaderError:
+    """Return the error for an exception of obstore: by the status and the code of the response, never by other text."""
+    reason = next(reason for kind, reason in _REASON_BY_EXCEPTION if isinstance(error, kind))
+    summary, _, fields = str(error).rpartition(_DEBUG_HEADING)
+    found = _STATUS.search(fields)
+    if found is not None:
+        code = _parse_error_code(found["body"] or "")
+        status = int(found["status"])
+        reason = _REASON_BY_ERROR_CODE.get(code) or http_status_error(status, subject).reason
+        cause = f"the store responded with HTTP {status}" + (f" ({code})" if code else "")
+    elif _INVALID_KEY.search(fields):
+        reason, cause = Reason.INVALID_CREDENTIALS, "the key cannot be used"
+    else:
+        system = _SYSTEM_MESSAGE.search(fields)
+        cause = system[1].lower() if system else _describe_failure(summary)
     if reason is Reason.UNREACHABLE:
-        return TransferError(f"{redact_url(subject)} cannot be read: {_find_innermost_cause(error)}.")
-    advice = _EXPLANATIONS.get(reason, f"cannot be read ({_find_innermost_cause(error)})")
+        return TransferError(f"{redact_url(subject)} cannot be read: {cause}.")
+    advice = _EXPLANATIONS.get(reason, f"cannot be read ({cause})")
     return LoaderError(reason, f"{redact_url(subject)} {advice}.")
 
 
-def _find_innermost_cause(error: Exception) -> str:
-    """Return the innermost cause of an error. The text before it may quote requests."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
-    return text.rpartition("source: ")[2][:200] if "source: " in text else text[:200]
+def _parse_error_code(body: str) -> str:
+    """Return the code of an error in XML (S3, GCS, Azure) or JSON (token services); `body` is quoted as by Rust."""
+    if xml := _XML_CODE.search(body):
+        return xml[1]
+    try:
+        error = json.loads(re.sub(r"\\(.)", _unescape, body)).get("error")
+    except (ValueError, AttributeError, RecursionError):
+        return ""
+    if isinstance(error, dict):
+        errors = error.get("errors")
+        first = errors[0] if isinstance(errors, list) and errors else None
+        error = first.get("reason") if isinstance(first, dict) else None
+    return error if isinstance(error, str) and re.fullmatch(r"\w{1,100}", error) else ""
+
+
+def _unescape(found: re.Match[str]) -> str:
+    return {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}.get(found[1], found[1])
+
+
+def _describe_failure(summary: str) -> str:
+    """Return the kind of failure of a request that got no response. The text before it quotes the request."""
+    lines = summary.splitlines()
+    return lines[0].rpartition(" - ")[2][:200] if lines and " - " in lines[0] else "the response is not that of a store"

@@ -6,15 +6,20 @@ import io
 import lzma
 import os
 import stat
+import struct
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from model_loader.archives import unpack_archive
 from model_loader.errors import LoaderError, Reason
+from model_loader.paths import Directory
 from model_loader.request import Limits
 
 MIB = 1 << 20
@@ -54,7 +59,9 @@ def build_special_entry(name: str, kind: bytes, target: str = "/etc/passwd") -> 
 def unpack(tmp_path: Path, content: bytes, *, limits: Limits | None = None) -> dict[str, bytes]:
     archive, root = tmp_path / "archive", tmp_path / "root"
     archive.write_bytes(content)
-    files = unpack_archive(archive, root, is_selected=lambda _: True, limits=limits or Limits())
+    root.mkdir()
+    with archive.open("rb") as file, Directory.open(root) as directory:
+        files = unpack_archive(file, directory, is_selected=lambda _: True, limits=limits or Limits())
     found = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
     assert {file.path: file.size for file in files} == {name: len(text) for name, text in found.items()}
     return found
@@ -152,9 +159,11 @@ def test_decompression_bomb_is_stopped(tmp_path: Path, make: Callable[[], bytes]
 
 
 def test_size_limit_is_enforced(tmp_path: Path) -> None:
-    content = os.urandom(3 * MIB)
-    with pytest.raises(LoaderError, match="more than 2097152 bytes"):
-        unpack(tmp_path, build_tar({"model": content}), limits=Limits(max_bytes=2 * MIB))
+    """The archive and its files are on the volume at the same time."""
+    content = build_tar({"model": os.urandom(3 * MIB)})
+    with pytest.raises(LoaderError, match="together take more than 6291456 bytes"):
+        unpack(tmp_path, content, limits=Limits(max_bytes=6 * MIB))
+    assert (tmp_path / "root" / "model").stat().st_size + len(content) <= 6 * MIB
 
 
 @pytest.mark.parametrize("make", [build_tar, build_zip])
@@ -207,3 +216,144 @@ def test_encrypted_zip_is_reported(tmp_path: Path) -> None:
     content[content.index(b"PK\1\2") + 8] |= 1
     with pytest.raises(LoaderError, match="encrypted"):
         unpack(tmp_path, bytes(content))
+
+
+def try_to_unpack(content: bytes) -> Members | None:
+    """Return the files, or None if the archive is refused with a reason."""
+    with tempfile.TemporaryDirectory() as directory:
+        try:
+            return unpack(Path(directory), content)
+        except LoaderError as error:
+            if error.reason not in {Reason.UNSUPPORTED_KEY, Reason.MODEL_NOT_FOUND, Reason.TOO_LARGE}:
+                raise
+            return None
+
+
+NOISE = {"weights.bin": bytes(range(256)) * 3, "b/é.json": b'{"a": 1}', "b/zeros": b"\0" * 700}
+CHECKED = {
+    "gz": gzip.compress(build_tar(NOISE)),
+    "gz without compression": gzip.compress(build_tar(NOISE), compresslevel=0),
+    "gz in two members": gzip.compress(build_tar(NOISE)[:1500]) + gzip.compress(build_tar(NOISE)[1500:]),
+    "bz2": bz2.compress(build_tar(NOISE)),
+    "xz": lzma.compress(build_tar(NOISE)),
+    "zip": build_zip(NOISE),
+}
+"""Archives whose formats have checksums."""
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(CHECKED)), st.floats(0, 1, exclude_max=True), st.integers(0, 7))
+def test_flipped_bit_never_yields_other_files(form: str, place: float, bit: int) -> None:
+    content = bytearray(CHECKED[form])
+    content[int(place * len(content))] ^= 1 << bit
+    assert try_to_unpack(bytes(content)) in (None, NOISE)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from([*sorted(CHECKED), "tar"]), st.floats(0, 1, exclude_max=True))
+def test_cut_archive_never_yields_fewer_files(form: str, place: float) -> None:
+    content = CHECKED.get(form) or build_tar(NOISE)
+    assert try_to_unpack(content[: int(place * len(content))]) in (None, NOISE)
+
+
+@pytest.mark.parametrize("blocks", range(12))
+def test_tar_without_its_end_is_refused(blocks: int) -> None:
+    """Cut between any two blocks, also after a file: two blocks of zeros are the end (POSIX, pax)."""
+    content = build_tar({"a": b"x" * 600, "b": b"y"})  # 3 and 2 blocks
+    files = try_to_unpack(content[: blocks * 512])
+    assert files == ({"a": b"x" * 600, "b": b"y"} if blocks >= 7 else None)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0, 1, exclude_max=True), st.integers(0, 7))
+def test_damaged_header_never_ends_a_tar(place: float, bit: int) -> None:
+    """A plain tar has checksums for its headers only."""
+    content = bytearray(build_tar(NOISE))
+    headers = [n for n in range(0, len(content), 512) if content[n + 257 : n + 262] == b"ustar"]
+    offset = headers[int(place * len(headers))] + int(place * 7919) % 500
+    content[offset] ^= 1 << bit
+    assert try_to_unpack(bytes(content)) in (None, NOISE)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress], ids=["tar", "gz", "bz2", "xz"])
+def test_data_after_the_end_of_a_tar_is_refused(pack: Callable[[bytes], bytes]) -> None:
+    assert try_to_unpack(pack(build_tar(NOISE) + build_tar({"more": b"more"}))) is None
+
+
+@given(st.permutations(["a", "a/b", "c"]))
+@example(["a/b", "a", "c"])
+def test_file_beside_a_directory_of_its_name_is_refused(names: list[str]) -> None:
+    for make in (build_tar, build_zip):
+        with tempfile.TemporaryDirectory() as directory, pytest.raises(LoaderError) as raised:
+            unpack(Path(directory), make(dict.fromkeys(names, b"x")))
+        assert raised.value.reason is Reason.UNSUPPORTED_KEY
+        assert "'a' as a file and as a directory" in raised.value.message
+
+
+@pytest.mark.parametrize("names", [("a/B", "a/b"), ("é", "e\u0301"), ("D/x", "d/y")])
+@pytest.mark.parametrize("make", [build_tar, build_zip])
+def test_colliding_names_in_archives_are_refused(make: Callable[[Members], bytes], names: tuple[str, str]) -> None:
+    with tempfile.TemporaryDirectory() as directory, pytest.raises(LoaderError, match="ignores case") as raised:
+        unpack(Path(directory), make(dict.fromkeys(names, b"x")))
+    first, second = (name.partition("/")[0] if name.endswith(("x", "y")) else name for name in names)
+    assert repr(first) in raised.value.message
+    assert repr(second) in raised.value.message
+
+
+def build_zip64(members: Members, **stated: int) -> bytes:
+    """Zip archive with a ZIP64 end record. `stated` are other values: small_size, large_size, count, large_count."""
+    content = build_zip(members)
+    *_, count, size, offset, _comment = struct.unpack("<4s4H2LH", content[-22:])
+    end = len(content) - 22
+    large_count = stated.get("large_count", count)
+    large = struct.pack(
+        "<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, large_count, large_count, stated.get("large_size", size), offset
+    )
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, end, 1)
+    small_count = stated.get("count", 0xFFFF)
+    small = struct.pack(
+        "<4s4H2LH", b"PK\5\6", 0, 0, small_count, small_count, stated.get("small_size", 0xFFFFFFFF), offset, 0
+    )
+    return content[:end] + large + locator + small
+
+
+def test_zip64_archive_is_unpacked(tmp_path: Path) -> None:
+    assert unpack(tmp_path, build_zip64(MODEL)) == MODEL
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [{"small_size": 46}, {"count": 1}, {"large_count": 1}, {"large_count": 4}, {"large_size": 46}, {"large_size": 0}],
+    ids=str,
+)
+def test_contradicting_zip_end_records_are_refused(stated: dict[str, int]) -> None:
+    assert try_to_unpack(build_zip64(NOISE, **stated)) is None
+
+
+def test_zip_entries_are_counted_before_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library reads the entire directory: an end record must not state another size or count than it believes."""
+    many = {f"{number}": b"" for number in range(300)}
+    hidden, few, honest = build_zip64(many, small_size=46, count=1), build_zip64(many, large_count=1), build_zip64(many)
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("zipfile read the directory"))
+    for content, limits in ((hidden, Limits()), (few, Limits()), (honest, Limits(max_files=299))):
+        with pytest.raises(LoaderError):
+            unpack(tmp_path, content, limits=limits)
+        (tmp_path / "root").rmdir()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 4000), st.sampled_from([build_tar, build_zip, lambda files: gzip.compress(build_tar(files))]))
+def test_archive_and_files_stay_within_the_limit(max_kib: int, make: Callable[[Members], bytes]) -> None:
+    """At any limit, what is on the volume never exceeds it."""
+    content = make(LARGE)
+    with tempfile.TemporaryDirectory() as directory:
+        try:
+            assert unpack(Path(directory), content, limits=Limits(max_bytes=max_kib * 1024)) == LARGE
+        except LoaderError as error:
+            if error.reason is not Reason.TOO_LARGE:
+                raise
+        written = sum(path.stat().st_size for path in Path(directory, "root").rglob("*") if path.is_file())
+        assert written == 0 or written + len(content) <= max_kib * 1024
+
+
+LARGE = {f"{number}": os.urandom(200_000) for number in range(5)}

@@ -2,13 +2,15 @@
 
 import socket
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import httpcore2
 import pytest
 
 from model_loader.errors import LoaderError
-from model_loader.http_client import _PinnedBackend
+from model_loader.http_client import HttpClient, _PinnedBackend
+from model_loader.request import Request
 from tests.unit.loader.test_egress import fake_getaddrinfo
 
 
@@ -49,3 +51,20 @@ def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(httpcore2.ConnectError):
         _PinnedBackend((ip_network("10.0.0.0/8"),)).connect_tcp("store.example", 443)
     assert connected == ["10.0.0.1", "10.0.0.2"]
+
+
+BROKEN_URLS = (
+    "https://[x/a",
+    "https://store.example:99999/a",
+    "https://[2001:db8::1/a",
+    "https://u:canary@[x/a?canary",
+)
+
+
+@pytest.mark.parametrize("url", BROKEN_URLS)
+def test_broken_url_is_an_error_of_the_loader(url: str) -> None:
+    client = HttpClient(Request(uri="https://store.example/a", target=Path("x")))
+    for check in (client.check_url, lambda found: client.prepare_redirect("https://store.example/", found, {})):
+        with pytest.raises(LoaderError, match="is not a valid URL") as error:
+            check(url)
+        assert "canary" not in error.value.message

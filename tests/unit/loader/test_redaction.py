@@ -1,8 +1,19 @@
 """Removal of credentials from texts (I9)."""
 
-import pytest
+import io
+import json
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_loader.errors import LoaderError, Reason
+from model_loader.progress import JsonLogger
 from model_loader.redaction import Redactor, redact_url
+from model_loader.report import Report
 
 SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "canary-aws+/=",
@@ -38,3 +49,84 @@ def test_credentials_in_urls_are_redacted(text: str) -> None:
 
 def test_redact_url_keeps_scheme_host_and_path() -> None:
     assert redact_url("https://u:p@h:1/a?b=c#d") == "https://h:1/a"
+
+
+def test_redact_url_of_a_broken_url_hides_credentials() -> None:
+    assert redact_url("https://u:p@[h/a?b=c#d") == "https://[h/a"
+
+
+def basic(secret: str) -> str:
+    return b64encode(f"user:{secret}".encode()).decode()
+
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "in a URL": lambda secret: urlunsplit(urlsplit(f"x://h/{secret}")).removeprefix("x://h/"),
+    "JSON": json.dumps,
+    "Python": repr,
+    "percent-encoded": lambda secret: quote(secret, safe=""),
+    "path": quote,
+    "form": quote_plus,
+    "lower case": lambda secret: quote(secret, safe="").replace("%2F", "%2f").replace("%3D", "%3d"),
+    "Basic": basic,
+    "Base64": lambda secret: b64encode(secret.encode()).decode(),
+    "Base64 inside": lambda secret: b64encode(f"ab{secret}yz".encode()).decode(),
+    "URL-safe Base64": lambda secret: urlsafe_b64encode(f"a{secret}".encode()).decode(),
+}
+SECRET_TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]), max_size=6).map(
+    lambda text: f'cana\t{text}ry"\\/=+ x'
+)
+
+
+@given(SECRET_TEXTS, st.sampled_from(sorted(FORMS)))
+def test_every_form_of_a_secret_is_redacted(secret: str, form: str) -> None:
+    """Neither a log line nor the report contains a secret that a server repeats in any form."""
+    reflected = FORMS[form](secret)
+    redact = Redactor.from_environment({"HF_TOKEN": secret}).redact
+    stream = io.StringIO()
+    JsonLogger(stream, redact).log_event("resolved", uri=f"hf://{reflected} a", files=1)
+    error = LoaderError(Reason.UNREACHABLE, f"The store sent {reflected} instead.")
+    line = Report.from_error(error, uri=f"https://h/{reflected}", seconds=1).to_json_line(redact)
+    for text in (json.loads(stream.getvalue())["uri"], *json.loads(line).values()):
+        assert reflected.strip("\"'") not in str(text)
+        assert "cana" not in str(text)
+        assert basic(secret)[8:-8] not in str(text)
+
+
+DOCKER_FIELDS = ("auth", "password", "identitytoken", "registrytoken", "username")
+
+
+@pytest.mark.parametrize("field", DOCKER_FIELDS)
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_values_in_a_docker_config_are_redacted(field: str, form: str) -> None:
+    value = "canary-in-docker"
+    redactor = Redactor.from_environment({".dockerconfigjson": json.dumps({"auths": {"r": {field: value}}})})
+    assert FORMS[form](value).strip("\"'") not in redactor.redact(f"a {FORMS[form](value)} b")
+
+
+def test_password_in_a_docker_login_is_redacted() -> None:
+    config = json.dumps({"auths": {"r": {"auth": basic("canary-password")}}})
+    redact = Redactor.from_environment({".dockerconfigjson": config}).redact
+    assert "canary" not in redact("user:canary-password and canary-password")
+    assert basic("canary-password") not in redact(f"Basic {basic('canary-password')}")
+
+
+@pytest.mark.parametrize(
+    ("environment", "text"),
+    [
+        ({"AZURE_STORAGE_SAS_TOKEN": "sv=1&spr=https&sig=canary%2Fsig"}, "canary/sig canary%2Fsig"),
+        ({"GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps({"private_key": "-----A\ncanary-line\n"})}, "got canary-line"),
+        ({"OCI_PASSWORD": "canry"}, "the password canry is wrong"),
+    ],
+)
+def test_parts_of_a_secret_are_redacted(environment: dict[str, str], text: str) -> None:
+    redacted = Redactor.from_environment(environment).redact(text)
+    assert "canary" not in redacted
+    assert "canry" not in redacted
+
+
+def test_ordinary_words_are_kept() -> None:
+    secrets = {"HF_TOKEN_COUNT": "1", "AZURE_STORAGE_SAS_TOKEN": "sv=1&spr=https&sp=rl&sig=x", "MLFLOW_USERNAME": "ann"}
+    text = "Loaded 1 file from https://annex.example/a"
+    assert Redactor.from_environment(secrets).redact(text) == text
+    assert Redactor(["\n" * 9, "a\n\n\n\n\n", " \t\r\n" * 3]).redact(text) == text

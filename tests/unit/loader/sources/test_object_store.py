@@ -2,10 +2,14 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from model_loader.errors import LoaderError
+from model_loader.manifest import Entry
 from model_loader.request import Request
 from model_loader.sources import is_azure_url
 from model_loader.sources.object_store import (
@@ -13,6 +17,7 @@ from model_loader.sources.object_store import (
     build_azure_config,
     build_gcs_config,
     build_s3_config,
+    remove_directory_markers,
 )
 
 BLOB = "https://account.blob.core.windows.net/models/iris/v3"
@@ -26,6 +31,9 @@ BLOB = "https://account.blob.core.windows.net/models/iris/v3"
         ("az://container/a", ("container", "a")),
         ("abfss://container@account.dfs.core.windows.net/a/b", ("container", "a/b")),
         (BLOB, ("models", "iris/v3")),
+        ("s3://bucket/sp%20ace/100%25%3F", ("bucket", "sp ace/100%?")),
+        ("gs://bucket/a%2520b", ("bucket", "a%20b")),
+        ("az://container/%C3%A9+x", ("container", "\u00e9+x")),
     ],
 )
 def test_uri_is_split_into_bucket_and_path(uri: str, found: tuple[str, str]) -> None:
@@ -69,3 +77,44 @@ def test_store_is_anonymous_without_credentials(config: dict[str, Any], *, anony
     """The identity of the node is never used: it does not belong to the author of the ModelService."""
     assert config.get("skip_signature", False) is anonymous
     assert not any(str(value).endswith("\n") for value in config.values())
+
+
+KEYS = st.text(st.characters(codec="utf-8", exclude_characters="/", exclude_categories=["Cc"]), min_size=1)
+
+
+@given(st.sampled_from(["s3", "gs", "az", "abfs"]), st.lists(KEYS, min_size=1, max_size=4))
+def test_every_key_can_be_named(scheme: str, parts: list[str]) -> None:
+    """Percent-encoded characters are decoded once."""
+    assume("." not in parts)
+    key = "/".join(parts)
+    assert _parse_bucket_and_prefix(f"{scheme}://bucket/{quote(key)}") == ("bucket", key)
+
+
+@pytest.mark.parametrize("path", ["100%", "a%2", "a%zz", "%ff", "a%0Ab", "a%00", "%2e/a", "a%2F%2Fb"])
+def test_path_with_broken_encoding_is_invalid(path: str) -> None:
+    with pytest.raises(LoaderError, match="is invalid"):
+        _parse_bucket_and_prefix(f"s3://bucket/{path}")
+
+
+def test_uri_of_a_tracking_server_is_not_decoded() -> None:
+    assert _parse_bucket_and_prefix("s3://bucket/a%20b%", is_encoded=False) == ("bucket", "a%20b%")
+
+
+SEGMENTS = st.lists(st.sampled_from(["a", "b", "c d"]), min_size=1, max_size=4).map("/".join)
+
+
+@given(st.sets(SEGMENTS), st.sets(SEGMENTS))
+def test_directory_markers_are_skipped(names: set[str], others: set[str]) -> None:
+    """Of a listing with a marker for each directory the files remain, empty ones too."""
+    files = [one for one in names if not any(other.startswith(f"{one}/") for other in names)]
+    markers = {one[:index] for one in files for index, character in enumerate(one) if character == "/"}
+    empty = [Entry(path=one, key=one, size=0) for one in files if one in others]
+    full = [Entry(path=one, key=one, size=7) for one in files if one not in others]
+    listed = [*(Entry(path=one, key=one, size=0) for one in markers), *empty, *full]
+    assert {entry.path for entry in remove_directory_markers(listed)} == set(files)
+
+
+def test_object_that_is_also_a_directory_is_kept() -> None:
+    """Only an empty object is a marker; the conflict of another one is reported."""
+    entries = [Entry(path="a", key="a", size=1), Entry(path="a/b", key="a/b", size=1)]
+    assert remove_directory_markers(entries) == entries
