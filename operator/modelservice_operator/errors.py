@@ -3,19 +3,25 @@
 OperatorError
 ├── TransientError             the operator: retried with backoff, or after the time that the server named
 │   ├── UnreachableError           no response: connection, timeout, broken body
-│   ├── ServerOverloadedError      429 and 5xx
+│   ├── ServerOverloadedError      429 and 5xx: fewer requests are sent
+│   ├── InternalServerError        500 InternalError: this request fails, however few are sent
+│   │   └── AdmissionUnavailableError  an admission webhook did not answer, or a write timed out; slower retries
 │   ├── ConflictError              409: the object has changed since it was read
+│   │   └── PredecessorTerminatingError    an object of the name is still being deleted
 │   ├── ResourceExpiredError       410: the requested history is compacted
 │   └── UnauthorizedError          401: the token is read again
-├── NotFoundError              404: the caller decides what absence means
+├── CredentialsError           a user: no credentials, or damaged ones; those in use are kept
+├── NotFoundError              404 of the path: the kind is not served, perhaps only at the moment
+│   └── ObjectNotFoundError        404 that names the object: the caller decides what absence means
 ├── LeadershipLostError        another replica leads: this process exits and starts again as a standby
 ├── TerminatingError           nothing left to do
 │   ├── NamespaceTerminatingError  403 in a namespace that is being deleted
 │   └── OwnerTerminatingError      the ModelService is being deleted, or is already deleted
 └── TerminalError              a user: reported in status, retried after a change and at a slow rate
     ├── InvalidSpecError           the object does not follow the schema (stored under an older schema)
-    ├── KindNotServedError         the cluster does not serve the kind of a child
-    ├── DriftDetectedError         another client reverts the operator's corrections
+    ├── KindNotServedError         a kind is not served, or the operator is not allowed to read it
+    ├── DriftDetectedError         another client undoes the operator's corrections
+    ├── FieldUnsupportedError      the cluster is too old for a field of the spec
     ├── NameConflictError          another object has the name of a child
     ├── ForbiddenError             403: RBAC, quota, admission
     └── InvalidRequestError        other 4xx: the server rejects the request
@@ -44,6 +50,8 @@ class ApiStatus:
     message: str = ""
     kind: str = ""
     """Kind of the object that the request was about (metav1.StatusDetails)."""
+    name: str = ""
+    """Name of the object that the request was about (the same)."""
     causes: tuple[StatusCause, ...] = ()
 
 
@@ -82,8 +90,20 @@ class ServerOverloadedError(TransientError):
     """The API server responded with 429 or 5xx."""
 
 
+class InternalServerError(TransientError):
+    """The API server responded with 500 and the reason InternalError: it says nothing about its load."""
+
+
+class AdmissionUnavailableError(InternalServerError):
+    """The API server could not complete a write, because a webhook of its admission did not answer or failed."""
+
+
 class ConflictError(TransientError):
     """The API server responded with 409."""
+
+
+class PredecessorTerminatingError(ConflictError):
+    """An object with the name of a child is being deleted, which may take long."""
 
 
 class ResourceExpiredError(TransientError):
@@ -95,7 +115,15 @@ class UnauthorizedError(TransientError):
 
 
 class NotFoundError(OperatorError):
-    """The API server responded with 404."""
+    """The API server responded with 404, and perhaps not about the object: it may not serve the path at the moment."""
+
+
+class ObjectNotFoundError(NotFoundError):
+    """The API server responded that it serves the kind and that this object does not exist."""
+
+
+class CredentialsError(OperatorError):
+    """The address or the credentials of the cluster are missing, damaged or not supported."""
 
 
 class LeadershipLostError(OperatorError):
@@ -123,15 +151,26 @@ class InvalidSpecError(TerminalError):
 
 
 class KindNotServedError(TerminalError):
-    """The cluster does not serve the kind of a child: its CRD is missing, or the right to read it."""
+    """A kind cannot be read: the cluster does not serve it, or the operator is not allowed to list and watch it."""
 
 
 class DriftDetectedError(TerminalError):
-    """Another client repeatedly reverts what the operator corrects."""
+    """Another client repeatedly undoes what the operator corrects."""
 
 
 class NameConflictError(TerminalError):
     """An object with the kind and name of a child exists and is not owned by the ModelService."""
+
+
+class FieldUnsupportedError(TerminalError):
+    """The API server drops a field, because it is older than the field or the feature is disabled.
+
+    `field` is the field of the ModelService.
+    """
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class ForbiddenError(TerminalError):

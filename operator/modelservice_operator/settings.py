@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-LEASE_NAME = "modelservice-operator"
 FIELD_MANAGER = "modelservice-operator"
 """Field manager of every write, value of the managed-by label, and name in the user agent."""
 
@@ -32,25 +31,30 @@ class Settings:
     """Namespaces to watch; empty means all of them."""
     lease_namespace: str | None = None
     """Namespace of the Lease for leader election; None disables leader election."""
-    workers: int = 8
-    """Maximum concurrent reconciles. 4 to 8 connections saturate an API server of two cores."""
+    lease_name: str | None = None
+    """Name of the Lease; None derives it from `namespaces`, so that installs for other namespaces have another one."""
+    workers: int = 16
+    """Maximum concurrent reconciles and requests, at most half of them for one namespace (`apimachinery.flow_control`).
+    4 to 8 connections saturate an API server of two cores.
+    """
     resync_interval: float = 600.0
     """Interval in which every cached object is reconciled. A resync costs no request while nothing differs."""
     discovery_interval: float = 60.0
-    """Interval in which the operator checks for kinds whose CRD was missing."""
+    """Interval in which the operator checks for kinds that were not available: no CRD, or no permission."""
     status_interval: float = 1.0
     """Minimum time between two status writes of one object, so that a rollout does not cost a write per event."""
     request_timeout: float = 30.0
     connect_timeout: float = 10.0
-    watch_idle_timeout: float = 75.0
-    """Time without data after which a watch counts as broken: the API server sends a bookmark about every minute."""
     event_debounce: float = 0.1
     """Maximum delay of events of other kinds than ModelService: a burst is read and reconciled once."""
     watch_timeout: tuple[int, int] = (290, 590)
     """Range of the random duration of a watch, so that watches do not end at the same time."""
+    watch_end_timeout: float = 15.0
+    """Time after the duration of a watch in which the API server must have ended it."""
+    watch_idle_timeout: float = 200.0
+    """Time without data after which a watch that has sent data is opened again: three bookmarks are missing by then."""
     list_page_size: int = 50
     """Objects per page of a list. A page is in memory twice, as text and decoded, and memory is not given back."""
-    probe_host: str = "0.0.0.0"  # noqa: S104 - the kubelet connects from outside the pod
     probe_port: int = 8080
-    """Port of /healthz; 0 disables it."""
+    """Port of /healthz and /readyz; 0 disables them."""
     loader: LoaderSettings = DEFAULT_LOADER

@@ -1,7 +1,8 @@
 """Markers of the schema: CEL rules, list types, string patterns, and the base class of all models.
 
 Every string, list, map and number has a bound: the API server rejects CEL rules whose cost it cannot estimate
-(KEP-2876). A pattern always has a message, so that users never have to read a regular expression.
+(KEP-2876). A pattern has a message, so that users need not read a regular expression; only that of an int-or-string has
+none where a CEL rule would cost too much before Kubernetes 1.34 (ADR 0022).
 """
 
 from typing import NamedTuple
@@ -17,12 +18,19 @@ UPSTREAM_TYPE = "x-upstream-type"
 """Schema key of a field that is copied unchanged: the class of `api.crdgen.upstream` that describes it."""
 
 ATOMIC: JsonDict = {"x-kubernetes-list-type": "atomic"}
+SET: JsonDict = {"x-kubernetes-list-type": "set"}
+"""A list of scalars in which each is used once: the API server rejects duplicates."""
 INT32: JsonDict = {"format": "int32"}
 INT_AS_STRING = BeforeValidator(lambda value: str(value) if isinstance(value, int) else value)
 """Accepts a number where Kubernetes has an int-or-string."""
 
-QUANTITY_PATTERN = r"^([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2}|[mkMGTPE]|[KMGTPE]i)?$"
 _INT_OR_STRING: JsonDict = {"x-kubernetes-int-or-string": True}
+_MAX_QUANTITY_LENGTH = 32
+_QUANTITY_SUFFIX = "([eE][+-]?[0-9]{1,2}|[numkMGTPE]|[KMGTPE]i)?"
+_QUANTITY_PATTERN = rf"^([0-9]+([.][0-9]*)?|[.][0-9]+){_QUANTITY_SUFFIX}$"
+_POSITIVE_QUANTITY_PATTERN = rf"^(0*[1-9][0-9]*([.][0-9]*)?|[0-9]*[.]0*[1-9][0-9]*){_QUANTITY_SUFFIX}$"
+_PARSED_QUANTITY_PATTERN = r"^[+]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{1,3}|[numkMGTPE]|[KMGTPE]i)?$"
+"""Quantities that `isQuantity` accepts, without negative ones and exponents beyond 999 (resource.ParseQuantity)."""
 
 
 class Rule(NamedTuple):
@@ -56,22 +64,47 @@ def dns_label(noun: str, *, rules: JsonDict | None = None) -> FieldInfo:
     return string_with_pattern("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", message, max_length=63, rules=rules)
 
 
-def quantity(rule: Rule) -> FieldInfo:
-    """Return a marker for a quantity (apimachinery, resource.Quantity), given as a number or as a string."""
-    extra = _INT_OR_STRING | cel_rules(rule)
-    field: FieldInfo = Field(min_length=1, max_length=64, pattern=QUANTITY_PATTERN, json_schema_extra=extra)
-    return field
+def quantity() -> FieldInfo:
+    """Return a marker for a quantity of at least 0 (apimachinery, resource.Quantity), given as a number or as a string.
+
+    A pattern of the schema checks it: before Kubernetes 1.34 a CEL function on an int-or-string is estimated to read a
+    string as long as a request, which is affordable only for a few fields (`amount`).
+    """
+    extra: JsonDict = {"minimum": 0, "pattern": _QUANTITY_PATTERN}
+    return _int_or_string(_QUANTITY_PATTERN, _MAX_QUANTITY_LENGTH, extra)
 
 
-def int_or_percent(*rules: Rule) -> FieldInfo:
-    """Return a marker for a number of replicas or a percentage, with additional CEL rules."""
+def positive_quantity() -> FieldInfo:
+    """Return a marker for a quantity above 0."""
+    extra: JsonDict = {"minimum": 1, "pattern": _POSITIVE_QUANTITY_PATTERN}
+    return _int_or_string(_POSITIVE_QUANTITY_PATTERN, _MAX_QUANTITY_LENGTH, extra)
+
+
+def amount() -> FieldInfo:
+    """Return a marker for a quantity of at least 0 with a message."""
     rule = Rule(
-        "type(self) == int ? self >= 0 && self <= 10000 : self.matches('^[0-9]{1,3}%$')",
+        "type(self) == int ? self >= 0 : isQuantity(self) && !self.startsWith('-')",
+        "must be a quantity of at least 0, such as 500m, 2 or 1.5Gi",
+    )
+    return _int_or_string(_PARSED_QUANTITY_PATTERN, _MAX_QUANTITY_LENGTH, cel_rules(rule))
+
+
+def int_or_percent(max_percent: int) -> FieldInfo:
+    """Return a marker for a number of replicas or a percentage up to `max_percent`, which is 100 or 999."""
+    percentage = "(100|[0-9]{1,2})%" if max_percent == 100 else "[0-9]{1,3}%"  # noqa: PLR2004 - all of them
+    rule = Rule(
+        "type(self) == int ? self >= 0 && self <= 10000 : self.endsWith('%')",
         "must be a number of replicas such as 1, or a percentage such as 25%",
     )
-    extra = _INT_OR_STRING | cel_rules(rule, *rules)
-    pattern = r"^([0-9]{1,5}|[0-9]{1,3}%)$"
-    field: FieldInfo = Field(min_length=1, max_length=5, pattern=pattern, json_schema_extra=extra)
+    text: JsonDict = {"pattern": f"^{percentage}$"}
+    return _int_or_string(f"^([0-9]{{1,5}}|{percentage})$", 5, text | cel_rules(rule))
+
+
+def _int_or_string(pattern: str, max_length: int, extra: JsonDict) -> FieldInfo:
+    """Return a marker for an int-or-string. `pattern` applies to its text; `extra` is added to the schema."""
+    field: FieldInfo = Field(
+        min_length=1, max_length=max_length, pattern=pattern, json_schema_extra=_INT_OR_STRING | extra
+    )
     return field
 
 

@@ -8,21 +8,35 @@ from modelservice_operator.api.markers import (
     INT32,
     INT_AS_STRING,
     PATTERN_MESSAGE,
-    QUANTITY_PATTERN,
     Rule,
+    amount,
     cel_rules,
     int_or_percent,
+    positive_quantity,
     quantity,
     string_with_pattern,
 )
 
 _SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 _NO_PARENT_SEGMENTS = (
-    "!self.split('/').exists(part, part == '..')",
+    r"!self.matches('(^|/)[.][.](/|$)')",
     "must not contain '..': write the path of the directory itself",
 )
+ROUTE_PATH_PATTERN = r"^/([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*$"
+UNNORMALIZED_PATH_PATTERN = "//|/[.]{1,2}(/|$)|%2[fF]"
 
 Port = Annotated[int, Field(ge=1, le=65535, json_schema_extra=INT32)]
+PortOrName = Annotated[
+    str,
+    INT_AS_STRING,
+    Field(
+        min_length=1,
+        max_length=15,
+        pattern="^[a-z0-9]+(-[a-z0-9]+)*$",
+        json_schema_extra={"x-kubernetes-int-or-string": True, "minimum": 1, "maximum": 65535},
+    ),
+]
+"""Number of a port, or its name. The rules of the holder check that the name exists."""
 Count = Annotated[int, Field(ge=0, le=10_000, json_schema_extra=INT32)]
 PositiveCount = Annotated[int, Field(ge=1, le=10_000, json_schema_extra=INT32)]
 Seconds = Annotated[int, Field(ge=0, le=86_400, json_schema_extra=INT32)]
@@ -60,7 +74,7 @@ MountPath = Annotated[
         "must be an absolute path without ':' and control characters: begin with '/'",
         max_length=1024,
         rules=cel_rules(
-            _NO_PARENT_SEGMENTS, ("!(self in ['/', '/tmp', '/tmp/'])", "/ and /tmp are reserved: choose another path")
+            _NO_PARENT_SEGMENTS, ("self != '/'", "the root directory belongs to the image: mount a directory below it")
         ),
     ),
 ]
@@ -70,7 +84,7 @@ RelativePath = Annotated[
         r"^[^/\p{C}][^\p{C}]*$",
         "must be a relative path without control characters: do not begin with '/'",
         max_length=1024,
-        rules=cel_rules(("!self.split('/').exists(part, part == '..')", "must be relative, without '..'")),
+        rules=cel_rules((r"!self.matches('(^|/)[.][.](/|$)')", "must be relative, without '..'")),
     ),
 ]
 RequestPath = Annotated[
@@ -82,13 +96,13 @@ RequestPath = Annotated[
 RoutePath = Annotated[
     str,
     string_with_pattern(
-        r"^/([-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9A-Fa-f]{2})*$",
+        ROUTE_PATH_PATTERN,
         "must be a path such as /iris: begin with '/', percent-encode other characters than letters and digits (RFC"
         " 3986)",
         max_length=1024,
         rules=cel_rules(
             (
-                r"!self.matches('//|/[.]{1,2}(/|$)|%2[fF]')",
+                f"!self.matches('{UNNORMALIZED_PATH_PATTERN}')",
                 "must not contain '//', '/./', '/../' or an encoded slash: write the normalized path",
             )
         ),
@@ -122,54 +136,49 @@ HostName = Annotated[
         max_length=253,
     ),
 ]
-Quantity = Annotated[
-    str,
-    INT_AS_STRING,
-    quantity(
-        Rule(
-            f"type(self) == int ? self >= 0 : self.matches(r'{QUANTITY_PATTERN}')",
-            "must be a quantity of at least 0, such as 500m, 2 or 1.5Gi",
-        )
-    ),
-]
-PositiveQuantity = Annotated[
-    str,
-    INT_AS_STRING,
-    quantity(
-        Rule(
-            f"type(self) == int ? self > 0 : self.matches(r'{QUANTITY_PATTERN}')"
-            " && quantity(self).isGreaterThan(quantity('0'))",
-            "must be a quantity above 0, such as 500m or 10",
-        )
-    ),
-]
-IntOrPercent = Annotated[str, INT_AS_STRING, int_or_percent()]
-IntOrPercentUpTo100 = Annotated[
-    str,
-    INT_AS_STRING,
-    int_or_percent(
-        Rule(
-            "type(self) == int || !self.matches('^[0-9]{1,3}%$') || int(self.split('%')[0]) <= 100",
-            "must be at most 100%",
-        )
-    ),
-]
+Quantity = Annotated[str, INT_AS_STRING, quantity()]
+PositiveQuantity = Annotated[str, INT_AS_STRING, positive_quantity()]
+Amount = Annotated[str, INT_AS_STRING, amount()]
+"""A quantity with a message, for fields that users often write."""
+IntOrPercent = Annotated[str, INT_AS_STRING, int_or_percent(max_percent=999)]
+IntOrPercentUpTo100 = Annotated[str, INT_AS_STRING, int_or_percent(max_percent=100)]
 _QUALIFIED_KEYS = Rule(
     "self.all(key, !format.qualifiedName().validate(key).hasValue())",
     "keys must be names such as example.com/name: an optional domain and '/', then at most 63 letters, digits, '-',"
     " '_' and '.'",
 )
 _RESERVED_DOMAINS = ("kubernetes.io", "k8s.io", "modelservice.dev", "argoproj.io", "fluxcd.io")
-_UNRESERVED_KEYS = Rule(
-    f"!self.exists(key, key.matches('^([^/]*[.])?({'|'.join(_RESERVED_DOMAINS).replace('.', '[.]')})/'))",
-    f"keys of the domains {', '.join(_RESERVED_DOMAINS)} are reserved: use another domain",
+HARMLESS_LABELS = ("app.kubernetes.io/component", "app.kubernetes.io/version")
+HARMLESS_ANNOTATIONS = (
+    "cluster-autoscaler.kubernetes.io/safe-to-evict",
+    "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes",
+    "controller.kubernetes.io/pod-deletion-cost",
+    "kubectl.kubernetes.io/default-container",
+    "kubectl.kubernetes.io/default-logs-container",
+    "kubernetes.io/egress-bandwidth",
+    "kubernetes.io/ingress-bandwidth",
 )
+"""Keys of reserved domains that users set on pods, for other components of the cluster."""
+
+
+def _unreserved_keys(*harmless: str) -> Rule:
+    """Return a rule against keys of domains that controllers use, except the `harmless` ones."""
+    domains = "|".join(_RESERVED_DOMAINS).replace(".", "[.]")
+    return Rule(
+        f"self.all(key, key in {list(harmless)} || !key.matches('^([^/]*[.])?({domains})/'))",
+        f"keys of the domains {', '.join(_RESERVED_DOMAINS)} are reserved: use another domain (allowed are"
+        f" {', '.join(harmless)})",
+    )
+
+
 _Text = Annotated[str, Field(max_length=4096)]
 Annotations = Annotated[dict[str, _Text], Field(max_length=32, json_schema_extra=cel_rules(_QUALIFIED_KEYS))]
 OwnAnnotations = Annotated[
-    dict[str, _Text], Field(max_length=32, json_schema_extra=cel_rules(_QUALIFIED_KEYS, _UNRESERVED_KEYS))
+    dict[str, _Text],
+    Field(max_length=32, json_schema_extra=cel_rules(_QUALIFIED_KEYS, _unreserved_keys(*HARMLESS_ANNOTATIONS))),
 ]
 OwnLabels = Annotated[
-    dict[str, LabelValue], Field(max_length=64, json_schema_extra=cel_rules(_QUALIFIED_KEYS, _UNRESERVED_KEYS))
+    dict[str, LabelValue],
+    Field(max_length=64, json_schema_extra=cel_rules(_QUALIFIED_KEYS, _unreserved_keys(*HARMLESS_LABELS))),
 ]
 Selector = Annotated[dict[str, LabelValue], Field(max_length=64, json_schema_extra=cel_rules(_QUALIFIED_KEYS))]

@@ -18,6 +18,11 @@ class ResourceKind:
         """`group/version`; only the version for the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
+    @property
+    def group_resource(self) -> str:
+        """`plural.group`; only the plural for the core group (apimachinery, schema.GroupResource)."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
     def path(self, *, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """Return the URL path of the resource. Every part is quoted, so that no name can leave its segment."""
         parts = ["apis", self.group, self.version] if self.group else ["api", self.version]

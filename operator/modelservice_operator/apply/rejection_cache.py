@@ -31,3 +31,7 @@ class RejectionCache:
         except TerminalError as error:
             self._rejections[key] = error
             raise
+
+    def discard(self, key: Hashable) -> None:
+        """Forget the rejection of `key`: its cause is known to have changed."""
+        self._rejections.pop(key, None)

@@ -7,15 +7,18 @@ from contextlib import suppress
 from typing import Any
 
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE, ResourceKind
-from modelservice_operator.apimachinery.managed_fields import upgrade_managed_fields
+from modelservice_operator.apimachinery.managed_fields import claim_spec, release_fields, upgrade_managed_fields
 from modelservice_operator.apimachinery.objects import NamespacedName, Object, key_of
 from modelservice_operator.cache.informers import InformerSet
 from modelservice_operator.client.rest import APPLY, JSON_PATCH, MERGE_PATCH, RestClient
-from modelservice_operator.errors import ConflictError, InvalidRequestError, NotFoundError
+from modelservice_operator.errors import ConflictError, ForbiddenError, InvalidRequestError, ObjectNotFoundError
 from modelservice_operator.resources import DesiredChild
 from modelservice_operator.resources.diff import NodeReplacement
+from modelservice_operator.resources.metadata import OWNER_ANNOTATION
 from modelservice_operator.settings import FIELD_MANAGER
 
+_INVALID = "Invalid"
+"""Reason of an object that is not valid (metav1.StatusReason)."""
 _FIELD_MANAGER_PARAMS = {"fieldManager": FIELD_MANAGER}
 
 
@@ -27,7 +30,7 @@ class ObjectWriter:
         self._informers = informers
 
     async def read(self, kind: ResourceKind, key: NamespacedName) -> Object:
-        """Return the live object. Raises NotFoundError."""
+        """Return the live object. Raises ObjectNotFoundError."""
         return await self._client.request("GET", kind.path(namespace=key.namespace, name=key.name))
 
     async def create(self, desired: DesiredChild) -> Object:
@@ -41,16 +44,31 @@ class ObjectWriter:
                 "POST", path, body=desired.create_body(), params=_FIELD_MANAGER_PARAMS
             )
         except ConflictError:
-            response = await self._read_existing(desired.kind, key)
+            response = await self.read_existing(desired.kind, key)
         return self._informers.transform(desired.kind, response)
 
-    async def server_side_apply(self, desired: DesiredChild, live: Object) -> Object:
+    async def verify_creation(self, kind: ResourceKind, body: Object) -> None:
+        """Check by a dry run that the API server does not reject the creation of an object whose name may be taken.
+
+        Raises InvalidRequestError. A quota is not checked, nor what a webhook without support of dry runs rejects.
+        """
+        path = kind.path(namespace=key_of(body).namespace)
+        try:
+            await self._client.request("POST", path, body=body, params=_FIELD_MANAGER_PARAMS | {"dryRun": "All"})
+        except InvalidRequestError as error:
+            if error.status is not None and error.status.reason == _INVALID:
+                raise
+        except (ConflictError, ForbiddenError):
+            pass
+
+    async def server_side_apply(self, desired: DesiredChild, live: Object, *, version: str | None = None) -> Object:
         """Apply a child by server-side apply (KEP-555), and return it as the cache stores it.
 
-        The UID in the body makes the server reject the request if `live` was replaced by another object.
-        Raises ConflictError then.
+        The UID in the body makes the server reject the request if `live` was replaced by another object, `version` if
+        there is a newer one. Raises ConflictError then.
         """
-        body = {**desired.body, "metadata": {**desired.body["metadata"], "uid": live["metadata"]["uid"]}}
+        expected = {"uid": live["metadata"]["uid"]} | ({} if version is None else {"resourceVersion": version})
+        body = {**desired.apply_body(live), "metadata": desired.body["metadata"] | expected}
         params = _FIELD_MANAGER_PARAMS | {"force": "true"}
         try:
             return await self._patch(desired.kind, desired.key, body, content_type=APPLY, params=params)
@@ -68,22 +86,59 @@ class ObjectWriter:
         patch = [{"op": "replace", "path": pointer, "value": value} for pointer, value in targets]
         return await self._patch(kind, key_of(live), patch, content_type=JSON_PATCH, params=_FIELD_MANAGER_PARAMS)
 
-    async def upgrade_managed_fields(self, kind: ResourceKind, key: NamespacedName) -> None:
-        """Turn the fields that a creation set into applied ones: an apply never removes what an Update entry owns.
+    async def adopt(self, desired: DesiredChild, live: Object, owner_references: list[Object]) -> Object:
+        """Set owner references, owner annotation and labels of a child, and return it as the cache stores it.
 
-        The replicas are left out: an apply that omits them would otherwise reset them.
+        Nothing else is changed, as in client-go's ControllerRefManager; but the next apply removes what it lacks of the
+        spec (see `claim_spec`). `live` has managedFields. Raises ConflictError if there is a newer version than `live`:
+        another controller may have taken it.
         """
-        metadata = (await self._read_existing(kind, key))["metadata"]
-        entries = upgrade_managed_fields(metadata["managedFields"])
+        ours, metadata = desired.body["metadata"], live["metadata"]
+        patch = {
+            "uid": metadata["uid"],
+            "resourceVersion": metadata["resourceVersion"],
+            "ownerReferences": owner_references,
+            "labels": ours["labels"],
+            "annotations": {OWNER_ANNOTATION: ours["annotations"][OWNER_ANNOTATION]},
+            "managedFields": claim_spec(metadata.get("managedFields") or [], desired.kind.api_version),
+        }
+        return await self._patch(
+            desired.kind,
+            desired.key,
+            {"metadata": patch},
+            content_type=MERGE_PATCH,
+            params=_FIELD_MANAGER_PARAMS,
+        )
+
+    async def take_ownership(self, desired: DesiredChild) -> str | None:
+        """Make the operator the only owner of the fields that it applied before and that are no longer desired.
+
+        An apply removes a field only if no other manager owns it, nor an Update entry such as that of the POST. The
+        replicas are left out: an apply that omits them would otherwise reset them. Return the new resourceVersion if
+        another manager owned one of them: it may claim it again. Raises ConflictError.
+        """
+        kind, key = desired.kind, desired.key
+        metadata = (await self.read_existing(kind, key))["metadata"]
+        upgraded = upgrade_managed_fields(metadata["managedFields"])
+        entries = release_fields(upgraded, desired.body)
+        if entries == metadata["managedFields"]:
+            return None
+        response = await self._replace_managed_fields(kind, metadata, entries)
+        version: str = response["metadata"]["resourceVersion"]
+        return version if entries != upgraded else None
+
+    async def _replace_managed_fields(self, kind: ResourceKind, metadata: Object, entries: list[Object]) -> Object:
         patch = [
             {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
             {"op": "replace", "path": "/metadata/managedFields", "value": entries},
         ]
         try:
-            await self._patch(kind, key, patch, content_type=JSON_PATCH, params=_FIELD_MANAGER_PARAMS)
+            return await self._patch(
+                kind, key_of({"metadata": metadata}), patch, content_type=JSON_PATCH, params=_FIELD_MANAGER_PARAMS
+            )
         except InvalidRequestError as error:
             # A failed `test` answers 422: a controller has just written the status.
-            raise ConflictError(f"{kind.kind} {key.name} was modified concurrently.") from error
+            raise ConflictError(f"{kind.kind} {metadata['name']} was modified concurrently.") from error
 
     async def scale(self, kind: ResourceKind, live: Object, replicas: int) -> Object:
         """Set the replicas by the subresource `scale`, and return the object with them."""
@@ -106,7 +161,7 @@ class ObjectWriter:
         """Delete exactly this object: the precondition on its UID protects one of the same name."""
         key = key_of(live)
         body = {"preconditions": {"uid": live["metadata"]["uid"]}, "propagationPolicy": "Background"}
-        with suppress(NotFoundError):  # already deleted
+        with suppress(ObjectNotFoundError):  # already deleted
             await self._client.request("DELETE", kind.path(namespace=key.namespace, name=key.name), body=body)
         self._informers.delete(kind, live)
 
@@ -125,7 +180,7 @@ class ObjectWriter:
         if "spec" in live:  # an object stored under an older schema may have none
             body["spec"] = live["spec"]
         path = MODEL_SERVICE.path(namespace=key.namespace, name=key.name, subresource="status")
-        response = await self._client.request("PUT", path, body=body, params=_FIELD_MANAGER_PARAMS)
+        response = await self._client.request("PUT", path, body=body, params=_FIELD_MANAGER_PARAMS, urgent=True)
         self._informers.upsert(MODEL_SERVICE, response)
 
     async def _patch(
@@ -136,9 +191,9 @@ class ObjectWriter:
         self._informers.upsert(kind, response)
         return self._informers.transform(kind, response)
 
-    async def _read_existing(self, kind: ResourceKind, key: NamespacedName) -> Object:
+    async def read_existing(self, kind: ResourceKind, key: NamespacedName) -> Object:
         """Return the live object of a kind, which existed a moment ago. Raises ConflictError if it does not now."""
         try:
             return await self.read(kind, key)
-        except NotFoundError as error:
+        except ObjectNotFoundError as error:
             raise ConflictError(f"{kind.kind} {key.name} was deleted concurrently.") from error

@@ -19,20 +19,22 @@ class InformerSet:
 
     def get(self, kind: ResourceKind, key: NamespacedName) -> Object | None:
         """Return a copy of the cached object, transformed; None when it does not exist as far as is known."""
-        found = (informer.store.get(key) for informer in self._informers[kind])
+        found = (informer.store.get(key) for informer in self._serving(kind, key.namespace))
         return next((body for body in found if body is not None), None)
 
     def by_index(self, kind: ResourceKind, key: NamespacedName) -> tuple[Object, ...]:
         """Return copies of the cached objects of a kind that map to `key`, in the order of their names."""
-        return tuple(chain.from_iterable(informer.store.by_index(key) for informer in self._informers[kind]))
+        serving = self._serving(kind, key.namespace)
+        return tuple(chain.from_iterable(informer.store.by_index(key) for informer in serving))
 
     def was_recently_deleted(self, kind: ResourceKind, key: NamespacedName) -> bool:
         """Return True if an object was deleted a short time ago and does not exist as far as is known."""
-        return any(informer.store.was_recently_deleted(key) for informer in self._informers[kind])
+        return any(informer.store.was_recently_deleted(key) for informer in self._serving(kind, key.namespace))
 
-    def keys(self, kind: ResourceKind) -> Iterator[NamespacedName]:
-        """Yield the keys of all cached objects of a kind."""
-        return chain.from_iterable(informer.store.keys() for informer in self._informers[kind])
+    def keys(self, kind: ResourceKind, namespace: str = "") -> Iterator[NamespacedName]:
+        """Yield the keys of all cached objects of a kind, in the informer of one namespace if that is not empty."""
+        chosen = (informer for informer in self._informers[kind] if namespace in {"", informer.namespace})
+        return chain.from_iterable(informer.store.keys() for informer in chosen)
 
     def upsert(self, kind: ResourceKind, body: Object) -> None:
         """Store the response to a write of the operator; no handler is notified."""
@@ -46,15 +48,31 @@ class InformerSet:
         """Return `body` as the cache of its kind stores it."""
         return self._of(kind, body).store.transform(body)
 
-    def is_served(self, kind: ResourceKind) -> bool:
-        """Return True if the cluster serves this kind as far as is known: its cache is then complete."""
-        return all(informer.reflector.has_synced.is_set() for informer in self._informers[kind])
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """Namespaces whose caches become complete independently of each other; an empty one means all."""
+        return tuple(dict.fromkeys(informer.namespace for informer in self))
 
-    async def wait_for_cache_sync(self) -> None:
-        """Wait until every cache is complete: nothing may be decided on partial data."""
+    def is_available(self, kind: ResourceKind, namespace: str) -> bool:
+        """Return True if the objects of this kind in a namespace are cached completely."""
+        return not self.explain_unavailable(kind, namespace)
+
+    def explain_unavailable(self, kind: ResourceKind, namespace: str) -> str:
+        """Return a sentence why the objects of this kind in a namespace cannot be read; empty if they can."""
+        return next(filter(None, (one.explain_unavailable() for one in self._serving(kind, namespace))), "")
+
+    def has_synced(self, namespace: str) -> bool:
+        """Return True if nothing of a namespace is still being read: before that, nothing may be decided about it."""
+        return all(informer.reflector.is_initialized for informer in self if informer.serves(namespace))
+
+    async def wait_for_cache_sync(self, namespace: str) -> None:
+        """Wait until each cache of a namespace is complete, or known not to be available."""
         for informer in self:
-            await informer.reflector.initialized.wait()
+            if informer.serves(namespace):
+                await informer.reflector.wait_initialized()
+
+    def _serving(self, kind: ResourceKind, namespace: str) -> Iterator[Informer]:
+        return (informer for informer in self._informers[kind] if informer.serves(namespace))
 
     def _of(self, kind: ResourceKind, body: Object) -> Informer:
-        namespace = key_of(body).namespace
-        return next(informer for informer in self._informers[kind] if informer.namespace in {"", namespace})
+        return next(self._serving(kind, key_of(body).namespace))

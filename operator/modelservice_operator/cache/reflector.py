@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from modelservice_operator.apimachinery.clock import Clock
@@ -14,10 +15,14 @@ from modelservice_operator.client.rest import RestClient
 from modelservice_operator.client.status_errors import error_from_status, status_from_object
 from modelservice_operator.errors import (
     ForbiddenError,
+    InternalServerError,
     NotFoundError,
     OperatorError,
     ResourceExpiredError,
+    ServerOverloadedError,
     TransientError,
+    UnauthorizedError,
+    UnreachableError,
 )
 from modelservice_operator.settings import Settings
 
@@ -25,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 MIN_WATCH_SECONDS = 1.0
 """A watch that ends sooner counts as a failure: a server that closes every watch must not be called in a loop."""
+REFUSAL_GRACE_SECONDS = 5.0
+"""Time for which a 403 or 404 may be an API server that starts: it has not read the roles or CRDs yet."""
 _BACKOFF = Backoff(base=0.2, maximum=30.0, jitter=0.25)
 
 
@@ -41,21 +48,60 @@ class EventHandler(Protocol):
         """Handle the end of a list: objects that are not in it do not exist."""
 
     def clear(self) -> None:
-        """Handle that the kind is not served."""
+        """Handle that the kind is not available."""
+
+    def become_available(self) -> None:
+        """Handle the end of the first list of a kind that was not available."""
+
+    def rewind(self) -> None:
+        """Handle that the versions of what follows are lower than those before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """Reaction to an API server that refuses to list or watch a resource (403), or does not have it (404)."""
+
+    optional: bool = False
+    """A 404 is normal and believed immediately, since the CRD may be missing."""
+    required: bool = False
+    """The resource is waited for, and never given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a resource is not available."""
+
+    verb: str
+    """The request that was refused: list or watch."""
+    is_missing: bool
+    """The resource does not exist (404); else it must not be read (403)."""
 
 
 class ListWatch:
     """The list and watch requests of one resource (client-go, tools/cache.ListWatch)."""
 
     def __init__(
-        self, client: RestClient, settings: Settings, *, path: str, selector: str = "", read_delay: float = 0.0
+        self,
+        client: RestClient,
+        settings: Settings,
+        *,
+        path: str,
+        selector: str = "",
+        field_selector: str = "",
+        read_delay: float = 0.0,
     ) -> None:
-        """`read_delay`: see `RestClient.watch`."""
+        """`selector` is of labels; `read_delay`: see `RestClient.watch`."""
         self._client = client
         self._settings = settings
         self._path = path
-        self._params = {"labelSelector": selector} if selector else {}
+        selectors = {"labelSelector": selector, "fieldSelector": field_selector}
+        self._params = {name: value for name, value in selectors.items() if value}
         self._read_delay = read_delay
+
+    async def read_version(self) -> int:
+        """Return the version of the newest state, by a list of one object."""
+        page = await self._client.request("GET", self._path, params=self._params | {"limit": "1"})
+        return int(page["metadata"]["resourceVersion"])
 
     async def list_page(self, continue_token: str) -> Object:
         """Return one page of a list; an empty token begins a new list."""
@@ -65,13 +111,9 @@ class ListWatch:
 
     def watch(self, version: str) -> AbstractAsyncContextManager[AsyncIterator[dict[str, Any]]]:
         """Open a watch of what happens after `version`."""
-        params = self._params | {
-            "watch": "true",
-            "allowWatchBookmarks": "true",
-            "resourceVersion": version,
-            "timeoutSeconds": str(random.randint(*self._settings.watch_timeout)),  # noqa: S311 - spreads load
-        }
-        return self._client.watch(self._path, params, read_delay=self._read_delay)
+        params = self._params | {"allowWatchBookmarks": "true", "resourceVersion": version}
+        seconds = random.randint(*self._settings.watch_timeout)  # noqa: S311 - spreads load
+        return self._client.watch(self._path, params, seconds=seconds, read_delay=self._read_delay)
 
 
 class Reflector:
@@ -86,31 +128,53 @@ class Reflector:
         source: ListWatch,
         handler: EventHandler,
         settings: Settings,
+        tolerance: Tolerance,
         *,
-        optional: bool,
         lock: asyncio.Lock,
         clock: Clock,
     ) -> None:
-        """`optional`: the cluster may not serve the kind (no CRD, or no right to read it), and may do so later.
-
-        `lock` is held for each page of a list: reflectors that share it have only one page at a time in memory.
-        """
+        """`lock` is held for each page of a list: reflectors that share it have only one page at a time in memory."""
         self.has_synced = asyncio.Event()
-        """The handler has received everything."""
-        self.initialized = asyncio.Event()
-        """The handler has received everything, or the kind is known not to be served."""
+        """The handler has received everything, and the resource is still available."""
+        self.refused: Refusal | None = None
+        """Why the resource is not available; None while it is, or while that is not certain."""
         self.last_activity = clock.monotonic()
-        """Time of the last data from the server, by the monotonic clock."""
+        """Time of the last sign of life from the server, by the monotonic clock."""
+        self._initialized = asyncio.Event()
+        """The handler has received everything, or the resource is known not to be available."""
         self._source = source
         self._handler = handler
         self._settings = settings
-        self._optional = optional
+        self._tolerance = tolerance
         self._list_lock = lock
         self._clock = clock
         self._version = ""
         """Version to watch from; empty when a list is due."""
+        self._highest_version = 0
+        """Highest version that the server has sent. A lower one in a list means that it was restored from a backup."""
+        self._verb = ""
+        """Verb of the current request."""
+        self._refused_since: float | None = None
+        """Time of the first refusal since the last success."""
+        self._may_have_rewound = False
+        """The server was away: it may have come back with an older state."""
         self._opened_at = 0.0
         """Time when the server accepted the last watch."""
+        self._received_at = 0.0
+        """Time of the last event."""
+
+    @property
+    def is_initialized(self) -> bool:
+        """Return True if the handler has once received everything, or the resource is known not to be available."""
+        return self._initialized.is_set()
+
+    def mark_initialized(self) -> None:
+        """Set `is_initialized`."""
+        self._initialized.set()
+
+    async def wait_initialized(self) -> None:
+        """Wait until `is_initialized`. A required resource must have been received."""
+        await self._initialized.wait()
 
     async def run(self, resource: str) -> None:
         """List and watch until cancelled. `resource` names it in log lines."""
@@ -118,17 +182,13 @@ class Reflector:
         while True:
             started = self._clock.monotonic()
             try:
-                if not self._version:
-                    await self._list()
-                await self._watch()
+                await self._list_and_watch()
                 failures = 0
                 if self._clock.monotonic() - started < MIN_WATCH_SECONDS:
                     await asyncio.sleep(_BACKOFF.delay(1))
             except OperatorError as error:
-                if isinstance(error, ResourceExpiredError | NotFoundError):
-                    self._version = ""
-                if self._optional and isinstance(error, NotFoundError | ForbiddenError):
-                    self._clear()
+                self._note_failure(error, started)
+                if self._is_given_up(error):
                     await asyncio.sleep(self._settings.discovery_interval)
                     continue
                 failures = 1 if self._made_progress(started) else failures + 1
@@ -136,6 +196,46 @@ class Reflector:
                 level = logging.INFO if failures <= 1 else logging.WARNING
                 logger.log(level, "List/watch of %s failed (attempt %d): %s", resource, failures, error)
                 await asyncio.sleep(max(_BACKOFF.delay(failures), _retry_after(error)))
+            except Exception:
+                # A bug. The supervisor calls again, and a watch from here would only send the same event again.
+                self._version = ""
+                raise
+
+    async def _list_and_watch(self) -> None:
+        if self._version and self._may_have_rewound:
+            await self._check_history()
+        if not self._version:
+            await self._list()
+        await self._watch()
+
+    def _note_failure(self, error: OperatorError, started: float) -> None:
+        """Remember what an error says about the server. `started`: time of the first request of this attempt."""
+        if isinstance(error, ResourceExpiredError | NotFoundError):
+            self._version = ""
+        if isinstance(error, UnreachableError | ServerOverloadedError | InternalServerError):
+            self._may_have_rewound = self._may_have_rewound or self._opened_at <= started
+        elif not isinstance(error, UnauthorizedError):
+            self.last_activity = self._clock.monotonic()
+
+    def _is_given_up(self, error: OperatorError) -> bool:
+        """Return True if the resource is not available for now, as far as can be known."""
+        if not isinstance(error, NotFoundError | ForbiddenError):
+            return False
+        now, is_missing = self._clock.monotonic(), isinstance(error, NotFoundError)
+        if self._refused_since is None:
+            self._refused_since = now
+        is_certain = now - self._refused_since >= REFUSAL_GRACE_SECONDS or (is_missing and self._tolerance.optional)
+        if is_certain:
+            self.refused = Refusal(self._verb, is_missing)
+        if not is_certain or self._tolerance.required:
+            return False
+        self._give_up()
+        return True
+
+    def _give_up(self) -> None:
+        self.has_synced.clear()
+        self.mark_initialized()
+        self._handler.clear()
 
     def _made_progress(self, started: float) -> bool:
         """Return True if a watch opened since `started` sent something or stayed open for a while.
@@ -144,43 +244,66 @@ class Reflector:
         server breaks watches now and then.
         """
         now = self._clock.monotonic()
-        was_useful = self.last_activity > self._opened_at or now - self._opened_at > MIN_WATCH_SECONDS
+        was_useful = self._received_at > self._opened_at or now - self._opened_at > MIN_WATCH_SECONDS
         return self._opened_at >= started and was_useful
 
+    async def _check_history(self) -> None:
+        """List again if the server's newest version is older than what was read, as after a restore of etcd.
+
+        A watch from a version that the server has not reached yet would silently skip everything up to it.
+        """
+        self._verb = "list"
+        if await self._source.read_version() < self._highest_version:
+            self._version = ""
+        self._may_have_rewound = False
+
     async def _list(self) -> None:
+        self._verb = "list"
         listed: set[NamespacedName] = set()
         metadata: Object = {}
         while not metadata or metadata.get("continue"):
             async with self._list_lock:
                 metadata = await self._list_page(metadata.get("continue", ""), listed)
         self._version = str(metadata["resourceVersion"])
-        self._handler.remove_missing(listed, int(self._version))
+        self._highest_version = int(self._version)
+        self._handler.remove_missing(listed, self._highest_version)
+        self._may_have_rewound = False
+        self._finish_list()
+
+    def _finish_list(self) -> None:
+        was_given_up = self._initialized.is_set() and not self.has_synced.is_set()
+        self.refused = self._refused_since = None
         self.last_activity = self._clock.monotonic()
         self.has_synced.set()
-        self.initialized.set()
+        self.mark_initialized()
+        if was_given_up:
+            self._handler.become_available()
 
     async def _list_page(self, continue_token: str, listed: set[NamespacedName]) -> Object:
         """Handle one page; return the metadata of the list."""
         page = await self._source.list_page(continue_token)
+        metadata: Object = page["metadata"]
+        if int(metadata["resourceVersion"]) < self._highest_version:
+            # Lists without a version are never older than what was sent before (KEP-2340).
+            self._handler.rewind()
+            self._highest_version = 0
         for item in page.get("items") or ():
             self._handler.upsert(item)
             listed.add(key_of(item))
-        metadata: Object = page["metadata"]
         return metadata
-
-    def _clear(self) -> None:
-        self._version = ""
-        self.has_synced.clear()
-        self.initialized.set()
-        self._handler.clear()
 
     async def _watch(self) -> None:
         """Handle the events of one watch until the server ends it."""
+        self._verb = "watch"
         async with self._source.watch(self._version) as events:
-            self._opened_at = self._clock.monotonic()
+            self._opened_at = self.last_activity = self._clock.monotonic()
+            if not self.has_synced.is_set():  # the store was cleared when the watch was refused
+                self._version = ""
+                return
+            self.refused = self._refused_since = None
             async for event in events:
                 self._handle_event(event["type"], event["object"])
-                self.last_activity = self._clock.monotonic()
+                self._received_at = self.last_activity = self._clock.monotonic()
 
     def _handle_event(self, kind: str, body: Object) -> None:
         match kind:
@@ -193,6 +316,7 @@ class Reflector:
             case "ADDED" | "MODIFIED":
                 self._handler.upsert(body)
         self._version = str(body["metadata"]["resourceVersion"])
+        self._highest_version = max(self._highest_version, int(self._version))
 
 
 def _retry_after(error: OperatorError) -> float:

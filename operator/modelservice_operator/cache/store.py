@@ -57,6 +57,8 @@ class Store:
         """Keys of objects by the keys that they map to; only where the two differ."""
         self._tombstones: TTLCache[NamespacedName, int] = TTLCache(math.inf, TOMBSTONE_TTL, timer=clock.monotonic)
         """Versions at which objects were deleted, so that a late event does not restore them."""
+        self._outdated: set[NamespacedName] = set()
+        """Objects whose versions cannot be compared with those of the server (see `rewind`)."""
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -82,10 +84,11 @@ class Store:
         """Store `body` unless a newer version is known. Nothing is affected when all that is stored stays the same."""
         key, version = key_of(body), version_of(body)
         known = self._objects.get(key)
-        if known is not None and known.version >= version:
+        if known is not None and known.version >= version and key not in self._outdated:
             return ()
         if self._tombstones and self._tombstones.get(key, 0) >= version:
             return ()
+        self._outdated.discard(key)
         transformed = self.transform(body)
         stored = self._objects[key] = StoredObject(version, _encode(transformed))
         if known is not None and known.text == stored.text:
@@ -97,7 +100,7 @@ class Store:
         """Remove an object. `body` is its last state, with the version of the deletion."""
         key, version = key_of(body), version_of(body)
         known = self._objects.get(key)
-        if known is not None and known.version > version:
+        if known is not None and known.version > version and key not in self._outdated:
             return ()
         self._tombstones[key] = version
         return self._map_func(self.transform(body)) if known is None else self._remove(key)
@@ -107,12 +110,24 @@ class Store:
 
         An object that is newer than the list is the response to a write, and stays.
         """
-        missing = [key for key, one in self._objects.items() if key not in listed and one.version <= version]
+        missing = [
+            key
+            for key, one in self._objects.items()
+            if key not in listed and (one.version <= version or key in self._outdated)
+        ]
         affected: list[NamespacedName] = []
         for key in missing:
             self._tombstones[key] = version
             affected += self._remove(key)
         return tuple(dict.fromkeys(affected))
+
+    def rewind(self) -> None:
+        """Forget the versions: the server was restored from a backup of etcd.
+
+        What the server sends next replaces what is stored, although its versions are lower. Objects stay until then.
+        """
+        self._outdated.update(self._objects)
+        self._tombstones.clear()
 
     def clear(self) -> tuple[NamespacedName, ...]:
         """Remove all objects, without tombstones: their kind is no longer served."""
@@ -120,6 +135,7 @@ class Store:
         return tuple(dict.fromkeys(affected))
 
     def _remove(self, key: NamespacedName) -> tuple[NamespacedName, ...]:
+        self._outdated.discard(key)
         return self._update_index(key, self._map_func(self._decode(self._objects.pop(key))), ())
 
     def _update_index(

@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return render.print_children(options.file)
         case "reference":
             return render.print_reference()
+        case "policy":
+            return render.print_policy()
         case _:
             return render.print_crd()
 
@@ -45,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     render.add_argument("file", help="YAML file with ModelServices; - reads standard input")
     commands.add_parser("crd", help="print the CustomResourceDefinition")
     commands.add_parser("reference", help="print the field reference as Markdown")
+    commands.add_parser("policy", help="print the admission policy for references")
     return parser
 
 
@@ -57,7 +60,17 @@ def _add_operator_options(run: argparse.ArgumentParser) -> None:
         "--namespace", "-n", action="append", default=[], metavar="NAME", help="watch only this namespace; repeatable"
     )
     run.add_argument("--lease-namespace", metavar="NAME", help="enable leader election with a Lease in this namespace")
-    run.add_argument("--workers", type=_positive_int, default=defaults.workers, help="maximum concurrent reconciles")
+    run.add_argument(
+        "--lease-name",
+        metavar="NAME",
+        help="name of the Lease (default: modelservice-operator, with the namespaces if there are any)",
+    )
+    run.add_argument(
+        "--workers",
+        type=_positive_int,
+        default=defaults.workers,
+        help="maximum concurrent reconciles, at most half of them for one namespace",
+    )
     run.add_argument(
         "--resync-seconds",
         type=_positive_int,
@@ -70,7 +83,9 @@ def _add_operator_options(run: argparse.ArgumentParser) -> None:
         default=int(defaults.discovery_interval),
         help="how often to check for missing CRDs, in seconds",
     )
-    run.add_argument("--probe-port", type=int, default=defaults.probe_port, help="port of /healthz; 0 disables it")
+    run.add_argument(
+        "--probe-port", type=int, default=defaults.probe_port, help="port of /healthz and /readyz; 0 disables them"
+    )
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
 
 

@@ -1,4 +1,4 @@
-"""The commands that print and need no cluster: render, crd and reference."""
+"""The commands that print and need no cluster: render, crd, reference and policy."""
 
 import sys
 from collections.abc import Iterable
@@ -42,6 +42,14 @@ def print_reference() -> int:
     from modelservice_operator.api.crdgen.reference import reference
 
     print(reference(), end="")
+    return 0
+
+
+def print_policy() -> int:
+    """Print the admission policy for references; return the exit code."""
+    from modelservice_operator.api.crdgen.references import policy
+
+    print(policy(), end="")
     return 0
 
 

@@ -3,16 +3,16 @@
 import argparse
 import asyncio
 import logging
-import os
 import sys
 from typing import Any, cast
 
 import kopf
 import uvloop
-import yaml
 
+from modelservice_operator.errors import CredentialsError
 from modelservice_operator.manager.handlers import OperatorHandlers
-from modelservice_operator.manager.login import connection_info
+from modelservice_operator.manager.health import serve_health
+from modelservice_operator.manager.login import LoadCredentials, find_credentials, load_now
 from modelservice_operator.settings import FIELD_MANAGER, LoaderSettings, Settings
 
 _LOG_FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
@@ -21,15 +21,13 @@ _LOG_FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 def run(options: argparse.Namespace) -> int:
     """Run the operator until it is stopped or fails; return the exit code."""
     logging.basicConfig(level=options.log_level.upper(), format=_LOG_FORMAT)
-    if options.kubeconfig is not None:
-        os.environ["KUBECONFIG"] = str(options.kubeconfig)
     try:
-        connection_info(kopf.OperatorSettings())
-    except (kopf.LoginError, OSError, KeyError, yaml.YAMLError) as error:
+        load_credentials = load_now(find_credentials(options.kubeconfig))
+    except (CredentialsError, OSError) as error:
         print(f"Cannot load the address and credentials of the cluster: {error}", file=sys.stderr)
         return 1
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run_kopf(settings_from(options)))
+        return runner.run(_run_kopf(settings_from(options), load_credentials))
 
 
 def settings_from(options: argparse.Namespace) -> Settings:
@@ -37,6 +35,7 @@ def settings_from(options: argparse.Namespace) -> Settings:
     return Settings(
         namespaces=tuple(dict.fromkeys(options.namespace)),
         lease_namespace=options.lease_namespace,
+        lease_name=options.lease_name,
         workers=options.workers,
         resync_interval=options.resync_seconds,
         discovery_interval=options.discovery_seconds,
@@ -50,18 +49,16 @@ def settings_from(options: argparse.Namespace) -> Settings:
     )
 
 
-async def _run_kopf(settings: Settings) -> int:
-    handlers = OperatorHandlers(settings)
-    await kopf.operator(
-        registry=handlers.registry,
-        stop_flag=handlers.stop,
-        # Used for peering, which is disabled. Without it, kopf looks up the user's name, which an image may not have.
-        identity=cast("Any", FIELD_MANAGER),
-        standalone=True,
-        clusterwide=not settings.namespaces,
-        namespaces=settings.namespaces,
-        liveness_endpoint=f"http://{settings.probe_host}:{settings.probe_port}/healthz"
-        if settings.probe_port
-        else None,
-    )
+async def _run_kopf(settings: Settings, load_credentials: LoadCredentials) -> int:
+    handlers = OperatorHandlers(settings, load_credentials)
+    async with serve_health(settings.probe_port, handlers.check_liveness, handlers.check_readiness):
+        await kopf.operator(
+            registry=handlers.registry,
+            stop_flag=handlers.stop,
+            # Used for peering, which is disabled. Without it, kopf looks up the user's name, which an image may lack.
+            identity=cast("Any", FIELD_MANAGER),
+            standalone=True,
+            clusterwide=not settings.namespaces,
+            namespaces=settings.namespaces,
+        )
     return 1 if handlers.failure else 0

@@ -3,6 +3,7 @@
 Responses become values or errors. Knows nothing of ModelServices.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -15,11 +16,19 @@ import yarl
 
 from modelservice_operator import __version__
 from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
+from modelservice_operator.apimachinery.flow_control import CURRENT_FLOW, Lane
 from modelservice_operator.client.concurrency import ConcurrencyLimiter
-from modelservice_operator.client.credentials import Credentials
+from modelservice_operator.client.credentials import Credentials, CredentialsRefresher
+from modelservice_operator.client.missing_permissions import MissingPermissionLog
+from modelservice_operator.client.sessions import Sessions
 from modelservice_operator.client.status_errors import error_from_response
-from modelservice_operator.client.watch import decode_object, watch_events
-from modelservice_operator.errors import OperatorError, ServerOverloadedError, UnreachableError
+from modelservice_operator.client.watch import WatchTimeouts, decode_object, watch_events
+from modelservice_operator.errors import (
+    AdmissionUnavailableError,
+    OperatorError,
+    ServerOverloadedError,
+    UnreachableError,
+)
 from modelservice_operator.settings import FIELD_MANAGER, Settings
 
 JSON = "application/json"
@@ -27,38 +36,67 @@ APPLY = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 
-RESERVED_CONNECTIONS = 1
-"""Connections in addition to those that requests share, for requests that bypass the limit."""
-_TOKEN_LIFETIME = 60.0
-"""Seconds after which the token is read again, as after each 401: projected tokens rotate (KEP-1205)."""
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+"""Methods that pass no admission (RFC 9110, 9.2.1)."""
 _NETWORK_ERRORS = (aiohttp.ClientError, TimeoutError, OSError)
+
+
+def _allow() -> None:
+    """Allow every write."""
 
 
 class RestClient:
     """Client of one API server (client-go, rest.RESTClient). Use it as an async context manager."""
 
     def __init__(
-        self, load_credentials: Callable[[], Credentials], settings: Settings, *, clock: Clock = SYSTEM_CLOCK
+        self,
+        load_credentials: Callable[[], Credentials],
+        settings: Settings,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
+        check_write: Callable[[], None] = _allow,
     ) -> None:
-        """`load_credentials` reads the credentials at each call; it may block for the time of a file read."""
-        self._load_credentials = load_credentials
+        """`load_credentials` reads the credentials at each call; it is called in a thread and may block.
+
+        `check_write` is called before each write that does not bypass the limit, and raises to prevent it.
+        """
         self._settings = settings
-        self._clock = clock
-        self._credentials = load_credentials()
-        self._loaded_at = clock.monotonic()
+        self._check_write = check_write
+        self._refresher = CredentialsRefresher(load_credentials, on_change=self._use_credentials, clock=clock)
+        self.is_unauthorized = False
+        """The last response rejected the credentials (401)."""
+        self._missing_permissions = MissingPermissionLog(clock=clock)
         self._limiter = ConcurrencyLimiter(settings.workers, clock=clock)
-        self._requests: aiohttp.ClientSession | None = None
-        self._watches: aiohttp.ClientSession | None = None
+        self._sessions: Sessions | None = None
+        self._sessions_credentials = self._refresher.current
+        self._retiring: dict[asyncio.Task[None], Sessions] = {}
 
     async def __aenter__(self) -> Self:
-        self._requests = self._session(limit=self._settings.workers + RESERVED_CONNECTIONS)
-        self._watches = self._session(limit=0)
+        self._sessions = Sessions(self._sessions_credentials, self._settings)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for session in (self._requests, self._watches):
-            if session is not None:
-                await session.close()
+        await self._refresher.close()
+        for task, sessions in tuple(self._retiring.items()):
+            task.cancel()
+            await sessions.close()
+        if self._sessions is not None:
+            await self._sessions.close()
+
+    @property
+    def credentials(self) -> Credentials:
+        """Credentials in use."""
+        return self._refresher.current
+
+    def _use_credentials(self, credentials: Credentials) -> None:
+        """Open new sessions if the open ones cannot send these credentials, and close the old ones at their end."""
+        if self._sessions is None or credentials.uses_connections_of(self._sessions_credentials):
+            return
+        old, self._sessions = self._sessions, Sessions(credentials, self._settings)
+        self._sessions_credentials = credentials
+        task = asyncio.create_task(old.retire(), name="old connections")
+        self._retiring[task] = old
+        task.add_done_callback(self._retiring.pop)
 
     async def request(
         self,
@@ -69,100 +107,123 @@ class RestClient:
         content_type: str = JSON,
         params: Mapping[str, str] | None = None,
         bypass_limit: bool = False,
+        urgent: bool = False,
     ) -> dict[str, Any]:
         """Send one request and return the object of the response. Raises OperatorError for 4xx and 5xx.
 
         `bypass_limit` does not wait for other requests: only for the few that must not be late, such as the Lease.
+        `urgent` goes before other requests that wait. `CURRENT_FLOW` says whose limit counts.
         """
         data = None if body is None else orjson.dumps(body)
         if bypass_limit:
             return await self._do(method, path, data, content_type, params)
-        await self._limiter.acquire()
+        flow = CURRENT_FLOW.get()
+        flow = flow._replace(lane=Lane.URGENT) if urgent else flow
+        await self._limiter.acquire(flow)
         overloaded = False
         try:
+            if method not in _SAFE_METHODS:
+                self._check_write()
             return await self._do(method, path, data, content_type, params)
         except OperatorError as error:
             overloaded = isinstance(error, ServerOverloadedError | UnreachableError)
             raise
         finally:
-            self._limiter.release(overloaded=overloaded)
+            self._limiter.release(flow, overloaded=overloaded)
 
     async def _do(
         self, method: str, path: str, data: bytes | None, content_type: str, params: Mapping[str, str] | None
     ) -> dict[str, Any]:
+        credentials, sessions = self._connection()
         try:
-            async with _require_open(self._requests).request(
-                method, self._url(path, params), data=data, headers=self._headers(content_type)
-            ) as response:
+            async with (
+                sessions.use(),
+                sessions.requests.request(
+                    method, _url(credentials, path, params), data=data, headers=_headers(credentials, content_type)
+                ) as response,
+            ):
                 text = await response.read()
         except _NETWORK_ERRORS as error:
-            raise UnreachableError(f"The API server did not answer {method} {path}: {_describe(error)}.") from error
+            self._refresher.on_connection_failure()
+            kind = AdmissionUnavailableError if _is_slow_write(method, error) else UnreachableError
+            raise kind(f"The API server did not answer {method} {path}: {_describe(error)}.") from error
+        if response.status == HTTPStatus.GATEWAY_TIMEOUT and method not in _SAFE_METHODS:
+            timeout = self._error_from_response(credentials, response.status, text, response.headers)
+            raise AdmissionUnavailableError(str(timeout), status=timeout.status)
         if response.status >= HTTPStatus.BAD_REQUEST:
-            raise self._error_from_response(response.status, text, response.headers)
+            raise self._error_from_response(credentials, response.status, text, response.headers)
+        self.is_unauthorized = False
         return decode_object(text, f"{method} {path}")
 
     @asynccontextmanager
     async def watch(
-        self, path: str, params: Mapping[str, str], *, read_delay: float = 0.0
+        self, path: str, params: Mapping[str, str], *, seconds: int, read_delay: float = 0.0
     ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
-        """Open a watch and yield its events. The stream ends when the server ends it.
+        """Open a watch of a duration and yield its events. The stream ends when the server ends it.
 
         `read_delay`: seconds after a read in which nothing more is read, so that the events of a burst are read
         together: a read costs more than the events that it brings. A single event is never late.
         Raises UnreachableError when the stream breaks.
         """
-        session = _require_open(self._watches)
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=self._settings.connect_timeout, sock_read=self._settings.watch_idle_timeout
-        )
+        params = {**params, "watch": "true", "timeoutSeconds": str(seconds)}
+        timeouts = WatchTimeouts(seconds + self._settings.watch_end_timeout, self._settings.watch_idle_timeout)
+        credentials, sessions = self._connection()
         try:
-            async with session.get(self._url(path, params), headers=self._headers(JSON), timeout=timeout) as response:
-                if response.status >= HTTPStatus.BAD_REQUEST:
-                    raise self._error_from_response(response.status, await response.read(), response.headers)
-                yield watch_events(response, read_delay)
+            async with sessions.use(), await self._open_watch(credentials, sessions, path, params) as response:
+                yield watch_events(response, timeouts, read_delay)
         except _NETWORK_ERRORS as error:
+            self._refresher.on_connection_failure()
             raise UnreachableError(f"The watch of {path} broke: {_describe(error)}.") from error
 
-    def _url(self, path: str, params: Mapping[str, str] | None) -> yarl.URL:
-        query = f"?{urlencode(params)}" if params else ""
-        return yarl.URL(self._credentials.server + path + query, encoded=True)
+    async def _open_watch(
+        self, credentials: Credentials, sessions: Sessions, path: str, params: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
+        no_end = aiohttp.ClientTimeout(sock_connect=self._settings.connect_timeout)
+        async with asyncio.timeout(self._settings.request_timeout):
+            response = await sessions.watches.get(
+                _url(credentials, path, params), headers=_headers(credentials, JSON), timeout=no_end
+            )
+            if response.status < HTTPStatus.BAD_REQUEST:
+                self.is_unauthorized = False
+                return response
+            async with response:
+                text = await response.read()
+                raise self._error_from_response(credentials, response.status, text, response.headers)
 
-    def _session(self, *, limit: int) -> aiohttp.ClientSession:
-        timeout = aiohttp.ClientTimeout(
-            total=self._settings.request_timeout, sock_connect=self._settings.connect_timeout
-        )
-        connector = aiohttp.TCPConnector(limit=limit, ssl=self._credentials.tls or True)
-        # Without cookies, and without compression: inside a cluster it costs both sides more than the network.
-        return aiohttp.ClientSession(
-            connector=connector,
-            timeout=timeout,
-            trust_env=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("Accept-Encoding",),
-        )
+    def _connection(self) -> tuple[Credentials, Sessions]:
+        """Return the credentials of a new request, and sessions that can send them."""
+        if self._sessions is None:
+            raise RuntimeError("The client is used outside of its context.")
+        self._refresher.refresh_if_due()
+        return self._refresher.current, self._sessions
 
-    def _headers(self, content_type: str) -> dict[str, str]:
-        headers = {"User-Agent": f"{FIELD_MANAGER}/{__version__}", "Accept": JSON, "Content-Type": content_type}
-        if self._credentials.token is None:
-            return headers
-        if self._clock.monotonic() - self._loaded_at > _TOKEN_LIFETIME:
-            self._reload_credentials()
-        return headers | {"Authorization": f"Bearer {self._credentials.token}"}
-
-    def _reload_credentials(self) -> None:
-        self._credentials = self._load_credentials()
-        self._loaded_at = self._clock.monotonic()
-
-    def _error_from_response(self, code: int, body: bytes, headers: Mapping[str, str]) -> OperatorError:
-        if code == HTTPStatus.UNAUTHORIZED:
-            self._reload_credentials()
-        return error_from_response(code, body, retry_after=headers.get("Retry-After"))
+    def _error_from_response(
+        self, credentials: Credentials, code: int, body: bytes, headers: Mapping[str, str]
+    ) -> OperatorError:
+        self.is_unauthorized = code == HTTPStatus.UNAUTHORIZED
+        if self.is_unauthorized:
+            self._refresher.on_unauthorized(credentials)
+        error = error_from_response(code, body, retry_after=headers.get("Retry-After"))
+        self._missing_permissions.report(error)
+        return error
 
 
-def _require_open(session: aiohttp.ClientSession | None) -> aiohttp.ClientSession:
-    if session is None:
-        raise RuntimeError("The client is used outside of its context.")
-    return session
+def _url(credentials: Credentials, path: str, params: Mapping[str, str] | None) -> yarl.URL:
+    query = f"?{urlencode(params)}" if params else ""
+    return yarl.URL(credentials.server + path + query, encoded=True)
+
+
+def _headers(credentials: Credentials, content_type: str) -> list[tuple[str, str]]:
+    own = {"User-Agent": f"{FIELD_MANAGER}/{__version__}", "Accept": JSON, "Content-Type": content_type}
+    return [*own.items(), *credentials.auth_headers()]
+
+
+def _is_slow_write(method: str, error: BaseException) -> bool:
+    """Return True if a server that was reached did not answer a write in time: usually it waits for a webhook.
+
+    If the server itself is slow, reads time out too. A connection that was not opened in time is another error.
+    """
+    return method not in _SAFE_METHODS and type(error) is TimeoutError
 
 
 def _describe(error: BaseException) -> str:

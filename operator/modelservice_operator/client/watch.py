@@ -1,7 +1,15 @@
-"""Decoding of a watch stream, and reading it in batches."""
+"""Decoding of a watch stream, reading it in batches, and noticing that it has become silent.
+
+Nothing says how often a watch sends bookmarks, or that it sends any (KEP-956). In fact the API server offers each watch
+one a minute, and drops it unless its version is newer than the one that the watch started from (k8s.io/apiserver,
+storage/cacher, cacheWatcher.process). So a watch that has sent something sends about every minute from then on, later
+if the server is busy. One of a kind that does not change may stay silent until its end; TCP keep-alive finds out
+whether its connection works.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -10,18 +18,33 @@ import orjson
 from modelservice_operator.errors import UnreachableError
 
 
-async def watch_events(response: aiohttp.ClientResponse, read_delay: float) -> AsyncIterator[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class WatchTimeouts:
+    """Seconds without data after which a watch is given up: before its first data, and after it."""
+
+    first: float
+    idle: float
+
+
+async def watch_events(
+    response: aiohttp.ClientResponse, timeouts: WatchTimeouts, read_delay: float
+) -> AsyncIterator[dict[str, Any]]:
     """Yield the events of a watch: one JSON document a line. A line that the end of the stream cuts off is dropped.
 
-    After each read nothing is read for `read_delay` seconds.
+    After each read nothing is read for `read_delay` seconds. A stream that has sent data and becomes silent is at its
+    end: the next watch continues where it stopped. Raises TimeoutError for one that is silent from the start.
     """
-    rest = b""
-    async for chunk in response.content.iter_any():
+    rest, chunk = b"", await _read(response, timeouts.first)
+    while chunk:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             if line:
                 yield decode_object(line, "a watch")
         await _delay_reads(response, read_delay)
+        try:
+            chunk = await _read(response, timeouts.idle)
+        except TimeoutError:
+            return
 
 
 def decode_object(text: bytes, request: str) -> dict[str, Any]:
@@ -33,6 +56,12 @@ def decode_object(text: bytes, request: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UnreachableError(f"The API server's response to {request} is not an object.")
     return value
+
+
+async def _read(response: aiohttp.ClientResponse, seconds: float) -> bytes:
+    """Return what has arrived; nothing at the end of the stream."""
+    async with asyncio.timeout(seconds):
+        return await response.content.readany()
 
 
 async def _delay_reads(response: aiohttp.ClientResponse, seconds: float) -> None:

@@ -4,18 +4,31 @@ import asyncio
 import logging
 import random
 
+from modelservice_operator.apimachinery.flow_control import CURRENT_FLOW
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 from modelservice_operator.apimachinery.objects import NamespacedName
+from modelservice_operator.apimachinery.wait import Backoff
 from modelservice_operator.cache.informers import InformerSet
 from modelservice_operator.controller.reconciler import Reconciler, Result
-from modelservice_operator.controller.workqueue import Priority, WorkQueue
-from modelservice_operator.errors import OperatorError, TerminalError, TransientError
+from modelservice_operator.controller.workqueue import BACKOFF, Priority, WorkQueue
+from modelservice_operator.errors import (
+    AdmissionUnavailableError,
+    ConflictError,
+    OperatorError,
+    PredecessorTerminatingError,
+    TerminalError,
+    TransientError,
+)
 from modelservice_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 TERMINAL_ERROR_INTERVAL = 30.0
 """Seconds between attempts at what a user must correct: the deletion of an object of another owner sends no event."""
+ADMISSION_BACKOFF = Backoff(base=5.0, maximum=300.0, jitter=0.2)
+"""Retries of a write that an admission webhook delays: each may hold a worker for 30 s."""
+CONFLICT_BACKOFF = Backoff(base=0.2, maximum=2.0, jitter=0.2)
+"""Retries after a concurrent write: the next attempt reads the newer object. Other clients may write often."""
 
 
 class Controller:
@@ -34,7 +47,7 @@ class Controller:
         self._settings = settings
 
     async def run(self) -> None:
-        """Reconcile until cancelled. The caches must be synced."""
+        """Reconcile until cancelled. The caches of at least one namespace should be synced."""
         async with asyncio.TaskGroup() as tasks:
             for number in range(self._settings.workers):
                 tasks.create_task(self._work(), name=f"worker {number}")
@@ -43,13 +56,19 @@ class Controller:
     async def _work(self) -> None:
         while True:
             key = await self._queue.get()
+            CURRENT_FLOW.set(self._queue.flow_of(key))
             try:
                 await self._process(key)
             finally:
                 self._queue.done(key)
 
     async def _process(self, key: NamespacedName) -> None:
-        """Reconcile `key` once, and schedule the next time. Any error is logged and retried."""
+        """Reconcile `key` once, and schedule the next time. Any error is logged and retried.
+
+        A key of a namespace whose caches are incomplete is dropped: all of its keys are added once they are complete.
+        """
+        if not self._informers.has_synced(key.namespace):
+            return
         try:
             result = await self._reconciler.reconcile(key)
         except OperatorError as error:
@@ -64,7 +83,8 @@ class Controller:
         if result.error is None:
             self._queue.forget(key)
         else:
-            delay = self._queue.add_rate_limited(key, after=_retry_after(result.error))
+            after, backoff = _retry_after(result.error), _backoff_of(result.error)
+            delay = self._queue.add_rate_limited(key, after=after, backoff=backoff)
             logger.warning("%s: reconcile failed, requeued in %.1f s: %s", key, delay, result.error)
         if result.requeue_after is not None:
             self._queue.add_after(key, result.requeue_after)
@@ -87,3 +107,15 @@ def _retry_after(error: OperatorError) -> float | None:
             return TERMINAL_ERROR_INTERVAL
         case _:
             return None
+
+
+def _backoff_of(error: OperatorError) -> Backoff:
+    match error:
+        case AdmissionUnavailableError():
+            return ADMISSION_BACKOFF
+        case PredecessorTerminatingError():
+            return BACKOFF
+        case ConflictError():
+            return CONFLICT_BACKOFF
+        case _:
+            return BACKOFF

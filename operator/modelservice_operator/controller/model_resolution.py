@@ -15,9 +15,10 @@ from modelservice_operator.status.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Resolution:
-    """Revision that a container resolved the URI to, and when."""
+    """Revision that a container resolved the URI to, and when its pod was created."""
 
-    finished_at: str
+    created: str
+    """RFC 3339, by the clock of the API server. Times of containers are by the clocks of their nodes."""
     revision: str
 
 
@@ -26,8 +27,8 @@ def resolve_model_revision(
 ) -> str | None:
     """Return the revision that the pods must load; None lets each pod resolve the URI, as for the first revision.
 
-    The latest revision that a resolver found is used if it was resolved after the current pods loaded the model and
-    differs from what they loaded. Otherwise the revision in the Deployment stays.
+    The latest revision that a resolver found is used if the resolver was created after the current pods and its
+    revision differs from what they loaded. Otherwise the revision in the Deployment stays.
     """
     model = service.spec.model
     if model is None:
@@ -37,7 +38,7 @@ def resolve_model_revision(
     resolver_pods = (pod for pod in snapshot.pods if pod.labels.get(MODEL_CACHE_KEY_LABEL) == key)
     resolved = _latest_resolution(resolver_pods, RESOLVER_NAME)
     loaded = _latest_resolution(snapshot.current_pods, LOADER_NAME)
-    if resolved is None or loaded is None or resolved.finished_at <= loaded.finished_at:
+    if resolved is None or loaded is None or resolved.created <= loaded.created:
         return pinned
     return pinned if resolved.revision == loaded.revision else resolved.revision
 
@@ -56,12 +57,15 @@ def _pinned_revision(deployment: Mapping[str, Any] | None, model: ModelSource) -
 
 def _latest_resolution(pods: Iterable[Pod], container_name: str) -> _Resolution | None:
     """Return the latest revision that a container of this name reported."""
-    terminations = (
-        container.last_termination for pod in pods for container in pod.containers if container.name == container_name
+    found = (
+        (pod.created, container.last_termination)
+        for pod in pods
+        for container in pod.containers
+        if container.name == container_name
     )
     resolutions = (
-        _Resolution(termination.time, Report.of(termination).resolution)
-        for termination in terminations
+        _Resolution(created, Report.of(termination).resolution)
+        for created, termination in found
         if termination is not None and termination.exit_code == 0
     )
     return max((resolution for resolution in resolutions if resolution.revision), default=None)

@@ -10,16 +10,20 @@ from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
 from modelservice_operator.apimachinery.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, MODEL_SERVICE
 from modelservice_operator.apimachinery.objects import NamespacedName, Object
 from modelservice_operator.apply.applier import Applier
+from modelservice_operator.apply.ownership import is_own_or_orphan
 from modelservice_operator.cache.informers import InformerSet
+from modelservice_operator.controller.blocked_names import BlockedNames
 from modelservice_operator.controller.gatherer import Gatherer
 from modelservice_operator.controller.model_resolution import resolve_model_revision
-from modelservice_operator.controller.object_state import ObjectState
-from modelservice_operator.controller.plan import Plan, PlanCache
+from modelservice_operator.controller.object_state import ObjectState, TerminatingRecord
+from modelservice_operator.controller.plan import Plan, PlanCache, PlanInputs
 from modelservice_operator.controller.status_writer import StatusWriter
 from modelservice_operator.errors import (
     InvalidSpecError,
     NameConflictError,
+    NamespaceTerminatingError,
     OperatorError,
+    PredecessorTerminatingError,
     TerminalError,
     TerminatingError,
 )
@@ -28,6 +32,8 @@ from modelservice_operator.events.transitions import drift_events
 from modelservice_operator.resources import DesiredChild
 from modelservice_operator.resources.cron_job import tracks_updates
 from modelservice_operator.resources.diff import Drift
+from modelservice_operator.resources.model_volume import is_downloaded
+from modelservice_operator.resources.retained import Retained
 from modelservice_operator.settings import Settings
 from modelservice_operator.status import Diagnosis, compute_invalid_status, compute_status, diagnose, requeue_after
 from modelservice_operator.status.snapshot import Snapshot
@@ -36,6 +42,11 @@ T = TypeVar("T")
 
 SCALE_RECHECK_SECONDS = 5.0
 """Seconds after which the replicas are checked again: the deleted autoscaler's controller may write late."""
+
+OWNER_RECHECK_SECONDS = 5.0
+"""Seconds until an object is reconciled again that does not exist any longer, although no watch has reported it."""
+NAMESPACE_RECHECK_SECONDS = 60.0
+"""The same for an object of a namespace that is being deleted, which takes as long as its pods need to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +77,11 @@ class Reconciler:
         pod_events: PodEventReader,
         settings: Settings,
         *,
+        blocked_names: BlockedNames,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._informers = informers
+        self._blocked_names = blocked_names
         self._applier = applier
         self._status_writer = status_writer
         self._pod_events = pod_events
@@ -83,27 +96,49 @@ class Reconciler:
         if live is None:
             self._states.pop(key, None)
             self._plans.discard(key)
+            self._blocked_names.discard(key)
             return Result()
         state, uid = self._states.setdefault(key, ObjectState()), live["metadata"]["uid"]
-        if live["metadata"].get("deletionTimestamp") or state.terminating_uid == uid:
+        if live["metadata"].get("deletionTimestamp"):
+            self._blocked_names.discard(key)
             return Result()  # the garbage collector follows the owner references
+        if (pause := self._terminating_pause(state, uid)) > 0:
+            return Result(requeue_after=pause)
         try:
-            plan = self._plans.get(key, live, self._model_revision)
+            plan = self._plans.get(key, live, self._plan_inputs)
         except InvalidSpecError as invalid:
+            self._blocked_names.discard(key)
             return await self._report_invalid(state, live, invalid)
         error, drifts = await self._apply_children(plan, state)
         self._status_writer.emit(live, drift_events(drifts))
         if isinstance(error, TerminatingError):
-            state.terminating_uid = uid
-            return Result()
+            self._blocked_names.discard(key)
+            return Result(requeue_after=self._pause(state, uid, error))
         delays = [*await self._update_status(plan, live, state, error), self._seconds_to_recheck(state)]
         return Result(min((delay for delay in delays if delay is not None), default=None), error)
 
-    def _model_revision(self, service: ModelService) -> str | None:
+    def _terminating_pause(self, state: ObjectState, uid: str) -> float:
+        return 0.0 if state.terminating is None else state.terminating.seconds_left(uid, self._clock.monotonic())
+
+    def _pause(self, state: ObjectState, uid: str, error: TerminatingError) -> float:
+        """Remember for a while that the object is being deleted, and return the seconds."""
+        is_namespace = isinstance(error, NamespaceTerminatingError)
+        seconds = NAMESPACE_RECHECK_SECONDS if is_namespace else OWNER_RECHECK_SECONDS
+        state.terminating = TerminatingRecord(uid, self._clock.monotonic() + seconds)
+        return seconds
+
+    def _plan_inputs(self, service: ModelService) -> PlanInputs:
+        """Return what the live objects contribute to the children: nothing unless a loader downloads the model."""
+        if not is_downloaded(service):
+            return PlanInputs()
+        live = self._informers.get(DEPLOYMENT, service.metadata.key)
+        deployment = live if is_own_or_orphan(live, service) else None
+        return PlanInputs(self._model_revision(service, deployment), Retained.of(deployment))
+
+    def _model_revision(self, service: ModelService, deployment: Object | None) -> str | None:
         """Return the revision of an auto-updated model that the pods must load; None lets them resolve it."""
         if not tracks_updates(service):
             return None
-        deployment = self._informers.get(DEPLOYMENT, service.metadata.key)
         return resolve_model_revision(service, deployment, self._gatherer.gather(service))
 
     async def _apply_children(self, plan: Plan, state: ObjectState) -> _Applied:
@@ -115,26 +150,43 @@ class Reconciler:
             return _Applied(error, [])
         # The autoscaler is deleted before the replicas are compared: otherwise it could set them again.
         surplus = self._applier.find_surplus(plan.children, service)
-        pruned = await _gather_results(self._applier.prune(kind, live) for kind, live in surplus)
+        pruned = await _gather_results(self._applier.prune(kind, live, service) for kind, live in surplus)
         if HORIZONTAL_POD_AUTOSCALER in (kind for kind, _ in surplus):
             state.recheck_replicas_at = self._clock.monotonic() + SCALE_RECHECK_SECONDS
-        applied = await self._apply_in_order(self._applier.find_outdated(plan.children, service), service)
+        outdated = self._applier.find_outdated(plan.children, service)
+        blocked: list[DesiredChild] = []
+        applied = await self._apply_in_order(outdated, service, blocked)
+        self._blocked_names.update(service, blocked, lambda child: self._applier.discard_rejection(child, service))
+        replaced = self._applier.find_replaced(plan.children, service)
+        pruned += await _gather_results(self._applier.prune(kind, live, service) for kind, live in replaced)
         failures = [result for result in (*pruned, *applied) if isinstance(result, BaseException)]
         drifts = [drift for result in applied if isinstance(result, list) for drift in result]
         return _Applied(_most_important_error(failures), drifts)
 
     async def _apply_in_order(
-        self, children: list[DesiredChild], service: ModelService
+        self, children: list[DesiredChild], service: ModelService, blocked: list[DesiredChild]
     ) -> list[list[Drift] | BaseException]:
-        """Apply the autoscaler last: it would scale any Deployment of the name, also one of another owner."""
+        """Apply the autoscaler last: it would scale any Deployment of the name, also one of another owner.
+
+        Children whose names are taken by objects that cause no event are added to `blocked`.
+        """
         first = [child for child in children if child.kind is not HORIZONTAL_POD_AUTOSCALER]
         last = [child for child in children if child.kind is HORIZONTAL_POD_AUTOSCALER]
-        results = await _gather_results(self._applier.apply(child, service) for child in first)
+        results = await _gather_results(self._apply(child, service, blocked) for child in first)
         outcomes = zip(first, results, strict=True)
         if any(child.kind is DEPLOYMENT and isinstance(result, NameConflictError) for child, result in outcomes):
             pruned = await _gather_results([self._applier.prune_owned(HORIZONTAL_POD_AUTOSCALER, service)])
             return [*results, *(result for result in pruned if result is not None)]
-        return [*results, *await _gather_results(self._applier.apply(child, service) for child in last)]
+        return [*results, *await _gather_results(self._apply(child, service, blocked) for child in last)]
+
+    async def _apply(self, child: DesiredChild, service: ModelService, blocked: list[DesiredChild]) -> list[Drift]:
+        try:
+            return await self._applier.apply(child, service)
+        except (NameConflictError, PredecessorTerminatingError):
+            # A cached object with the name of the ModelService causes events; others do not, or for other objects.
+            if self._informers.get(child.kind, child.key) is None or child.key != service.metadata.key:
+                blocked.append(child)
+            raise
 
     async def _update_status(
         self, plan: Plan, planned: Object, state: ObjectState, error: OperatorError | None
@@ -146,28 +198,33 @@ class Reconciler:
         key = plan.service.metadata.key
         if error is None and _is_new(planned) and (deferral := self._status_writer.defer(state)) is not None:
             return [deferral]  # by then there is more to report, too
-        snapshot = self._gatherer.gather(plan.service, plan.children, error)
+        gathered = self._gatherer.gather(plan.service, plan.children, error)
+        snapshot = state.ages.measure(gathered, planned.get("status") or {}, self._clock.monotonic())
         diagnosis = await self._diagnose(snapshot, state)
         live = self._informers.get(MODEL_SERVICE, key)
         if live is None or not plan.matches(live["metadata"]):
             return []  # it changed, and its event has added the key again; the status of an old generation is useless
-        now = self._clock.now()
-        status = compute_status(snapshot, diagnosis, previous=live.get("status") or {}, now=now)
+        previous = live.get("status") or {}
+        status = compute_status(snapshot, diagnosis, previous=previous, now=self._clock.now())
         if status == live.get("status"):
             self._plans.discard(key)
+        if snapshot.rollout is not None:
+            state.observe(snapshot.rollout.observed_generation)
         delay = await self._status_writer.write(state, live, status, urgent=error is not None)
-        return [delay, requeue_after(snapshot, now), self._seconds_to_next_read(state)]
+        return [delay, requeue_after(snapshot, status), self._seconds_to_next_read(state)]
 
     async def _diagnose(self, snapshot: Snapshot, state: ObjectState) -> Diagnosis:
         """Diagnose the pods, with the Events of a pod that stays unready."""
         diagnosis = diagnose(snapshot)
-        uid = diagnosis.pod_needing_events
-        if uid is None:
+        pod = diagnosis.pod_needing_events
+        if pod is None:
             state.tracked_pod = None
             return diagnosis
-        pod = await self._pod_events.read(snapshot.service.metadata.namespace, uid, state.tracked_pod)
-        state.tracked_pod = pod
-        return diagnose(replace(snapshot, pod_event_messages=pod.messages)) if pod.messages else diagnosis
+        tracked = await self._pod_events.read(snapshot.service.metadata.namespace, pod, state.tracked_pod)
+        state.tracked_pod = tracked
+        if not tracked.messages:
+            return diagnosis
+        return diagnose(replace(snapshot, pod_event_messages=tracked.messages), diagnosis.groups)
 
     def _seconds_to_next_read(self, state: ObjectState) -> float | None:
         return None if state.tracked_pod is None else self._pod_events.seconds_to_next_read(state.tracked_pod)

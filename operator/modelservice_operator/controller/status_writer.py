@@ -1,16 +1,31 @@
 """Writes the status of a ModelService: as rarely as is useful, and with an Event for each transition."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
-from modelservice_operator.apimachinery.objects import Object
+from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
+from modelservice_operator.apimachinery.managed_fields import last_manager_of_status
+from modelservice_operator.apimachinery.objects import Object, key_of
+from modelservice_operator.apply.drift_limiter import MAX_CORRECTIONS
 from modelservice_operator.apply.writer import ObjectWriter
 from modelservice_operator.controller.object_state import ObjectState
+from modelservice_operator.errors import OperatorError
 from modelservice_operator.events.recorder import EventRecorder
-from modelservice_operator.events.transitions import EventSpec, events_for
+from modelservice_operator.events.transitions import EventSpec, drift_events, events_for
+from modelservice_operator.resources.desired import content_hash
+from modelservice_operator.resources.diff import Drift
 from modelservice_operator.settings import Settings
 from modelservice_operator.status import is_only_unobserved
+from modelservice_operator.status.conditions import find_condition
+from modelservice_operator.status.reasons import ConditionType, Reason
+
+UNOBSERVED_GRACE_SECONDS = 30.0
+"""Seconds in which a ready ModelService stays ready while the Deployment controller has not observed a generation.
+
+A change of the replica count must not make it unready. Another leader of kube-controller-manager needs about 15 s.
+"""
 
 
 class StatusWriter:
@@ -52,7 +67,8 @@ class StatusWriter:
     async def write(self, state: ObjectState, live: Object, status: dict[str, Any], *, urgent: bool) -> float | None:
         """Write `status` if it differs from that of `live`; return the seconds to wait if it is too early for that.
 
-        Within the interval after a write, only a new generation is written. `urgent` does not wait for children.
+        Within the interval after a write, and after many of them, only a new generation is written. `urgent` does not
+        wait for children.
         Raises OperatorError.
         """
         previous, now = live.get("status") or {}, self._clock.monotonic()
@@ -60,27 +76,49 @@ class StatusWriter:
         if status == previous:
             state.deferred_since = None
             return None
-        remaining = written_at + self._interval - now
+        remaining = max(written_at + self._interval - now, state.status_writes.seconds_until_token(now))
         if remaining > 0 and previous.get("observedGeneration") == status["observedGeneration"]:
             return remaining
         if not urgent and (deferral := self.defer(state)) is not None:
             return deferral
         state.deferred_since = None
         state.status_written_at = now
+        state.status_writes.take(now)
+        drifts = await self._find_drift(state, live, status)
+        if drifts or _is_drift_reported(previous, status):
+            state.status_writes.drain(now, keep=MAX_CORRECTIONS - 1)
         await self._writer.update_status(live, status)
-        self._recorder.record(live, events_for(previous, status))
+        state.written_status = content_hash(status)
+        self._recorder.record(live, (*drift_events(drifts), *events_for(previous, status)))
         return None
+
+    async def _find_drift(self, state: ObjectState, live: Object, status: dict[str, Any]) -> list[Drift]:
+        """Return the drift if `status` was written before, and another client has changed it since."""
+        written = state.written_status
+        if content_hash(status) != written or content_hash(live.get("status") or {}) == written:
+            return []
+        manager = None
+        with suppress(OperatorError):  # only the Event names it
+            found = await self._writer.read(MODEL_SERVICE, key_of(live))
+            manager = last_manager_of_status(found["metadata"].get("managedFields") or ())
+        return [Drift(kind=MODEL_SERVICE.kind, field="status", manager=manager)]
 
     @staticmethod
     def _written_at(state: ObjectState, only_unobserved: bool, now: float) -> float:  # noqa: FBT001
         """Return the time from which the interval counts.
 
-        A generation that the Deployment controller has not observed yet counts as written: an annotation on the
-        Deployment is enough for one, and usually it is observed a moment later.
+        A generation that the Deployment controller has not observed yet counts as written later: an annotation or
+        another number of replicas is enough for one, and usually it is observed a moment later.
         """
         if not only_unobserved:
             state.unobserved_since = None
             return state.status_written_at
         if state.unobserved_since is None:
             state.unobserved_since = now
-        return state.unobserved_since
+        return state.unobserved_since + UNOBSERVED_GRACE_SECONDS
+
+
+def _is_drift_reported(*statuses: Mapping[str, Any]) -> bool:
+    """Return True if each status reports a fight: only the counts in it can differ, which another client changes."""
+    found = (find_condition(status.get("conditions"), ConditionType.READY) or {} for status in statuses)
+    return all(ready.get("reason") == Reason.DRIFT_DETECTED for ready in found)

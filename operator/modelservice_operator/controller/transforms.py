@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
-from modelservice_operator.apimachinery.managed_fields import is_own_create_entry
+from modelservice_operator.apimachinery.managed_fields import has_co_owners, is_own_create_entry
 from modelservice_operator.apimachinery.objects import Object
+from modelservice_operator.apimachinery.text import sanitize
 from modelservice_operator.resources.metadata import (
+    ADOPT_BY_ANNOTATION,
+    HAS_CO_OWNERS,
     HAS_UPDATE_FIELDS,
     INSTANCE_LABEL,
     LOADER_NAME,
@@ -24,6 +27,8 @@ from modelservice_operator.settings import FIELD_MANAGER
 
 MAX_TEXT_CHARS = 1024
 """Characters that are stored of a message."""
+MAX_LOG_CHARS = 2048
+"""Characters that are stored of the log of a terminated container: the kubelet reports as many bytes (core/v1)."""
 MAX_REPORT_CHARS = 4096
 """Characters that are stored of a loader's report, one line of JSON: the limit of a termination message (core/v1)."""
 _IDENTITY = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
@@ -33,13 +38,13 @@ _POD_CONDITIONS = frozenset({"PodScheduled", "PodReadyToStartContainers"})
 
 
 def transform_child(body: Object) -> Object:
-    """Drop the managedFields of a child, which are most of its size, and keep one bit of them."""
+    """Drop the managedFields of a child, which are most of its size, and keep two bits of them."""
     metadata = body["metadata"]
-    has_update_fields = body.get(HAS_UPDATE_FIELDS) or any(
-        is_own_create_entry(entry) for entry in metadata.get("managedFields") or ()
-    )
+    entries = metadata.get("managedFields") or ()
+    has_update_fields = body.get(HAS_UPDATE_FIELDS) or any(is_own_create_entry(entry) for entry in entries)
+    shared = {HAS_CO_OWNERS: True} if has_co_owners(entries) else {}
     stored = {name: value for name, value in metadata.items() if name != "managedFields"}
-    return body | {"metadata": stored, HAS_UPDATE_FIELDS: has_update_fields}
+    return body | {"metadata": stored, HAS_UPDATE_FIELDS: has_update_fields} | shared
 
 
 def transform_model_service(body: Object) -> Object:
@@ -67,7 +72,9 @@ def transform_pod(body: Object) -> Object:
         "initContainerStatuses": _containers(status.get("initContainerStatuses") or ()),
         "containerStatuses": _containers(status.get("containerStatuses") or ()),
     }
-    return {"metadata": _metadata(body), "status": _omit_empty(stored)}
+    gates = [_text_fields(gate, "name") for gate in (body.get("spec") or {}).get("schedulingGates") or ()]
+    spec = {"spec": {"schedulingGates": gates}} if gates else {}
+    return {"metadata": _metadata(body), **spec, "status": _omit_empty(stored)}
 
 
 def transform_replica_set(body: Object) -> Object:
@@ -85,7 +92,8 @@ def transform_replica_set(body: Object) -> Object:
 def _may_be_child(metadata: Object) -> bool:
     is_controlled = any(ref.get("kind") == MODEL_SERVICE.kind for ref in metadata.get("ownerReferences") or ())
     is_labelled = (metadata.get("labels") or {}).get(MANAGED_BY_LABEL) == FIELD_MANAGER
-    return is_controlled or is_labelled or OWNER_ANNOTATION in (metadata.get("annotations") or {})
+    annotations = metadata.get("annotations") or {}
+    return is_controlled or is_labelled or OWNER_ANNOTATION in annotations or ADOPT_BY_ANNOTATION in annotations
 
 
 def _identity(body: Object) -> Object:
@@ -134,7 +142,7 @@ def _has_information(entry: Object) -> bool:
 
 
 def _container(status: Mapping[str, Any]) -> Object:
-    max_chars = MAX_REPORT_CHARS if status.get("name") in {LOADER_NAME, RESOLVER_NAME} else MAX_TEXT_CHARS
+    max_chars = MAX_REPORT_CHARS if status.get("name") in {LOADER_NAME, RESOLVER_NAME} else MAX_LOG_CHARS
     ended = _terminated((status.get("lastState") or {}).get("terminated") or {}, max_chars)
     stored = {
         **_text_fields(status, "name"),
@@ -159,13 +167,13 @@ def _terminated(terminated: Mapping[str, Any], max_chars: int) -> Object:
     stored = _text_fields(terminated, "reason", "finishedAt")
     text = terminated.get("message")
     return stored | _omit_empty(
-        {"exitCode": terminated.get("exitCode"), "message": str(text)[-max_chars:] if text else None}
+        {"exitCode": terminated.get("exitCode"), "message": sanitize(str(text or "")[-max_chars:], max_chars)}
     )
 
 
 def _text_fields(source: Mapping[str, Any], *names: str) -> Object:
-    """Return the fields of these names that are not empty, each cut to a readable length."""
-    return {name: str(source[name])[:MAX_TEXT_CHARS] for name in names if source.get(name)}
+    """Return the fields of these names that are not empty, each valid text of a readable length."""
+    return {name: sanitize(str(source[name]), MAX_TEXT_CHARS) for name in names if source.get(name)}
 
 
 def _omit_empty(fields: Object) -> Object:

@@ -1,16 +1,18 @@
 """De-duplicating work queue with priorities, delayed adds and backoff for each key (client-go, util/workqueue).
 
-A key is processed by at most one worker at a time. Knows nothing of Kubernetes. Not thread-safe: one event loop.
+A key is processed by at most one worker at a time. Namespaces take turns, and keys that failed wait in a separate lane
+behind the others. Not thread-safe: one event loop.
 """
 
 import asyncio
 import random
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Generic, TypeVar
 
+from modelservice_operator.apimachinery.flow_control import FairQueue, Flow, Lane
 from modelservice_operator.apimachinery.wait import Backoff
 
 K = TypeVar("K", bound=Hashable)
@@ -27,6 +29,9 @@ class Priority(IntEnum):
     """The key is only checked again."""
 
 
+_LANES = {Priority.EVENT: Lane.NORMAL, Priority.RESYNC: Lane.BACKGROUND}
+
+
 @dataclass(frozen=True, slots=True)
 class _Timer:
     """A delayed add. The deadline is stored because a handle of uvloop has none when it is due immediately."""
@@ -38,15 +43,27 @@ class _Timer:
 class WorkQueue(Generic[K]):
     """`add` keys from anywhere; call `get` and `done` in each worker."""
 
-    def __init__(self, *, rng: random.Random | None = None) -> None:
-        self._ready: dict[Priority, deque[K]] = {priority: deque() for priority in Priority}
+    def __init__(
+        self,
+        *,
+        workers: int = 16,
+        namespace_of: Callable[[K], str] = lambda _: "",
+        rng: random.Random | None = None,
+    ) -> None:
+        """`workers`: number of keys that are processed at a time, of which a namespace has at most half."""
+        self._workers = workers
+        self._namespace_of = namespace_of
+        self._ready: FairQueue[K] = FairQueue()
+        self._queued: dict[K, Flow] = {}
+        """Flows of the keys in `_ready`."""
         self._dirty: dict[K, Priority] = {}
         """Keys to process, including those that a worker is processing now and that must be processed again."""
-        self._processing: set[K] = set()
+        self._processing: dict[K, Flow] = {}
         self._failures: dict[K, int] = {}
         self._timers: dict[K, _Timer] = {}
         self._debounced: dict[K, asyncio.Handle] = {}
-        self._wakeup = asyncio.Event()
+        self._idle: deque[asyncio.Future[None]] = deque()
+        """Workers that wait for a key."""
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, protects nothing
 
     def __len__(self) -> int:
@@ -54,12 +71,12 @@ class WorkQueue(Generic[K]):
         return len(self._dirty)
 
     def has_pending(self) -> bool:
-        """Return True if a key waits, or will within the debounce interval."""
-        return bool(self._dirty or self._debounced)
+        """Return True if a key waits, or will within the debounce interval. Keys that failed do not count."""
+        return bool(self._debounced) or self._ready.has_waiting(Lane.NORMAL, Lane.BACKGROUND)
 
     def has_higher_priority_than(self, priority: Priority) -> bool:
-        """Return True if a key waits that is processed before those of `priority`."""
-        return any(self._ready[higher] for higher in Priority if higher < priority)
+        """Return True if a key waits that is processed before those of `priority`. Keys that failed do not count."""
+        return self._ready.has_waiting(*(_LANES[higher] for higher in Priority if higher < priority))
 
     def add(self, key: K, priority: Priority = Priority.EVENT) -> None:
         """Add `key`. A key that already waits is not added again, but may get a higher priority."""
@@ -85,41 +102,42 @@ class WorkQueue(Generic[K]):
             timer.handle.cancel()
         self._timers[key] = _Timer(deadline, loop.call_at(deadline, self._fire, key))
 
-    def add_rate_limited(self, key: K, *, after: float | None = None) -> float:
+    def add_rate_limited(self, key: K, *, after: float | None = None, backoff: Backoff = BACKOFF) -> float:
         """Count a failure of `key`, add it after a delay, and return the seconds.
 
-        `after`: the delay that a server or a slow retry asks for; None doubles the last one, up to a minute.
+        `after`: the delay that a server or a slow retry asks for; None doubles the last one, within `backoff`.
         """
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        delay = BACKOFF.delay(failures, rng=self._rng) if after is None else BACKOFF.spread(after, rng=self._rng)
+        delay = backoff.delay(failures, rng=self._rng) if after is None else backoff.spread(after, rng=self._rng)
         self.add_after(key, delay)
         return delay
 
     async def get(self) -> K:
         """Wait for a key and return it. Its scheduled add is cancelled. `done` must follow."""
         while True:
-            for priority, ready in self._ready.items():
-                while ready:
-                    key = ready.popleft()
-                    if self._dirty.get(key) is priority and key not in self._processing:
-                        return self._start(key)
-            self._wakeup.clear()
-            await self._wakeup.wait()
+            if (taken := self._ready.pop(self._workers)) is not None:
+                return self._start(*taken)
+            await self._wait()
 
     def done(self, key: K) -> None:
         """Mark `key` as processed. It waits again if it was added in the meantime."""
-        self._processing.discard(key)
+        self._ready.release(self._processing.pop(key))
+        self._wake_worker()  # another key of its namespace may be processed now
         if (priority := self._dirty.get(key)) is not None:
             self._enqueue(key, priority)
+
+    def flow_of(self, key: K) -> Flow:
+        """Return the flow of a key that is being processed."""
+        return self._processing[key]
 
     def forget(self, key: K) -> None:
         """Reset the failures of `key`, and cancel its scheduled add."""
         self._failures.pop(key, None)
         self._cancel_timer(key)
 
-    def _start(self, key: K) -> K:
-        del self._dirty[key]
-        self._processing.add(key)
+    def _start(self, key: K, flow: Flow) -> K:
+        del self._dirty[key], self._queued[key]
+        self._processing[key] = flow
         self._cancel_timer(key)
         return key
 
@@ -136,5 +154,27 @@ class WorkQueue(Generic[K]):
         self.add(key)
 
     def _enqueue(self, key: K, priority: Priority) -> None:
-        self._ready[priority].append(key)
-        self._wakeup.set()
+        flow = Flow(self._namespace_of(key), Lane.RETRY if key in self._failures else _LANES[priority])
+        if (queued := self._queued.get(key, flow)) != flow:
+            self._ready.discard(key, queued)
+        self._queued[key] = flow
+        self._ready.push(key, flow)
+        self._wake_worker()
+
+    async def _wait(self) -> None:
+        """Wait until a key was added, or a seat was given back: each wakes one worker, as it allows one more key."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._idle.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self._wake_worker()  # woken together with the cancellation: pass it on
+            raise
+
+    def _wake_worker(self) -> None:
+        while self._idle:
+            waiter = self._idle.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return

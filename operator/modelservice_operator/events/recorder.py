@@ -5,17 +5,18 @@ import logging
 import platform
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
-from cachetools import LRUCache
+from cachetools import LRUCache, TTLCache
 
 from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 from modelservice_operator.apimachinery.objects import Object
+from modelservice_operator.apimachinery.wait import TokenBucket
+from modelservice_operator.client.missing_permissions import MissingPermission
 from modelservice_operator.client.rest import RestClient
-from modelservice_operator.errors import ForbiddenError, OperatorError, TerminatingError
+from modelservice_operator.errors import AdmissionUnavailableError, ForbiddenError, OperatorError, TerminatingError
 from modelservice_operator.events.transitions import EventSpec
 from modelservice_operator.settings import FIELD_MANAGER
 
@@ -27,6 +28,10 @@ REFILL_SECONDS = 300.0
 """Seconds until one more (the same)."""
 MAX_QUEUED_EVENTS = 1000
 """Events that wait; the oldest are dropped."""
+POST_TIMEOUT = 10.0
+"""Seconds for the creation of an Event: those of other namespaces wait for it."""
+HANG_TTL = 60.0
+"""Seconds for which the Events of a namespace are dropped after a creation that timed out."""
 _POST_INTERVAL = 0.1
 """Seconds between two Events of this process."""
 _MAX_IDLE_CHECKS = 20
@@ -35,14 +40,6 @@ _REPORTING_CONTROLLER = f"modelservice.dev/{FIELD_MANAGER}"
 _MAX_NAME_LENGTH = 128
 _MAX_BUCKETS = 10_000
 """Objects whose budget is remembered; the least recently used one is forgotten."""
-
-
-@dataclass(slots=True)
-class _TokenBucket:
-    """Events that an object may still have, at a time of the monotonic clock."""
-
-    tokens: float
-    updated_at: float
 
 
 class EventRecorder:
@@ -55,8 +52,10 @@ class EventRecorder:
         self._clock = clock
         self._queue: deque[Object] = deque(maxlen=MAX_QUEUED_EVENTS)
         self._wakeup = asyncio.Event()
-        self._buckets: LRUCache[str, _TokenBucket] = LRUCache(_MAX_BUCKETS)
+        self._buckets: LRUCache[str, TokenBucket] = LRUCache(_MAX_BUCKETS)
         self._was_forbidden = False
+        self._hanging: TTLCache[str, bool] = TTLCache(_MAX_BUCKETS, HANG_TTL, timer=clock.monotonic)
+        """Namespaces in which an Event could not be created in time, as behind a webhook that hangs."""
 
     def record(self, regarding: Object, events: Iterable[EventSpec]) -> None:
         """Queue `events` about a ModelService. Those that exceed its budget are dropped."""
@@ -83,11 +82,20 @@ class EventRecorder:
             await asyncio.sleep(_POST_INTERVAL)
 
     async def _post(self, body: Object) -> None:
-        path = f"/apis/events.k8s.io/v1/namespaces/{body['metadata']['namespace']}/events"
+        namespace = body["metadata"]["namespace"]
+        path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+        if namespace in self._hanging:
+            return
         try:
-            await self._client.request("POST", path, body=body)
+            async with asyncio.timeout(POST_TIMEOUT):
+                await self._client.request("POST", path, body=body)
+            self._was_forbidden = False
+        except (TimeoutError, AdmissionUnavailableError) as error:
+            self._hanging[namespace] = True
+            logger.info("Events of namespace %s are dropped for %.0f s: %r", namespace, HANG_TTL, error)
         except ForbiddenError as error:
-            if not self._was_forbidden:
+            # The client has logged a missing permission.
+            if not self._was_forbidden and MissingPermission.of(error) is None:
                 logger.warning("Not allowed to create Events: %s", error)
             self._was_forbidden = True
         except TerminatingError:
@@ -98,13 +106,10 @@ class EventRecorder:
     def _take_token(self, uid: str) -> bool:
         """Take one token of the object's bucket; return False if it is empty."""
         now = self._clock.monotonic()
-        bucket = self._buckets.get(uid) or _TokenBucket(BURST, now)
-        bucket.tokens = min(BURST, bucket.tokens + (now - bucket.updated_at) / REFILL_SECONDS)
-        bucket.updated_at = now
-        self._buckets[uid] = bucket
-        if bucket.tokens < 1:
+        bucket = self._buckets[uid] = self._buckets.get(uid) or TokenBucket(BURST, REFILL_SECONDS)
+        if bucket.seconds_until_token(now) > 0:
             return False
-        bucket.tokens -= 1
+        bucket.take(now)
         return True
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
+from modelservice_operator.apimachinery.text import sanitize, truncate_bytes
 from modelservice_operator.resources.diff import Drift
 from modelservice_operator.status.conditions import find_condition
 from modelservice_operator.status.reasons import ConditionType, Reason
@@ -15,7 +16,6 @@ from modelservice_operator.status.text import truncate
 
 MAX_NOTE_BYTES = 1024
 """Bytes of an Event's note (kubernetes, pkg/apis/core/validation/events.go, NoteLengthLimit)."""
-_ELLIPSIS = "…"
 
 
 class EventReason(StrEnum):
@@ -31,10 +31,12 @@ class EventReason(StrEnum):
     """All replicas of the newest generation are available."""
     FAILED = "Failed"
     """The ModelService is not ready; the note begins with the reason of the condition."""
+    TRACKING_FAILED = "TrackingFailed"
+    """A check of the URI of an auto-updated model failed; the note begins with the reason of the condition."""
     NAME_CONFLICT = "NameConflict"
     """An object with the name of a child exists and is not owned by the ModelService."""
     DRIFT_CORRECTED = "DriftCorrected"
-    """Another client changed a field of a child; the change was reverted."""
+    """Another client changed a field of a child, or the status; the change was reverted."""
 
 
 EventType = Literal["Normal", "Warning"]
@@ -51,14 +53,20 @@ class EventSpec:
 
 
 _IN_PROGRESS_REASONS = frozenset(
-    {Reason.DEPLOYMENT_PENDING, Reason.ROLLOUT_IN_PROGRESS, Reason.STARTING, Reason.RETRYING}
+    {
+        Reason.DEPLOYMENT_PENDING,
+        Reason.ROLLOUT_IN_PROGRESS,
+        Reason.SCHEDULING_GATED,
+        Reason.STARTING,
+        Reason.RETRYING,
+    }
 )
 """Reasons of Ready=False that are not failures: they end without manual action."""
 
 
 def events_for(previous: Mapping[str, Any], current: Mapping[str, Any]) -> tuple[EventSpec, ...]:
     """Return the Events for the transition between two consecutive statuses of one ModelService."""
-    builders = (_created_event, _rollout_started_event, _model_loaded_event, _ready_event)
+    builders = (_created_event, _rollout_started_event, _model_loaded_event, _tracking_event, _ready_event)
     return tuple(event for build in builders if (event := build(previous, current)) is not None)
 
 
@@ -67,18 +75,9 @@ def drift_events(drifts: Iterable[Drift]) -> tuple[EventSpec, ...]:
     return tuple(_drift_event(drift) for drift in drifts)
 
 
-def truncate_bytes(text: str, limit: int) -> str:
-    """Return `text` with at most `limit` bytes of UTF-8; a shortened text ends with an ellipsis (3 bytes)."""
-    encoded = text.encode()
-    if len(encoded) <= limit:
-        return text
-    # Bytes of a character that is cut through are dropped.
-    return encoded[: limit - len(_ELLIPSIS.encode())].decode(errors="ignore") + _ELLIPSIS
-
-
 def _event(reason: EventReason, action: str, note: str, event_type: EventType = "Normal") -> EventSpec:
     """Build an Event. A note that is too long is shortened: the API server would reject the Event."""
-    return EventSpec(reason, action, truncate_bytes(note, MAX_NOTE_BYTES), event_type)
+    return EventSpec(reason, action, truncate_bytes(sanitize(note, MAX_NOTE_BYTES + 1), MAX_NOTE_BYTES), event_type)
 
 
 def _drift_event(drift: Drift) -> EventSpec:
@@ -107,6 +106,13 @@ def _model_loaded_event(previous: Mapping[str, Any], current: Mapping[str, Any])
     if after.get("status") != "True" or before.get("status") == "True":
         return None
     return _event(EventReason.MODEL_LOADED, "Load", str(after.get("message")))
+
+
+def _tracking_event(previous: Mapping[str, Any], current: Mapping[str, Any]) -> EventSpec | None:
+    before, after = (_condition(status, ConditionType.MODEL_TRACKED) for status in (previous, current))
+    if after.get("status") != "False" or (before.get("status"), before.get("reason")) == ("False", after.get("reason")):
+        return None
+    return _event(EventReason.TRACKING_FAILED, "Check", f"{after.get('reason')}: {after.get('message')}", "Warning")
 
 
 def _ready_event(previous: Mapping[str, Any], current: Mapping[str, Any]) -> EventSpec | None:

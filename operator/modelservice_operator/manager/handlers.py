@@ -1,4 +1,4 @@
-"""kopf's hooks: startup, login, probe and cleanup. No event of an object passes through kopf (docs/adr/0001)."""
+"""kopf's hooks: startup, login and cleanup. No event of an object passes through kopf (docs/adr/0001)."""
 
 import asyncio
 import dataclasses
@@ -10,7 +10,8 @@ from itertools import count
 import kopf
 
 from modelservice_operator.apimachinery.wait import Backoff
-from modelservice_operator.manager.login import connection_info, load_credentials
+from modelservice_operator.manager.health import HealthReport
+from modelservice_operator.manager.login import KopfConnection, LoadCredentials
 from modelservice_operator.manager.manager import Manager
 from modelservice_operator.settings import Settings
 
@@ -18,6 +19,9 @@ logger = logging.getLogger(__name__)
 
 _BACKOFF = Backoff(base=0.2, maximum=30.0)
 _LOGIN_LIFETIME = dt.timedelta(minutes=10)
+_LOGIN_INTERVAL = 5.0
+"""Seconds before kopf gets credentials again: it repeats a request without a pause as long as it gets 401."""
+_NOT_RUNNING = HealthReport(["The manager is not running."])
 
 
 class UnlimitedBackoff:
@@ -30,34 +34,48 @@ class UnlimitedBackoff:
 class OperatorHandlers:
     """The hooks of one operator process: pass `registry` and `stop` to `kopf.operator`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, load_credentials: LoadCredentials) -> None:
         self.registry = kopf.OperatorRegistry()
         self.stop = asyncio.Event()
         self.failure: BaseException | None = None
         """The exception that stopped the manager, None while it runs or after a signal."""
         self._settings = settings
+        self._load_credentials = load_credentials
+        self._has_logged_in = False
         self._manager: Manager | None = None
         self._task: asyncio.Task[None] | None = None
         kopf.on.startup(registry=self.registry)(self._start)
         kopf.on.login(registry=self.registry)(self._login)
-        kopf.on.probe(registry=self.registry, id="reconciler")(self._probe)
         kopf.on.cleanup(registry=self.registry)(self._stop)
 
     async def _start(self, settings: kopf.OperatorSettings, **_: object) -> None:
         _disable_unused_features(settings)
-        self._manager = Manager(lambda: load_credentials(settings), self._settings)
+        self._manager = Manager(self._load_credentials, self._settings)
         self._task = asyncio.create_task(self._manager.run(), name="manager")
         self._task.add_done_callback(self._on_manager_exit)
 
-    async def _login(self, settings: kopf.OperatorSettings, **_: object) -> kopf.ConnectionInfo:
-        # The expiration makes kopf call this again, so that a rotated token is read.
-        expiration = dt.datetime.now(dt.UTC) + _LOGIN_LIFETIME
-        return dataclasses.replace(connection_info(settings), expiration=expiration)
-
-    async def _probe(self, **_: object) -> dict[str, float | int]:
-        if self._manager is None or self._task is None or self._task.done():
+    async def _login(self, **_: object) -> kopf.ConnectionInfo:
+        """Return the credentials in use, which the operator's own client renews. Called again after a 401."""
+        if self._manager is None:
             raise kopf.PermanentError("manager is not running")
-        return self._manager.health()
+        if self._has_logged_in:
+            await asyncio.sleep(_LOGIN_INTERVAL)
+        self._has_logged_in = True
+        # The expiration makes kopf call this again, so that a rotated token is used.
+        expiration = dt.datetime.now(dt.UTC) + _LOGIN_LIFETIME
+        return dataclasses.replace(KopfConnection.of(self._manager.credentials), expiration=expiration)
+
+    def check_liveness(self) -> HealthReport:
+        """Return what /healthz reports."""
+        return _NOT_RUNNING if self._running is None else self._running.health.check_liveness()
+
+    def check_readiness(self) -> HealthReport:
+        """Return what /readyz reports."""
+        return _NOT_RUNNING if self._running is None else self._running.health.check_readiness()
+
+    @property
+    def _running(self) -> Manager | None:
+        return None if self._task is None or self._task.done() else self._manager
 
     async def _stop(self, **_: object) -> None:
         if self._task is not None:

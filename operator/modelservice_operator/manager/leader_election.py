@@ -1,21 +1,31 @@
 """Leader election with a Lease (coordination.k8s.io/v1), as client-go's tools/leaderelection does it.
 
 Other replicas are standbys with warm caches. Clocks of different machines are never compared: a leader counts as gone
-when its Lease has not changed for the whole lease duration, by the monotonic clock of the standby. Two leaders would
-still be safe, since every write is protected by UIDs and versions; the Lease keeps them from doing the work twice.
+when its Lease has not changed for the whole lease duration, by the monotonic clock of the standby. A leader stops to
+write when its last renewal is older than the renew deadline, counted from before that request was sent: the standby
+sees the renewal later, and waits longer. A write that is in flight then is protected by UIDs and versions.
 """
 
 import asyncio
+import hashlib
 import logging
+import re
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from modelservice_operator import __version__
 from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
 from modelservice_operator.apimachinery.kinds import LEASE
 from modelservice_operator.client.rest import RestClient
-from modelservice_operator.errors import ConflictError, LeadershipLostError, NotFoundError, OperatorError
+from modelservice_operator.errors import ConflictError, LeadershipLostError, ObjectNotFoundError, OperatorError
 
 logger = logging.getLogger(__name__)
+
+LEASE_NAME = "modelservice-operator"
+VERSION_ANNOTATION = "modelservice.dev/operator-version"
+"""On the Lease: version of the operator that last wrote it."""
+_VERSION_NUMBERS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +38,30 @@ class LeaderElectionConfig:
     """A leader that could not renew for this long stops, well before another replica may start."""
     retry_period: float = 2.0
     """Time between two attempts to acquire or renew."""
+    rollback_delay: float = 10.0
+    """Additional time for which a candidate waits if the last leader was of a newer version: in a rolling update,
+    another replica of that version should lead, so that two versions do not take turns."""
+
+
+def default_lease_name(namespaces: Sequence[str]) -> str:
+    """Return the name of the Lease of all replicas that serve the same namespaces; none means all of them."""
+    names = sorted(set(namespaces))
+    if not names:
+        return LEASE_NAME
+    suffix = names[0] if len(names) == 1 else hashlib.sha256(",".join(names).encode()).hexdigest()[:10]
+    return f"{LEASE_NAME}-{suffix}"
+
+
+class _Observed(NamedTuple):
+    """Version of a Lease, and the time of the monotonic clock since when it has been seen."""
+
+    version: str
+    since: float
+
+
+def _parse_version(text: str) -> tuple[int, ...]:
+    """Return the numbers of a version; none if it is unknown."""
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:_VERSION_NUMBERS])
 
 
 class LeaderElector:
@@ -40,6 +74,7 @@ class LeaderElector:
         namespace: str,
         name: str,
         identity: str,
+        version: str = __version__,
         config: LeaderElectionConfig | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -47,45 +82,76 @@ class LeaderElector:
         self._namespace = namespace
         self._name = name
         self._identity = identity
+        self._version = version
         self._config = config or LeaderElectionConfig()
         self._clock = clock
         self._held: dict[str, Any] | None = None
         """The Lease as last written by this candidate, None while it does not lead."""
+        self._renewed_at = float("-inf")
+        """Time when the request of the last successful renewal began, by the monotonic clock."""
+
+    def check_leadership(self) -> None:
+        """Raise LeadershipLostError if another replica may lead. It needs no request, so each write can call it."""
+        if self._held is None or self._seconds_to_deadline() <= 0:
+            raise LeadershipLostError(f"Lease {self._name} was not renewed within the deadline.")
+
+    def _seconds_to_deadline(self) -> float:
+        return self._renewed_at + self._config.renew_deadline - self._clock.monotonic()
 
     async def acquire(self) -> None:
         """Wait until this candidate leads. No failure ends the wait."""
-        version, since = "", self._clock.monotonic()
+        seen = _Observed("", self._clock.monotonic())
         while self._held is None:
             try:
-                live = await self._read()
-                if live is None:
-                    self._held = await self._create()
-                    break
-                if live["metadata"]["resourceVersion"] != version:
-                    version, since = live["metadata"]["resourceVersion"], self._clock.monotonic()
-                has_expired = self._clock.monotonic() - since > self._config.lease_duration
-                if self._is_available(live) or has_expired:
-                    self._held = await self._write(live)
-                    break
-            except OperatorError as error:
-                logger.info("Failed to acquire lease %s/%s: %s", self._namespace, self._name, error)
-            await asyncio.sleep(self._config.retry_period)
+                async with asyncio.timeout(self._config.renew_deadline):
+                    seen = await self._try_to_acquire(seen)
+            except (OperatorError, TimeoutError) as error:
+                logger.info("Failed to acquire lease %s/%s: %s", self._namespace, self._name, str(error) or "timeout")
+            if self._held is None:
+                await asyncio.sleep(self._config.retry_period)
         logger.info("Became leader (lease %s/%s)", self._namespace, self._name)
 
+    async def _try_to_acquire(self, seen: "_Observed") -> "_Observed":
+        """Acquire the Lease if it is missing or available; return when this state of it was first seen."""
+        live = await self._read()
+        if live is None:
+            await self._hold(self._create())
+            return seen
+        now = self._clock.monotonic()
+        if live["metadata"]["resourceVersion"] != seen.version:
+            seen = _Observed(live["metadata"]["resourceVersion"], now)
+        if now - seen.since >= self._seconds_to_availability(live):
+            await self._hold(self._write(live))
+        return seen
+
+    def _seconds_to_availability(self, live: dict[str, Any]) -> float:
+        """Return the seconds for which a Lease must not change before this candidate may acquire it."""
+        is_free = live["spec"].get("holderIdentity") in {None, "", self._identity}
+        version = (live["metadata"].get("annotations") or {}).get(VERSION_ANNOTATION, "")
+        rollback = self._config.rollback_delay if _parse_version(version) > _parse_version(self._version) else 0.0
+        return rollback if is_free else self._config.lease_duration + rollback
+
     async def renew_forever(self) -> None:
-        """Renew until cancelled. Raises LeadershipLostError if another replica leads, or after the deadline."""
-        renewed = self._clock.monotonic()
+        """Renew until cancelled. Raises LeadershipLostError if another replica leads, or after the deadline.
+
+        A request that hangs does not extend the deadline.
+        """
         while True:
             await asyncio.sleep(self._config.retry_period)
             try:
-                self._held = await self._renew()
-                renewed = self._clock.monotonic()
+                async with asyncio.timeout(self._seconds_to_deadline()):
+                    await self._hold(self._renew())
             except LeadershipLostError:
                 raise
-            except OperatorError as error:
-                logger.warning("Failed to renew lease %s/%s: %s", self._namespace, self._name, error)
-                if self._clock.monotonic() - renewed > self._config.renew_deadline:
-                    raise LeadershipLostError(f"Lease {self._name} was not renewed within the deadline.") from error
+            except (OperatorError, TimeoutError) as error:
+                logger.warning("Failed to renew lease %s/%s: %s", self._namespace, self._name, str(error) or "timeout")
+                self.check_leadership()
+
+    async def _hold(self, write: Coroutine[Any, Any, dict[str, Any]]) -> None:
+        """Send a write of the Lease that makes this candidate the leader; remember when it began."""
+        began = self._clock.monotonic()
+        self._held = await write
+        self._renewed_at = began
 
     async def release(self) -> None:
         """Release the Lease, so that the next leader need not wait for it to expire."""
@@ -103,7 +169,7 @@ class LeaderElector:
             if live is None:
                 raise LeadershipLostError(f"Lease {self._name} is not held.")
             return await self._write(live)
-        except (NotFoundError, ConflictError) as error:
+        except (ObjectNotFoundError, ConflictError) as error:
             live = await self._read()
             if live is None:
                 return await self._create()
@@ -111,31 +177,33 @@ class LeaderElector:
                 raise LeadershipLostError(f"Another replica has acquired lease {self._name}.") from error
             return await self._write(live)
 
-    def _is_available(self, live: dict[str, Any]) -> bool:
-        return live["spec"].get("holderIdentity") in {None, "", self._identity}
-
     async def _read(self) -> dict[str, Any] | None:
         try:
             return await self._client.request(
                 "GET", LEASE.path(namespace=self._namespace, name=self._name), bypass_limit=True
             )
-        except NotFoundError:
+        except ObjectNotFoundError:
             return None
 
     async def _create(self) -> dict[str, Any]:
         body = {
             "apiVersion": LEASE.api_version,
             "kind": LEASE.kind,
-            "metadata": {"name": self._name, "namespace": self._namespace},
+            "metadata": self._lease_metadata({"name": self._name, "namespace": self._namespace}),
             "spec": self._lease_spec({}, self._identity),
         }
         return await self._client.request("POST", LEASE.path(namespace=self._namespace), body=body, bypass_limit=True)
 
     async def _write(self, live: dict[str, Any], *, holder: str | None = None) -> dict[str, Any]:
         """Write the Lease as it was read, with its version: of two candidates, the server accepts the first."""
-        body = live | {"spec": self._lease_spec(live["spec"], self._identity if holder is None else holder)}
+        spec = self._lease_spec(live["spec"], self._identity if holder is None else holder)
+        body = live | {"metadata": self._lease_metadata(live["metadata"]), "spec": spec}
         path = LEASE.path(namespace=self._namespace, name=self._name)
         return await self._client.request("PUT", path, body=body, bypass_limit=True)
+
+    def _lease_metadata(self, previous: dict[str, Any]) -> dict[str, Any]:
+        annotations = previous.get("annotations") or {}
+        return previous | {"annotations": annotations | {VERSION_ANNOTATION: self._version}}
 
     def _lease_spec(self, previous: dict[str, Any], holder: str) -> dict[str, Any]:
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -37,12 +37,16 @@ def build_autoscaler(service: ModelService) -> DesiredChild | None:
 
 
 def _build_metrics(options: Autoscaling) -> list[dict[str, Any]]:
-    cpu, memory = options.target_cpu_utilization_percentage, options.target_memory_utilization_percentage
     raw = [with_quantities(metric, _METRIC_QUANTITIES) for metric in options.metrics or ()]
-    if cpu is None and memory is None and not raw:
+    return [_build_utilization_metric(name, percent) for name, percent in utilization_targets(options).items()] + raw
+
+
+def utilization_targets(options: Autoscaling) -> dict[str, int]:
+    """Return the targets of the model container by resource, in percent of its request."""
+    cpu, memory = options.target_cpu_utilization_percentage, options.target_memory_utilization_percentage
+    if cpu is None and memory is None and not options.metrics:
         cpu = DEFAULT_CPU_TARGET
-    targets = {"cpu": cpu, "memory": memory}
-    return [_build_utilization_metric(name, percent) for name, percent in targets.items() if percent is not None] + raw
+    return {name: percent for name, percent in (("cpu", cpu), ("memory", memory)) if percent is not None}
 
 
 def with_quantities(node: Json, names: frozenset[str]) -> Json:

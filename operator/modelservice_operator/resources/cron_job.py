@@ -11,6 +11,7 @@ from typing import Any
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import CRON_JOB
 from modelservice_operator.resources.desired import DesiredChild
+from modelservice_operator.resources.immutable import cron_job_name
 from modelservice_operator.resources.metadata import (
     INSTANCE_LABEL,
     MANAGED_BY_LABEL,
@@ -22,7 +23,7 @@ from modelservice_operator.resources.metadata import (
     type_meta,
 )
 from modelservice_operator.resources.model_volume import build_resolver_container, cache_key, is_downloaded
-from modelservice_operator.resources.security_context import pod_security
+from modelservice_operator.resources.security_context import mounts_token, pod_security, service_account
 from modelservice_operator.settings import LoaderSettings
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -48,7 +49,7 @@ def build_cron_job(service: ModelService, settings: LoaderSettings) -> DesiredCh
     }
     body = {
         **type_meta(CRON_JOB),
-        "metadata": child_metadata(service),
+        "metadata": child_metadata(service, name=cron_job_name(service.metadata.name)),
         "spec": {
             "schedule": cron_schedule(seconds, seed=service.metadata.uid),
             "concurrencyPolicy": "Forbid",
@@ -75,11 +76,12 @@ def _build_resolver_pod_spec(service: ModelService, settings: LoaderSettings) ->
     spec = service.spec
     return {
         "restartPolicy": "Never",
-        "automountServiceAccountToken": spec.service_account_name is not None,
+        "automountServiceAccountToken": mounts_token(spec),
         "enableServiceLinks": False,
         "securityContext": pod_security(spec, sysctls=False),
         "containers": [build_resolver_container(service, settings)],
-        **omit_none(imagePullSecrets=image_pull_secrets(spec), serviceAccountName=spec.service_account_name),
+        **omit_none(imagePullSecrets=image_pull_secrets(spec)),
+        **service_account(spec),
     }
 
 

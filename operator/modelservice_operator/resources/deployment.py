@@ -2,20 +2,21 @@
 
 from typing import Any
 
-from modelservice_operator.api.markers import (
-    ApiModel,
-)
-from modelservice_operator.api.v1alpha1.pods import EnvVar, Probes, ResourceRequirements
 from modelservice_operator.api.v1alpha1.scaling import RolloutOptions
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import DEPLOYMENT
-from modelservice_operator.apimachinery.quantity import Quantity
-from modelservice_operator.resources.desired import DesiredChild
+from modelservice_operator.apimachinery.objects import Json
+from modelservice_operator.resources.canonical import canonical_form
+from modelservice_operator.resources.containers import build_init_containers, build_server_container
+from modelservice_operator.resources.desired import DesiredChild, content_hash
+from modelservice_operator.resources.lifecycle import grace_period_seconds
 from modelservice_operator.resources.metadata import (
-    CONTAINER_NAME,
-    HTTP_PORT_NAME,
+    LOADER_SETTINGS_ANNOTATION,
     SUSPENDED_ANNOTATION,
+    TEMPLATE_HASH_ANNOTATION,
     child_metadata,
+    dump,
+    dump_all,
     image_pull_secrets,
     int_or_string,
     labels,
@@ -24,27 +25,36 @@ from modelservice_operator.resources.metadata import (
     type_meta,
 )
 from modelservice_operator.resources.model_volume import NO_MODEL_VOLUME, ModelVolume
-from modelservice_operator.resources.probes import build_probes, startup_seconds
+from modelservice_operator.resources.probes import startup_seconds
 from modelservice_operator.resources.replicas import ReplicaOwner, initial_replicas, replica_owner
-from modelservice_operator.resources.security_context import CONTAINER_SECURITY, pod_security
-from modelservice_operator.resources.volumes import build_volume, build_volume_mount
+from modelservice_operator.resources.security_context import mounts_token, pod_security, service_account
+from modelservice_operator.resources.volumes import build_scratch_volumes, build_volume
 
-_DEFAULT_REQUESTS = {"cpu": "500m", "memory": "512Mi"}
 _DEADLINE_MARGIN_SECONDS = 300
 _REVISION_HISTORY_LIMIT = 3
 
 
-def build_deployment(service: ModelService, model_volume: ModelVolume = NO_MODEL_VOLUME) -> DesiredChild:
-    """Return the Deployment. Replicas are set only at creation and by scaling; an apply never contains them."""
+def build_deployment(
+    service: ModelService, model_volume: ModelVolume = NO_MODEL_VOLUME, *, loader_settings: str | None = None
+) -> DesiredChild:
+    """Return the Deployment. Replicas are set only at creation and by scaling; an apply never contains them.
+
+    `loader_settings` are recorded with the hash of the template (see `retained`).
+    """
     replicas, owner = initial_replicas(service), replica_owner(service)
     suspended = replicas == 0 and owner is not ReplicaOwner.EXTERNAL
+    pod = {"metadata": _build_pod_metadata(service), "spec": _build_pod_spec(service, model_volume)}
+    template = canonical_form(pod)
+    annotations = {SUSPENDED_ANNOTATION: "true"} if suspended else {}
+    if loader_settings is not None:
+        annotations |= {LOADER_SETTINGS_ANNOTATION: loader_settings, TEMPLATE_HASH_ANNOTATION: content_hash(template)}
     body = {
         **type_meta(DEPLOYMENT),
-        "metadata": child_metadata(service, annotations={SUSPENDED_ANNOTATION: "true"} if suspended else None),
+        "metadata": child_metadata(service, annotations=annotations),
         "spec": {
             "selector": {"matchLabels": selector(service)},
             **_rollout_fields(service, model_volume),
-            "template": {"metadata": _build_pod_metadata(service), "spec": _build_pod_spec(service, model_volume)},
+            "template": template,
         },
     }
     return DesiredChild.of(
@@ -54,21 +64,25 @@ def build_deployment(service: ModelService, model_volume: ModelVolume = NO_MODEL
 
 def _rollout_fields(service: ModelService, model_volume: ModelVolume) -> dict[str, Any]:
     options = service.spec.rollout or RolloutOptions()
-    startup = model_volume.timeout_seconds + startup_seconds(service.spec.probes or Probes())
+    startup = model_volume.timeout_seconds + startup_seconds(service.spec)
     deadline = startup + (options.min_ready_seconds or 0) + _DEADLINE_MARGIN_SECONDS
     history = options.revision_history_limit
     return {
-        "strategy": {
-            "type": "RollingUpdate",
-            "rollingUpdate": {
-                "maxSurge": int_or_string(options.max_surge or "1"),
-                "maxUnavailable": int_or_string(options.max_unavailable or "0"),
-            },
-        },
+        "strategy": _build_strategy(options),
         "revisionHistoryLimit": _REVISION_HISTORY_LIMIT if history is None else history,
         "progressDeadlineSeconds": options.progress_deadline_seconds or deadline,
         **omit_none(minReadySeconds=options.min_ready_seconds or None),
     }
+
+
+def _build_strategy(options: RolloutOptions) -> dict[str, Any]:
+    if options.type == "Recreate":
+        return {"type": "Recreate"}
+    limits = {
+        "maxSurge": int_or_string(options.max_surge or "1"),
+        "maxUnavailable": int_or_string(options.max_unavailable or "0"),
+    }
+    return {"type": "RollingUpdate", "rollingUpdate": limits}
 
 
 def _build_pod_metadata(service: ModelService) -> dict[str, Any]:
@@ -79,104 +93,50 @@ def _build_pod_metadata(service: ModelService) -> dict[str, Any]:
 
 def _build_pod_spec(service: ModelService, model_volume: ModelVolume) -> dict[str, Any]:
     spec = service.spec
+    server = build_server_container(service, model_volume)
+    init_containers = build_init_containers(service, model_volume)
     return {
-        "automountServiceAccountToken": spec.service_account_name is not None,
-        "enableServiceLinks": False,
+        "automountServiceAccountToken": mounts_token(spec),
+        "enableServiceLinks": bool(spec.enable_service_links),
         "securityContext": pod_security(spec),
-        "containers": [_build_container(service, model_volume)],
+        "containers": [server],
         "volumes": [
-            {"name": "tmp", "emptyDir": {}},
+            *build_scratch_volumes([server, *init_containers]),
             *model_volume.volumes,
             *(build_volume(mount) for mount in spec.mounts or ()),
         ],
-        **omit_none(
-            initContainers=list(model_volume.init_containers) or None, imagePullSecrets=image_pull_secrets(spec)
-        ),
+        **omit_none(initContainers=init_containers or None, imagePullSecrets=image_pull_secrets(spec)),
         **_copied_fields(service),
     }
+
+
+def _build_affinity(affinity: Json) -> Json:
+    """Return the affinity without empty parts; None if nothing is left.
+
+    An apply that empties a part removes it, so that a second one, and a second rollout, would add it as an empty part.
+    """
+    return {name: terms for name, terms in (affinity or {}).items() if terms} or None
 
 
 def _copied_fields(service: ModelService) -> dict[str, Any]:
     """Return the fields that have the same name and form in a PodSpec (core/v1)."""
     spec = service.spec
     spreads = [
-        _dump(spread) | {"labelSelector": {"matchLabels": selector(service)}}
+        dump(spread) | {"labelSelector": {"matchLabels": selector(service)}}
         for spread in spec.topology_spread_constraints or ()
     ]
     return omit_none(
-        serviceAccountName=spec.service_account_name,
+        **service_account(spec),
         nodeSelector=spec.node_selector,
-        affinity=spec.affinity,
+        affinity=_build_affinity(spec.affinity),
+        schedulerName=spec.scheduler_name,
+        resourceClaims=dump_all(spec.resource_claims),
+        hostAliases=dump_all(spec.host_aliases),
+        dnsPolicy=spec.dns_policy,
+        dnsConfig=(dump(spec.dns_config) if spec.dns_config is not None else None) or None,
         priorityClassName=spec.priority_class_name,
         runtimeClassName=spec.runtime_class_name,
-        terminationGracePeriodSeconds=spec.termination_grace_period_seconds,
-        tolerations=[_dump(toleration) for toleration in spec.tolerations or ()] or None,
+        terminationGracePeriodSeconds=grace_period_seconds(spec),
+        tolerations=dump_all(spec.tolerations),
         topologySpreadConstraints=spreads or None,
     )
-
-
-def _dump(model: ApiModel) -> dict[str, Any]:
-    return model.model_dump(by_alias=True, exclude_none=True)
-
-
-def _build_container(service: ModelService, model_volume: ModelVolume) -> dict[str, Any]:
-    spec = service.spec
-    return {
-        "name": CONTAINER_NAME,
-        "image": spec.image,
-        **omit_none(
-            imagePullPolicy=spec.image_pull_policy,
-            command=spec.command,
-            args=spec.args,
-            workingDir=spec.working_dir,
-        ),
-        "ports": [{"name": HTTP_PORT_NAME, "containerPort": spec.container_port, "protocol": "TCP"}],
-        "env": _build_environment(service),
-        "resources": _build_resources(spec.resources),
-        **build_probes(spec.probes or Probes(), container_port=spec.container_port),
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": CONTAINER_SECURITY,
-        "volumeMounts": [
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a path inside the container
-            *model_volume.mounts,
-            *(build_volume_mount(mount) for mount in spec.mounts or ()),
-        ],
-    }
-
-
-def _build_environment(service: ModelService) -> list[dict[str, Any]]:
-    spec = service.spec
-    values = {"PORT": str(spec.container_port), "MODEL_NAME": service.metadata.name}
-    if spec.model is not None:
-        values["MODEL_NAME"] = spec.model.name or service.metadata.name
-        if spec.model.uri is not None:
-            values |= {"MODEL_URI": spec.model.uri, "MODEL_PATH": spec.model.mount_path}
-    variables = [{"name": name, "value": _escape(value)} for name, value in values.items()]
-    return variables + [_build_variable(variable) for variable in spec.env or ()]
-
-
-def _build_variable(variable: EnvVar) -> dict[str, Any]:
-    if variable.value_from is not None:
-        source = variable.value_from.model_dump(exclude_none=True, by_alias=True)
-        if "fieldRef" in source:
-            # The default of the API server: maps such as this one are compared as a whole.
-            source["fieldRef"]["apiVersion"] = "v1"
-        return {"name": variable.name, "valueFrom": source}
-    # The API server drops an empty value, which would otherwise count as drift at each reconcile.
-    value = _escape(variable.value) if variable.value else None
-    return {"name": variable.name, **omit_none(value=value)}
-
-
-def _escape(value: str) -> str:
-    """Double each `$`: the kubelet expands $(NAME) in values and turns $$ into $ (API reference, EnvVar)."""
-    return value.replace("$", "$$")
-
-
-def _build_resources(resources: ResourceRequirements | None) -> dict[str, dict[str, Quantity]]:
-    """Return requests and limits. Defaults apply only if both are unset: a default request could exceed a limit."""
-    if resources is None:
-        return {"requests": {name: Quantity(value) for name, value in _DEFAULT_REQUESTS.items()}}
-    blocks = {"requests": resources.requests, "limits": resources.limits}
-    return {
-        kind: {name: Quantity(value) for name, value in amounts.items()} for kind, amounts in blocks.items() if amounts
-    }

@@ -15,16 +15,29 @@ from modelservice_operator.apimachinery.kinds import (
     ResourceKind,
 )
 from modelservice_operator.apimachinery.objects import NamespacedName, Object, key_of
+from modelservice_operator.resources.canonical import canonical_form
 from modelservice_operator.resources.diff import NodeReplacement, conflicting_nodes, first_difference
-from modelservice_operator.resources.metadata import CLUSTER_IP_NONE, HASH_ANNOTATION, SUSPENDED_ANNOTATION
+from modelservice_operator.resources.immutable import differs_in_immutable_field
+from modelservice_operator.resources.metadata import HASH_ANNOTATION, SUSPENDED_ANNOTATION
 
 EXCLUSIVE_FIELDS: Mapping[ResourceKind, frozenset[str]] = {
-    DEPLOYMENT: frozenset({"volumes", "env", "ports", "startupProbe", "readinessProbe", "livenessProbe"}),
+    DEPLOYMENT: frozenset(
+        {
+            *("volumes", "env", "ports", "startupProbe", "readinessProbe", "livenessProbe"),
+            *("postStart", "preStop", "strategy"),
+        }
+    ),
     SERVICE: frozenset({"ports"}),
     POD_DISRUPTION_BUDGET: frozenset({"spec"}),
 }
 """Nodes, or lists of nodes, that become invalid if another client added to them: a volume with two sources, two ports
-of one name. Server-side apply does not remove what another manager owns, so the API server rejects it."""
+of one name, the limits of a rolling update with type Recreate. Server-side apply does not remove what another manager
+owns, so the API server rejects it."""
+
+
+def content_hash(node: Mapping[str, Any]) -> str:
+    """Return a hash of a desired object or a part of it. Defaults of the API server are not part of it."""
+    return hashlib.sha256(orjson.dumps(node, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +56,19 @@ class DesiredChild:
 
     @classmethod
     def of(cls, kind: ResourceKind, body: Object, *, replicas: int | None = None, fixed_replicas: bool = False) -> Self:
-        """Return the child for `body`. The hash annotation reveals a field that was removed from the desired state."""
-        digest = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+        """Return the child for `body`, in its canonical form.
+
+        The hash annotation reveals a field that was removed from the desired state.
+        """
+        body = canonical_form(body)
+        digest = content_hash(body)
         metadata = body["metadata"]
         annotated = metadata | {"annotations": metadata["annotations"] | {HASH_ANNOTATION: digest}}
         return cls(kind, body | {"metadata": annotated}, digest, replicas, fixed_replicas)
 
     @property
     def key(self) -> NamespacedName:
-        """Namespace and name of the child, which are those of its ModelService."""
+        """Namespace and name of the child: those of its ModelService, unless the Service has its own name."""
         return key_of(self.body)
 
     def create_body(self) -> Object:
@@ -59,6 +76,18 @@ class DesiredChild:
         if self.replicas is None:
             return self.body
         return {**self.body, "spec": {**self.body["spec"], "replicas": self.replicas}}
+
+    def apply_body(self, live: Mapping[str, Any]) -> Object:
+        """Return the body of an apply to `live`: with the IP families that the API server added to the desired ones.
+
+        They are part of a Service with two families, and are released only by the policy SingleStack.
+        """
+        spec = self.body.get("spec", {})
+        wanted = spec.get("ipFamilies")
+        families = live.get("spec", {}).get("ipFamilies") or []
+        if not wanted or spec.get("ipFamilyPolicy") == "SingleStack" or families[: len(wanted)] != wanted:
+            return self.body
+        return {**self.body, "spec": spec | {"ipFamilies": families}}
 
     def first_difference(self, live: Object) -> str | None:
         """Return the path of the first field in which `live` differs from the desired state; None if none does."""
@@ -80,11 +109,8 @@ class DesiredChild:
         return max(1, self.replicas) if suspended else None
 
     def requires_recreate(self, live: Mapping[str, Any]) -> bool:
-        """Return True if an immutable field differs: a Service becomes headless, or no longer is."""
-        if self.kind is not SERVICE:
-            return False
-        desired, current = (spec.get("clusterIP") == CLUSTER_IP_NONE for spec in (self.body["spec"], live["spec"]))
-        return bool(desired != current)
+        """Return True if the child must be deleted and created, because an immutable field differs."""
+        return differs_in_immutable_field(self.kind, self.body, live)
 
     def was_applied_to(self, live: Mapping[str, Any]) -> bool:
         """Return True if this desired state was applied to `live` before, so that a difference is drift."""

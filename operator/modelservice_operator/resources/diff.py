@@ -15,6 +15,9 @@ LIST_KEYS: Mapping[str, tuple[str, ...]] = {
     "volumes": ("name",),
     "volumeMounts": ("mountPath",),
     "imagePullSecrets": ("name",),
+    "hostAliases": ("ip",),
+    "resourceClaims": ("name",),
+    "claims": ("name",),
     "ownerReferences": ("uid",),
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
 }
@@ -23,13 +26,16 @@ LIST_KEYS: Mapping[str, tuple[str, ...]] = {
 ATOMIC_MAPS = frozenset(
     {
         *("selector", "podSelector", "namespaceSelector", "labelSelector", "nodeSelector"),
-        *("secretKeyRef", "configMapKeyRef", "fieldRef", "scaleTargetRef"),
+        *("secretKeyRef", "configMapKeyRef", "fieldRef", "resourceFieldRef", "scaleTargetRef"),
     }
 )
 """Maps with one owner as a whole (x-kubernetes-map-type: atomic): a key that another client adds is drift."""
 
+COMPLETED_LISTS = frozenset({"ipFamilies"})
+"""Lists that the API server completes: additional items at the end do not count."""
+
 _PRESERVED_FIELDS = ("nodePort",)
-"""Fields assigned by the API server, which are preserved when a node is replaced."""
+"""Fields assigned by the API server, preserved when a node is replaced, unless the desired state sets them."""
 
 NodeReplacement = tuple[str, Any]
 """JSON pointer (RFC 6901) of a node, and the value to replace it with."""
@@ -86,6 +92,8 @@ def _map_difference(
 
 def _list_difference(desired: list[Any], live: list[Any], name: str, *, atomic: bool) -> str | None:
     keys = _list_keys(desired, name)
+    if name in COMPLETED_LISTS:
+        live = live[: len(desired)]
     if not keys:
         if len(desired) != len(live):
             return ""
@@ -112,7 +120,7 @@ def conflicting_nodes(
         if field not in names or isinstance(wanted, list):
             yield from conflicting_nodes(wanted, found, names, below, field)
         elif first_difference(wanted, found, atomic=False) is not None:
-            yield below, wanted | {kept: found[kept] for kept in _PRESERVED_FIELDS if kept in found}
+            yield below, {kept: found[kept] for kept in _PRESERVED_FIELDS if kept in found} | wanted
 
 
 def _common_children(desired: Json, live: Json, name: str) -> Iterator[tuple[str | int, str, Json, Json]]:

@@ -1,7 +1,9 @@
 """Names, labels, selectors, annotations and owner references of the children."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from modelservice_operator.api.markers import ApiModel
 from modelservice_operator.api.v1alpha1.spec import ModelService, ModelServiceSpec
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE, ResourceKind
 from modelservice_operator.apimachinery.objects import Json
@@ -12,6 +14,11 @@ INSTANCE_LABEL = "app.kubernetes.io/instance"
 MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={FIELD_MANAGER}"
 HASH_ANNOTATION = "modelservice.dev/desired-hash"
 OWNER_ANNOTATION = "modelservice.dev/owner-uid"
+ADOPT_BY_ANNOTATION = "modelservice.dev/adopt-by"
+"""On any object: the name of the ModelService that may take it over. Only who may change the object can set it."""
+LOADER_SETTINGS_ANNOTATION = "modelservice.dev/loader-settings"
+TEMPLATE_HASH_ANNOTATION = "modelservice.dev/template-hash"
+"""On a Deployment with a loader: the operator's settings that its pod template has, and the hash of the template."""
 SUSPENDED_ANNOTATION = "modelservice.dev/suspended"
 """On a Deployment that the operator scaled to zero. No autoscaler acts on 0 replicas: the operator resumes it."""
 CLUSTER_IP_NONE = "None"
@@ -23,10 +30,11 @@ LOADER_NAME = "model-loader"
 """Name of the init container that downloads the model."""
 RESOLVER_NAME = "model-resolver"
 """Name of the container that resolves the model's URI."""
-HTTP_PORT_NAME = "http"
 
 HAS_UPDATE_FIELDS = "modelservice.dev/posted"
 """Key in a cached child: its managedFields contain an Update entry of the operator's POST (see `apply.writer`)."""
+HAS_CO_OWNERS = "modelservice.dev/co-owned"
+"""Key in a cached child, only where True: another field manager owns a field that the operator owns too."""
 
 TEMPLATE_HASH = "pod-template-hash"
 """Label that a ReplicaSet and its pods share (apps/v1)."""
@@ -44,13 +52,25 @@ def labels(service: ModelService) -> dict[str, str]:
     return selector(service) | {MANAGED_BY_LABEL: FIELD_MANAGER, "app.kubernetes.io/part-of": "modelservice"}
 
 
-def child_metadata(service: ModelService, *, annotations: dict[str, str] | None = None) -> dict[str, Any]:
-    """Return the metadata of a child, which has the name of the ModelService."""
+def service_name(service: ModelService) -> str:
+    """Return the name of the Service. Other children have that of the ModelService (but see `cron_job_name`)."""
+    options = service.spec.service
+    return (options.name if options is not None else None) or service.metadata.name
+
+
+def child_metadata(
+    service: ModelService,
+    *,
+    name: str | None = None,
+    extra_labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return the metadata of a child, which has the name of the ModelService by default."""
     owner = service.metadata
     return {
-        "name": owner.name,
+        "name": name or owner.name,
         "namespace": owner.namespace,
-        "labels": labels(service),
+        "labels": {**(extra_labels or {}), **labels(service)},
         "annotations": {**(annotations or {}), OWNER_ANNOTATION: owner.uid},
         "ownerReferences": [
             {
@@ -78,6 +98,24 @@ def image_pull_secrets(spec: ModelServiceSpec) -> list[dict[str, str]] | None:
 def omit_none(**fields: Json) -> dict[str, Any]:
     """Return the fields that are not None, in order: an optional field is set or missing, never null."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def dump(model: ApiModel) -> dict[str, Any]:
+    """Return a part of the spec that has the form of Kubernetes, without empty lists and maps.
+
+    The API server drops those, which would otherwise count as drift at each reconcile.
+    """
+    return _without_empty(model.model_dump(by_alias=True, exclude_none=True))
+
+
+def dump_all(models: Sequence[ApiModel] | None) -> list[dict[str, Any]] | None:
+    """Return such parts as a list; None if there are none."""
+    return [dump(model) for model in models or ()] or None
+
+
+def _without_empty(node: dict[str, Any]) -> dict[str, Any]:
+    below = {key: _without_empty(value) if isinstance(value, dict) else value for key, value in node.items()}
+    return {key: value for key, value in below.items() if value not in ({}, [])}
 
 
 def int_or_string(text: str) -> int | str:

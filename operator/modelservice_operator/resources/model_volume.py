@@ -14,11 +14,11 @@ from typing import Any
 import orjson
 
 from modelservice_operator.api.v1alpha1.model import Cache, ClaimCache, Loader, ModelSource
-from modelservice_operator.api.v1alpha1.pods import EmptyDirMount
 from modelservice_operator.api.v1alpha1.spec import ModelService
+from modelservice_operator.api.v1alpha1.volumes import EmptyDirMount
 from modelservice_operator.apimachinery.quantity import Quantity, parse_quantity
 from modelservice_operator.resources.metadata import LOADER_NAME, RESOLVER_NAME, omit_none
-from modelservice_operator.resources.security_context import CONTAINER_SECURITY
+from modelservice_operator.resources.security_context import container_security
 from modelservice_operator.settings import LoaderSettings
 
 MODEL_VOLUME_NAME = "model"
@@ -98,7 +98,7 @@ def _build_downloaded(
         "env": _build_loader_environment(service, model, settings, resolution),
         "resources": _build_loader_resources(options, cache),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": CONTAINER_SECURITY,
+        "securityContext": container_security(),
         "volumeMounts": [_build_cache_mount(claim)],
         **omit_none(envFrom=_credentials_source(model)),
     }

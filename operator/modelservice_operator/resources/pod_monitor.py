@@ -3,7 +3,8 @@
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import POD_MONITOR
 from modelservice_operator.resources.desired import DesiredChild
-from modelservice_operator.resources.metadata import HTTP_PORT_NAME, child_metadata, selector, type_meta
+from modelservice_operator.resources.metadata import child_metadata, omit_none, selector, type_meta
+from modelservice_operator.resources.ports import main_port_name
 
 
 def build_pod_monitor(service: ModelService) -> DesiredChild | None:
@@ -11,8 +12,8 @@ def build_pod_monitor(service: ModelService) -> DesiredChild | None:
     options = service.spec.monitoring.pod_monitor if service.spec.monitoring else None
     if options is None or not options.enabled:
         return None
-    spec = {
-        "selector": {"matchLabels": selector(service)},
-        "podMetricsEndpoints": [{"port": HTTP_PORT_NAME, "path": options.path}],
-    }
-    return DesiredChild.of(POD_MONITOR, {**type_meta(POD_MONITOR), "metadata": child_metadata(service), "spec": spec})
+    port = options.port or main_port_name(service.spec)
+    endpoint = {"port": port, "path": options.path, **omit_none(interval=options.interval)}
+    spec = {"selector": {"matchLabels": selector(service)}, "podMetricsEndpoints": [endpoint]}
+    metadata = child_metadata(service, extra_labels=options.labels)
+    return DesiredChild.of(POD_MONITOR, {**type_meta(POD_MONITOR), "metadata": metadata, "spec": spec})

@@ -37,6 +37,20 @@ def initial_replicas(service: ModelService) -> int:
     return start if options.max_replicas is None else min(start, options.max_replicas)
 
 
+def required_replicas(service: ModelService) -> int:
+    """Return the replicas that must be available for the ModelService to be ready.
+
+    With an autoscaler that is its minimum: further replicas come and go with the load. An external one may use any
+    number, also 0.
+    """
+    owner = replica_owner(service)
+    if owner in {ReplicaOwner.SUSPENDED, ReplicaOwner.EXTERNAL}:
+        return 0
+    options = service.spec.autoscaling or Autoscaling()
+    required = min_replicas(service)
+    return required if options.max_replicas is None else min(required, options.max_replicas)
+
+
 def min_replicas(service: ModelService) -> int:
     """Return the minimum replicas: minReplicas if it is set, otherwise replicas."""
     options = service.spec.autoscaling

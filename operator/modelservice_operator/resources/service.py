@@ -1,78 +1,85 @@
 """Builds the Service, and the URLs of the model."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from modelservice_operator.api.v1alpha1.exposure import ServiceOptions
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import SERVICE
+from modelservice_operator.apimachinery.objects import Object
 from modelservice_operator.resources.desired import DesiredChild
 from modelservice_operator.resources.metadata import (
     CLUSTER_IP_NONE,
-    HTTP_PORT_NAME,
     child_metadata,
     omit_none,
     selector,
+    service_name,
     type_meta,
 )
+from modelservice_operator.resources.ports import build_service_ports, is_headless, service_options, service_port
 
 HTTP_PORT = 80
 
 
-def service_options(service: ModelService) -> ServiceOptions:
-    """Return `spec.service` with defaults."""
-    return service.spec.service or ServiceOptions()
-
-
-def is_headless(service: ModelService) -> bool:
-    """Return True if the Service has no cluster IP."""
-    return service_options(service).type == "Headless"
-
-
-def service_port(service: ModelService) -> int:
-    """Return the port of the Service. A headless Service does not translate ports, so it is the container's."""
-    return service.spec.container_port if is_headless(service) else service_options(service).port
-
-
 def build_service(service: ModelService) -> DesiredChild:
-    """Return the Service of the replicas; it targets the container's port by name."""
-    options = service_options(service)
-    port = {"name": HTTP_PORT_NAME, "port": service_port(service), "targetPort": HTTP_PORT_NAME, "protocol": "TCP"}
-    if options.app_protocol is not None:
-        port["appProtocol"] = options.app_protocol
+    """Return the Service of the replicas."""
+    options, headless = service_options(service), is_headless(service)
+    seconds = options.session_affinity_timeout_seconds
     spec: dict[str, Any] = {
-        "type": "ClusterIP" if is_headless(service) else options.type,
+        "type": "ClusterIP" if headless else options.type,
         "selector": selector(service),
-        "ports": [port],
+        "ports": build_service_ports(service),
         **omit_none(
+            clusterIP=CLUSTER_IP_NONE if headless else None,
             loadBalancerClass=options.load_balancer_class,
+            loadBalancerSourceRanges=options.load_balancer_source_ranges or None,
             externalTrafficPolicy=options.external_traffic_policy,
+            internalTrafficPolicy=options.internal_traffic_policy,
             sessionAffinity=options.session_affinity,
-            clusterIP=CLUSTER_IP_NONE if is_headless(service) else None,
+            sessionAffinityConfig={"clientIP": {"timeoutSeconds": seconds}} if seconds else None,
+            trafficDistribution=options.traffic_distribution,
+            ipFamilyPolicy=options.ip_family_policy,
+            ipFamilies=options.ip_families or None,
+            # The API server drops false, which would otherwise count as drift at each reconcile.
+            publishNotReadyAddresses=options.publish_not_ready_addresses or None,
         ),
     }
-    metadata = child_metadata(service, annotations=options.annotations)
+    metadata = child_metadata(
+        service, name=service_name(service), extra_labels=options.labels, annotations=options.annotations
+    )
     return DesiredChild.of(SERVICE, {**type_meta(SERVICE), "metadata": metadata, "spec": spec})
+
+
+def holds_node_port(live: Mapping[str, Any], desired: Mapping[str, Any]) -> bool:
+    """Return True if `live` has a port of the nodes that `desired` asks for: only one Service can have it."""
+    return bool(_node_ports(live) & _node_ports(desired))
+
+
+def without_held_ports(desired: Object, live: Mapping[str, Any]) -> Object:
+    """Return a desired Service without the ports of the nodes that `live` holds and its deletion releases."""
+    held = _node_ports(live)
+    ports = [
+        {name: value for name, value in port.items() if name != "nodePort" or value not in held}
+        for port in desired["spec"]["ports"]
+    ]
+    return {**desired, "spec": desired["spec"] | {"ports": ports}}
+
+
+def _node_ports(service: Mapping[str, Any]) -> set[int]:
+    return {port["nodePort"] for port in service["spec"].get("ports") or () if "nodePort" in port}
 
 
 def http_url(service: ModelService, host: str) -> str:
     """Return the URL of the Service on `host`; the default port of HTTP is omitted (RFC 9110, section 4.2.1)."""
     port = service_port(service)
-    return f"http://{host}" if port == HTTP_PORT else f"http://{host}:{port}"
+    authority = url_host(host)
+    return f"http://{authority}" if port == HTTP_PORT else f"http://{authority}:{port}"
+
+
+def url_host(host: str) -> str:
+    """Return a name or an address as the host of a URL: an IPv6 address stands in brackets (RFC 3986, 3.2.2)."""
+    return f"[{host}]" if ":" in host else host
 
 
 def cluster_url(service: ModelService) -> str:
     """Return the URL of the Service with its cluster DNS name, without the zone, which differs between clusters."""
-    return http_url(service, f"{service.metadata.name}.{service.metadata.namespace}.svc")
-
-
-def exposed_url(service: ModelService) -> str | None:
-    """Return the URL with the host name of the Ingress or the HTTPRoute; None if neither has one."""
-    expose = service.spec.expose
-    if expose is None:
-        return None
-    if expose.ingress is not None:
-        scheme = "https" if expose.ingress.tls_secret_name else "http"
-        return f"{scheme}://{expose.ingress.host}{expose.ingress.path}".removesuffix("/")
-    route = expose.http_route
-    # The route does not state if the Gateway terminates TLS.
-    return f"http://{route.hostnames[0]}{route.path}".removesuffix("/") if route and route.hostnames else None
+    return http_url(service, f"{service_name(service)}.{service.metadata.namespace}.svc")

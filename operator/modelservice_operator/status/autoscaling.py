@@ -1,7 +1,6 @@
 """Computes AutoscalerReady and status.autoscaling. The condition never makes a ModelService unready."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from modelservice_operator.apimachinery.kinds import HORIZONTAL_POD_AUTOSCALER
@@ -9,17 +8,32 @@ from modelservice_operator.apimachinery.objects import Object
 from modelservice_operator.errors import InvalidRequestError
 from modelservice_operator.resources.metadata import omit_none
 from modelservice_operator.resources.replicas import ReplicaOwner, min_replicas, replica_owner
+from modelservice_operator.status.advice import AUTOSCALER_ADVICE
 from modelservice_operator.status.conditions import Explanation, find_condition
-from modelservice_operator.status.reasons import AUTOSCALER_REASONS, Reason
+from modelservice_operator.status.diagnosis import Diagnosis
+from modelservice_operator.status.foreign_settings import (
+    disables_scale_up,
+    scale_up_disabled_message,
+    scaled_to_zero_manually_message,
+)
+from modelservice_operator.status.reasons import AUTOSCALER_REASONS, ConditionType, Reason
+from modelservice_operator.status.scaling_limits import at_maximum, quota_limit, unreachable_target
+from modelservice_operator.status.serving import scale_up_problem
 from modelservice_operator.status.snapshot import Snapshot
-from modelservice_operator.status.text import normalize, truncate, with_full_stop
+from modelservice_operator.status.text import find_advice, normalize, truncate, with_full_stop
 
-STARTUP_GRACE = timedelta(seconds=60)
+STARTUP_GRACE_SECONDS = 60.0
 """Time before a new autoscaler is reported as failed.
 
 metrics-server needs two scrapes, 15 s apart, and the autoscaler's controller runs every 15 s.
 """
 
+FOREIGN_AUTOSCALER_ADVICE = "Delete it, or set autoscaling.managedBy to External to let it manage the replicas."
+_FOREIGN_EFFECTS = {
+    ReplicaOwner.AUTOSCALED: "two autoscalers override each other's replica count",
+    ReplicaOwner.FIXED: "it sets the replica count, and the operator does not apply spec.replicas",
+    ReplicaOwner.SUSPENDED: "it will set the replica count when the ModelService is resumed",
+}
 _REQUIRED_CONDITIONS = ("AbleToScale", "ScalingActive")
 """Conditions that must be True (autoscaling/v2). ScalingLimited only reports that a configured bound is reached."""
 
@@ -31,18 +45,24 @@ class AutoscalerCondition(NamedTuple):
     explanation: Explanation
 
 
-def autoscaler_condition(snapshot: Snapshot, now: datetime) -> AutoscalerCondition | None:
-    """Return the condition AutoscalerReady; None if it does not apply. `now` is in UTC."""
-    owner = replica_owner(snapshot.service)
+def autoscaler_condition(snapshot: Snapshot, diagnosis: Diagnosis) -> AutoscalerCondition | None:
+    """Return the condition AutoscalerReady; None if it does not apply.
+
+    With an external autoscaler it is present only while replicas that it has added cannot run.
+    """
+    owner, missing = replica_owner(snapshot.service), scale_up_problem(snapshot, diagnosis)
     if owner is ReplicaOwner.EXTERNAL:
-        return None
+        return None if missing is None else AutoscalerCondition(status=False, explanation=missing)
     if snapshot.foreign_autoscalers:
         return AutoscalerCondition(status=False, explanation=_foreign_autoscaler(snapshot))
     if owner is not ReplicaOwner.AUTOSCALED:
         return None
     if is_scale_to_zero_rejected(snapshot):
         return AutoscalerCondition(status=False, explanation=_scale_to_zero_rejected(snapshot))
-    return _own_autoscaler_state(snapshot, now)
+    limit = unreachable_target(snapshot.service.spec) or quota_limit(snapshot) or _scale_up_disabled(snapshot)
+    if (cause := limit or missing) is not None:
+        return AutoscalerCondition(status=False, explanation=cause)
+    return _own_autoscaler_state(snapshot)
 
 
 def autoscaling_status(snapshot: Snapshot) -> Object | None:
@@ -63,13 +83,16 @@ def autoscaling_status(snapshot: Snapshot) -> Object | None:
     )
 
 
-def requeue_after(snapshot: Snapshot, now: datetime) -> float | None:
-    """Return the seconds after which the status changes with time only; None if it does not."""
-    condition, age = autoscaler_condition(snapshot, now), _age(snapshot, now)
-    starting = condition is not None and condition.explanation.reason is Reason.AUTOSCALER_STARTING
-    if not starting or age is None or age >= STARTUP_GRACE:
-        return None
-    return (STARTUP_GRACE - age).total_seconds()
+def seconds_to_end_of_grace(snapshot: Snapshot, status: Object) -> float | None:
+    """Return the seconds after which a new autoscaler without metrics is reported; None if `status` reports it."""
+    condition = find_condition(status["conditions"], ConditionType.AUTOSCALER_READY) or {}
+    starting = condition.get("reason") == Reason.AUTOSCALER_STARTING
+    return (_grace_seconds(snapshot) or None) if starting else None
+
+
+def _grace_seconds(snapshot: Snapshot) -> float:
+    """Return the seconds left in which the autoscaler may lack metrics, because it is new."""
+    return snapshot.seconds_left(snapshot.autoscaler_uid, STARTUP_GRACE_SECONDS)
 
 
 def is_scale_to_zero_rejected(snapshot: Snapshot) -> bool:
@@ -87,11 +110,11 @@ def is_scale_to_zero_rejected(snapshot: Snapshot) -> bool:
 
 def _foreign_autoscaler(snapshot: Snapshot) -> Explanation:
     names = ", ".join(sorted(set(snapshot.foreign_autoscalers)))
+    effect = _FOREIGN_EFFECTS[replica_owner(snapshot.service)]
     return Explanation(
         Reason.FOREIGN_AUTOSCALER,
-        f"HorizontalPodAutoscaler {names} also targets the Deployment and is not managed by this ModelService: two"
-        " autoscalers override each other's replica count. Delete it, or set autoscaling.managedBy to External to let"
-        " it manage the replicas.",
+        f"HorizontalPodAutoscaler {names} also targets the Deployment and is not managed by this ModelService:"
+        f" {effect}. {FOREIGN_AUTOSCALER_ADVICE}",
     )
 
 
@@ -103,15 +126,21 @@ def _scale_to_zero_rejected(snapshot: Snapshot) -> Explanation:
     )
 
 
-def _own_autoscaler_state(snapshot: Snapshot, now: datetime) -> AutoscalerCondition:
+def _scale_up_disabled(snapshot: Snapshot) -> Explanation | None:
+    if not disables_scale_up(snapshot):
+        return None
+    return Explanation(Reason.SCALING_DISABLED, scale_up_disabled_message(snapshot))
+
+
+def _own_autoscaler_state(snapshot: Snapshot) -> AutoscalerCondition:
     conditions = ((snapshot.autoscaler or {}).get("status") or {}).get("conditions")
     required = [find_condition(conditions, kind) or {} for kind in _REQUIRED_CONDITIONS]
     if all(condition.get("status") == "True" for condition in required):
-        explanation = Explanation(Reason.AUTOSCALER_ACTIVE, "The HorizontalPodAutoscaler is active.")
-        return AutoscalerCondition(status=True, explanation=explanation)
+        active = Explanation(Reason.AUTOSCALER_ACTIVE, "The HorizontalPodAutoscaler is active.")
+        limit = at_maximum(conditions, snapshot.service.spec)
+        return AutoscalerCondition(status=True, explanation=limit or active)
     failed = next((condition for condition in required if condition.get("status") == "False"), None)
-    age = _age(snapshot, now)
-    if failed is None or (age is not None and age < STARTUP_GRACE):
+    if failed is None or _grace_seconds(snapshot) > 0:
         text = "The HorizontalPodAutoscaler was created recently; metrics can take up to a minute."
         return AutoscalerCondition(status=None, explanation=Explanation(Reason.AUTOSCALER_STARTING, text))
     return AutoscalerCondition(status=False, explanation=_failed_condition(failed, snapshot))
@@ -122,23 +151,11 @@ def _failed_condition(condition: Mapping[str, Any], snapshot: Snapshot) -> Expla
     reported = condition.get("reason")
     reason = next((reason for reason in AUTOSCALER_REASONS if reason == reported), Reason.AUTOSCALER_FAILED)
     if reason is Reason.SCALING_DISABLED:
-        return Explanation(reason, _scaled_to_zero_manually_message(snapshot))
+        return Explanation(reason, scaled_to_zero_manually_message(snapshot))
     message = str(condition.get("message") or reported or "no reason given")
     cause = with_full_stop(truncate(normalize(message, snapshot)))
-    none_ready = snapshot.rollout is not None and snapshot.rollout.ready == 0
-    hint = " There are no metrics because no replica is ready." if none_ready else ""
-    return Explanation(reason, f"The HorizontalPodAutoscaler cannot scale: {cause}{hint}")
-
-
-def _scaled_to_zero_manually_message(snapshot: Snapshot) -> str:
-    metadata = snapshot.service.metadata
-    return (
-        "The Deployment was scaled to 0 manually, and a HorizontalPodAutoscaler does not scale up from 0. To resume:"
-        f" kubectl scale -n {metadata.namespace} deployment/{metadata.name} --replicas=1. To keep it at 0, set suspend:"
-        " true."
-    )
-
-
-def _age(snapshot: Snapshot, now: datetime) -> timedelta | None:
-    created = ((snapshot.autoscaler or {}).get("metadata") or {}).get("creationTimestamp")
-    return None if created is None else now - datetime.fromisoformat(created)
+    if snapshot.rollout is not None and snapshot.rollout.ready == 0:
+        hint = "There are no metrics because no replica is ready."
+    else:
+        hint = find_advice(cause, AUTOSCALER_ADVICE, otherwise="")
+    return Explanation(reason, f"The HorizontalPodAutoscaler cannot scale: {cause} {hint}".strip())

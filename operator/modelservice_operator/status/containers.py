@@ -2,18 +2,21 @@
 
 import re
 
-from modelservice_operator.api.v1alpha1.pods import Probe, Probes
+from modelservice_operator.api.v1alpha1.probes import Probe, Probes
 from modelservice_operator.resources.metadata import CONTAINER_NAME, LOADER_NAME
 from modelservice_operator.status.advice import (
     CONFIG_ADVICE,
-    EXIT_CODE_HINTS,
+    MISSING_SOURCE_ADVICE,
     MOUNT_ADVICE,
     PULL_ADVICE,
     PULL_UNAUTHORIZED,
     START_ADVICE,
+    with_default_requests,
 )
+from modelservice_operator.status.crash_causes import EXIT_CODE_HINTS
+from modelservice_operator.status.crashes import Crash, explain_crash
 from modelservice_operator.status.findings import Finding
-from modelservice_operator.status.loader_report import Report
+from modelservice_operator.status.loader_report import Report, reported_reason
 from modelservice_operator.status.pods import Container, Pod, Termination
 from modelservice_operator.status.reasons import LOADER_REASONS, Reason
 from modelservice_operator.status.snapshot import Snapshot
@@ -33,9 +36,15 @@ _IMAGE_PULL_REASONS = frozenset(
 """Waiting reasons of the kubelet (pkg/kubelet/images/types.go)."""
 _START_ERROR_REASONS = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"})
 """Waiting reasons of the kubelet and termination reasons of containerd."""
-_KILL_EXIT_CODES = frozenset({137, 143})
+KILL_EXIT_CODES = frozenset({137, 143})
 """Exit codes after SIGKILL and SIGTERM."""
-_VOLUME_MESSAGE_PREFIXES = ("MountVolume", "AttachVolume", "MapVolume", "Unable to attach or mount volumes")
+_VOLUME_MESSAGE_PREFIXES = (
+    "MountVolume",
+    "AttachVolume",
+    "MapVolume",
+    "Multi-Attach error",
+    "Unable to attach or mount volumes",
+)
 """Prefixes of messages about volumes, from the kubelet and the attach-detach controller."""
 _ERROR_PREFIXES = re.compile(
     r"^(?:ErrImagePull: |rpc error: code = \w+ desc = |failed to pull (?:and unpack )?image \"[^\"]*\": "
@@ -61,12 +70,23 @@ def diagnose_container(container: Container, pod: Pod, snapshot: Snapshot) -> Fi
 
 
 def loader_finding(termination: Termination, snapshot: Snapshot) -> Finding:
-    """Return the problem of a loader that failed, as reported by it. A custom loader may send no report."""
-    report = Report.of(termination)
-    reason = next((reason for reason in LOADER_REASONS if reason == report.reason), Reason.LOADER_FAILED)
+    """Return the problem of a loader that failed."""
+    reason, cause = loader_failure(termination, snapshot)
+    return Finding(reason, f"the model cannot be loaded: {cause}")
+
+
+def loader_failure(termination: Termination, snapshot: Snapshot) -> tuple[Reason, str]:
+    """Return reason and cause that a loader or resolver reported. A custom one may send no report."""
+    report, reason = Report.of(termination), loader_reason(termination)
     cause = last_line(report.message, snapshot) or f"the loader exited with code {termination.exit_code} and no message"
     advice = "" if report.reason else " Check model.uri and model.credentials."
-    return Finding(reason, f"the model cannot be loaded: {with_full_stop(cause)}{advice}")
+    return reason, f"{with_full_stop(cause)}{advice}"
+
+
+def loader_reason(termination: Termination) -> Reason:
+    """Return the reason that a loader that failed has reported."""
+    reported = reported_reason(termination)
+    return next((reason for reason in LOADER_REASONS if reason == reported), Reason.LOADER_FAILED)
 
 
 def starting_finding(state: str, pod: Pod, snapshot: Snapshot, *, advice: str = "") -> Finding:
@@ -75,7 +95,8 @@ def starting_finding(state: str, pod: Pod, snapshot: Snapshot, *, advice: str = 
     waiting = waits_for_volumes(pod)
     if waiting and message:
         cause = with_full_stop(truncate(normalize(message, snapshot)))
-        return Finding(Reason.VOLUME_PENDING, f"{cause} {MOUNT_ADVICE}")
+        advice = find_advice(cause, MOUNT_ADVICE, otherwise=MISSING_SOURCE_ADVICE)
+        return Finding(Reason.VOLUME_PENDING, f"{cause} {advice}")
     if waiting and not advice:
         advice = "Waiting for its volumes and network."
     return Finding(Reason.STARTING, f"{with_full_stop(state)} {advice}".strip())
@@ -90,7 +111,7 @@ def may_fail_probe(container: Container) -> bool:
     """Return True if a probe may keep the container from being ready. Probe results appear only in Events."""
     last = container.last_termination
     unready = container.running and not container.init and not container.ready
-    return unready or (last is not None and last.exit_code in _KILL_EXIT_CODES)
+    return unready or (last is not None and last.exit_code in KILL_EXIT_CODES)
 
 
 def _image_finding(container: Container, snapshot: Snapshot) -> Finding:
@@ -134,7 +155,7 @@ def _termination_finding(container: Container, last: Termination, snapshot: Snap
     if container.name == LOADER_NAME:
         return loader_finding(last, snapshot)
     message = _event_message(snapshot, "Startup probe", "Liveness probe")
-    if last.exit_code in _KILL_EXIT_CODES and message:
+    if last.exit_code in KILL_EXIT_CODES and message:
         kind = "startup probe" if message.startswith("Startup probe") else "liveness probe"
         text = f"container {container.name} keeps being restarted by its {kind}: {_probe_text(message, snapshot)}"
         return Finding(Reason.PROBE_FAILING, text)
@@ -142,12 +163,14 @@ def _termination_finding(container: Container, last: Termination, snapshot: Snap
 
 
 def _out_of_memory_finding(container: Container, snapshot: Snapshot) -> Finding:
+    is_model = container.name == CONTAINER_NAME
+    advice = "Raise resources.limits.memory, or resources.requests.memory when it has no limit."
     if container.name == LOADER_NAME:
         advice = "Raise model.loader.resources.limits.memory."
-    elif limit := _memory_limit(snapshot) if container.name == CONTAINER_NAME else None:
+    elif limit := _memory_limit(snapshot) if is_model else None:
         advice = f"Its limit is {limit}: raise resources.limits.memory."
-    else:
-        advice = "Raise resources.limits.memory, or resources.requests.memory when it has no limit."
+    elif is_model:
+        advice = with_default_requests(advice, snapshot.service.spec)
     text = f"container {container.name} was killed because it used more memory than allowed. {advice}"
     return Finding(Reason.OOM_KILLED, text)
 
@@ -160,11 +183,19 @@ def _memory_limit(snapshot: Snapshot) -> str | None:
 def _crash_finding(container: Container, last: Termination, snapshot: Snapshot) -> Finding:
     hint = EXIT_CODE_HINTS.get(last.exit_code)
     code = f"{last.exit_code} ({hint})" if hint is not None else str(last.exit_code)
-    line = last_line(last.message, snapshot)
-    output = f'Last log line: "{line}".' if line else "No termination message."
+    crash = explain_crash(last, snapshot) if container.name == CONTAINER_NAME else Crash()
+    output = " ".join(part for part in (_log_excerpt(crash, last, snapshot), crash.advice) if part)
     metadata = snapshot.service.metadata
     log = f"kubectl logs -n {metadata.namespace} deployment/{metadata.name} -c {container.name} --previous"
     return Finding(Reason.CRASH_LOOP, f"container {container.name} exited with code {code}. {output} Logs: {log}.")
+
+
+def _log_excerpt(crash: Crash, last: Termination, snapshot: Snapshot) -> str:
+    """Return the log line with the cause of a crash, or else the last one."""
+    if crash.line:
+        return f'Log line: "{crash.line}".'
+    line = last_line(last.message, snapshot)
+    return f'Last log line: "{line}".' if line else "No termination message."
 
 
 def _running_finding(container: Container, pod: Pod, snapshot: Snapshot) -> Finding:
@@ -172,6 +203,8 @@ def _running_finding(container: Container, pod: Pod, snapshot: Snapshot) -> Find
         return starting_finding("the model is being loaded", pod, snapshot)
     if container.init:
         return starting_finding(f"init container {container.name} is running", pod, snapshot)
+    if container.name != CONTAINER_NAME:
+        return _running_sidecar_finding(container, pod, snapshot)
     if not container.started:
         message = _event_message(snapshot, "Startup probe")
         result = f": {probe_message(message, snapshot)}" if message else ""
@@ -184,6 +217,15 @@ def _running_finding(container: Container, pod: Pod, snapshot: Snapshot) -> Find
         return starting_finding(text, pod, snapshot)
     text = f"container {container.name} is running but fails its readiness probe: {_probe_text(message, snapshot)}"
     return Finding(Reason.PROBE_FAILING, text)
+
+
+def _running_sidecar_finding(container: Container, pod: Pod, snapshot: Snapshot) -> Finding:
+    kind = "readiness" if container.started else "startup"
+    message = probe_message(_event_message(snapshot, f"{kind.capitalize()} probe"), snapshot)
+    if not message:
+        return starting_finding(f"container {container.name} has not passed its {kind} probe", pod, snapshot)
+    text = f"container {container.name} is running but fails its {kind} probe: {with_full_stop(message)}"
+    return Finding(Reason.PROBE_FAILING, f"{text} Make it respond, or change its probe.")
 
 
 def _probe_text(message: str, snapshot: Snapshot) -> str:

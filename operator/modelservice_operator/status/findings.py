@@ -6,6 +6,7 @@ from modelservice_operator.status.reasons import LOADER_REASONS, Reason
 
 REASONS_BY_PRIORITY = (
     Reason.UNSCHEDULABLE,
+    Reason.SCHEDULING_GATED,
     Reason.QUOTA_EXCEEDED,
     Reason.ADMISSION_DENIED,
     Reason.REPLICA_FAILURE,

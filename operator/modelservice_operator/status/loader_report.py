@@ -1,11 +1,16 @@
 """Parses the report of a loader: one line of JSON in its termination message (see resources.model_volume)."""
 
+import json
 from dataclasses import dataclass
 from typing import Any, Self
 
 import orjson
 
+from modelservice_operator.apimachinery.text import sanitize
 from modelservice_operator.status.pods import Termination
+
+_MAX_COUNT = (1 << 63) - 1
+"""Largest integer of the API (OpenAPI, int64)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +28,8 @@ class Report:
     @classmethod
     def of(cls, termination: Termination) -> Self:
         """Parse a termination message. Text that is not a report becomes the message."""
-        line = termination.message.strip().rpartition("\n")[2]
-        try:
-            body = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            body = None
-        if not isinstance(body, dict):
+        body = _parse(termination)
+        if body is None:
             return cls(message=termination.message)
         return cls(
             reason=_text_field(body, "reason", 64),
@@ -41,11 +42,35 @@ class Report:
         )
 
 
+def reported_reason(termination: Termination) -> str:
+    """Return the reason of a report, without parsing the rest of it."""
+    return _text_field(_parse(termination) or {}, "reason", 64)
+
+
+def _parse(termination: Termination) -> dict[str, Any] | None:
+    line = termination.message.strip().rpartition("\n")[2]
+    if not line.startswith("{"):
+        return None
+    try:
+        body = _decode(line)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _decode(line: str) -> Any:  # noqa: ANN401 - JSON of any type
+    """Decode JSON, also with texts that are not valid UTF-8 (RFC 8259, section 8.2), which orjson rejects."""
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return json.loads(line)
+
+
 def _text_field(body: dict[str, Any], name: str, max_chars: int) -> str:
     value = body.get(name)
-    return value[:max_chars] if isinstance(value, str) else ""
+    return sanitize(value, max_chars) if isinstance(value, str) else ""
 
 
 def _count_field(body: dict[str, Any], name: str) -> int:
     value = body.get(name)
-    return value if isinstance(value, int) and value >= 0 else 0
+    return value if isinstance(value, int) and 0 <= value <= _MAX_COUNT else 0

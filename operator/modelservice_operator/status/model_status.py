@@ -1,23 +1,22 @@
 """Computes `status.model` and ModelLoaded, from the loaders of the current revision or from mounted volumes."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from modelservice_operator.apimachinery.objects import Object
-from modelservice_operator.errors import InvalidRequestError
+from modelservice_operator.errors import FieldUnsupportedError
 from modelservice_operator.resources.metadata import LOADER_NAME, omit_none
-from modelservice_operator.resources.model_volume import is_downloaded, is_mounted, scheme_of
-from modelservice_operator.status.conditions import Explanation, find_condition
+from modelservice_operator.resources.model_volume import is_downloaded, is_mounted
+from modelservice_operator.resources.newer_fields import IMAGE_VOLUME
+from modelservice_operator.status.conditions import Explanation, find_condition, parse_condition
 from modelservice_operator.status.containers import loader_finding
 from modelservice_operator.status.loader_report import Report
+from modelservice_operator.status.pod_groups import MAX_EXAMINED_PODS
 from modelservice_operator.status.pods import Container, Termination
 from modelservice_operator.status.reasons import ConditionType, Reason
 from modelservice_operator.status.snapshot import Snapshot
 from modelservice_operator.status.text import normalize, truncate
-
-_VOLUME_FIELD = re.compile(r"spec\.template\.spec\.volumes\[\d+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +51,9 @@ def compute_model_status(snapshot: Snapshot, previous: Mapping[str, Any]) -> Mod
         report = model.report or Report()
         reported = omit_none(resolvedURI=report.resolved_uri or None, digest=report.digest or None)
         return ModelStatus({"uri": uri, **reported, "state": model.state}, model.state == "Loaded", model.explanation)
-    condition = find_condition(previous.get("conditions"), ConditionType.MODEL_LOADED)
-    if condition is None:
-        return ModelStatus(retained, model.state == "Loaded", model.explanation)
-    explanation = Explanation(Reason(condition["reason"]), condition["message"])
-    return ModelStatus(retained, condition["status"] == "True", explanation)
+    before = parse_condition(find_condition(previous.get("conditions"), ConditionType.MODEL_LOADED))
+    loaded, explanation = before or (model.state == "Loaded", model.explanation)
+    return ModelStatus(retained, loaded is True, explanation)
 
 
 def _retained_status(snapshot: Snapshot, previous: Mapping[str, Any], uri: str) -> Object | None:
@@ -78,15 +75,15 @@ def _model_state(snapshot: Snapshot) -> _ModelState | None:
 
 
 def _download_state(snapshot: Snapshot) -> _ModelState:
-    loaders = [loader for pod in snapshot.current_pods for loader in pod.containers if _is_loader(loader)]
-    terminations = [loader.last_termination for loader in loaders if loader.last_termination is not None]
-    failed = [termination for termination in terminations if termination.exit_code != 0]
-    succeeded = [termination for termination in terminations if termination.exit_code == 0]
+    loaders = [(pod, loader) for pod in snapshot.current_pods for loader in pod.containers if _is_loader(loader)]
+    ended = [(pod, loader.last_termination) for pod, loader in loaders if loader.last_termination is not None]
+    failed = [termination for _, termination in ended if termination.exit_code != 0]
     if failed:
         return _failed_state(failed, len(loaders), snapshot)
-    if succeeded:
-        return _loaded_state(max(succeeded, key=lambda termination: termination.time), snapshot)
-    if any(loader.running for loader in loaders):
+    if ended:
+        # The newest pod by its creation: the times of terminations are by the clocks of their nodes.
+        return _loaded_state(max(ended, key=lambda pair: (pair[0].created, pair[0].name))[1], snapshot)
+    if any(loader.running for _, loader in loaders):
         return _ModelState("Loading", Explanation(Reason.MODEL_LOADING, "The model is being loaded."))
     text = "No pod has started loading the model yet. See the Ready condition for the cause."
     return _ModelState("Pending", Explanation(Reason.MODEL_PENDING, text))
@@ -97,7 +94,8 @@ def _is_loader(container: Container) -> bool:
 
 
 def _failed_state(failed: list[Termination], total: int, snapshot: Snapshot) -> _ModelState:
-    finding = min((loader_finding(termination, snapshot) for termination in failed), key=lambda one: one.rank)
+    examined = failed[:MAX_EXAMINED_PODS]
+    finding = min((loader_finding(termination, snapshot) for termination in examined), key=lambda one: one.rank)
     pods = "The only pod" if total == 1 else f"{len(failed)} of {total} pods"
     return _ModelState("Failed", Explanation(finding.reason, f"{pods}: {finding.text}"))
 
@@ -113,19 +111,9 @@ def _loaded_state(termination: Termination, snapshot: Snapshot) -> _ModelState:
 def _mount_state(snapshot: Snapshot) -> _ModelState:
     """Return the state of a mounted model: the kubelet starts containers only after it has mounted the volumes."""
     failure = snapshot.failure
-    if scheme_of(snapshot.service) == "oci" and isinstance(failure, InvalidRequestError) and _lacks_source(failure):
-        text = (
-            "The cluster does not support image volumes (feature gate ImageVolume, enabled by default since Kubernetes"
-            " 1.35). Enable the feature gate, or use another model source."
-        )
-        return _ModelState("Failed", Explanation(Reason.IMAGE_VOLUMES_UNSUPPORTED, text))
+    if isinstance(failure, FieldUnsupportedError) and failure.field == IMAGE_VOLUME.field:
+        return _ModelState("Failed", Explanation(Reason.FIELD_UNSUPPORTED, str(failure)))
     if any(pod.phase == "Running" for pod in snapshot.current_pods):
         return _ModelState("Loaded", Explanation(Reason.MODEL_LOADED, "The model is mounted."))
     text = "No pod has mounted the model yet. See the Ready condition for the cause."
     return _ModelState("Pending", Explanation(Reason.MODEL_PENDING, text))
-
-
-def _lacks_source(error: InvalidRequestError) -> bool:
-    """Return True if a volume has no source: the API server drops `image` if the feature is disabled (core/v1)."""
-    causes = error.status.causes if error.status is not None else ()
-    return any(cause.reason == "FieldValueRequired" and _VOLUME_FIELD.fullmatch(cause.field) for cause in causes)

@@ -1,12 +1,13 @@
 """Pods as cached by the operator, typed: state and last termination of each container."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 from modelservice_operator.resources.metadata import TEMPLATE_HASH
 
 Body = Mapping[str, Any]
+_ENDED_PHASES = frozenset({"Failed", "Succeeded"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,33 +71,55 @@ class Pod:
 
     name: str
     uid: str
+    created: str
+    """Creation time, RFC 3339: the only time of a pod that does not depend on the clock of its node."""
+    owner_uid: str
+    """UID of the controller: a ReplicaSet or a Job; empty if there is none."""
     labels: Mapping[str, str]
     terminating: bool
     """The pod is being deleted."""
     phase: str
     reason: str
     message: str
+    scheduling_gates: tuple[str, ...]
+    """Names of the gates that keep the pod from being scheduled (KEP-3521)."""
     conditions: Mapping[str, Body]
     containers: tuple[Container, ...]
     """Containers that are not ready or have terminated before; init containers first."""
 
     @classmethod
-    def of(cls, body: Body) -> Self:
-        """Parse a cached Pod (see `controller.transforms.transform_pod`)."""
+    def of(cls, body: Body, *, sidecars: Collection[str] = ()) -> Self:
+        """Parse a cached Pod (see `controller.transforms.transform_pod`).
+
+        `sidecars` are the init containers that keep running (KEP-753): their states are those of other containers.
+        """
         metadata, status = body["metadata"], body.get("status") or {}
-        init_containers = (Container.of(entry, init=True) for entry in status.get("initContainerStatuses") or ())
+        init_containers = (
+            Container.of(entry, init=entry.get("name") not in sidecars)
+            for entry in status.get("initContainerStatuses") or ()
+        )
         containers = (Container.of(entry, init=False) for entry in status.get("containerStatuses") or ())
         return cls(
             name=metadata["name"],
             uid=metadata.get("uid") or "",
+            created=metadata.get("creationTimestamp") or "",
+            owner_uid=_controller_uid(metadata.get("ownerReferences") or ()),
             labels=metadata.get("labels") or {},
             terminating=bool(metadata.get("deletionTimestamp")),
             phase=status.get("phase") or "",
             reason=status.get("reason") or "",
             message=status.get("message") or "",
+            scheduling_gates=tuple(
+                gate.get("name") or "" for gate in (body.get("spec") or {}).get("schedulingGates") or ()
+            ),
             conditions={entry.get("type", ""): entry for entry in status.get("conditions") or ()},
             containers=(*init_containers, *containers),
         )
+
+    @property
+    def has_ended(self) -> bool:
+        """Return True if no container will run again (core/v1, PodPhase)."""
+        return self.phase in _ENDED_PHASES
 
     @property
     def template_hash(self) -> str | None:
@@ -108,6 +131,15 @@ class Pod:
         """Return True if the condition Ready is True."""
         return self.condition("Ready").get("status") == "True"
 
+    @property
+    def started_containers(self) -> frozenset[str]:
+        """Names of the containers of `containers` that run or have run."""
+        return frozenset(entry.name for entry in self.containers if entry.running or entry.last_termination)
+
     def condition(self, kind: str) -> Body:
         """Return a condition; empty if it is missing, as conditions that hold are not cached."""
         return self.conditions.get(kind) or {}
+
+
+def _controller_uid(owners: Iterable[Body]) -> str:
+    return next((str(owner.get("uid") or "") for owner in owners if owner.get("controller")), "")

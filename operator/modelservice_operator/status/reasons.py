@@ -14,8 +14,12 @@ class ConditionType(StrEnum):
     PROGRESSING = "Progressing"
     MODEL_LOADED = "ModelLoaded"
     """Only if the operator downloads or mounts the model."""
+    MODEL_TRACKED = "ModelTracked"
+    """Only if the model is updated automatically."""
     AUTOSCALER_READY = "AutoscalerReady"
     """Only if an autoscaler targets the Deployment, or should."""
+    EXPOSED = "Exposed"
+    """Only if the Service has type LoadBalancer, or the model is exposed by an Ingress or HTTPRoute."""
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
 
@@ -24,7 +28,7 @@ class Reason(StrEnum):
     """Reasons of conditions."""
 
     ROLLOUT_COMPLETE = "RolloutComplete"
-    """Every replica of this generation is available."""
+    """This generation was rolled out, and the required replicas are available."""
     SCALED_TO_ZERO = "ScaledToZero"
     """The desired number of replicas is 0."""
     MINIMUM_REPLICAS_AVAILABLE = "MinimumReplicasAvailable"
@@ -38,8 +42,10 @@ class Reason(StrEnum):
     """An object with the name of a child exists and is not owned by the ModelService."""
     KIND_UNAVAILABLE = "KindUnavailable"
     """The cluster does not serve the kind of a child."""
+    FIELD_UNSUPPORTED = "FieldUnsupported"
+    """The cluster is too old for a field of the spec, or its feature is disabled."""
     DRIFT_DETECTED = "DriftDetected"
-    """Another client reverts each correction of a child; the operator pauses its corrections."""
+    """Another client undoes each correction of a child; the operator pauses its corrections."""
     FORBIDDEN = "Forbidden"
     """The API server forbids a request of the operator."""
     REJECTED = "Rejected"
@@ -51,11 +57,15 @@ class Reason(StrEnum):
     """The Deployment does not exist yet, or its controller has not observed it."""
     ROLLOUT_IN_PROGRESS = "RolloutInProgress"
     """The rollout of this generation is not complete."""
+    ROLLOUT_PAUSED = "RolloutPaused"
+    """A user has paused the Deployment, so this generation is not rolled out."""
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
     """The rollout made no progress for longer than its deadline."""
 
     UNSCHEDULABLE = "Unschedulable"
     """The pod cannot be scheduled."""
+    SCHEDULING_GATED = "SchedulingGated"
+    """Another controller holds the pod back until it removes its scheduling gate."""
     QUOTA_EXCEEDED = "QuotaExceeded"
     """The ResourceQuota of the namespace is exceeded."""
     ADMISSION_DENIED = "AdmissionDenied"
@@ -79,6 +89,8 @@ class Reason(StrEnum):
     """Loader: the store limits the rate of requests."""
     UNSUPPORTED_KEY = "UnsupportedKey"
     """Loader: a file name of the model is not safe to write."""
+    NOT_A_MODEL = "NotAModel"
+    """Loader: a file is an HTML page, a pointer of Git LFS, or all files are empty."""
     DIGEST_MISMATCH = "DigestMismatch"
     """Loader: the digest of the downloaded model differs from the expected one."""
     TIMEOUT = "Timeout"
@@ -98,8 +110,17 @@ class Reason(StrEnum):
     """A loader is running."""
     MODEL_PENDING = "ModelPending"
     """No loader has started, or no pod has mounted the model."""
-    IMAGE_VOLUMES_UNSUPPORTED = "ImageVolumesUnsupported"
-    """The cluster does not support image volumes."""
+
+    TRACKING_ACTIVE = "TrackingActive"
+    """The newest check of the URI of an auto-updated model succeeded."""
+    TRACKING_PENDING = "TrackingPending"
+    """No check of the URI has ended yet."""
+    TRACKING_SUSPENDED = "TrackingSuspended"
+    """Another client has suspended the CronJob."""
+    CHECK_NOT_STARTED = "CheckNotStarted"
+    """The Job of a check cannot create its pod."""
+    CHECK_NOT_ENDING = "CheckNotEnding"
+    """The pod of a check does not end."""
 
     OOM_KILLED = "OOMKilled"
     """A container used more memory than allowed."""
@@ -118,6 +139,10 @@ class Reason(StrEnum):
 
     AUTOSCALER_ACTIVE = "AutoscalerActive"
     """The HorizontalPodAutoscaler is active."""
+    AT_MAXIMUM = "AtMaximum"
+    """The autoscaler is active and requires more replicas than maxReplicas."""
+    TARGET_UNREACHABLE = "TargetUnreachable"
+    """The limits of the container keep its utilization below the target: the autoscaler never adds a replica."""
     AUTOSCALER_STARTING = "AutoscalerStarting"
     """The autoscaler was created recently; metrics can take up to a minute."""
     AUTOSCALER_FAILED = "AutoscalerFailed"
@@ -127,7 +152,7 @@ class Reason(StrEnum):
     SCALE_TO_ZERO_UNSUPPORTED = "ScaleToZeroUnsupported"
     """The cluster does not allow minReplicas 0."""
     SCALING_DISABLED = "ScalingDisabled"
-    """The Deployment was scaled to 0 manually; an autoscaler does not scale up from 0."""
+    """The Deployment was scaled to 0 manually, or another client has disabled scaling up."""
     FAILED_GET_SCALE = "FailedGetScale"
     """The autoscaler cannot read the scale of the Deployment."""
     FAILED_UPDATE_SCALE = "FailedUpdateScale"
@@ -149,6 +174,17 @@ class Reason(StrEnum):
     AMBIGUOUS_SELECTOR = "AmbiguousSelector"
     """Multiple autoscalers select the same pods."""
 
+    ADDRESS_ASSIGNED = "AddressAssigned"
+    """The Service or the Ingress has an address outside of the cluster."""
+    ADDRESS_PENDING = "AddressPending"
+    """The Service or the Ingress has no address outside of the cluster yet."""
+    ROUTE_ACCEPTED = "RouteAccepted"
+    """The Gateway accepts the HTTPRoute."""
+    ROUTE_PENDING = "RoutePending"
+    """No Gateway has accepted the HTTPRoute yet."""
+    ROUTE_NOT_ACCEPTED = "RouteNotAccepted"
+    """A Gateway does not accept the HTTPRoute, or cannot resolve its references."""
+
 
 LOADER_REASONS = frozenset(
     {
@@ -157,6 +193,7 @@ LOADER_REASONS = frozenset(
         Reason.INVALID_CREDENTIALS,
         Reason.STORE_QUOTA_EXCEEDED,
         Reason.UNSUPPORTED_KEY,
+        Reason.NOT_A_MODEL,
         Reason.DIGEST_MISMATCH,
         Reason.TIMEOUT,
         Reason.TOO_LARGE,

@@ -90,10 +90,10 @@ def _remove_null(schema: Schema) -> Schema:
 
 
 def _int_or_string(schema: Schema) -> Schema:
-    """Convert to int-or-string of Kubernetes, which has neither a type nor a pattern."""
+    """Convert to int-or-string of Kubernetes, which has no type."""
     if not schema.get("x-kubernetes-int-or-string"):
         return schema
-    plain = {key: value for key, value in schema.items() if key not in {"type", "pattern"}}
+    plain = {key: value for key, value in schema.items() if key != "type"}
     return plain | {"anyOf": [{"type": "integer"}, {"type": "string"}]}
 
 

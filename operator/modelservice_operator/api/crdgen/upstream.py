@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 from modelservice_operator.api.markers import (
     ATOMIC,
     INT32,
+    SET,
     ApiModel,
     Rule,
     cel_rules,
@@ -30,8 +31,8 @@ _SELECTOR_EXAMPLE = {"matchLabels": {"app": "gateway"}}
 _TERM_EXAMPLE = {"topologyKey": "kubernetes.io/hostname", "labelSelector": _SELECTOR_EXAMPLE}
 _ZONES_EXAMPLE = {"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a", "b"]}
 Weight = Annotated[int, Field(ge=1, le=100, json_schema_extra=INT32)]
-Keys = Annotated[list[QualifiedName], Field(max_length=16, json_schema_extra=ATOMIC)]
-Values = Annotated[list[LabelValue], Field(max_length=64, json_schema_extra=ATOMIC)]
+Keys = Annotated[list[QualifiedName], Field(max_length=8, json_schema_extra=SET)]
+Values = Annotated[list[LabelValue], Field(max_length=32, json_schema_extra=ATOMIC)]
 
 
 def _needs_values(operators: str, valueless: str) -> ConfigDict:
@@ -69,7 +70,7 @@ class LabelSelector(ApiModel):
     match_labels: Selector | None = Field(
         default=None, description="Required labels and their values.", examples=[{"app": "gateway"}]
     )
-    match_expressions: Annotated[list[LabelRequirement], Field(max_length=16, json_schema_extra=ATOMIC)] | None = Field(
+    match_expressions: Annotated[list[LabelRequirement], Field(max_length=8, json_schema_extra=ATOMIC)] | None = Field(
         default=None,
         description="Requirements on labels.",
         examples=[[{"key": "app", "operator": "In", "values": ["gateway"]}]],
@@ -108,10 +109,10 @@ class FieldRequirement(ApiModel):
 class NodeTerm(ApiModel):
     """Node selector term; all requirements must be met."""
 
-    match_expressions: Annotated[list[NodeRequirement], Field(max_length=16, json_schema_extra=ATOMIC)] | None = Field(
+    match_expressions: Annotated[list[NodeRequirement], Field(max_length=8, json_schema_extra=ATOMIC)] | None = Field(
         default=None, description="Requirements on node labels.", examples=[[_ZONES_EXAMPLE]]
     )
-    match_fields: Annotated[list[FieldRequirement], Field(max_length=16, json_schema_extra=ATOMIC)] | None = Field(
+    match_fields: Annotated[list[FieldRequirement], Field(max_length=8, json_schema_extra=ATOMIC)] | None = Field(
         default=None,
         description="Requirements on node fields.",
         examples=[[{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]],
@@ -123,7 +124,7 @@ class NodeTerms(ApiModel):
 
     node_selector_terms: list[NodeTerm] = Field(
         min_length=1,
-        max_length=16,
+        max_length=8,
         description="Terms, one of which must match.",
         examples=[[{"matchExpressions": [_ZONES_EXAMPLE]}]],
         json_schema_extra=ATOMIC,
@@ -146,7 +147,7 @@ class NodeAffinity(ApiModel):
         examples=[{"nodeSelectorTerms": [{"matchExpressions": [_ZONES_EXAMPLE]}]}],
     )
     preferred_during_scheduling_ignored_during_execution: (
-        Annotated[list[PreferredNode], Field(max_length=16, json_schema_extra=ATOMIC)] | None
+        Annotated[list[PreferredNode], Field(max_length=8, json_schema_extra=ATOMIC)] | None
     ) = Field(
         default=None,
         description="Nodes on which the pods should preferably run.",
@@ -197,10 +198,10 @@ class PodAffinity(ApiModel):
     """Constraints relative to other pods."""
 
     required_during_scheduling_ignored_during_execution: (
-        Annotated[list[PodTerm], Field(max_length=16, json_schema_extra=ATOMIC)] | None
+        Annotated[list[PodTerm], Field(max_length=8, json_schema_extra=ATOMIC)] | None
     ) = Field(default=None, description="Required terms.", examples=[[_TERM_EXAMPLE]])
     preferred_during_scheduling_ignored_during_execution: (
-        Annotated[list[PreferredPod], Field(max_length=16, json_schema_extra=ATOMIC)] | None
+        Annotated[list[PreferredPod], Field(max_length=8, json_schema_extra=ATOMIC)] | None
     ) = Field(
         default=None,
         description="Preferred terms.",

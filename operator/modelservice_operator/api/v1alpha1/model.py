@@ -18,7 +18,9 @@ from modelservice_operator.api.primitives import (
     PositiveSeconds,
     RelativePath,
 )
-from modelservice_operator.api.v1alpha1.pods import ClaimMount, EmptyDirMount, LocalReference, ResourceRequirements
+from modelservice_operator.api.v1alpha1.environment import LocalReference
+from modelservice_operator.api.v1alpha1.pods import OtherResources
+from modelservice_operator.api.v1alpha1.volumes import ClaimMount, EmptyDirMount
 
 _SCHEMES = "file|s3|gs|az|abfss?|https?|hf|models|oci|oci[+]artifact|pvc"
 _FILE = "file://"
@@ -98,7 +100,7 @@ class Loader(ApiModel):
         description="Image of the loader. Defaults to the image configured for the operator.",
         examples=["registry.example.com/model-loader:1.0"],
     )
-    resources: ResourceRequirements | None = Field(
+    resources: OtherResources | None = Field(
         default=None, description="CPU and memory of the loader container.", examples=[{"limits": {"memory": "1Gi"}}]
     )
     allow_patterns: Patterns | None = Field(

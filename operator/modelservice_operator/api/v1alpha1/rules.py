@@ -7,9 +7,14 @@ tightened rule of one field rejects only changes of that field (ratcheting, KEP-
 from modelservice_operator.api.markers import (
     Rule,
 )
-
-MAX_REFERENCES = 24
-"""Secrets, ConfigMaps, claims and ServiceAccounts per object, the most that the admission policy can check."""
+from modelservice_operator.api.v1alpha1.containers import CONTAINER_RULES
+from modelservice_operator.api.v1alpha1.dns import DNS_RULES
+from modelservice_operator.api.v1alpha1.environment import ENV_RULES
+from modelservice_operator.api.v1alpha1.lifecycle import LIFECYCLE_RULES
+from modelservice_operator.api.v1alpha1.pods import POD_RULES
+from modelservice_operator.api.v1alpha1.ports import PORT_RULES
+from modelservice_operator.api.v1alpha1.probes import PROBE_RULES
+from modelservice_operator.api.v1alpha1.volumes import VOLUME_RULES
 
 _HAS_MAX_REPLICAS = "has(self.autoscaling) && has(self.autoscaling.maxReplicas)"
 _MIN_REPLICAS_RULE = (
@@ -30,22 +35,12 @@ _REQUEST_RULE = (
 )
 _STARTUP = "self.?probes.?startup"
 _STARTUP_SECONDS = (
-    f"(!{_STARTUP}.hasValue() ? 1800 : {_STARTUP}.?initialDelaySeconds.orValue(0)"
+    f"(!{_STARTUP}.hasValue() ? 0 : {_STARTUP}.?initialDelaySeconds.orValue(0)"
     f" + {_STARTUP}.?periodSeconds.orValue(10) * {_STARTUP}.?failureThreshold.orValue(3))"
 )
 _DEADLINE = (
     "!has(self.rollout) || !has(self.rollout.progressDeadlineSeconds) || self.rollout.progressDeadlineSeconds"
     f" > {_STARTUP_SECONDS} + self.?model.?loader.?timeoutSeconds.orValue(0)"
-)
-_REFERENCES = (
-    "(has(self.imagePullSecrets) ? self.imagePullSecrets.size() : 0)"
-    " + (has(self.env) ? self.env.filter(e, has(e.valueFrom) && !has(e.valueFrom.fieldRef)).size() : 0)"
-    " + (has(self.mounts) ? self.mounts.filter(m, !has(m.emptyDir)).size() : 0)"
-    " + (self.?expose.?ingress.?tlsSecretName.hasValue() ? 1 : 0)"
-    " + (self.?model.?credentials.hasValue() ? 1 : 0)"
-    " + (self.?model.?cache.?persistentVolumeClaim.hasValue() ? 1 : 0)"
-    " + (self.?model.?uri.orValue('').startsWith('pvc:') ? 1 : 0)"
-    " + (has(self.serviceAccountName) ? 1 : 0)"
 )
 SPEC_RULES = (
     Rule(
@@ -73,13 +68,16 @@ SPEC_RULES = (
     Rule(
         _DEADLINE,
         "progressDeadlineSeconds must be greater than the maximum startup time of the server (probes.startup:"
-        " initialDelaySeconds + periodSeconds * failureThreshold, 1800 if not set; plus model.loader.timeoutSeconds):"
-        " raise it, or remove it",
+        " initialDelaySeconds + periodSeconds * failureThreshold; plus model.loader.timeoutSeconds): raise it, or"
+        " remove it",
         ".rollout.progressDeadlineSeconds",
     ),
-    Rule(
-        f"{_REFERENCES} <= {MAX_REFERENCES}",
-        f"at most {MAX_REFERENCES} references to Secrets, ConfigMaps, claims and ServiceAccounts: combine objects"
-        " that belong together",
-    ),
+    *ENV_RULES,
+    *LIFECYCLE_RULES,
+    *PORT_RULES,
+    *PROBE_RULES,
+    *CONTAINER_RULES,
+    *POD_RULES,
+    *VOLUME_RULES,
+    *DNS_RULES,
 )

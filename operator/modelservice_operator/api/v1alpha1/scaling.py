@@ -77,7 +77,7 @@ class Autoscaling(ApiModel):
     )
     metrics: list[Metric] | None = Field(
         default=None,
-        max_length=16,
+        max_length=8,
         description="Additional metrics (autoscaling/v2 MetricSpec). The metric that requires the most replicas"
         " decides.",
         examples=[
@@ -101,10 +101,14 @@ class Autoscaling(ApiModel):
 
 
 class RolloutOptions(ApiModel):
-    """Rolling update strategy."""
+    """Update strategy."""
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
+            Rule(
+                "!has(self.type) || self.type != 'Recreate' || !(has(self.maxSurge) || has(self.maxUnavailable))",
+                "type Recreate stops all replicas before it starts new ones: remove maxSurge and maxUnavailable",
+            ),
             Rule(
                 "!has(self.maxSurge) || !(string(self.maxSurge) in ['0', '0%', '00%', '000%'])"
                 " || (has(self.maxUnavailable) && !(string(self.maxUnavailable) in ['0', '0%', '00%', '000%']))",
@@ -116,6 +120,13 @@ class RolloutOptions(ApiModel):
                 "progressDeadlineSeconds must be greater than minReadySeconds: raise it, or remove it",
             ),
         )
+    )
+    type: Literal["RollingUpdate", "Recreate"] | None = Field(
+        default=None,
+        description="RollingUpdate replaces replicas one after another. Recreate stops all replicas first, so that the"
+        " model is unavailable during the rollout: for devices and claims that two revisions cannot share. Defaults to"
+        " RollingUpdate.",
+        examples=["Recreate"],
     )
     max_surge: IntOrPercent | None = Field(
         default=None,
@@ -135,7 +146,8 @@ class RolloutOptions(ApiModel):
     progress_deadline_seconds: PositiveSeconds | None = Field(
         default=None,
         description="Seconds without progress after which a rollout counts as failed. Defaults to five minutes more"
-        " than the maximum startup time of the server.",
+        " than the maximum startup time of the server. If probes.startup is not set, the server must start within this"
+        " time.",
         examples=[3600],
     )
     revision_history_limit: Count | None = Field(

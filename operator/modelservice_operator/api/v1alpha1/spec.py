@@ -11,7 +11,6 @@ from pydantic import ConfigDict, Field, ValidationError
 from modelservice_operator.api.markers import (
     ATOMIC,
     ApiModel,
-    Rule,
     cel_rules,
     list_map,
 )
@@ -26,21 +25,28 @@ from modelservice_operator.api.primitives import (
     Seconds,
     Selector,
 )
+from modelservice_operator.api.v1alpha1.containers import InitContainers, Sidecars
+from modelservice_operator.api.v1alpha1.dns import DnsConfig, DnsPolicy, HostAliases
+from modelservice_operator.api.v1alpha1.environment import EnvFrom, Environment, LocalReference
 from modelservice_operator.api.v1alpha1.exposure import Expose, Monitoring, NetworkPolicyOptions, ServiceOptions
+from modelservice_operator.api.v1alpha1.lifecycle import DrainSeconds, Lifecycle
 from modelservice_operator.api.v1alpha1.model import ModelSource
 from modelservice_operator.api.v1alpha1.pods import (
     Affinity,
-    EnvVar,
-    LocalReference,
-    Mount,
-    Probes,
+    GroupId,
+    ResourceClaims,
     ResourceRequirements,
+    SchedulerName,
     Toleration,
     TopologySpread,
     UserId,
 )
+from modelservice_operator.api.v1alpha1.ports import ContainerPorts, PortName
+from modelservice_operator.api.v1alpha1.probes import Probes
+from modelservice_operator.api.v1alpha1.refused import HostIPC, HostNetwork, HostPID, Privileged
 from modelservice_operator.api.v1alpha1.rules import SPEC_RULES
 from modelservice_operator.api.v1alpha1.scaling import Autoscaling, DisruptionBudget, RolloutOptions
+from modelservice_operator.api.v1alpha1.volumes import Mounts
 from modelservice_operator.apimachinery.objects import NamespacedName
 from modelservice_operator.errors import InvalidSpecError
 
@@ -84,18 +90,48 @@ class ModelServiceSpec(ApiModel):
     working_dir: AbsolutePath | None = Field(
         default=None, description="Working directory. Defaults to that of the image.", examples=["/app"]
     )
-    env: list[EnvVar] | None = Field(
+    env: Environment | None = Field(
         default=None,
-        max_length=256,
-        description="Environment variables of the model server.",
+        description="Environment variables of the model server. The operator adds PORT, MODEL_NAME, MODEL_URI and"
+        " MODEL_PATH, and USER, HOME and XDG_CACHE_HOME for images that were built for another user; an own variable"
+        " of the name takes precedence.",
         examples=[[{"name": "LOG_LEVEL", "value": "info"}]],
-        json_schema_extra=list_map("name"),
+    )
+    env_from: EnvFrom | None = Field(
+        default=None,
+        description="Secrets and ConfigMaps whose keys are environment variables of the model server. env, and the"
+        " variables that the operator adds, take precedence: to set HOME from a Secret, use env.",
+        examples=[[{"configMapRef": {"name": "iris-settings"}}]],
     )
     container_port: Port = Field(
         default=8080,
         description="Port the server listens on. Also set as the PORT environment variable. Ports below 1024 do not"
         " require root.",
         examples=[5000],
+    )
+    port_name: PortName | None = Field(
+        default=None,
+        description="Name of containerPort and of the port of the Service. Defaults to http. Renaming it takes"
+        " the replicas of the old name out of the Service before the new ones are ready.",
+        examples=["grpc"],
+    )
+    ports: ContainerPorts | None = Field(
+        default=None,
+        description="Further ports of the model container, such as gRPC or metrics. The Service and the NetworkPolicy"
+        " have them as well.",
+        examples=[[{"name": "grpc", "containerPort": 8001}]],
+    )
+    init_containers: InitContainers | None = Field(
+        default=None,
+        description="Containers that run one after another before the server starts, with the model in place. To"
+        " download a model, use model.uri.",
+        examples=[[{"name": "warm-up", "image": "registry.example.com/helper:1.0"}]],
+    )
+    sidecars: Sidecars | None = Field(
+        default=None,
+        description="Containers that run next to the server, such as a proxy. They start before everything else, except"
+        " that those which mount the model start after it is loaded, and stop after the server.",
+        examples=[[{"name": "proxy", "image": "registry.example.com/proxy:1.0"}]],
     )
     model: ModelSource | None = Field(
         default=None,
@@ -120,7 +156,8 @@ class ModelServiceSpec(ApiModel):
     )
     resources: ResourceRequirements | None = Field(
         default=None,
-        description="CPU and memory of the model container. Defaults to requests of 500m CPU and 512Mi memory.",
+        description="CPU, memory and devices of the model container. Defaults to requests of 500m CPU and 512Mi memory;"
+        " {} requests nothing.",
         examples=[{"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}],
     )
     probes: Probes | None = Field(
@@ -140,7 +177,7 @@ class ModelServiceSpec(ApiModel):
     )
     rollout: RolloutOptions | None = Field(
         default=None,
-        description="Rolling update strategy. Defaults to starting one new replica before stopping an old one.",
+        description="Update strategy. Defaults to starting one new replica before stopping an old one.",
         examples=[{"maxSurge": "25%"}],
     )
     disruption_budget: DisruptionBudget | None = Field(
@@ -154,24 +191,10 @@ class ModelServiceSpec(ApiModel):
         description="Restriction of who can reach the model. If not set, no NetworkPolicy is created.",
         examples=[{"enabled": True, "from": [{"podLabels": {"app": "gateway"}}]}],
     )
-    mounts: (
-        Annotated[
-            list[Mount],
-            Field(
-                max_length=32,
-                json_schema_extra=list_map("name")
-                | cel_rules(
-                    Rule(
-                        "self.all(one, self.exists_one(other, other.mountPath == one.mountPath))",
-                        "each mountPath must be used once: choose another path",
-                    )
-                ),
-            ),
-        ]
-        | None
-    ) = Field(
+    mounts: Mounts | None = Field(
         default=None,
-        description="Additional volumes of the model container.",
+        description="Additional volumes of the pods, mounted into the model container. For a larger /dev/shm, mount an"
+        " emptyDir with medium Memory there.",
         examples=[[{"name": "labels", "mountPath": "/etc/labels", "configMap": {"name": "labels"}}]],
     )
     service_account_name: ObjectName | None = Field(
@@ -179,13 +202,29 @@ class ModelServiceSpec(ApiModel):
         description="ServiceAccount of the pods. Its token is mounted. If not set, no token is mounted.",
         examples=["iris"],
     )
+    automount_service_account_token: bool | None = Field(
+        default=None,
+        description="Mount the token of the ServiceAccount. Defaults to true if serviceAccountName is set.",
+        examples=[False],
+    )
+    writable_root_filesystem: bool | None = Field(
+        default=None,
+        description="Mount the root filesystem of the model container writable, for images that write next to their"
+        " program. Defaults to false: only the directories /tmp and HOME and mounts are writable.",
+        examples=[True],
+    )
     run_as_user: UserId | None = Field(
-        default=None, description="UID of the containers, never root. Defaults to 10001.", examples=[1000]
+        default=None,
+        description="UID of the containers, never root. Defaults to 10001.",
+        examples=[1000],
     )
-    run_as_group: UserId | None = Field(
-        default=None, description="GID of the containers. Defaults to runAsUser.", examples=[1000]
+    run_as_group: GroupId | None = Field(
+        default=None,
+        description="GID of the containers. Defaults to runAsUser. Set 0 for images whose files are writable for the"
+        " root group, as on OpenShift.",
+        examples=[1000],
     )
-    fs_group: UserId | None = Field(
+    fs_group: GroupId | None = Field(
         default=None, description="GID that owns the volumes. Defaults to runAsGroup.", examples=[1000]
     )
     pod_labels: OwnLabels | None = Field(
@@ -228,14 +267,69 @@ class ModelServiceSpec(ApiModel):
         ],
         json_schema_extra=list_map("topologyKey", "whenUnsatisfiable"),
     )
+    scheduler_name: SchedulerName | None = Field(
+        default=None, description="Scheduler of the pods. Defaults to that of the cluster.", examples=["volcano"]
+    )
+    resource_claims: ResourceClaims | None = Field(
+        default=None,
+        description="Claims of devices for resources.claims (dynamic resource allocation, enabled by default since"
+        " Kubernetes 1.34).",
+        examples=[[{"name": "gpu", "resourceClaimTemplateName": "one-gpu"}]],
+    )
     priority_class_name: ObjectName | None = Field(
         default=None, description="PriorityClass of the pods.", examples=["serving"]
     )
     runtime_class_name: ObjectName | None = Field(
         default=None, description="RuntimeClass of the pods.", examples=["gvisor"]
     )
+    drain_seconds: DrainSeconds | None = Field(
+        default=None,
+        description="Seconds between the removal of a pod from the Service and SIGTERM, in which the server answers"
+        " requests that are still sent to it. Defaults to 5, less if terminationGracePeriodSeconds is shorter. 0"
+        " sends SIGTERM immediately.",
+        examples=[15],
+    )
+    lifecycle: Lifecycle | None = Field(
+        default=None,
+        description="Hooks of the model container. preStop replaces the drain.",
+        examples=[{"preStop": {"httpGet": {"path": "/drain"}}}],
+    )
     termination_grace_period_seconds: Seconds | None = Field(
-        default=None, description="Seconds a pod may take to shut down. Defaults to 30.", examples=[60]
+        default=None,
+        description="Seconds a pod may take to shut down, including the drain. Defaults to 30 more than drainSeconds.",
+        examples=[60],
+    )
+    host_aliases: HostAliases | None = Field(
+        default=None,
+        description="Entries of /etc/hosts.",
+        examples=[[{"ip": "192.0.2.10", "hostnames": ["models.example.com"]}]],
+    )
+    dns_policy: DnsPolicy | None = Field(
+        default=None, description="DNS policy of the pods. Defaults to ClusterFirst.", examples=["Default"]
+    )
+    dns_config: DnsConfig | None = Field(
+        default=None, description="DNS settings of the pods.", examples=[{"options": [{"name": "ndots", "value": "2"}]}]
+    )
+    enable_service_links: bool | None = Field(
+        default=None,
+        description="Add environment variables for each Service of the namespace, as Kubernetes does by default."
+        " Defaults to false, because the variables of a Service named like the server change its settings.",
+        examples=[True],
+    )
+    host_network: HostNetwork | None = Field(
+        default=None,
+        description="Must be false. To reach the model from outside, use service.type or expose.",
+        examples=[False],
+    )
+    host_pid: HostPID | None = Field(default=None, alias="hostPID", description="Must be false.", examples=[False])
+    host_ipc: HostIPC | None = Field(
+        default=None,
+        alias="hostIPC",
+        description="Must be false. For shared memory, mount an emptyDir with medium Memory at /dev/shm.",
+        examples=[False],
+    )
+    privileged: Privileged | None = Field(
+        default=None, description="Must be false. Request devices in resources.limits.", examples=[False]
     )
     monitoring: Monitoring | None = Field(
         default=None, description="Monitoring of the model server.", examples=[{"podMonitor": {"enabled": True}}]

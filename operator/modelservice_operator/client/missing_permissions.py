@@ -1,0 +1,62 @@
+"""Reports each permission that the operator lacks: once, at level ERROR, whatever request needed it."""
+
+import logging
+import re
+from typing import NamedTuple
+
+from cachetools import TTLCache
+
+from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
+from modelservice_operator.errors import ForbiddenError, OperatorError
+
+logger = logging.getLogger(__name__)
+
+REPEAT_SECONDS = 3600.0
+"""Time until a permission that is still missing is reported again."""
+_MAX_PERMISSIONS = 1024
+_DENIAL = re.compile(
+    r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
+    r'(?: in the namespace "(?P<namespace>[^"]+)")?'
+)
+"""The sentence of every authorizer (k8s.io/apiserver, handlers/responsewriters, forbiddenMessage)."""
+
+
+class MissingPermission(NamedTuple):
+    """A verb on a resource that an authorizer denied. An empty namespace means all of them."""
+
+    verb: str
+    resource: str
+    group: str
+    namespace: str
+
+    @classmethod
+    def of(cls, error: OperatorError) -> "MissingPermission | None":
+        """Parse an error; None if it is not the denial of an authorizer, as for a quota or an admission policy."""
+        found = _DENIAL.search(str(error)) if isinstance(error, ForbiddenError) else None
+        return cls(**found.groupdict(default="")) if found else None
+
+    def __str__(self) -> str:
+        """Name verb, resource and namespace: `list cronjobs.batch in namespace ml`."""
+        resource = f"{self.resource}.{self.group}" if self.group else self.resource
+        return f"{self.verb} {resource} in {f'namespace {self.namespace}' if self.namespace else 'all namespaces'}"
+
+
+class MissingPermissionLog:
+    """Logs each missing permission at most once an hour."""
+
+    def __init__(self, *, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._reported: TTLCache[MissingPermission, bool] = TTLCache(
+            _MAX_PERMISSIONS, REPEAT_SECONDS, timer=clock.monotonic
+        )
+
+    def report(self, error: OperatorError) -> None:
+        """Log the permission that `error` names, unless that was done a short time ago."""
+        missing = MissingPermission.of(error)
+        if missing is None or missing in self._reported:
+            return
+        self._reported[missing] = True
+        logger.error(
+            "Missing permission: the operator is not allowed to %s. What needs it does not work until its role grants"
+            " it (manifests/cluster/operator-role.yaml).",
+            missing,
+        )
