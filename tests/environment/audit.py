@@ -165,6 +165,11 @@ class AuditTrail:
         """Count like `writes_of`, without writes that the API server rejected: one may meet a newer version."""
         return Counter(str(request.call) for request in self._writes_of(name) if request.accepted)
 
+    def watches_of(self, name: str) -> tuple[int, int]:
+        """Return the number of watches of one name (fieldSelector metadata.name) that began, and that ended."""
+        watches = [one for one in self._reader.read() if (one.call.verb, one.call.name) == ("watch", name)]
+        return sum(one.counts_once for one in watches), sum(one.is_complete for one in watches)
+
     def refused(self) -> list[str]:
         """Return the requests that RBAC denied."""
         return [str(request.call) for request in self.requests() if request.is_forbidden]

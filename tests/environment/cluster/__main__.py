@@ -39,11 +39,16 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     place = argparse.ArgumentParser(add_help=False)
     place.add_argument("--tier", type=Tier, choices=list(Tier), help="default: CLUSTER, or the most real one here")
+    version = argparse.ArgumentParser(add_help=False)
+    help_text = "minor version, such as 1.33 (control-plane tier); default: CLUSTER_KUBERNETES, or the newest"
+    version.add_argument("--kubernetes", metavar="VERSION", help=help_text)
     place.add_argument("--state", type=Path, help="the cluster's directory; default: one per tier")
 
-    command = commands.add_parser("build", parents=[place], help="build what a tier needs, without starting it")
+    command = commands.add_parser(
+        "build", parents=[place, version], help="build what a tier needs, without starting it"
+    )
     command.set_defaults(run=_build)
-    command = commands.add_parser("up", parents=[place], help="start a cluster that keeps running")
+    command = commands.add_parser("up", parents=[place, version], help="start a cluster that keeps running")
     command.add_argument("--port", type=int, help="port of the API server (control-plane tier); default: a free one")
     command.set_defaults(run=_up)
     command = commands.add_parser("down", parents=[place], help="end a cluster, and what killed test runs left")
@@ -65,12 +70,12 @@ def _state(chosen: argparse.Namespace) -> Path:
 
 
 def _build(chosen: argparse.Namespace) -> None:
-    build(_tier(chosen))
+    build(_tier(chosen), kubernetes=chosen.kubernetes)
 
 
 def _up(chosen: argparse.Namespace) -> None:
     started = time.monotonic()
-    cluster = up(_tier(chosen), state=_state(chosen), port=chosen.port)
+    cluster = up(_tier(chosen), state=_state(chosen), port=chosen.port, kubernetes=chosen.kubernetes)
     say(f"The {cluster.tier} cluster is ready after {time.monotonic() - started:.1f} s at {cluster.server}.")
     say(f"export KUBECONFIG={cluster.kubeconfig}")
 

@@ -28,28 +28,34 @@ if TYPE_CHECKING:
 GO_NAMES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "AMD64": "amd64"}
 
 
-def programs(wanted: Iterable[Program], *, goos: str = sys.platform) -> dict[Program, Path]:
+def programs(wanted: Iterable[Program], *, kubernetes: str = "", goos: str = sys.platform) -> dict[Program, Path]:
     """Return the path of each wanted program, building those that are not there yet.
 
-    A ready-made one from the directory KUBEBUILDER_ASSETS is preferred; one of another version is refused.
+    A ready-made one from the directory KUBEBUILDER_ASSETS is preferred; one of another version is refused. The control
+    plane of an older minor version (`kubernetes`, such as 1.33) is always built.
     """
     found: dict[Program, Path] = {}
-    missing: dict[str, list[Program]] = {}
+    missing: dict[Source, list[Program]] = {}
     for program in wanted:
-        path = ready_made(program, os.environ) or _built(program, goos)
+        source = source_of(program, kubernetes)
+        path = _ready_made_of(source, program) or _built(source, program, goos)
         if path.exists():
             found[program] = path
         else:
-            missing.setdefault(source_of(program).folder, []).append(program)
-    for group in missing.values():
-        _build(source_of(group[0]), group, goos)
-        found.update({program: _built(program, goos) for program in group})
+            missing.setdefault(source, []).append(program)
+    for source, group in missing.items():
+        _build(source, group, goos)
+        found.update({program: _built(source, program, goos) for program in group})
     return found
+
+
+def _ready_made_of(source: Source, program: Program) -> Path | None:
+    return ready_made(program, os.environ) if source is source_of(program) else None
 
 
 def is_built(program: Program) -> bool:
     """Return True if the program is in the cache."""
-    return _built(program, sys.platform).exists()
+    return _built(source_of(program), program, sys.platform).exists()
 
 
 def ready_made(program: Program, environment: Mapping[str, str]) -> Path | None:
@@ -77,8 +83,7 @@ def _reported_version(program: Path) -> str:
     return f"v{match.group(1)}" if match else ""
 
 
-def _built(program: Program, goos: str) -> Path:
-    source = source_of(program)
+def _built(source: Source, program: Program, goos: str) -> Path:
     return cache_directory() / "bin" / source.folder / source.key(goos=goos, goarch=goarch()) / program
 
 
@@ -89,7 +94,7 @@ def goarch() -> str:
 
 
 def _build(source: Source, wanted: list[Program], goos: str) -> None:
-    folder = _built(wanted[0], goos).parent
+    folder = _built(source, wanted[0], goos).parent
     folder.mkdir(parents=True, exist_ok=True)
     lock = folder.parent / "lock"
     with waiting_lock(lock, when_busy=lambda: say(f"Another process builds {source.folder}; waiting for it.")):

@@ -13,10 +13,11 @@ import httpx
 
 from tests.environment.cluster import pki
 from tests.environment.cluster.errors import ClusterError, PortTakenError
-from tests.environment.cluster.programs import Program
+from tests.environment.cluster.flags import help_of, supported
+from tests.environment.cluster.programs import Program, source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from tests.environment.cluster.model import Cluster, Options
     from tests.environment.cluster.process import Processes
@@ -142,7 +143,14 @@ class ControlPlane:
         )
 
     def _start(self, program: Program, *flags: str) -> None:
-        self.processes.start(program, [self.binaries[program], *flags, *self.options.flags_of(program)])
+        wanted = (*flags, *self.options.flags_of(program))
+        self.processes.start(program, [self.binaries[program], *self._supported(program, wanted)])
+
+    def _supported(self, program: Program, flags: tuple[str, ...]) -> Iterable[str]:
+        """Leave out what another version lacks; the newest one has every flag, or must say that it does not."""
+        if source_of(program, self.options.kubernetes) is source_of(program):
+            return flags
+        return supported(flags, help_of(self.binaries[program]))
 
     def _etcd_flags(self) -> tuple[str, ...]:
         client = f"http://127.0.0.1:{self.addresses.etcd_port}"

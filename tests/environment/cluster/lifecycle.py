@@ -17,6 +17,7 @@ from tests.environment.cluster.directories import state_directory, temporary_dir
 from tests.environment.cluster.errors import ClusterError
 from tests.environment.cluster.locks import HeldLock, waiting_lock
 from tests.environment.cluster.model import Cluster, Options, Tier
+from tests.environment.cluster.programs import kubernetes_minors
 from tests.environment.cluster.progress import say
 from tests.environment.cluster.state import State, Summary
 
@@ -35,6 +36,22 @@ def default_tier() -> Tier:
     if sys.platform == "linux" and os.geteuid() == 0:
         return Tier.NODE
     return Tier.KIND if docker_runs() else Tier.CONTROL_PLANE
+
+
+def kubernetes_of(tier: Tier, minor: str | None) -> str:
+    """Return the minor version that a tier runs: the wanted one, for None that of CLUSTER_KUBERNETES, or the newest.
+
+    Only the control-plane tier has other versions than the newest: elsewhere the variable has no effect.
+    """
+    newest = kubernetes_minors()[-1]
+    if minor is None:
+        minor = os.environ.get("CLUSTER_KUBERNETES") if tier is Tier.CONTROL_PLANE else None
+    chosen = minor or newest
+    if chosen not in kubernetes_minors():
+        raise ClusterError(f"Kubernetes {chosen} is none of {', '.join(kubernetes_minors())}.")
+    if chosen != newest and tier is not Tier.CONTROL_PLANE:
+        raise ClusterError(f"The {tier} tier runs Kubernetes {newest}; only control-plane runs other versions.")
+    return chosen
 
 
 def docker_runs() -> bool:
@@ -57,11 +74,13 @@ def start(
     state: Path | None = None,
     flags: Mapping[str, Sequence[str]] | None = None,
     port: int | None = None,
+    kubernetes: str | None = None,
 ) -> Iterator[Cluster]:
     """Run a cluster for the length of a `with` block, in a fresh temporary directory unless `state` names one.
 
     `flags` are more arguments by program name (`{"kube-apiserver": ["--feature-gates=..."]}`); they come last, so
-    they win. Call it from a thread that lives as long as the block: on Linux the processes end with it.
+    they win. `kubernetes` is a minor version such as 1.33 (see `kubernetes_of`). Call it from a thread that lives as
+    long as the block: on Linux the processes end with it.
     """
     if tier is Tier.EXISTING:
         connected = existing.connect()
@@ -72,7 +91,7 @@ def start(
         return
     place, held = _fresh_place(tier) if state is None else _claimed(state)
     with held:
-        cluster = _launch(tier, place, Options(flags or {}, port, dies_with_us=True))
+        cluster = _launch(tier, place, _options(tier, flags, port, kubernetes, dies_with_us=True))
         try:
             yield cluster
         finally:
@@ -82,21 +101,38 @@ def start(
 
 
 def up(
-    tier: Tier, *, state: Path | None = None, flags: Mapping[str, Sequence[str]] | None = None, port: int | None = None
+    tier: Tier,
+    *,
+    state: Path | None = None,
+    flags: Mapping[str, Sequence[str]] | None = None,
+    port: int | None = None,
+    kubernetes: str | None = None,
 ) -> Cluster:
     """Start a cluster that outlives this process; raise ClusterError where one runs for this directory already."""
     if tier is Tier.EXISTING:
         return existing.connect()
     place, held = _claimed(state or default_state(tier))
     with held:
-        return _launch(tier, place, Options(flags or {}, port, dies_with_us=False))
+        return _launch(tier, place, _options(tier, flags, port, kubernetes, dies_with_us=False))
 
 
-def build(tier: Tier) -> None:
+def _options(
+    tier: Tier,
+    flags: Mapping[str, Sequence[str]] | None,
+    port: int | None,
+    kubernetes: str | None,
+    *,
+    dies_with_us: bool,
+) -> Options:
+    return Options(flags or {}, port, dies_with_us, kubernetes_of(tier, kubernetes))
+
+
+def build(tier: Tier, *, kubernetes: str | None = None) -> None:
     """Build what a tier needs, so that no later start has to."""
+    version = kubernetes_of(tier, kubernetes)
     match tier:
         case Tier.CONTROL_PLANE:
-            programs(simulated.PROGRAMS)
+            programs(simulated.PROGRAMS, kubernetes=version)
         case Tier.NODE:
             node.build()
         case Tier.KIND:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+
+_FORK_SECONDS = 10.0
+"""Longest time between the fork and the exec of a child on a busy machine."""
+_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -39,9 +44,27 @@ def try_lock(path: Path) -> HeldLock | None:
     return HeldLock(descriptor)
 
 
-def holder_of(path: Path) -> str:
-    """Return "process N" for the last one that took the lock, for messages."""
-    return f"process {path.read_text().strip() or '?'}"
+def take_lock(path: Path) -> HeldLock | None:
+    """Take the lock of `path`, or return None where a process that runs holds it.
+
+    A child that its killed holder has just forked keeps the lock until it executes its program.
+    """
+    deadline = time.monotonic() + _FORK_SECONDS
+    while (held := try_lock(path)) is None:
+        if _is_running(holder_of(path)) or time.monotonic() > deadline:
+            return None
+        time.sleep(_POLL_SECONDS)
+    return held
+
+
+def holder_of(path: Path) -> int | None:
+    """Return the process that last took the lock; None if that is not known."""
+    text = path.read_text().strip()
+    return int(text) if text.isdecimal() else None
+
+
+def _is_running(process: int | None) -> bool:
+    return process is not None and Path(f"/proc/{process}").exists()
 
 
 @contextmanager

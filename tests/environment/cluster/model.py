@@ -28,11 +28,15 @@ class Tier(StrEnum):
 
 @dataclass(frozen=True)
 class Options:
-    """Choices of a caller: more flags by program name, and the API server's port (None: a free one)."""
+    """Choices of a caller: more flags by program name, and the API server's port (None: a free one).
+
+    `kubernetes` is a minor version such as 1.33; empty for the newest one.
+    """
 
     flags: Mapping[str, Sequence[str]]
     port: int | None = None
     dies_with_us: bool = True
+    kubernetes: str = ""
 
     def flags_of(self, program: str) -> tuple[str, ...]:
         return tuple(self.flags.get(program, ()))

@@ -1,7 +1,8 @@
 """The programs of a cluster: which module builds each, with which flags, at which pinned version.
 
 The versions live in the go.mod files under tools/ and nowhere else. Each directory is a separate module because the
-dependencies of these projects disagree.
+dependencies of these projects disagree. The directories kubernetes-1.N build the control plane of other releases; they
+are written by `pin_kubernetes`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Program(StrEnum):
     KIND = "kind"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """One Go module under tools/ and how its programs are built."""
 
@@ -84,24 +85,17 @@ class Source:
         return tuple(f"-X k8s.io/component-base/version.{name}={value}" for name, value in values.items())
 
 
+CONTROL_PLANE_OF_KUBERNETES = (Program.APISERVER, Program.CONTROLLER_MANAGER, Program.SCHEDULER)
+
+
+def _kubernetes(folder: str, *programs: Program) -> Source:
+    packages = {program: f"k8s.io/kubernetes/cmd/{program}" for program in programs}
+    return Source(folder, "k8s.io/kubernetes", packages, stamp_kubernetes_version=True)
+
+
 SOURCES = (
     Source("etcd", "go.etcd.io/etcd/server/v3", {Program.ETCD: "go.etcd.io/etcd/server/v3"}),
-    Source(
-        "kubernetes",
-        "k8s.io/kubernetes",
-        {
-            program: f"k8s.io/kubernetes/cmd/{program}"
-            for program in (
-                Program.APISERVER,
-                Program.CONTROLLER_MANAGER,
-                Program.SCHEDULER,
-                Program.KUBECTL,
-                Program.KUBELET,
-                Program.KUBE_PROXY,
-            )
-        },
-        stamp_kubernetes_version=True,
-    ),
+    _kubernetes("kubernetes", *CONTROL_PLANE_OF_KUBERNETES, Program.KUBECTL, Program.KUBELET, Program.KUBE_PROXY),
     Source("kwok", "sigs.k8s.io/kwok", {Program.KWOK: "sigs.k8s.io/kwok/cmd/kwok"}),
     Source(
         "metrics-server",
@@ -136,13 +130,13 @@ SOURCES = (
     Source("kind", "sigs.k8s.io/kind", {Program.KIND: "sigs.k8s.io/kind"}),
 )
 
-CONTROL_PLANE_PROGRAMS = (
-    Program.ETCD,
-    Program.APISERVER,
-    Program.CONTROLLER_MANAGER,
-    Program.SCHEDULER,
-    Program.KUBECTL,
-)
+OLDER_KUBERNETES = {
+    path.name.partition("-")[2]: _kubernetes(path.name, *CONTROL_PLANE_OF_KUBERNETES)
+    for path in sorted(TOOLS.glob("kubernetes-*"))
+}
+"""The control plane of other releases by minor version, such as 1.33; kubectl is the newest one everywhere."""
+
+CONTROL_PLANE_PROGRAMS = (Program.ETCD, *CONTROL_PLANE_OF_KUBERNETES, Program.KUBECTL)
 SIMULATED_NODE_PROGRAMS = (Program.KWOK,)
 NODE_PROGRAMS = (
     Program.KUBELET,
@@ -158,19 +152,27 @@ NODE_PROGRAMS = (
 )
 
 
-def source_of(program: Program) -> Source:
-    """Return the module that builds `program`."""
+def source_of(program: Program, kubernetes: str = "") -> Source:
+    """Return the module that builds `program`; `kubernetes` is a minor version such as 1.33, empty for the newest."""
+    older = OLDER_KUBERNETES.get(kubernetes)
+    if older is not None and program in older.packages:
+        return older
     return next(source for source in SOURCES if program in source.packages)
 
 
-def kubernetes_version() -> str:
-    """The one pinned version of Kubernetes, such as v1.37.2."""
-    return source_of(Program.APISERVER).version
+def kubernetes_version(kubernetes: str = "") -> str:
+    """Return the pinned release of a minor version, such as v1.33.13; of the newest one if it is empty."""
+    return source_of(Program.APISERVER, kubernetes).version
+
+
+def kubernetes_minors() -> tuple[str, ...]:
+    """Return the minor versions that can be built, the oldest first."""
+    return (*OLDER_KUBERNETES, kubernetes_version().removeprefix("v").rpartition(".")[0])
 
 
 def go_version() -> tuple[int, ...]:
     """The oldest Go that builds every tool: the newest `go` line of all go.mod files."""
-    return max(_go_line(source.path / "go.mod") for source in SOURCES)
+    return max(_go_line(source.path / "go.mod") for source in (*SOURCES, *OLDER_KUBERNETES.values()))
 
 
 @cache

@@ -38,7 +38,7 @@ def launch(state: State, options: Options) -> Cluster:
 
     Between choosing a free port and listening on it another process may take it: then all starts again.
     """
-    binaries = programs(PROGRAMS)
+    binaries = programs(PROGRAMS, kubernetes=options.kubernetes)
     for _ in range(ATTEMPTS - 1):
         try:
             return _launch_once(state, options, binaries)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from tests.environment.cluster.errors import ClusterError
-from tests.environment.cluster.locks import HeldLock, holder_of, try_lock
+from tests.environment.cluster.locks import HeldLock, holder_of, take_lock
 from tests.environment.cluster.process import Record, recorded
 
 if TYPE_CHECKING:
@@ -74,9 +74,9 @@ class State:
     def locked(self) -> HeldLock:
         """Take the directory's lock; raise ClusterError where another process has it: two runs destroy each other."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        held = try_lock(self._lock)
+        held = take_lock(self._lock)
         if held is None:
-            who = holder_of(self._lock)
+            who = f"process {holder_of(self._lock) or '?'}"
             raise ClusterError(f"{who} uses the cluster in {self.folder}: end it or take another directory.")
         return held
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.environment.images import rootfs
 from tests.environment.images.base import BaseImage
 from tests.environment.images.buildah import Buildah, ensure_installed
 from tests.environment.images.catalog import RECIPES, ImageName, Recipe
 from tests.environment.images.context import Context
-from tests.environment.images.packages import Apt
+from tests.environment.images.packages import Apt, Package
 from tests.environment.images.progress import Progress, Silence
 from tests.environment.images.store import Image, Store, manifest_digest
 from tests.environment.images.uv import ensure_wheel
@@ -26,22 +27,23 @@ if TYPE_CHECKING:
 def build(
     names: ImageName | Iterable[ImageName] | None = None, *, progress: Progress | None = None
 ) -> dict[ImageName, Image]:
-    """Build the named images (default: all) unless their content was built before. Raises ImagesError.
+    """Build the named images (default: all that are shipped) unless they were built before. Raises ImagesError.
 
     Runs of several processes wait for each other. Takes about a second when nothing changed, half a minute cold.
     """
-    chosen = [names] if isinstance(names, ImageName) else list(names or ImageName)
+    default = [name for name, recipe in RECIPES.items() if recipe.is_default]
+    chosen = [names] if isinstance(names, ImageName) else list(names or default)
     builder = _Builder.prepare(Store.of_this_user(), progress or Silence())
     return {name: builder.image(name) for name in chosen}
 
 
-def cache_key(context: Context, recipe: Recipe, *, base: str, builder: str) -> str:
+def cache_key(context: Context, recipe: Recipe, *, base: str, builder: str, packages: tuple[Package, ...] = ()) -> str:
     """Hexadecimal SHA-256 over all that decides an image's content: equal keys, equal images.
 
     `base` is the base image's digest, `builder` the builder's version. The Dockerfile, the lock and the hash of uv's
     wheel are part of the context.
     """
-    parts = (context.digest(), recipe.reference, str(recipe.target), base, builder)
+    parts = (context.digest(), recipe.reference, str(recipe.target), base, builder, *map(str, packages))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -63,7 +65,9 @@ class _Builder:
     def image(self, name: ImageName) -> Image:
         recipe = RECIPES[name]
         context = Context.read(recipe.folder)
-        archive = self.store.archive(name, cache_key(context, recipe, base=self.base.digest(), builder=self.version))
+        packages = Apt(self.apt.folder, recipe.packages).candidates() if recipe.packages else ()
+        key = cache_key(context, recipe, base=self.base.digest(), builder=self.version, packages=packages)
+        archive = self.store.archive(name, key)
         cached = archive.exists()
         if not cached:
             with self.store.locked():
@@ -82,6 +86,7 @@ class _Builder:
         with self.progress.step(f"{name}: building"), tempfile.TemporaryDirectory() as folder:
             context.write(Path(folder))
             shutil.copy2(ensure_wheel(self.store.folder / "wheels"), folder)
+            self._add_packages(recipe, Path(folder))
             buildah.build(Path(folder), tag=f"localhost/{name}", options=self._options(recipe))
         with self.progress.step(f"{name}: writing the archive"):
             unfinished = archive.with_suffix(".part")
@@ -89,6 +94,11 @@ class _Builder:
             buildah.push(f"localhost/{name}", unfinished, reference=recipe.reference)
             unfinished.rename(archive)
         self.store.prune(name)
+
+    def _add_packages(self, recipe: Recipe, folder: Path) -> None:
+        if recipe.packages:
+            apt = Apt(self.apt.folder, recipe.packages)
+            rootfs.assemble_packages(apt.fetch(apt.candidates()), folder / "packages.tar")
 
     def _options(self, recipe: Recipe) -> tuple[str, ...]:
         target = (f"--target={recipe.target}",) if recipe.target else ()

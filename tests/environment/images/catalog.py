@@ -16,6 +16,7 @@ class ImageName(StrEnum):
     OPERATOR = "operator"
     LOADER = "loader"
     DIABETES = "diabetes"
+    HABITS = "habits"
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,20 @@ class Recipe:
     reference: str
     folder: Path
     target: str | None = None
+    packages: tuple[str, ...] = ()
+    """Debian packages that the builder finds as packages.tar."""
+    is_default: bool = True
+    """Built if no image is named."""
 
 
 RECIPES: Final = {
     ImageName.OPERATOR: Recipe("modelservice.dev/operator:dev", REPOSITORY, target="operator"),
     ImageName.LOADER: Recipe("modelservice.dev/loader:dev", REPOSITORY, target="loader"),
     ImageName.DIABETES: Recipe("modelservice.dev/examples/diabetes:0.1.0", REPOSITORY / "examples" / "diabetes"),
+    ImageName.HABITS: Recipe(
+        "modelservice.test/habits:1",
+        Path(__file__).parent / "habits",
+        packages=("bash", "libpcre2-8-0", "nginx", "nginx-common"),
+        is_default=False,
+    ),
 }

@@ -66,13 +66,14 @@ class Apt:
     """Debian's apt-get, with its own index cache in `folder` (many container images switch the system's off)."""
 
     folder: Path
+    names: tuple[str, ...] = NAMES
 
     @property
     def _files(self) -> Path:
         return self.folder / "files"
 
     def candidates(self) -> tuple[Package, ...]:
-        """The packages of the base image as this machine would fetch them. Raises ImagesError.
+        """The packages `names` as this machine would fetch them. Raises ImagesError.
 
         The package lists are brought up to date when something new would be fetched: mirrors drop a version as soon
         as the next one arrives.
@@ -81,10 +82,10 @@ class Apt:
         if not packages or not all(path.exists() for path in self._paths(packages)):
             self._update()
             packages = self._listed()
-        if len(packages) != len(NAMES):
+        if len(packages) != len(self.names):
             raise ImagesError(
-                "apt-get does not find the packages of the base image. They are those of Debian 12 (bookworm):"
-                f" {', '.join(NAMES)}."
+                "apt-get does not find the packages of the images. They are those of Debian 12 (bookworm):"
+                f" {', '.join(self.names)}."
             )
         return packages
 
@@ -92,9 +93,9 @@ class Apt:
         """The package files, downloaded where they are missing. apt checks their hashes. Raises ImagesError."""
         paths = self._paths(packages)
         if not all(path.exists() for path in paths):
-            answer = self._run("download", *NAMES, where=self._files)
+            answer = self._run("download", *self.names, where=self._files)
             if answer.returncode != 0:
-                raise ImagesError(f"apt-get could not fetch the packages of the base image: {_reason(answer)}")
+                raise ImagesError(f"apt-get could not fetch the packages of the images: {_reason(answer)}")
         return paths
 
     def install(self, name: str) -> None:
@@ -106,7 +107,7 @@ class Apt:
 
     def _listed(self) -> tuple[Package, ...]:
         # Asked in another directory than the files': apt-get lists no file that it finds where it runs.
-        return parse_uris(self._run("download", "--print-uris", *NAMES).stdout)
+        return parse_uris(self._run("download", "--print-uris", *self.names).stdout)
 
     def _paths(self, packages: tuple[Package, ...]) -> list[Path]:
         return [self._files / package.file for package in packages]

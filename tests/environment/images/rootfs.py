@@ -107,6 +107,14 @@ def assemble(debs: list[Path], destination: Path) -> None:
         root.add_file(BUNDLE, b"".join(root.certificates).decode())
 
 
+def assemble_packages(debs: list[Path], destination: Path) -> None:
+    """Write the files of the packages `debs` to the tar file `destination`, for a root file system that exists."""
+    with tarfile.open(destination, "w") as archive:
+        root = RootFileSystem(archive)
+        for deb in debs:
+            root.add_package(deb)
+
+
 def _entries(deb: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
     unpacked = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(deb)], capture_output=True, check=False)
     if unpacked.returncode != 0:

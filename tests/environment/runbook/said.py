@@ -26,9 +26,8 @@ class Said:
     def of(cls, case: str, title: str, condition: str, reason: str, message: str) -> "Said":
         """Mask the names of registry and namespace."""
         message = re.sub(r"\b\d+\.\d+\.\d+\.\d+:5000\b", REGISTRY, message)
-        return cls(
-            case, title, condition, reason, re.sub(r"kubectl logs -n \S+", f"kubectl logs -n {NAMESPACE}", message)
-        )
+        message = re.sub(r"(kubectl [a-z ]+ -n) [\w-]+", rf"\1 {NAMESPACE}", message)
+        return cls(case, title, condition, reason, message)
 
 
 def recorded() -> dict[str, Said]:

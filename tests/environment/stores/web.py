@@ -144,6 +144,18 @@ def cut(content: bytes, after: int, *, times: int = 1) -> Callable[[Handler], No
     return answer
 
 
+def unannounced(content: bytes, *, marks_end: bool = True) -> Callable[[Handler], None]:
+    """A file without a length, which ends with its connection; with TLS, a close_notify marks the end."""
+
+    def answer(handler: Handler) -> None:
+        handler.begin(200)
+        handler.wfile.write(content)
+        if marks_end and isinstance(handler.connection, ssl.SSLSocket):
+            handler.connection.unwrap()
+
+    return answer
+
+
 def lying(content: bytes, length: int) -> Callable[[Handler], None]:
     """A file that is announced with another length."""
 

@@ -1,0 +1,3 @@
+module modelservice.dev/tests/traffic/generator
+
+go 1.25.0
