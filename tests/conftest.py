@@ -12,7 +12,7 @@ import pytest
 from tests.environment.suite.file_times import MIN_SHOWN_SECONDS, Clock, FileTime, table_of
 from tests.environment.suite.scheduling import Scheduling
 
-pytest_plugins = ["tests.environment.cluster.fixtures"]
+pytest_plugins = ["tests.environment.cluster.fixtures", "tests.support.control_plane"]
 
 FIGURES = pytest.StashKey[list[str]]()
 TIMES = pytest.StashKey[list[dict[str, Any]]]()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelservice_operator.status.autoscaling import STARTUP_GRACE
+from modelservice_operator.status.autoscaling import STARTUP_GRACE_SECONDS
 from modelservice_operator.status.reasons import Reason
 from tests.support.builders import ModelServiceBuilder, model_service
 
@@ -76,6 +76,8 @@ class FailureCase:
     """Objects that exist before the ModelService is applied."""
     denies_pods: bool = False
     """One of the prerequisites is an admission policy that denies pods."""
+    gates_pods: bool = False
+    """One of the prerequisites is an admission policy that adds a scheduling gate to pods."""
     fix: tuple[Object, ...] = ()
     """Objects that a user applies as fix."""
     kind: str = "Ready"
@@ -106,7 +108,7 @@ def _with_registry(service: ModelServiceBuilder, registry: str) -> ModelServiceB
 def claim(name: str) -> Object:
     spec = {
         "accessModes": ["ReadWriteOnce"],
-        "storageClassName": "by-hand",
+        "storageClassName": name,
         "resources": {"requests": {"storage": "1Mi"}},
     }
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
@@ -116,7 +118,7 @@ def volume(name: str) -> Object:
     spec = {
         "capacity": {"storage": "1Mi"},
         "accessModes": ["ReadWriteOnce"],
-        "storageClassName": "by-hand",
+        "storageClassName": name,
         "hostPath": {"path": "/run/gallery", "type": "DirectoryOrCreate"},
     }
     return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
@@ -150,6 +152,36 @@ def policy(name: str) -> tuple[Object, ...]:
     )
 
 
+QUEUE_LABEL = {"kueue.x-k8s.io/queue-name": "team-a"}
+
+
+def gate_policy(name: str) -> tuple[Object, ...]:
+    """Return an admission policy that adds the gate of Kueue to pods with its label, as Kueue does."""
+    group = "admissionregistration.k8s.io/v1"
+    pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    has_label = "has(object.metadata.labels) && 'kueue.x-k8s.io/queue-name' in object.metadata.labels"
+    gate = "Object.spec.schedulingGates{name: 'kueue.x-k8s.io/admission'}"
+    change = {"expression": f"Object{{spec: Object.spec{{schedulingGates: [{gate}]}}}}"}
+    spec = {
+        "matchConstraints": {"resourceRules": [pods]},
+        "matchConditions": [{"name": "queue", "expression": has_label}],
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": change}],
+    }
+    selector = {"namespaceSelector": {"matchLabels": {"gallery": name}}}
+    binding = {"policyName": name, "matchResources": selector}
+    return (
+        {"apiVersion": group, "kind": "MutatingAdmissionPolicy", "metadata": {"name": name}, "spec": spec},
+        {"apiVersion": group, "kind": "MutatingAdmissionPolicyBinding", "metadata": {"name": name}, "spec": binding},
+    )
+
+
+def limit_range(**maximum: str) -> Object:
+    spec = {"limits": [{"type": "Container", "max": maximum}]}
+    return {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}, "spec": spec}
+
+
 REGISTRY_LOGIN = "registry-login"
 CONFIG_MAP: Mapping[str, Any] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {}}
 SECRET: Mapping[str, Any] = {
@@ -161,11 +193,25 @@ SECRET: Mapping[str, Any] = {
 SECRET_VARIABLE = [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "token", "key": "value"}}}]
 CONFIG_MAP_MOUNT = [{"name": "settings", "mountPath": "/settings", "configMap": {"name": "settings"}}]
 CLAIM_MOUNT = [{"name": "data", "mountPath": "/data", "persistentVolumeClaim": {"claimName": "gallery"}}]
+MISSING_CLAIM_MOUNT = [{"name": "data", "mountPath": "/data", "persistentVolumeClaim": {"claimName": "missing"}}]
+CACHE_MOUNT = [{"name": "data", "mountPath": "/app/cache", "emptyDir": {}}]
+SHM_MOUNT = [{"name": "shm", "mountPath": "/dev/shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}}]  # noqa: S108
 WRONG_PATH_PROBE = {"readiness": {"httpGet": {"path": "/nothing-here"}, "periodSeconds": 1}}
 ROOT_PATH_PROBE = {"readiness": {"httpGet": {"path": "/"}, "periodSeconds": 1}}
 ONLY_POD = "The only pod: "
-LOG = r"Logs: kubectl logs -n \S+ deployment/crash -c model --previous\."
+LOG = r"Logs: kubectl logs -n \S+ deployment/[\w-]+ -c model --previous\."
+EXITED = ONLY_POD + r"container model exited with code 1\. Log line: "
 MEMORY_CODE = f"x = b'x' * (96 << 20); {SERVER_CODE}"
+CACHE_CODE = f"import os; os.makedirs('/app/cache', exist_ok=True); open('/app/cache/x', 'w').close(); {SERVER_CODE}"
+USER_CODE = f"import os, pwd; pwd.getpwuid(os.getuid()); {SERVER_CODE}"
+SWITCH_USER_CODE = "import os; os.setgroups([100])"
+FORMAT_CODE = (
+    "import os; path = '/tmp/server'; open(path, 'wb').write(bytes(9)); os.chmod(path, 0o700); os.execv(path, [path])"
+)
+SHM_CODE = (
+    "import mmap; shm = open('/dev/shm/tensor', 'w+b'); shm.truncate(96 << 20); tensor = mmap.mmap(shm.fileno(), 0);"
+    f" [tensor.write(bytes(1 << 20)) for _ in range(96)]; {SERVER_CODE}"
+)
 SLOW_START_CODE = f"import time; time.sleep(12); {SERVER_CODE}"
 OTHER_PORT_CODE = SERVER_CODE.replace("8080", "5000")
 MISSING_METRIC = [
@@ -208,9 +254,61 @@ CASES: tuple[FailureCase, ...] = (
         "The server ends with a traceback",
         python_server("import serving_that_is_not_there"),
         Reason.CRASH_LOOP,
-        ONLY_POD + r"container model exited with code 1\. Last log line: \"ModuleNotFoundError: No module named "
-        r"'serving_that_is_not_there'\"\. " + LOG,
+        ONLY_POD + r"container model exited with code 1\. Log line: \"ModuleNotFoundError: No module named "
+        r"'serving_that_is_not_there'\"\. The program imports a module that is not in the image\. .*" + LOG,
         has_terminated("Error"),
+    ),
+    FailureCase(
+        "read-only",
+        "The server writes to a directory of the image",
+        python_server(CACHE_CODE),
+        Reason.CRASH_LOOP,
+        EXITED
+        + r"\"OSError: \[Errno 30\] Read-only file system: '/app/cache'\"\. The server writes to /app/cache\. The "
+        r"root file system is read-only by default: add to mounts: {name: data, mountPath: /app/cache, emptyDir: {}}, "
+        r"or set writableRootFilesystem: true, .*" + LOG,
+        has_terminated("Error"),
+        corrected=python_server(CACHE_CODE, mounts=CACHE_MOUNT),
+    ),
+    FailureCase(
+        "user",
+        "The server needs the name of its user",
+        python_server(USER_CODE),
+        Reason.CRASH_LOOP,
+        EXITED
+        + r"\"KeyError: 'getpwuid\(\): uid not found: 10001'\"\. The container runs as user 10001, the default of "
+        r"runAsUser, who is not in /etc/passwd of the image\. Set runAsUser to a user of the image\. " + LOG,
+        has_terminated("Error"),
+        corrected=python_server(USER_CODE, runAsUser=65534),
+    ),
+    FailureCase(
+        "root",
+        "The image starts as root to switch to another user",
+        python_server(SWITCH_USER_CODE),
+        Reason.CRASH_LOOP,
+        EXITED + r"\"PermissionError: \[Errno 1\] Operation not permitted\"\. The program needs root or a capability, "
+        r".*\. Set command to the server .*" + LOG,
+        has_terminated("Error"),
+    ),
+    FailureCase(
+        "architecture",
+        "The program is built for another architecture",
+        python_server(FORMAT_CODE),
+        Reason.CRASH_LOOP,
+        EXITED + r"\"OSError: \[Errno 8\] Exec format error.*\"\. The program is built for another CPU architecture "
+        r"than that of the node\. Build the image for the architecture of the nodes, .*" + LOG,
+        has_terminated("Error"),
+    ),
+    FailureCase(
+        "shared-memory",
+        "The server needs more shared memory than 64 MiB",
+        python_server(SHM_CODE),
+        Reason.CRASH_LOOP,
+        ONLY_POD
+        + r"container model exited with code 135 \(bus error\)\. .*The shared memory of the container is full: "
+        r"/dev/shm holds 64 MiB by default\. Add to mounts: {name: shm, mountPath: /dev/shm, emptyDir: .*" + LOG,
+        has_terminated("Error"),
+        corrected=python_server(SHM_CODE, mounts=SHM_MOUNT),
     ),
     FailureCase(
         "memory",
@@ -230,7 +328,7 @@ CASES: tuple[FailureCase, ...] = (
         ONLY_POD
         + r"container model is running but fails its readiness probe: Readiness probe failed: HTTP probe failed with "
         r"statuscode: 404\. Make the server respond, or change containerPort or probes\.",
-        is_event("Unhealthy", "Readiness probe failed"),
+        is_event("Unhealthy", "statuscode: 404"),
         corrected=SERVER.with_spec(probes=ROOT_PATH_PROBE),
     ),
     FailureCase(
@@ -241,7 +339,7 @@ CASES: tuple[FailureCase, ...] = (
         ONLY_POD
         + r"container model is running but has not passed its startup probe: Startup probe failed: nothing listens "
         r"on port 8080\. If the server listens on a port other than 8080, change containerPort\.",
-        is_event("Unhealthy", "Startup probe failed"),
+        is_event("Unhealthy", "connection refused"),
         corrected=python_server(OTHER_PORT_CODE, containerPort=5000),
     ),
     FailureCase(
@@ -290,6 +388,43 @@ CASES: tuple[FailureCase, ...] = (
         report_timeout=90.0,
     ),
     FailureCase(
+        "missing-claim",
+        "A PersistentVolumeClaim does not exist",
+        SERVER.with_spec(mounts=MISSING_CLAIM_MOUNT),
+        Reason.VOLUME_PENDING,
+        ONLY_POD + r".*persistentvolumeclaim \"missing\" not found\. "
+        r"Create the PersistentVolumeClaim, or correct the name of the claim\.",
+        has_condition("PodScheduled", "False"),
+        corrected=None,
+        fix=(volume("missing"), claim("missing")),
+        report_timeout=90.0,
+    ),
+    FailureCase(
+        "gate",
+        "The pods wait in a queue of Kueue",
+        SERVER.with_spec(podLabels=QUEUE_LABEL),
+        Reason.SCHEDULING_GATED,
+        ONLY_POD
+        + r"not scheduled yet because of the scheduling gate kueue\.x-k8s\.io/admission\. Kueue admits the pod "
+        r"when it has quota in the queue team-a: kubectl get workloads -n \S+\.",
+        has_condition("PodScheduled", "False"),
+        prerequisites=gate_policy("gate"),
+        gates_pods=True,
+        needs_own_namespace=True,
+    ),
+    FailureCase(
+        "limit-range",
+        "A LimitRange allows less than the default requests",
+        SERVER.without_spec("resources"),
+        Reason.ADMISSION_DENIED,
+        r"Pods cannot be created: .*must be less than or equal to cpu limit of 200m.* Set spec\.resources to what the "
+        r"LimitRange of the namespace allows: kubectl get limitrange -n \S+ -o yaml\. spec\.resources is not set, so "
+        r"the defaults of 500m CPU and 512Mi memory apply\.",
+        has_condition("ReplicaFailure", "True"),
+        prerequisites=(limit_range(cpu="200m", memory="256Mi"),),
+        needs_own_namespace=True,
+    ),
+    FailureCase(
         "quota",
         "The namespace's quota is used up",
         SERVER,
@@ -324,7 +459,7 @@ CASES: tuple[FailureCase, ...] = (
         has_condition("ScalingActive", "False"),
         corrected=SERVER.with_spec(autoscaling={"maxReplicas": 3, "targetCPUUtilizationPercentage": 80}),
         kind="AutoscalerReady",
-        report_delay=STARTUP_GRACE.total_seconds(),
+        report_delay=STARTUP_GRACE_SECONDS,
         report_timeout=120.0,
     ),
     FailureCase(

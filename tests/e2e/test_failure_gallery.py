@@ -23,7 +23,7 @@ from modelservice_operator.apimachinery.kinds import (
     ResourceKind,
 )
 from modelservice_operator.status.reasons import Reason
-from tests.e2e.gallery import CASES, REGISTRY_LOGIN, FailureCase, Object
+from tests.e2e.gallery import CASES, QUEUE_LABEL, REGISTRY_LOGIN, FailureCase, Object
 from tests.environment.cluster import Cluster, registry
 from tests.environment.cluster.fixtures import create_namespace
 from tests.environment.faults.history import History, Version
@@ -78,8 +78,8 @@ class CaseRun:
         case = self.case
         for body in case.prerequisites:
             await self._apply(body)
-        if case.denies_pods:
-            await self._wait_for_denial()
+        if case.denies_pods or case.gates_pods:
+            await self._wait_for_admission_policy()
         await self._apply_service(case.failing)
         reported_at = await self._until(self._is_reported, case.report_timeout)
         if reported_at is None:
@@ -100,7 +100,7 @@ class CaseRun:
             failure,
         )
 
-    async def _wait_for_denial(self) -> None:
+    async def _wait_for_admission_policy(self) -> None:
         """Wait until the API server enforces a policy: it compiles a new one in the background."""
         # It complies with Pod Security, which is checked before policies.
         container = {
@@ -112,18 +112,22 @@ class CaseRun:
         pod = {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": "probe", "labels": {"app": "probe"}},
+            "metadata": {"name": "probe", "labels": QUEUE_LABEL},
             "spec": {"containers": [container], "securityContext": security},
         }
         path = f"/api/v1/namespaces/{self.namespace}/pods?dryRun=All"
         async with asyncio.timeout(DENIAL_TIMEOUT):
             while True:
-                try:
-                    await self.client.request("POST", path, pod)
-                except BenchError as error:
-                    if "denied request" in str(error):
-                        return
+                if await self._is_policy_enforced(path, pod):
+                    return
                 await asyncio.sleep(0.1)
+
+    async def _is_policy_enforced(self, path: str, pod: Object) -> bool:
+        try:
+            created = await self.client.request("POST", path, pod)
+        except BenchError as error:
+            return "denied request" in str(error)
+        return "schedulingGates" in created["spec"]
 
     async def _until(self, condition: Callable[[], bool], seconds: float) -> float | None:
         holds = await self.history.holds_within(condition, seconds=seconds)

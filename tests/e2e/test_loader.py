@@ -213,6 +213,8 @@ def test_moved_registry_alias_rolls_the_pods(ns: NamespaceFixture, stores: Store
     ns.apply(with_model("followed", "models:/followed@champion", updatePolicy="Auto", refreshIntervalSeconds=86_400))
     ns.wait_ready("followed", within=90)
     assert model_status(ns, "followed")["resolvedURI"] == f"models:/followed/1 ({directory}/1)"
+    run_resolver_job(ns, "followed", "first")
+    ns.wait(lambda: is_tracked(ns, "followed"), "report of the first check", name="followed")
 
     before = run_resolver_job(ns, "followed", "unmoved")
     assert written_versions(ns, "followed") == before
@@ -226,6 +228,10 @@ def test_moved_registry_alias_rolls_the_pods(ns: NamespaceFixture, stores: Store
     ns.wait(rolled, "rollout to version 2", within=90, name="followed")
     before = run_resolver_job(ns, "followed", "again")
     assert written_versions(ns, "followed") == before
+
+
+def is_tracked(ns: NamespaceFixture, name: str) -> bool:
+    return bool(ns.condition(name, "ModelTracked").get("status") == "True")
 
 
 def run_resolver_job(ns: NamespaceFixture, name: str, job: str) -> tuple[str, str]:

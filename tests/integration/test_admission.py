@@ -46,8 +46,8 @@ iris = model_service()
             "set resources.requests.cpu",
         ),
         (
-            iris.with_spec(expose={"ingress": {"host": "a.example.com"}}),
-            "spec.expose.ingress.className: Required value",
+            iris.with_spec(expose={"ingress": {"host": "a b"}}),
+            "must be a host name such as iris.example.com",
         ),
         (
             iris.with_spec(
@@ -70,11 +70,11 @@ iris = model_service()
         (iris.with_spec(mounts=[{"name": "a", "mountPath": "/a"}]), "set exactly one of configMap, secret"),
         (
             iris.with_spec(mounts=[{"name": "a", "mountPath": "/a", "hostPath": {"path": "/"}}]),
-            'unknown field "spec.mounts',
+            "of the node cannot be mounted (Pod Security baseline): use persistentVolumeClaim",
         ),
         (
             iris.with_spec(mounts=[{"name": "tmp", "mountPath": "/a", "emptyDir": {}}]),
-            "the names tmp and model are reserved",
+            "the names tmp, home and model are reserved",
         ),
         (
             iris.with_spec(mounts=[{"name": "a", "mountPath": "/a", "subPath": "../b", "emptyDir": {}}]),
@@ -82,7 +82,7 @@ iris = model_service()
         ),
         (iris.with_spec(podLabels={"kubernetes.io/os": "x"}), "are reserved"),
         (iris.with_spec(podAnnotations={"argoproj.io/x": "x"}), "are reserved"),
-        (iris.with_spec(runAsUser=0), "spec.runAsUser in body should be greater than or equal to 1"),
+        (iris.with_spec(runAsUser=0), "images that were built for root run as any user"),
         (
             iris.with_spec(networkPolicy={"enabled": True, "from": [{}]}),
             "set ipBlock, or podLabels and namespaceLabels",
@@ -101,8 +101,11 @@ iris = model_service()
         (iris.with_spec(model={"uri": "models:/iris"}), "must name a version or an alias of a registered model"),
         (iris.with_spec(model={"uri": "file:///app/../etc/passwd"}), "must not contain '..'"),
         (iris.with_spec(model={"path": "relative"}), "must be an absolute path without control characters: begin with"),
-        (iris.with_spec(env=[{"name": "PORT", "value": "1"}]), "are reserved: choose another name"),
-        (iris.with_spec(env=[{"name": "LD_PRELOAD", "value": "x"}]), "are reserved: choose another name"),
+        (iris.with_spec(env=[{"name": "PORT", "value": "1"}]), "PORT must be equal to containerPort"),
+        (
+            iris.with_spec(env=[{"name": "KUBERNETES_PORT", "value": "x"}]),
+            "the prefix KUBERNETES_ is reserved for Kubernetes",
+        ),
         (iris.with_spec(env=[{"name": "1A", "value": "x"}]), "must be the name of a variable: letters, digits"),
         (iris.with_spec(env=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]), "Duplicate value"),
         (
@@ -116,7 +119,7 @@ iris = model_service()
         (iris.with_spec(resources={"limits": {"cpu": "-1"}}), "must be a quantity of at least 0"),
         (iris.with_spec(resources={"limits": {"cpu": -1}}), "must be a quantity of at least 0"),
         (iris.with_spec(service={"type": "ExternalName"}), "spec.service.type: Unsupported value"),
-        (iris.with_spec(hostNetwork=True), 'unknown field "spec.hostNetwork"'),
+        (iris.with_spec(hostNetwork=True), "use service.type LoadBalancer or NodePort, or expose"),
     ],
 )
 def test_invalid_spec_is_rejected_with_a_message(
@@ -130,6 +133,8 @@ def test_invalid_spec_is_rejected_with_a_message(
     [
         iris,
         iris.named("a" * 63),
+        iris.named("a" * 63).with_spec(model={"uri": "s3://models/iris"}),
+        iris.named("a" * 52).with_spec(model={"uri": "s3://models/iris", "updatePolicy": "Auto"}),
         iris.with_spec(replicas=0),
         iris.with_spec(replicas=3).autoscaled(max_replicas=3),
         iris.with_spec(replicas=9).autoscaled(min_replicas=1, max_replicas=3),

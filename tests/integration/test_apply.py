@@ -9,14 +9,17 @@ import pytest
 import yaml
 
 from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILD_KINDS
+from modelservice_operator.resources.immutable import cron_job_name
 from tests.environment.audit import AuditTrail
 from tests.environment.cluster import Cluster
 from tests.support.builders import golden, model_service
+from tests.support.foreign_crds import HTTP_ROUTES as ROUTE
+from tests.support.foreign_crds import POD_MONITORS as MONITOR
+from tests.support.foreign_crds import minimal_crd
 from tests.support.installation import USER
+from tests.support.kubernetes import without_newer_fields
 from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess, running_operator
-
-ROUTE, MONITOR = "httproutes.gateway.networking.k8s.io", "podmonitors.monitoring.coreos.com"
 
 
 @pytest.fixture(scope="module")
@@ -24,24 +27,6 @@ def operator(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
     log = tmp_path_factory.mktemp("operator") / "operator.log"
     with running_operator(operator_kubeconfig, log, "--discovery-seconds", "1") as operator:
         yield operator
-
-
-def minimal_crd(plural: str, kind: str) -> str:
-    """Return a minimal CRD in place of another project's: the operator only needs that the kind is served."""
-    name, _, group = plural.partition(".")
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    names = {"plural": name, "kind": kind, "singular": kind.lower(), "listKind": f"{kind}List"}
-    # The API server requires this annotation for groups of the Kubernetes project.
-    annotations = {"api-approved.kubernetes.io": "unapproved, a test"}
-    return yaml.safe_dump(
-        {
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "kind": "CustomResourceDefinition",
-            "metadata": {"name": plural, "annotations": annotations},
-            "spec": {"group": group, "scope": "Namespaced", "names": names, "versions": [version]},
-        }
-    )
 
 
 def child_kinds(ns: NamespaceFixture, name: str) -> set[str]:
@@ -53,11 +38,12 @@ def is_observed(ns: NamespaceFixture, name: str) -> bool:
     return bool(found["status"]["observedGeneration"] == found["metadata"]["generation"])
 
 
+@pytest.mark.core
 def test_full_spec_needs_no_second_write(
     ns: NamespaceFixture, control_plane: Cluster, operator: OperatorProcess, audit: AuditTrail
 ) -> None:
     """Values that the API server defaults or normalizes are not treated as drift, also not after a restart."""
-    ns.apply(golden("everything"))
+    ns.apply(without_newer_fields(golden("everything")))
     ns.wait(lambda: is_observed(ns, "everything"), "status", name="everything")
     assert child_kinds(ns, "everything") == {kind.kind for kind in BUILT_IN_CHILD_KINDS}
     operator.stop()
@@ -86,8 +72,9 @@ def test_model_volume_needs_no_second_write(ns: NamespaceFixture, audit: AuditTr
     assert writes == {"create deployments": 1, "create services": 1}
 
 
+@pytest.mark.core
 def test_unneeded_children_are_pruned(ns: NamespaceFixture) -> None:
-    service = golden("everything")
+    service = without_newer_fields(golden("everything"))
     ns.apply(service)
     ns.wait(lambda: ns.get("ingress", "everything"), "ingress", name="everything")
     ns.apply(
@@ -101,8 +88,9 @@ def test_unneeded_children_are_pruned(ns: NamespaceFixture) -> None:
     ns.wait_field("deployment", "everything", "replicas", 3)
 
 
+@pytest.mark.core
 def test_drift_of_every_child_kind_is_reverted(ns: NamespaceFixture) -> None:
-    ns.apply(golden("everything").named("each"))
+    ns.apply(without_newer_fields(golden("everything")).named("each"))
     ns.wait(lambda: ns.get("ingress", "each"), "ingress", name="each")
     patches = {
         "poddisruptionbudget": ("minAvailable", "1%"),
@@ -145,6 +133,46 @@ def test_switching_headless_recreates_the_service(ns: NamespaceFixture) -> None:
         ns.wait_ready("headless")
         assert (ns.get("service", "headless")["spec"]["clusterIP"] == "None") is address
         assert ns.get_model_service("headless")["status"]["url"] == url.format(ns.namespace)
+
+
+def test_changed_load_balancer_class_recreates_the_service(ns: NamespaceFixture) -> None:
+    service, options = model_service().named("balanced"), {"type": "LoadBalancer"}
+    for name in (None, "example.com/a", "example.com/b", None):
+        ns.apply(service.with_spec(service=options | ({"loadBalancerClass": name} if name else {})))
+        ns.wait_ready("balanced")
+        assert ns.get("service", "balanced")["spec"].get("loadBalancerClass") == name
+    assert ns.condition("balanced")["reason"] != "Rejected"
+
+
+def test_service_without_a_valid_successor_is_kept(ns: NamespaceFixture) -> None:
+    """This cluster has no IPv6: the Service is not deleted for one that cannot be created."""
+    service = model_service().named("one-family")
+    ns.apply(service)
+    ns.wait_ready("one-family")
+    uid = ns.get("service", "one-family")["metadata"]["uid"]
+    for families in (["IPv6"], ["IPv6", "IPv4"]):
+        options = {"ipFamilies": families, "ipFamilyPolicy": "PreferDualStack"}
+        ns.apply(service.with_spec(service=options))
+        ns.wait(lambda: is_observed(ns, "one-family"), "status", name="one-family")
+        ns.wait(lambda: ns.condition("one-family")["reason"] == "Rejected", "refusal", name="one-family")
+        assert "Change service.ipFamilies." in ns.condition("one-family")["message"]
+        assert ns.get("service", "one-family")["metadata"]["uid"] == uid
+    ns.apply(service)
+    ns.wait_ready("one-family")
+    assert ns.get("service", "one-family")["metadata"]["uid"] == uid
+
+
+def test_longest_name_has_every_child(ns: NamespaceFixture) -> None:
+    """The CronJob has another name than the ModelService, and is corrected and removed all the same."""
+    name = "n" * 63
+    service, job = model_service().named(name), cron_job_name(name)
+    ns.apply(service.with_spec(model={"uri": "s3://models/iris", "updatePolicy": "Auto"}))
+    ns.wait(lambda: ns.get("cronjob", job) and ns.condition(name), "CronJob and status", name=name)
+    assert ns.condition(name)["reason"] != "Rejected"
+    ns.kubectl("patch", "cronjob", job, "--type=merge", "-p", '{"spec": {"schedule": "1 1 1 1 1"}}')
+    ns.wait(lambda: ns.get("cronjob", job)["spec"]["schedule"] != "1 1 1 1 1", "schedule", name=name)
+    ns.apply(service.with_spec(model={"uri": "s3://models/iris"}))
+    ns.wait_deleted("cronjob", job)
 
 
 def test_newly_served_kind_is_used_without_a_restart(ns: NamespaceFixture, control_plane: Cluster) -> None:

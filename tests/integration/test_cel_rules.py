@@ -4,29 +4,21 @@ The cases are generated from the schema: a new field is tested as well, and a ne
 """
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from modelservice_operator.api.crdgen.crd import root_schema
 from modelservice_operator.api.crdgen.structural import RULES
-from tests.environment.cluster import Cluster
 from tests.support.builders import ModelServiceBuilder
 from tests.support.children import rejections_of_children
-from tests.support.dry_run import DryRunClient, DryRunResponse, open_dry_run_client
-from tests.support.rule_cases import RULE_CASES
-from tests.support.schema_fields import SchemaField, fields, with_field
+from tests.support.dry_run import DryRunClient, DryRunResponse
+from tests.support.kubernetes import SCALE_TO_ZERO_MINOR, server_minor
+from tests.support.rule_cases import PATTERN_CASES, RULE_CASES
+from tests.support.schema_fields import REFUSED_FIELD, SchemaField, fields, with_field
 
 SPEC = SchemaField((), root_schema()["properties"]["spec"])
 RULED = [(field, rule) for field in (SPEC, *fields()) for rule in field.schema.get(RULES, ())]
-
-
-@pytest.fixture(scope="module")
-def server(control_plane: Cluster, operator_kubeconfig: Path) -> Iterator[DryRunClient]:
-    assert operator_kubeconfig.exists()  # the CRD is installed
-    with open_dry_run_client(control_plane.kubeconfig) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +41,12 @@ def test_every_rule_has_valid_and_invalid_cases() -> None:
 
 
 def test_every_example_is_accepted(create: CreateWith) -> None:
-    rejected = {field.name: errors_of(create(field, field.example)) for field in fields() if field.is_property}
+    tried = [field for field in fields() if field.is_property and not field.name.startswith(REFUSED_FIELD)]
+    rejected = {field.name: errors_of(create(field, field.example)) for field in tried}
     assert {name: message for name, message in rejected.items() if message} == {}
 
 
+@pytest.mark.core
 def test_every_rule_rejects_with_its_message(create: CreateWith, figure: Callable[[str], None]) -> None:
     cases = [(field, rule, value) for field, rule in RULED for value in RULE_CASES[rule["message"]].rejected]
     missing = []
@@ -64,6 +58,7 @@ def test_every_rule_rejects_with_its_message(create: CreateWith, figure: Callabl
     figure(f"schema: {len(RULED)} rules with {len(RULE_CASES)} messages rejected {len(cases)} objects")
 
 
+@pytest.mark.core
 def test_every_rule_accepts_its_valid_values(
     create: CreateWith, server: DryRunClient, figure: Callable[[str], None]
 ) -> None:
@@ -72,10 +67,38 @@ def test_every_rule_accepts_its_valid_values(
     rejected = []
     for field, value in cases:
         answer = create(field, value)
-        errors = errors_of(answer) or rejections_of_children(server, answer)
+        of_children = [message for message in rejections_of_children(server, answer) if is_unexpected(message)]
+        errors = errors_of(answer) or of_children
         rejected += [(field.name, value, errors)] if errors else []
     assert rejected == []
     figure(f"schema: {len(cases)} objects just inside the rules accepted, with all of their children")
+
+
+def is_unexpected(rejection: str) -> bool:
+    """Return False for scale to zero on old versions: the status of a ModelService reports it."""
+    return "spec.minReplicas: Invalid value: 0" not in rejection or server_minor() >= SCALE_TO_ZERO_MINOR
+
+
+def test_every_pattern_rejects_and_accepts_its_cases(create: CreateWith, figure: Callable[[str], None]) -> None:
+    """Few fields have a pattern without a message: a CEL rule for them would cost too much before Kubernetes 1.34."""
+    cases = [(field, PATTERN_CASES[pattern_of(field)]) for field in fields() if "pattern" in field.schema]
+    wrong = [
+        (field.name, value)
+        for field, sides in cases
+        for expected, values in ((False, sides.rejected), (True, sides.accepted))
+        for value in values
+        if expected is any(where == cause_path(field) for where, _ in create(field, value).causes)
+    ]
+    assert wrong == []
+    figure(f"schema: {len(cases)} fields have a pattern without a message")
+
+
+def pattern_of(field: SchemaField) -> str:
+    """Return the key of the cases for the pattern of a field."""
+    pattern = field.schema["pattern"]
+    if "%" in pattern:
+        return "percentage up to 100" if "(100|" in pattern else "percentage"
+    return "quantity above 0" if field.schema["minimum"] else "quantity"
 
 
 def at_the_bounds() -> Iterator[tuple[SchemaField, Any]]:
@@ -96,6 +119,7 @@ def beyond_the_bounds() -> Iterator[tuple[SchemaField, Any, str]]:
             yield field, "Anything", "Unsupported value"
         if "minimum" in schema:
             yield field, schema["minimum"] - 1, "should be greater than or equal to"
+        if "maximum" in schema:
             yield field, schema["maximum"] + 1, "should be less than or equal to"
         if schema.get("type") == "string" and "maxLength" in schema:
             yield field, "a" * (schema["maxLength"] + 1), f"may not be more than {schema['maxLength']} "

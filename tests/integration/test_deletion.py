@@ -1,9 +1,13 @@
 """Deletion in every cascade mode works by owner references and the garbage collector, without a finalizer."""
 
+import pytest
+
 from tests.environment.audit import AuditTrail
 from tests.support.builders import model_service
 from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess
+
+pytestmark = pytest.mark.core
 
 CHILDREN = ("deployment", "service", "hpa")
 
@@ -34,21 +38,6 @@ def test_foreground_deletion_recreates_nothing(ns: NamespaceFixture, audit: Audi
     for kind in CHILDREN:
         assert ns.get(kind, "front") is None
     assert audit.writes_of("front") - before == {}
-
-
-def test_orphaned_children_are_not_adopted(ns: NamespaceFixture) -> None:
-    service = model_service().named("orphans")
-    ns.apply(service)
-    ns.wait_ready("orphans")
-    ns.kubectl("delete", "modelservice", "orphans", "--cascade=orphan", "--timeout=60s")
-    before = ns.get("deployment", "orphans")["metadata"]
-    assert "ownerReferences" not in before
-    ns.apply(service)
-    ns.wait(lambda: ns.condition("orphans").get("reason") == "NameConflict", "name conflict", name="orphans")
-    assert "left it behind (--cascade=orphan)" in ns.condition("orphans")["message"]
-    assert ns.get("deployment", "orphans")["metadata"]["uid"] == before["uid"]
-    ns.kubectl("delete", "deployment,service", "orphans")
-    ns.wait_ready("orphans", within=90)
 
 
 def test_reused_name_has_only_children_of_its_last_owner(ns: NamespaceFixture) -> None:

@@ -30,6 +30,24 @@ def test_unschedulable_pod_is_explained_and_recovers(ns: NamespaceFixture) -> No
     ns.wait_ready("unschedulable")
 
 
+def test_old_revision_that_holds_the_device_is_reported(ns: NamespaceFixture) -> None:
+    """The node has one device: with a surge, the rollout waits for the pod that it replaces."""
+    device = "example.com/device"
+    capacity = {"status": {"capacity": {device: "1"}, "allocatable": {device: "1"}}}
+    [node, *_] = ns.kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").split()
+    ns.kubectl("patch", "node", node, "--subresource=status", "--type=merge", "-p", json.dumps(capacity))
+    service = model_service().named("surge").with_spec(resources={"limits": {device: "1"}})
+    ns.apply(service)
+    ns.wait_ready("surge")
+    changed = service.with_spec(env=[{"name": "A", "value": "1"}])
+    ns.apply(changed)
+    ns.wait(lambda: ns.condition("surge").get("reason") == "Unschedulable", "explanation", name="surge")
+    message = ns.condition("surge")["message"]
+    assert f"Pods of the earlier revision hold {device} until the new ones are available" in message
+    ns.apply(changed.with_spec(rollout={"maxSurge": 0, "maxUnavailable": 1}))
+    ns.wait_ready("surge")
+
+
 def test_foreign_autoscaler_is_reported_until_deleted(ns: NamespaceFixture) -> None:
     ns.apply(model_service().named("foreign-hpa"))
     ns.wait_ready("foreign-hpa")
@@ -47,3 +65,19 @@ def test_foreign_autoscaler_is_reported_until_deleted(ns: NamespaceFixture) -> N
     assert ns.get("hpa", "by-hand")["metadata"]["uid"] == version
     ns.kubectl("delete", "hpa", "by-hand")
     ns.wait(lambda: not ns.condition("foreign-hpa", "AutoscalerReady"), "end of the report", name="foreign-hpa")
+
+
+def test_report_that_is_not_valid_text_is_reported(ns: NamespaceFixture) -> None:
+    """A loader may be any image: half of a character or a control of terminals must not make the status invalid."""
+    service = model_service().named("hostile").with_spec(model={"uri": "s3://a/b"}, nodeSelector={"example.com/a": "b"})
+    ns.apply(service)
+    ns.wait(lambda: ns.condition("hostile").get("reason") == "Unschedulable", "a pod", name="hostile")
+    report = '{"reason": "Timeout", "message": "bad \\ud800 text \\u001b[31m\\u0007"}'
+    state = {"terminated": {"exitCode": 1, "message": report, "startedAt": None, "finishedAt": None}}
+    loader = {"name": "model-loader", "image": "x", "imageID": "", "ready": False, "restartCount": 0, "state": state}
+    patch = json.dumps({"status": {"initContainerStatuses": [loader]}})
+    pods = ns.kubectl("get", "pods", "-l", "app.kubernetes.io/instance=hostile", "-o", "name").split()
+    ns.kubectl("patch", pods[0], "--subresource=status", "--type=merge", "-p", patch)
+    ns.wait(lambda: ns.condition("hostile", "ModelLoaded").get("reason") == "Timeout", "the report", name="hostile")
+    text = ns.condition("hostile", "ModelLoaded")["message"]
+    assert text == "The only pod: the model cannot be loaded: bad \ufffd text."

@@ -132,10 +132,14 @@ def spec_of(body: Any) -> Any:
 VOLATILE = frozenset(
     {"uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "ownerReferences", "status"}
     | {"clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort", "schedule"}
-    | {"modelservice.dev/owner-uid", "modelservice.dev/desired-hash", "deployment.kubernetes.io/revision"}
+    | {"modelservice.dev/owner-uid", "modelservice.dev/desired-hash", "modelservice.dev/template-hash"}
+    | {"deployment.kubernetes.io/revision"}
 )
 CHILDREN = ("deployment", "service", "hpa", "poddisruptionbudget", "networkpolicy", "ingress", "cronjob")
-UNSCHEDULABLE = ("serviceAccountName", "priorityClassName", "runtimeClassName", "nodeSelector", "affinity", "mounts")
+UNSCHEDULABLE = (
+    *("serviceAccountName", "priorityClassName", "runtimeClassName", "nodeSelector", "affinity", "mounts"),
+    "resourceClaims",
+)
 """Fields that require other objects."""
 FIELDS = sorted(golden("everything").spec.keys() - {"image"})
 

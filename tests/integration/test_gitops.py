@@ -4,7 +4,8 @@ import asyncio
 import json
 import shutil
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -146,9 +147,16 @@ async def test_health_checks_agree_on_every_kind_of_failure() -> None:
         snapshot(
             rollout=deployment_status(available=0, conditions={"Progressing": {"reason": "ProgressDeadlineExceeded"}})
         ),
+        snapshot(rollout=deployment_status(updated=0, paused=True)),
+        snapshot(rollout=deployment_status(paused=True)),
     ]
-    invalid = compute_invalid_status(InvalidSpecError("No image."), generation=3, previous={}, now=NOW)
-    statuses = [*(computed_status(found_snapshot) for found_snapshot in snapshots), invalid]
+    statuses = [computed_status(found_snapshot) for found_snapshot in snapshots]
+    error = InvalidSpecError("No image.")
+    # An invalid object keeps the conditions about its children, with their generation.
+    for previous in ({}, *statuses):
+        statuses = [*statuses, compute_invalid_status(error, generation=3, previous=previous, now=NOW)]
+    foreign = {"type": "example.com/Audited", "status": "False", "reason": "X", "message": ""}
+    statuses += [status | {"conditions": [foreign, *status["conditions"]]} for status in statuses]
     bodies = [IRIS.body() | {"status": status} for status in statuses]
     older = [body | {"metadata": body["metadata"] | {"generation": 4}} for body in bodies]
     new = IRIS.body() | {"status": {"observedGeneration": -1}}  # the default of the schema
@@ -156,6 +164,30 @@ async def test_health_checks_agree_on_every_kind_of_failure() -> None:
     assert [verdict for verdict in found if not verdict.agree] == []
     assert {verdict.kstatus for verdict in found} == {"Current", "InProgress", "Failed"}
     assert {verdict.kstatus for verdict in found[len(bodies) :]} == {"InProgress"}
+
+
+def rollouts() -> Iterator[dict[str, Any]]:
+    """Yield the statuses of rollouts and of scaling: each owner of the replicas, each state of a Deployment."""
+    owners = (IRIS, IRIS.autoscaled(min_replicas=2, max_replicas=9), IRIS.externally_scaled(), IRIS.suspended())
+    pods = ((), (new_pod().unschedulable("no room"),))
+    reasons = ("NewReplicaSetAvailable", "ReplicaSetUpdated", "ProgressDeadlineExceeded")
+    for service, pod, reason, paused, desired in product(owners, pods, reasons, (False, True), (0, 2, 5)):
+        for updated, available in {(desired, desired), (desired, 1), (desired, 2), (0, 2), (0, 0)}:
+            counts = {"desired": desired, "replicas": max(desired, available), "updated": updated, "ready": available}
+            rollout = deployment_status(
+                **counts, available=available, paused=paused, conditions={"Progressing": {"reason": reason}}
+            )
+            yield computed_status(snapshot(*pod, service=service, rollout=rollout))
+
+
+async def test_health_checks_agree_on_every_rollout(figure: Callable[[str], None]) -> None:
+    """Also with replicas beyond the required ones that are missing, while another controller's condition is False."""
+    foreign = {"type": "example.com/Audited", "status": "False", "reason": "X", "message": ""}
+    statuses = [status | {"conditions": [foreign, *status["conditions"]]} for status in rollouts()]
+    found = verdicts([IRIS.body() | {"status": status} for status in statuses])
+    assert [verdict for verdict in found if not verdict.agree] == []
+    assert {verdict.argo for verdict in found} == {"Healthy", "Progressing", "Degraded"}
+    figure(f"GitOps: Argo CD, kstatus, Flux and Ready agree on {len(found)} states of rollouts and scaling")
 
 
 def disagreements(bodies: list[dict[str, Any]], found: list[Verdicts]) -> list[str]:

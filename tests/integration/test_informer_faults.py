@@ -204,14 +204,32 @@ async def test_deletion_during_a_watch_gap_is_found_by_relist(kind: ResourceKind
     assert expired.fired.is_set()
 
 
-async def test_silent_watch_is_reopened(lab: Lab, lane: Lane) -> None:
-    """A half-open connection sends no byte and no end. An informer with a short idle timeout opens another watch."""
+def calls(proxy: FaultProxy) -> list[str]:
+    return [str(exchange.call) for exchange in proxy.exchanges]
 
-    async def send_nothing(_: Lines) -> Lines:
+
+async def send_nothing(_: Lines) -> Lines:
+    await asyncio.Event().wait()
+    yield b""
+
+
+async def send_one_line(lines: Lines) -> Lines:
+    async for line in lines:
+        yield line
         await asyncio.Event().wait()
-        yield b""
 
-    settings, silent = Settings(watch_idle_timeout=2.0), StreamRule(SERVICES, 1, send_nothing)
+
+@pytest.mark.parametrize(
+    ("filter_", "settings"),
+    [
+        (send_nothing, Settings(watch_timeout=(2, 2), watch_end_timeout=1.0)),
+        (send_one_line, Settings(watch_timeout=(2, 2), watch_end_timeout=60.0, watch_idle_timeout=2.0)),
+    ],
+    ids=["from the start", "after an event"],
+)
+async def test_silent_watch_is_reopened(lab: Lab, lane: Lane, filter_: Filter, settings: Settings) -> None:
+    """A half-open connection sends no byte and no end, not even when the watch's duration is over."""
+    silent = StreamRule(SERVICES, 1, filter_)
     async with FaultProxy.before(lab.kubeconfig) as proxy:
         proxy.rules.arm(silent)
         path = proxy.kubeconfig(lab.kubeconfig, lab.folder / "silent.kubeconfig")
@@ -224,11 +242,10 @@ async def test_silent_watch_is_reopened(lab: Lab, lane: Lane) -> None:
             stage = await apply_and_wait_ready(lane, "silent")
             key = NamespacedName(lane.namespace, stage.place.name)
             assert await eventually(lambda: informer.store.get(key) is not None, seconds=RECOVERY_TIMEOUT)
+            assert await eventually(lambda: calls(proxy).count(f"watch {SERVICES}") > 1, seconds=RECOVERY_TIMEOUT)
             task.cancel()
             await asyncio.wait([task])
-        calls = [str(exchange.call) for exchange in proxy.exchanges]
-    assert calls.count(f"watch {SERVICES}") > 1
-    assert calls.count(f"list {SERVICES}") == 1, "objects from before the silence are still cached"
+    assert calls(proxy).count(f"list {SERVICES}") == 1, "objects from before the silence are still cached"
 
 
 async def test_watches_reopen_after_an_api_server_outage(lane: Lane, figure: Callable[[str], None]) -> None:

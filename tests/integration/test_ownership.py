@@ -14,12 +14,14 @@ from modelservice_operator.apimachinery.kinds import (
     BUILT_IN_CHILD_KINDS,
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
+    SERVICE,
     ResourceKind,
 )
 from modelservice_operator.apply.drift_limiter import MAX_CORRECTIONS
 from modelservice_operator.resources import build_children
 from modelservice_operator.resources.metadata import MANAGED_BY_LABEL, OWNER_ANNOTATION
 from modelservice_operator.settings import FIELD_MANAGER
+from modelservice_operator.status.autoscaling import FOREIGN_AUTOSCALER_ADVICE
 from tests.environment.audit import AuditTrail
 from tests.support.api import MERGE_PATCH, ApiClient, Object, Watcher
 from tests.support.builders import ModelServiceBuilder, golden, model_service
@@ -29,12 +31,8 @@ STATUS = "update modelservices/status"
 OTHER_UID = "99999999-8888-7777-6666-555555555555"
 FINALIZERS = ["example.com/hold"]
 LABELS = {MANAGED_BY_LABEL: FIELD_MANAGER}
-RENAME = "Delete or rename it, or give the ModelService another name."
-ORPHANED = (
-    "An earlier ModelService of this name left it behind (--cascade=orphan): delete it to have a new one created."
-)
-RETRY = 60
-"""Seconds. An object without the operator's label causes no watch event; it is retried after about 30 s."""
+RETRY = 20
+"""Seconds: less than the interval of retries. The end of a conflict is noticed when it happens."""
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +53,7 @@ def schedulable_service(ns: NamespaceFixture, name: str) -> ModelServiceBuilder:
         "affinity",
         "mounts",
         "rollout",
+        "resourceClaims",
     )
     return golden("everything").named(name, namespace=ns.namespace).without_spec(*blocked)
 
@@ -96,10 +95,21 @@ def is_reconciled(ns: NamespaceFixture, kind: ResourceKind, name: str) -> bool:
     return is_owned(ns, kind, name) and not has_name_conflict(ns, name) and not ns.condition(name, "Stalled")
 
 
-def assert_name_conflict(ns: NamespaceFixture, kind: ResourceKind, name: str, hint: str) -> None:
+def hint_for(ns: NamespaceFixture, kind: ResourceKind, name: str, *, controlled: bool) -> str:
+    """Return the advice for an object of another owner, or without an owner."""
+    rename = "set service.name to another name" if kind is SERVICE else "give the ModelService another name"
+    if kind is HORIZONTAL_POD_AUTOSCALER:
+        return FOREIGN_AUTOSCALER_ADVICE
+    if controlled:
+        return f"It belongs to ConfigMap controller: {rename}."
+    command = f"kubectl annotate -n {ns.namespace} {kind.kind.lower()}/{name} modelservice.dev/adopt-by={name}"
+    return f"To have it adopted, run {command}. Otherwise {rename}."
+
+
+def assert_name_conflict(ns: NamespaceFixture, kind: ResourceKind, name: str, *, controlled: bool) -> None:
     ns.wait(lambda: has_name_conflict(ns, name), "name conflict", name=name)
-    expected = f"{kind.kind} {name} already exists and is not managed by this ModelService; it was not modified. {hint}"
-    assert ns.condition(name)["message"] == expected
+    expected = f"{kind.kind} {name} already exists and is not managed by this ModelService; it was not modified."
+    assert ns.condition(name)["message"] == f"{expected} {hint_for(ns, kind, name, controlled=controlled)}"
     assert ns.condition(name, "Stalled")["reason"] == "NameConflict"
     assert ns.condition(name, "Reconciling") == {}
 
@@ -107,31 +117,24 @@ def assert_name_conflict(ns: NamespaceFixture, kind: ResourceKind, name: str, hi
 def test_name_conflict_before_creation_is_reported(
     ns: NamespaceFixture, other_controller: dict[str, Any], audit: AuditTrail
 ) -> None:
-    """An object without owner, of another controller, orphaned by an earlier ModelService, and terminating."""
-    cases: dict[str, tuple[dict[str, Any], str]] = {
-        "ownerless": ({}, RENAME),
-        "other": ({"ownerReferences": [other_controller], "labels": LABELS}, RENAME),
-        "orphan": ({"annotations": {OWNER_ANNOTATION: OTHER_UID}, "labels": LABELS}, ORPHANED),
-        "terminating": ({"finalizers": FINALIZERS}, RENAME),
+    """An object without owner, of another controller, and one that may be an orphan but lacks a mark."""
+    cases: dict[str, dict[str, Any]] = {
+        "ownerless": {},
+        "other": {"ownerReferences": [other_controller], "labels": LABELS},
+        "unsure": {"annotations": {OWNER_ANNOTATION: OTHER_UID}, "labels": LABELS},
     }
-    conflicts = [(object_name(case, kind), kind, *cases[case]) for case in cases for kind in BUILT_IN_CHILD_KINDS]
-    for name, kind, metadata, _ in conflicts:
+    conflicts = [(object_name(case, kind), kind, cases[case]) for case in cases for kind in BUILT_IN_CHILD_KINDS]
+    for name, kind, metadata in conflicts:
         create_like_child(ns, kind, name, metadata)
-        if "finalizers" in metadata:
-            ns.kubectl("delete", kind.plural, name, "--wait=false")
-    before = {name: stable_fields(ns, kind, name) for name, kind, _, _ in conflicts}
-    for name, _, _, _ in conflicts:
+    before = {name: stable_fields(ns, kind, name) for name, kind, _ in conflicts}
+    for name, _, _ in conflicts:
         ns.apply(schedulable_service(ns, name))
-    for name, kind, _, way_out in conflicts:
-        assert_name_conflict(ns, kind, name, way_out)
+    for name, kind, metadata in conflicts:
+        assert_name_conflict(ns, kind, name, controlled="ownerReferences" in metadata)
         assert stable_fields(ns, kind, name) == before[name]
         assert_only_other_children_written(audit, kind, name)
-    for name, kind, metadata, _ in conflicts:
-        if "finalizers" in metadata:
-            remove_finalizers(ns, kind, name)
-        else:
-            ns.kubectl("delete", kind.plural, name)
-    for name, kind, _, _ in conflicts:
+    for name, kind, _ in conflicts:
+        ns.kubectl("delete", kind.plural, name)
         wait_reconciled(ns, kind, name)
 
 
@@ -161,7 +164,7 @@ def assert_only_other_children_written(audit: AuditTrail, kind: ResourceKind, na
 def test_name_conflict_after_creation_is_reported(ns: NamespaceFixture, other_controller: dict[str, Any]) -> None:
     """Another controller takes over a child, or a user removes every label, annotation and owner reference."""
     stripped = {"ownerReferences": None, "labels": None, "annotations": None}
-    changes = {"moved": {"ownerReferences": [other_controller]}, "stripped": stripped}
+    changes: dict[str, dict[str, Any]] = {"moved": {"ownerReferences": [other_controller]}, "stripped": stripped}
     conflicts = [
         (object_name(change, kind), kind, changes[change]) for change in changes for kind in BUILT_IN_CHILD_KINDS
     ]
@@ -170,14 +173,14 @@ def test_name_conflict_after_creation_is_reported(ns: NamespaceFixture, other_co
     for name, kind, metadata in conflicts:
         ns.wait_ready(name, within=60)
         ns.kubectl("patch", kind.plural, name, "--type=merge", "-p", json.dumps({"metadata": metadata}))
-    for name, kind, _ in conflicts:
+    for name, kind, metadata in conflicts:
         before = stable_fields(ns, kind, name)
-        assert_name_conflict(ns, kind, name, RENAME)
+        assert_name_conflict(ns, kind, name, controlled=bool(metadata["ownerReferences"]))
         assert stable_fields(ns, kind, name) == before
         assert not scales_foreign_deployment(ns, name)
         ns.kubectl("delete", kind.plural, name)
-    for name, kind, _ in conflicts:
         wait_reconciled(ns, kind, name)
+    for name, _, _ in conflicts:
         ns.wait_ready(name, within=60)
 
 
@@ -187,9 +190,11 @@ def scales_foreign_deployment(ns: NamespaceFixture, name: str) -> bool:
 
 
 def test_terminating_child_is_awaited(ns: NamespaceFixture) -> None:
-    """A child that a user deletes, or one of an earlier ModelService of this name: no user action is needed."""
+    """An object that a user deletes, or one of an earlier ModelService of this name: no user action is needed."""
     for kind in BUILT_IN_CHILD_KINDS:
-        deleted, earlier = object_name("deleted", kind), object_name("earlier", kind)
+        deleted, earlier, foreign = (object_name(case, kind) for case in ("deleted", "earlier", "foreign"))
+        create_like_child(ns, kind, foreign, {"finalizers": FINALIZERS})
+        ns.kubectl("delete", kind.plural, foreign, "--wait=false")
         reference = {"apiVersion": "modelservice.dev/v1alpha1", "kind": "ModelService", "uid": OTHER_UID}
         owner = reference | {"name": earlier, "controller": True}
         create_like_child(ns, kind, earlier, {"ownerReferences": [owner], "labels": LABELS, "finalizers": FINALIZERS})
@@ -204,8 +209,9 @@ def test_terminating_child_is_awaited(ns: NamespaceFixture) -> None:
             json.dumps({"metadata": {"finalizers": FINALIZERS}}),
         )
         ns.kubectl("delete", kind.plural, deleted, "--wait=false")
-        ns.apply(schedulable_service(ns, earlier))
-        for name in (deleted, earlier):
+        for name in (earlier, foreign):
+            ns.apply(schedulable_service(ns, name))
+        for name in (deleted, earlier, foreign):
             assert_deletion_is_awaited(ns, kind, name)
 
 

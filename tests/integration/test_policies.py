@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from modelservice_operator.api.v1alpha1.rules import MAX_REFERENCES
+from modelservice_operator.api.crdgen.references import MAX_PLACES, MAX_REFERENCES, REFERENCES
 from tests.environment import cluster
 from tests.environment.cluster import Cluster, Tier
 from tests.environment.cluster.fixtures import create_namespace
@@ -22,9 +22,13 @@ from tests.support.dry_run import DryRunClient, open_dry_run_client
 from tests.support.installation import ROOT, install_without_operator
 from tests.support.maximal_spec import maximal_spec
 from tests.support.namespace import PLURAL
-from tests.support.references import OWN, REFERENCES
+from tests.support.references import OWN, SPECS
+
+pytestmark = pytest.mark.core
 
 IRIS = model_service()
+MANY = ["s" * 250 + f"{number:03}" for number in range(MAX_REFERENCES)]
+"""As many Secrets as can be referenced, with the longest names."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,13 @@ def grant_roles(running: Cluster, namespace: str) -> None:
     """Create the roles and role bindings of the users."""
     kubectl = ("--namespace", namespace, "create")
     rules = [
-        {"apiGroups": [""], "resources": [kind], "resourceNames": [OWN], "verbs": [verb]}
-        for verb, kind in {tuple(right.split()) for right, _ in REFERENCES.values()}
+        {
+            "apiGroups": [right.group],
+            "resources": [right.resource],
+            "resourceNames": [OWN, *MANY],
+            "verbs": [right.verb],
+        }
+        for right in dict.fromkeys(REFERENCES.values())
     ]
     role = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -89,15 +98,15 @@ def users() -> Iterator[Users]:
         yield users
 
 
-@pytest.mark.parametrize("field", REFERENCES)
+@pytest.mark.parametrize("field", SPECS)
 def test_references_require_author_permission(users: Users, field: str) -> None:
-    right, spec = REFERENCES[field]
-    service = users.in_namespace(IRIS.with_spec(**spec))
+    right = REFERENCES[field]
+    service = users.in_namespace(IRIS.with_spec(**SPECS[field]))
     answer = users.author.create_model_service(service)
     assert answer.status == 403
     assert (
-        f"you are not allowed to {right}/{OWN} in namespace {users.namespace}, which this ModelService references:"
-        " reference another object or ask for the permission"
+        f"you are not allowed to {right.verb} {right.resource}/{OWN} in namespace {users.namespace}, which this"
+        " ModelService references: reference another object or ask for the permission"
     ) in answer.message
     assert users.owner.create_model_service(service).is_accepted
     assert users.admin.create_model_service(service).is_accepted
@@ -118,19 +127,52 @@ def test_spec_without_references_requires_no_permission(users: Users) -> None:
     ).is_accepted
 
 
-def test_maximum_number_of_references_is_checked(users: Users) -> None:
-    def of(*names: str) -> ModelServiceBuilder:
-        variables = [
-            {"name": f"A{number}", "valueFrom": {"secretKeyRef": {"name": name, "key": "k"}}}
-            for number, name in enumerate(names)
-        ]
-        return users.in_namespace(IRIS.with_spec(env=variables))
+def with_secrets(users: Users, *names: str) -> ModelServiceBuilder:
+    """Return a ModelService with a variable from each of these Secrets."""
+    variables = [
+        {"name": f"A{number}", "valueFrom": {"secretKeyRef": {"name": name, "key": "k"}}}
+        for number, name in enumerate(names)
+    ]
+    return users.in_namespace(IRIS.with_spec(env=variables))
 
-    assert users.owner.create_model_service(of(*[OWN] * MAX_REFERENCES)).is_accepted
+
+def test_every_reference_is_checked(users: Users) -> None:
+    assert users.owner.create_model_service(with_secrets(users, *MANY)).is_accepted
     for position in (0, MAX_REFERENCES // 2, MAX_REFERENCES - 1):
-        names = [OWN] * MAX_REFERENCES
-        names[position] = "foreign"
-        assert "you are not allowed to get secrets/foreign" in users.owner.create_model_service(of(*names)).message
+        names = [*MANY[:position], "foreign", *MANY[position + 1 :]]
+        message = users.owner.create_model_service(with_secrets(users, *names)).message
+        assert "you are not allowed to get secrets/foreign" in message
+
+
+def test_duplicate_references_count_once(users: Users) -> None:
+    names = (MANY * MAX_PLACES)[:MAX_PLACES]
+    assert users.owner.create_model_service(with_secrets(users, *names)).is_accepted
+    for excess in ([*MANY, "another"], [*names, MANY[0]]):
+        message = users.admin.create_model_service(with_secrets(users, *excess)).message
+        assert "at most 24 Secrets, ConfigMaps and other objects can be referenced, in at most 128 places" in message
+
+
+_REQUEST_ABOVE_LIMIT = "a request must not be greater than its limit: raise the limit or lower the request"
+_UNEQUAL_DEVICES = "devices cannot be overcommitted: set the same request and limit"
+_PARTS_OF_DEVICES = "amounts of devices must be whole numbers"
+RESOURCES = [
+    ({"requests": {"ephemeral-storage": "2Gi"}, "limits": {"ephemeral-storage": "1Gi"}}, _REQUEST_ABOVE_LIMIT),
+    ({"requests": {"cpu": 2}, "limits": {"cpu": "1999m"}}, _REQUEST_ABOVE_LIMIT),
+    ({"requests": {"nvidia.com/gpu": 1}}, _UNEQUAL_DEVICES),
+    ({"requests": {"nvidia.com/gpu": 1}, "limits": {"nvidia.com/gpu": 2}}, _UNEQUAL_DEVICES),
+    ({"requests": {"nvidia.com/gpu": "500m"}, "limits": {"nvidia.com/gpu": "500m"}}, _PARTS_OF_DEVICES),
+    ({"limits": {"nvidia.com/gpu": "0.5"}}, _PARTS_OF_DEVICES),
+    ({"requests": {"nvidia.com/gpu": 1}, "limits": {"nvidia.com/gpu": "1", "memory": "1Gi"}}, None),
+    ({"requests": {"memory": "1G"}, "limits": {"memory": "1Gi", "nvidia.com/gpu": 2}}, None),
+]
+
+
+@pytest.mark.parametrize(("resources", "message"), RESOURCES)
+def test_resources_are_compared_with_each_other(users: Users, resources: dict[str, Any], message: str | None) -> None:
+    loader = {"uri": "s3://models/iris", "loader": {"resources": resources}}
+    for service in (IRIS.with_spec(resources=resources), IRIS.with_spec(model=loader)):
+        answer = users.admin.create_model_service(users.in_namespace(service))
+        assert answer.is_accepted if message is None else message in answer.message
 
 
 def test_maximal_spec_is_within_the_cel_cost_budget(users: Users) -> None:

@@ -31,6 +31,7 @@ def writes_of(audit: AuditTrail, name: str) -> Counter[str]:
     return audit.writes_of(name)
 
 
+@pytest.mark.core
 def test_creation_writes_three_children_and_a_status(ns: NamespaceFixture, audit: AuditTrail) -> None:
     ns.apply(model_service().named("create").with_spec(replicas=2).autoscaled(max_replicas=5))
     ns.wait_ready("create")
@@ -46,6 +47,7 @@ def test_creation_writes_three_children_and_a_status(ns: NamespaceFixture, audit
     assert writes == CREATES
 
 
+@pytest.mark.core
 def test_printer_columns(ns: NamespaceFixture) -> None:
     ns.apply(model_service().named("columns").with_spec(model={"uri": "file:///app/model"}))
     ns.kubectl("wait", "--for=condition=Ready", "modelservice/columns", "--timeout=30s")
@@ -55,6 +57,7 @@ def test_printer_columns(ns: NamespaceFixture) -> None:
     assert "modelservice.modelservice.dev/columns" in ns.kubectl("get", "all")
 
 
+@pytest.mark.core
 def test_reapply_writes_nothing(ns: NamespaceFixture, audit: AuditTrail) -> None:
     service = model_service().named("twice").autoscaled(max_replicas=3)
     ns.apply(service)
@@ -65,6 +68,7 @@ def test_reapply_writes_nothing(ns: NamespaceFixture, audit: AuditTrail) -> None
     assert writes_when_idle(ns, audit, "twice") == before
 
 
+@pytest.mark.core
 def test_restart_writes_nothing(ns: NamespaceFixture, audit: AuditTrail, operator: OperatorProcess) -> None:
     ns.apply(
         model_service().named("restart").with_spec(resources={"limits": {"cpu": "1000m"}}).autoscaled(max_replicas=3)
@@ -76,6 +80,7 @@ def test_restart_writes_nothing(ns: NamespaceFixture, audit: AuditTrail, operato
     assert writes_when_idle(ns, audit, "restart") == before
 
 
+@pytest.mark.core
 def test_changed_image_is_rolled_out(ns: NamespaceFixture, audit: AuditTrail) -> None:
     service = model_service().named("image").with_spec(replicas=2)
     ns.apply(service)
@@ -91,6 +96,7 @@ def test_changed_image_is_rolled_out(ns: NamespaceFixture, audit: AuditTrail) ->
     assert writes == Counter({"patch deployments": 2})
 
 
+@pytest.mark.core
 def test_removed_spec_field_is_removed_from_the_child(ns: NamespaceFixture) -> None:
     service = model_service().named("removed-field").with_spec(replicas=3)
     env = [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
@@ -100,7 +106,7 @@ def test_removed_spec_field_is_removed_from_the_child(ns: NamespaceFixture) -> N
     ns.apply(service.with_spec(env=env[1:], resources={"limits": {"memory": "1Gi"}}))
     ns.wait(lambda: {"A"}.isdisjoint(variables(ns, "removed-field")), "Deployment without A", name="removed-field")
     [container] = ns.get("deployment", "removed-field")["spec"]["template"]["spec"]["containers"]
-    assert variables(ns, "removed-field") == {"PORT", "MODEL_NAME", "B"}
+    assert variables(ns, "removed-field") == {"PORT", "MODEL_NAME", "USER", "HOME", "XDG_CACHE_HOME", "B"}
     assert container["resources"]["limits"] == {"memory": "1Gi"}
     assert ns.get("deployment", "removed-field")["spec"]["replicas"] == 3
 
@@ -110,6 +116,7 @@ def variables(ns: NamespaceFixture, name: str) -> set[str]:
     return {variable["name"] for variable in container["env"]}
 
 
+@pytest.mark.core
 def test_scale_subresource_scales_the_deployment(ns: NamespaceFixture, audit: AuditTrail) -> None:
     ns.apply(model_service().named("scale"))
     ns.wait_ready("scale")
@@ -149,6 +156,7 @@ def test_disabling_autoscaling_restores_replicas(ns: NamespaceFixture) -> None:
     ns.wait(lambda: replicas(ns, "fixed") == 2, "2 replicas", name="fixed")
 
 
+@pytest.mark.core
 def test_zero_replicas_is_ready(ns: NamespaceFixture) -> None:
     ns.apply(model_service().named("zero").with_spec(replicas=0))
     ns.wait_ready("zero")
@@ -156,6 +164,7 @@ def test_zero_replicas_is_ready(ns: NamespaceFixture) -> None:
     assert ns.condition("zero", "Available")["status"] == "False"
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("kind", ["deployment", "service", "hpa"])
 def test_deleted_child_is_recreated(ns: NamespaceFixture, kind: str) -> None:
     name = f"gone-{kind}"
@@ -171,6 +180,7 @@ def uid(ns: NamespaceFixture, kind: str, name: str) -> str | None:
     return str(found["metadata"]["uid"]) if found else None
 
 
+@pytest.mark.core
 @pytest.mark.parametrize(
     ("kind", "patch"),
     [
@@ -220,6 +230,7 @@ def test_drift_limit_stops_corrections(ns: NamespaceFixture, audit: AuditTrail) 
     ns.wait_ready("drift-limit")
 
 
+@pytest.mark.core
 def test_foreign_additions_are_kept(ns: NamespaceFixture, audit: AuditTrail) -> None:
     ns.apply(model_service().named("added"))
     ns.wait_ready("added")
@@ -246,6 +257,7 @@ def test_foreign_service_is_not_modified(ns: NamespaceFixture) -> None:
     assert ns.condition("taken", "Stalled") == {}
 
 
+@pytest.mark.core
 def test_deletion_removes_children(ns: NamespaceFixture, audit: AuditTrail) -> None:
     ns.apply(model_service().named("deletion").autoscaled(max_replicas=3))
     ns.wait_ready("deletion")

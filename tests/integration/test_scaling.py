@@ -58,6 +58,7 @@ def apply_and_wait(ns: NamespaceFixture, service: ModelServiceBuilder, count: in
     ns.wait(has_replicas, f"{count} replicas", within=60, name=service.name)
 
 
+@pytest.mark.core
 def test_replica_ownership_transitions(ns: NamespaceFixture, tmp_path: Path) -> None:
     """Fixed, autoscaled, another minimum, external, suspended, autoscaled again, fixed."""
     service = model_service().named("ownership").with_spec(replicas=2)
@@ -107,6 +108,7 @@ def test_enabling_autoscaling_at_zero_replicas_scales_up(ns: NamespaceFixture) -
 
 
 def test_manual_scale_to_zero_is_kept(ns: NamespaceFixture) -> None:
+    """It is not ready, because the spec requires replicas, and no autoscaler scales up from 0."""
     service = model_service().named("manual-zero").with_spec(replicas=2).autoscaled(max_replicas=5)
     apply_and_wait(ns, service, 2)
     ns.kubectl("scale", "deployment/manual-zero", "--replicas=0")
@@ -115,7 +117,14 @@ def test_manual_scale_to_zero_is_kept(ns: NamespaceFixture) -> None:
         "0 replicas in status",
         name="manual-zero",
     )
-    apply_and_wait(ns, service.with_spec(image="registry.example.com/iris:2"), 0)
+    ns.apply(service.with_spec(image="registry.example.com/iris:2"))
+
+    def is_reported() -> bool:
+        ready = ns.condition("manual-zero")
+        return (ready["reason"], ready["observedGeneration"]) == ("ScaledToZero", 2)
+
+    ns.wait(is_reported, "ScaledToZero", name="manual-zero")
+    assert replicas(ns, "manual-zero") == 0
 
 
 def test_external_autoscaler_is_not_modified(ns: NamespaceFixture) -> None:

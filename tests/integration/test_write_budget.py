@@ -182,6 +182,7 @@ async def test_second_change_of_a_child_costs_one_request(lane: Lane) -> None:
     assert found == {"patch deployments": 1}
 
 
+@pytest.mark.core
 async def test_idle_writes_nothing(idle_service: Stage, lane: Lane, figure: Callable[[str], None]) -> None:
     assert idle_service.place.is_ready
     requests = Requests(lane)
@@ -189,6 +190,7 @@ async def test_idle_writes_nothing(idle_service: Stage, lane: Lane, figure: Call
     figure(f"steady-state writes {requests.so_far().total()}")
 
 
+@pytest.mark.core
 async def test_restart_writes_nothing(idle_service: Stage, lane: Lane) -> None:
     requests = Requests(lane)
     lane.kill()

@@ -78,6 +78,12 @@ def golden(name: str) -> ModelServiceBuilder:
     return model_service().named(name).with_spec(**spec)
 
 
+def golden_files(folder: Path = GOLDEN) -> list[Path]:
+    """Return the files of the golden ModelServices, without those of their children and of the hashes."""
+    generated = (".children.yaml", "template_hashes.yaml")
+    return sorted(path for path in folder.glob("*.yaml") if not path.name.endswith(generated))
+
+
 def restricted_deployment(
     name: str, image: str, *, replicas: int = 1, pod: Mapping[str, Any] | None = None, **container: Any
 ) -> dict[str, Any]:

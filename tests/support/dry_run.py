@@ -63,6 +63,12 @@ class DryRunClient:
         answer = self.http.post(path, params=options, content=json.dumps(body), headers=_JSON)
         return DryRunResponse(answer.status_code, answer.json())
 
+    def apply(self, path: str, body: dict[str, Any], *, manager: str, store: bool = False) -> DryRunResponse:
+        """Apply any object to its path by server-side apply, as the owner of all its fields; `store`: no dry run."""
+        options = {"fieldManager": manager, "force": "true"} | ({} if store else {"dryRun": "All"})
+        answer = self.http.patch(path, params=options, content=json.dumps(body), headers=_APPLY)
+        return DryRunResponse(answer.status_code, answer.json())
+
     def patch_model_service(
         self, namespace: str, name: str, patch: dict[str, Any], *, subresource: str = ""
     ) -> DryRunResponse:
@@ -74,6 +80,7 @@ class DryRunClient:
 
 
 _JSON = {"Content-Type": "application/json"}
+_APPLY = {"Content-Type": "application/apply-patch+yaml"}
 _MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 
 

@@ -28,12 +28,22 @@ def _variables() -> list[dict[str, Any]]:
 
 
 def _requirements() -> list[dict[str, Any]]:
-    return [{"key": key, "operator": "In", "values": [_LABEL] * 4} for key in _labels(16)]
+    return [{"key": key, "operator": "In", "values": [_LABEL] * 8} for key in _labels(8)]
 
 
 def _pod_affinity() -> dict[str, Any]:
     term = {"topologyKey": "a", "labelSelector": {"matchLabels": _labels(16), "matchExpressions": _requirements()}}
     return {"requiredDuringSchedulingIgnoredDuringExecution": [term] * 4}
+
+
+def _container(name: str) -> dict[str, Any]:
+    """Return a container with many small values: few large ones would not fit into a request."""
+    return {
+        "name": name,
+        "image": "i" * 100,
+        "env": [{"name": f"N{number}", "value": "v" * 100} for number in range(32)],
+        "mounts": [{"name": f"m{number:04}", "mountPath": f"/m{number}"} for number in range(8)],
+    }
 
 
 def maximal_spec() -> ModelServiceBuilder:
@@ -47,12 +57,18 @@ def maximal_spec() -> ModelServiceBuilder:
         env=_variables(),
         model={"uri": "file:///" + "a/" * 1020, "name": "n" * 253},
         replicas=2,
-        autoscaling={"maxReplicas": 10_000, "metrics": [metric] * 16},
-        resources={
-            block: {"cpu": 1, **{f"example.com/d{n}": 1 for n in range(15)}} for block in ("requests", "limits")
+        autoscaling={"maxReplicas": 10_000, "metrics": [metric] * 8},
+        resources={block: {"cpu": 1, **{f"example.com/d{n}": 1 for n in range(7)}} for block in ("requests", "limits")},
+        mounts=[{"name": f"m{n:04}", "mountPath": _path(n), "subPath": "s/" * 500, "emptyDir": {}} for n in range(16)],
+        portName="p" * 15,
+        ports=[{"name": f"port-{n}", "containerPort": 10_000 + n, "appProtocol": "a" * 63} for n in range(15)],
+        service={
+            "name": "s" * 63,
+            "type": "LoadBalancer",
+            "labels": _labels(64),
+            "annotations": dict.fromkeys(_labels(32), "x" * 1000),
+            "loadBalancerSourceRanges": [f"192.0.2.{n}/32" for n in range(32)],
         },
-        mounts=[{"name": f"m{n:04}", "mountPath": _path(n), "subPath": "s/" * 500, "emptyDir": {}} for n in range(32)],
-        service={"annotations": dict.fromkeys(_labels(32), "x" * 1000)},
         expose={"httpRoute": {"parentRefs": [{"name": "g" * 253}] * 8, "hostnames": ["h" * 63 + ".example.com"] * 16}},
         networkPolicy={"enabled": True, "from": [{"podLabels": _labels(16)}] * 32},
         podLabels=_labels(64),

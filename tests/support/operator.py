@@ -30,6 +30,8 @@ class OperatorProcess:
     kubeconfig: Path
     log_file: Path
     arguments: tuple[str, ...] = ()
+    command: tuple[str, ...] = ("-c", RUN_WITHOUT_CLIENT)
+    """Arguments of Python that run the operator."""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
@@ -38,7 +40,7 @@ class OperatorProcess:
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *(sys.executable, "-c", RUN_WITHOUT_CLIENT, "run", "--kubeconfig", str(self.kubeconfig)),
+                    *(sys.executable, *self.command, "run", "--kubeconfig", str(self.kubeconfig)),
                     *("--probe-port", "0", *self.arguments),
                 ],
                 stdout=log,

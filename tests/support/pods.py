@@ -31,6 +31,7 @@ class PodBuilder:
     )
     init_containers: dict[str, dict[str, Any]] = field(default_factory=dict)
     metadata: dict[str, Any] = field(default_factory=dict)
+    gates: tuple[str, ...] = ()
     status: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -47,6 +48,9 @@ class PodBuilder:
         """Replace the labels, for example by those of a Job's pod."""
         return replace(self, metadata=self.metadata | {"labels": labels})
 
+    def created_at(self, time: str) -> Self:
+        return replace(self, metadata=self.metadata | {"creationTimestamp": time})
+
     def being_deleted(self) -> Self:
         return replace(self, metadata={"deletionTimestamp": "2026-01-02T03:05:00Z"})
 
@@ -57,6 +61,11 @@ class PodBuilder:
 
     def unready(self, reason: str = "ContainersNotReady") -> Self:
         return self.with_condition("Ready", "False", reason=reason, message="containers with unready status: [model]")
+
+    def gated(self, *gates: str) -> Self:
+        """Return a Pending pod that waits for its scheduling gates to be removed."""
+        text = "Scheduling is blocked due to non-empty scheduling gates"
+        return replace(self.unschedulable(text, "SchedulingGated"), gates=gates)
 
     def in_phase(self, phase: str, **status: Any) -> Self:
         return replace(self, phase=phase, status=status)
@@ -118,6 +127,7 @@ class PodBuilder:
             "managedFields": [{"manager": "kubelet", "operation": "Update", "subresource": "status"}],
             **self.metadata,
         }
+        spec = {"schedulingGates": [{"name": gate} for gate in self.gates]} if self.gates else {}
         status = {
             "phase": self.phase,
             "observedGeneration": 1,
@@ -130,7 +140,7 @@ class PodBuilder:
             "qosClass": "Burstable",
             **self.status,
         }
-        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {}, "status": status}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status}
 
 
 def _statuses(containers: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:

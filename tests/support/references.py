@@ -1,38 +1,20 @@
-"""Each field that references an object: the permission that its author needs, and a spec that references `OWN`."""
+"""A spec for each field that references an object."""
 
+from collections.abc import Iterator
 from typing import Any
 
+from modelservice_operator.api.crdgen.references import REFERENCES
+from tests.support.schema_fields import fields, with_field
+
 OWN = "own"
-REFERENCES: dict[str, tuple[str, dict[str, Any]]] = {
-    "imagePullSecrets[].name": ("get secrets", {"imagePullSecrets": [{"name": OWN}]}),
-    "env[].valueFrom.secretKeyRef.name": (
-        "get secrets",
-        {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": OWN, "key": "k"}}}]},
-    ),
-    "env[].valueFrom.configMapKeyRef.name": (
-        "get configmaps",
-        {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": OWN, "key": "k"}}}]},
-    ),
-    "mounts[].secret.name": ("get secrets", {"mounts": [{"name": "a", "mountPath": "/a", "secret": {"name": OWN}}]}),
-    "mounts[].configMap.name": (
-        "get configmaps",
-        {"mounts": [{"name": "a", "mountPath": "/a", "configMap": {"name": OWN}}]},
-    ),
-    "mounts[].persistentVolumeClaim.claimName": (
-        "get persistentvolumeclaims",
-        {"mounts": [{"name": "a", "mountPath": "/a", "persistentVolumeClaim": {"claimName": OWN}}]},
-    ),
-    "expose.ingress.tlsSecretName": (
-        "get secrets",
-        {"expose": {"ingress": {"host": "a.example.com", "className": "nginx", "tlsSecretName": OWN}}},
-    ),
-    "model.credentials.secretRef.name": (
-        "get secrets",
-        {"model": {"uri": "s3://a/b", "credentials": {"secretRef": {"name": OWN}}}},
-    ),
-    "model.cache.persistentVolumeClaim.claimName": (
-        "get persistentvolumeclaims",
-        {"model": {"uri": "s3://a/b", "cache": {"persistentVolumeClaim": {"claimName": OWN}}}},
-    ),
-    "serviceAccountName": ("impersonate serviceaccounts", {"serviceAccountName": OWN}),
-}
+
+
+def _specs() -> Iterator[tuple[str, dict[str, Any]]]:
+    for field in fields():
+        if field.name in REFERENCES:
+            spec = with_field(field.path, OWN).spec
+            yield field.name, {name: spec[name] for name in ("image", field.path[0])}
+
+
+SPECS = dict(_specs())
+"""The smallest spec with a reference to `OWN`, and no other, by its path, such as `mounts[].secret.name`."""

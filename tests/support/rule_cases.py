@@ -4,8 +4,11 @@ Each value is for the field that has the rule; a rule that compares fields has a
 are tried at each field whose rule has the message.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from modelservice_operator.api.primitives import HARMLESS_ANNOTATIONS, HARMLESS_LABELS
 
 
 @dataclass(frozen=True)
@@ -20,10 +23,6 @@ def spec(**fields: Any) -> dict[str, Any]:
     return {"image": "iris:1", **fields}
 
 
-def secret_variables(count: int) -> list[dict[str, Any]]:
-    return [{"name": f"A{i}", "valueFrom": {"secretKeyRef": {"name": "a", "key": "k"}}} for i in range(count)]
-
-
 def mount(name: str, path: str = "/a") -> dict[str, Any]:
     return {"name": name, "mountPath": path, "emptyDir": {}}
 
@@ -36,6 +35,9 @@ _KEY_REFERENCE = {"name": "a", "key": "k"}
 _FROM_SECRET = {"secretKeyRef": _KEY_REFERENCE}
 _INGRESS = {"host": "a.example.com", "className": "nginx"}
 _ROUTE = {"parentRefs": [{"name": "edge"}]}
+_PORT = {"name": "grpc", "containerPort": 8001}
+_UDP_PORT = {"name": "probe", "containerPort": 8002, "protocol": "UDP"}
+_KNOWN_PORT = "must be portName (http, if it is not set) or the name of a TCP port in ports"
 _METRIC = {"metric": {"name": "a"}, "target": {"type": "Value", "value": 1}}
 _FETCHED = (
     "is only valid for downloaded models: remove it, because models at file://, pvc:// and oci:// are not downloaded"
@@ -44,6 +46,30 @@ _S3 = {"uri": "s3://models/iris"}
 _LONG = "a" * 64
 _TMP = "/tmp"  # noqa: S108 - a path inside the container
 _RESERVED = ("kubernetes.io", "apps.kubernetes.io", "k8s.io", "modelservice.dev", "argoproj.io", "toolkit.fluxcd.io")
+
+_PORT_USERS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "expose.ingress.port": lambda port: {"expose": {"ingress": {"port": port}}},
+    "expose.httpRoute.port": lambda port: {"expose": {"httpRoute": {**_ROUTE, "port": port}}},
+    "monitoring.podMonitor.port": lambda port: {"monitoring": {"podMonitor": {"port": port}}},
+    "port of a path": lambda port: {"expose": {"ingress": {"rules": [{"paths": [{}, {"port": port}]}]}}},
+}
+
+_CONTAINER = {"name": "a", "image": "proxy:1"}
+_ADMIN = {"name": "admin", "containerPort": 9000}
+_TOKEN_MOUNT = {
+    "name": "token",
+    "mountPath": "/token",
+    "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]},
+}
+
+
+def _named(port: str | int) -> dict[str, Any]:
+    return {"httpGet": {"port": port}}
+
+
+def _sidecar(**fields: Any) -> dict[str, Any]:
+    return spec(sidecars=[_CONTAINER | fields])
+
 
 RULE_CASES: dict[str, RuleCase] = {
     "autoscaling.minReplicas (or replicas, if it is not set) must not be greater than autoscaling.maxReplicas:"
@@ -103,10 +129,10 @@ RULE_CASES: dict[str, RuleCase] = {
         ),
     ),
     "progressDeadlineSeconds must be greater than the maximum startup time of the server (probes.startup:"
-    " initialDelaySeconds + periodSeconds * failureThreshold, 1800 if not set; plus model.loader.timeoutSeconds):"
-    " raise it, or remove it": RuleCase(
+    " initialDelaySeconds + periodSeconds * failureThreshold; plus model.loader.timeoutSeconds): raise it, or remove"
+    " it": RuleCase(
         (
-            spec(rollout={"progressDeadlineSeconds": 1800}),
+            spec(model={**_S3, "loader": {"timeoutSeconds": 100}}, rollout={"progressDeadlineSeconds": 100}),
             spec(probes={"startup": {}}, rollout={"progressDeadlineSeconds": 30}),
             spec(
                 probes={"startup": {"initialDelaySeconds": 5, "periodSeconds": 2, "failureThreshold": 10}},
@@ -119,29 +145,13 @@ RULE_CASES: dict[str, RuleCase] = {
             ),
         ),
         (
-            spec(rollout={"progressDeadlineSeconds": 1801}),
+            spec(rollout={"progressDeadlineSeconds": 600}),
+            spec(model={**_S3, "loader": {"timeoutSeconds": 100}}, rollout={"progressDeadlineSeconds": 101}),
             spec(probes={"startup": {}}, rollout={"progressDeadlineSeconds": 31}),
             spec(
                 probes={"startup": {"initialDelaySeconds": 5, "periodSeconds": 2, "failureThreshold": 10}},
                 rollout={"progressDeadlineSeconds": 26},
             ),
-        ),
-    ),
-    "at most 24 references to Secrets, ConfigMaps, claims and ServiceAccounts: combine objects that belong"
-    " together": RuleCase(
-        (
-            spec(env=secret_variables(25)),
-            spec(env=secret_variables(24), serviceAccountName="a"),
-            spec(env=secret_variables(24), imagePullSecrets=[{"name": "a"}]),
-            spec(env=secret_variables(24), mounts=[{"name": "a", "mountPath": "/a", "secret": {"name": "a"}}]),
-            spec(env=secret_variables(24), expose={"ingress": {**_INGRESS, "tlsSecretName": "a"}}),
-            spec(env=secret_variables(24), model={**_S3, "credentials": {"secretRef": {"name": "a"}}}),
-            spec(env=secret_variables(24), model={**_S3, "cache": {"persistentVolumeClaim": {"claimName": "a"}}}),
-        ),
-        (
-            spec(env=secret_variables(24)),
-            spec(env=secret_variables(24), mounts=[mount("a")], model={"uri": "file:///a"}),
-            spec(env=[*secret_variables(24), {"name": "N", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}]),
         ),
     ),
     "must be an image reference without spaces, such as registry.example.com/iris-server:1.4": RuleCase(
@@ -163,14 +173,80 @@ RULE_CASES: dict[str, RuleCase] = {
     "must be the name of a variable: letters, digits and '_', not beginning with a digit": RuleCase(
         ("1A", "A-B", "A.B", "A B", "Ä", "A="), ("_", "a1", "A" * 253)
     ),
-    "the names MODEL_NAME, MODEL_URI, MODEL_PATH and PORT and the prefixes KUBERNETES_ and LD_ are reserved: choose"
-    " another name": RuleCase(
-        ("MODEL_NAME", "MODEL_URI", "MODEL_PATH", "PORT", "KUBERNETES_X", "LD_PRELOAD"), ("MODEL_NAMES", "PORTS", "LD")
+    "the prefix KUBERNETES_ is reserved for Kubernetes: choose another name": RuleCase(
+        ("KUBERNETES_X",), ("KUBERNETES", "LD_PRELOAD", "MODEL_PATHS")
     ),
-    "set exactly one of secretKeyRef, configMapKeyRef and fieldRef": RuleCase(
+    "MODEL_URI and MODEL_PATH are set from model.uri: remove them from env, or remove model.uri": RuleCase(
+        tuple(
+            spec(model={"uri": "file:///a"}, env=[{"name": name, "value": "/b"}])
+            for name in ("MODEL_URI", "MODEL_PATH")
+        ),
+        (
+            spec(model={"name": "a"}, env=[{"name": "MODEL_URI", "value": "a"}, {"name": "MODEL_PATH", "value": "/b"}]),
+            spec(env=[{"name": "MODEL_PATH", "valueFrom": _FROM_SECRET}]),
+            spec(model={"uri": "file:///a"}, env=[{"name": "MODEL_PATHS", "value": "/b"}]),
+        ),
+    ),
+    "MODEL_NAME is set from model.name: remove it from env, or remove model.name": RuleCase(
+        (spec(model={"name": "a"}, env=[{"name": "MODEL_NAME", "value": "a"}]),),
+        (spec(model={"uri": "file:///a"}, env=[{"name": "MODEL_NAME", "value": "a"}]),),
+    ),
+    "PORT must be equal to containerPort: set containerPort, and remove PORT from env": RuleCase(
+        (
+            spec(env=[{"name": "PORT", "value": "8081"}]),
+            spec(env=[{"name": "PORT"}]),
+            spec(containerPort=80, env=[{"name": "PORT", "value": "080"}]),
+        ),
+        (
+            spec(env=[{"name": "PORT", "value": "8080"}]),
+            spec(containerPort=80, env=[{"name": "PORT", "value": "80"}]),
+            spec(env=[{"name": "PORT", "valueFrom": _FROM_SECRET}]),
+        ),
+    ),
+    "set exactly one of secretKeyRef, configMapKeyRef, fieldRef and resourceFieldRef": RuleCase(
         ({}, {"secretKeyRef": _KEY_REFERENCE, "configMapKeyRef": _KEY_REFERENCE}),
-        (_FROM_SECRET, {"configMapKeyRef": _KEY_REFERENCE}, {"fieldRef": {"fieldPath": "status.podIP"}}),
+        (
+            _FROM_SECRET,
+            {"configMapKeyRef": _KEY_REFERENCE},
+            {"fieldRef": {"fieldPath": "status.podIP"}},
+            {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1m"}},
+        ),
     ),
+    "divisor must be 1 or 1m for cpu, and 1 or a unit such as 1Mi for other resources": RuleCase(
+        ({"resource": "limits.memory", "divisor": "1m"}, {"resource": "requests.cpu", "divisor": "1Mi"}),
+        ({"resource": "limits.memory", "divisor": "1Mi"}, {"resource": "limits.cpu", "divisor": "0"}),
+    ),
+    "set exactly one of secretRef and configMapRef": RuleCase(
+        ({}, {"secretRef": {"name": "a"}, "configMapRef": {"name": "a"}}),
+        ({"secretRef": {"name": "a"}}, {"prefix": "A_", "configMapRef": {"name": "a", "optional": True}}),
+    ),
+    "set exactly one of exec, httpGet and sleep": RuleCase(
+        ({}, {"sleep": {"seconds": 1}, "exec": {"command": ["a"]}}),
+        ({"sleep": {"seconds": 1}}, {"httpGet": {}}, {"exec": {"command": ["a"]}}),
+    ),
+    "lifecycle.preStop replaces the drain: remove drainSeconds, or remove lifecycle.preStop": RuleCase(
+        (spec(drainSeconds=0, lifecycle={"preStop": {"sleep": {"seconds": 1}}}),),
+        (
+            spec(drainSeconds=1, lifecycle={"postStart": {"exec": {"command": ["a"]}}}),
+            spec(lifecycle={"preStop": {"sleep": {"seconds": 1}}}),
+        ),
+    ),
+    "terminationGracePeriodSeconds includes the drain: it must be greater than drainSeconds and the sleep of"
+    " lifecycle.preStop and lifecycle.postStart": RuleCase(
+        (
+            spec(drainSeconds=30, terminationGracePeriodSeconds=30),
+            spec(lifecycle={"preStop": {"sleep": {"seconds": 9}}}, terminationGracePeriodSeconds=9),
+            spec(lifecycle={"postStart": {"sleep": {"seconds": 9}}}, terminationGracePeriodSeconds=9),
+        ),
+        (
+            spec(terminationGracePeriodSeconds=0),
+            spec(drainSeconds=0, terminationGracePeriodSeconds=0),
+            spec(drainSeconds=29, terminationGracePeriodSeconds=30),
+            spec(lifecycle={"preStop": {"sleep": {"seconds": 3600}}, "postStart": {"sleep": {"seconds": 3600}}}),
+        ),
+    ),
+    "containers must not run as root: set another UID, such as 1000. Most images that were built for root run as any"
+    " user if the directories that they write to are mounts, or with writableRootFilesystem": RuleCase((0,), (1,)),
     "must be a key of the object: letters, digits, '-', '_' and '.', not beginning with '..'": RuleCase(
         ("a/b", "..", ".", "..a", "a b", "ä"), ("a", ".a", "-a", "A.b_c-d")
     ),
@@ -260,25 +336,12 @@ RULE_CASES: dict[str, RuleCase] = {
             {"requests": {"memory": "1Gi"}, "limits": {"cpu": 1}},
         ),
     ),
-    "devices cannot be overcommitted: set the same request and limit": RuleCase(
-        (
-            {"requests": {"nvidia.com/gpu": 1}},
-            {"requests": {"nvidia.com/gpu": 1}, "limits": {"nvidia.com/gpu": 2}},
-        ),
-        ({"limits": {"nvidia.com/gpu": 1}}, {"requests": {"nvidia.com/gpu": 1}, "limits": {"nvidia.com/gpu": "1"}}),
-    ),
-    "requests of devices must be whole numbers": RuleCase(
-        ({"requests": {"nvidia.com/gpu": "500m"}, "limits": {"nvidia.com/gpu": "500m"}},),
-        ({"requests": {"nvidia.com/gpu": 2}, "limits": {"nvidia.com/gpu": 2}},),
-    ),
-    "limits of devices must be whole numbers": RuleCase(
-        ({"limits": {"nvidia.com/gpu": "0.5"}},), ({"limits": {"nvidia.com/gpu": "2"}},)
-    ),
-    "must be cpu, memory, ephemeral-storage, or a device such as nvidia.com/gpu": RuleCase(
+    "must be cpu, memory, ephemeral-storage, hugepages such as hugepages-2Mi, or a device such as"
+    " nvidia.com/gpu": RuleCase(
         ({"gpu": 1}, {"kubernetes.io/batch-cpu": 1}, {"nvidia.com/g p u": 1}), ({"cpu": 1, "ephemeral-storage": "1Gi"},)
     ),
     "must be a quantity of at least 0, such as 500m, 2 or 1.5Gi": RuleCase(
-        ("lots", "-1", -1, "1 Gi", "1e999", "+1", "1n", "$(A)"), (0, 2, "1e0")
+        ("lots", "-1", -1, "1 Gi", "1K", "", "$(A)"), (0, 2, "1e0", "+1", "1n", "0.1u")
     ),
     "set exactly one of emptyDir and persistentVolumeClaim": RuleCase(
         ({}, {"emptyDir": {}, "persistentVolumeClaim": {"claimName": "a"}}),
@@ -324,9 +387,6 @@ RULE_CASES: dict[str, RuleCase] = {
     "set only the field that matches type: value or averageValue": RuleCase(
         (metric_target(), metric_target(value=1), metric_target(averageValue=1, value=1)),
         (metric_target(averageValue=1), {"type": "Value", "value": 1}),
-    ),
-    "must be a quantity above 0, such as 500m or 10": RuleCase(
-        (0, "0", "0m", "lots", -1, "-1", "1e999", "$(A)"), (1, "1m", "0.5Gi")
     ),
     "must be the name of a metric: no spaces, '/' or '%', and not beginning with '.'": RuleCase(
         ("a/b", "a%2fb", "..", "a b", "a\n"), ("requests_per_second", "s0-queue|a.b", "7")
@@ -386,6 +446,109 @@ RULE_CASES: dict[str, RuleCase] = {
         ({"loadBalancerClass": "a"}, {"type": "NodePort", "loadBalancerClass": "a"}),
         ({"type": "LoadBalancer", "loadBalancerClass": "a"},),
     ),
+    "loadBalancerSourceRanges needs type LoadBalancer: change type, or remove it; networkPolicy.from restricts the"
+    " clients of every type": RuleCase(
+        ({"loadBalancerSourceRanges": ["192.0.2.0/24"]},),
+        ({"type": "LoadBalancer", "loadBalancerSourceRanges": ["192.0.2.0/24", "198.51.100.0/24"]},),
+    ),
+    "nodePort needs type NodePort or LoadBalancer: change type, or remove it": RuleCase(
+        ({"nodePort": 30080}, {"type": "Headless", "nodePort": 30080}),
+        ({"type": "NodePort", "nodePort": 30080}, {"type": "LoadBalancer", "nodePort": 30080}),
+    ),
+    "sessionAffinityTimeoutSeconds needs sessionAffinity ClientIP: set it, or remove"
+    " sessionAffinityTimeoutSeconds": RuleCase(
+        ({"sessionAffinityTimeoutSeconds": 60}, {"sessionAffinity": "None", "sessionAffinityTimeoutSeconds": 60}),
+        ({"sessionAffinity": "ClientIP", "sessionAffinityTimeoutSeconds": 60},),
+    ),
+    "two ipFamilies need ipFamilyPolicy PreferDualStack or RequireDualStack: set it, or remove one family": RuleCase(
+        ({"ipFamilies": ["IPv4", "IPv6"]}, {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4", "IPv6"]}),
+        ({"ipFamilies": ["IPv4"]}, {"ipFamilies": []}, {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv4"]}),
+    ),
+    "each IP family must be named once: remove one": RuleCase((["IPv4", "IPv4"],), (["IPv4"], [])),
+    "must be the name of a Service: lower-case letters, digits and '-', beginning with a letter and ending with a"
+    " letter or digit (RFC 1035)": RuleCase(("A", "a.b", "1a", "a-", "a_b", "-a"), ("a", "a-1", "a" * 63)),
+    "must be the name of a namespace: lower-case letters, digits and '-', beginning and ending with a letter or"
+    " digit": RuleCase(("A", "a.b", "-a", "a-", "*"), ("a", "0", "a" * 63)),
+    "must be a duration such as 30s or 1m30s (GEP-2257)": RuleCase(
+        ("30", "1.5s", "-1s", "1d", "1m 30s", "123456s"), ("0s", "1h2m3s4ms", "10s")
+    ),
+    "must be a duration of Prometheus such as 30s or 1m": RuleCase(("30", "1.5s", "-1s", "1m 30s"), ("30s", "1h30m")),
+    "must be the name of a port: lower-case letters, digits and single '-', beginning and ending with a letter or digit"
+    " (RFC 6335)": RuleCase(("A", "a--b", "-a", "a-", "a.b", "a_b"), ("http",)),
+    "must contain a letter, because a number would name no port": RuleCase(("80", "8-0"), ("http",)),
+    "each containerPort must be used once: choose another number": RuleCase(
+        ([_PORT, {"name": "other", "containerPort": 8001}],),
+        ([_PORT, {"name": "other", "containerPort": 8001, "protocol": "UDP"}], [_PORT, _UDP_PORT], []),
+    ),
+    "each port of the Service must be used once: set servicePort to another number": RuleCase(
+        ([_PORT, {"name": "other", "containerPort": 8002, "servicePort": 8001}],),
+        ([_PORT, {"name": "other", "containerPort": 8002, "servicePort": 8001, "protocol": "UDP"}],),
+    ),
+    "names in ports must differ from portName (http, if it is not set): choose another name": RuleCase(
+        (
+            spec(ports=[{"name": "http", "containerPort": 8001}]),
+            spec(portName="grpc", ports=[_PORT]),
+        ),
+        (spec(portName="grpc", ports=[{"name": "http", "containerPort": 8001}]), spec(portName="a-1", ports=[])),
+    ),
+    "ports must not repeat containerPort, which is a port of the container already: set portName to rename"
+    " it": RuleCase(
+        (spec(ports=[{"name": "grpc", "containerPort": 8080}]), spec(containerPort=8001, ports=[_PORT])),
+        (spec(ports=[{"name": "grpc", "containerPort": 8080, "protocol": "UDP"}]),),
+    ),
+    "ports must not repeat service.port (80, if it is not set): set servicePort to another number": RuleCase(
+        (
+            spec(ports=[_PORT | {"servicePort": 80}]),
+            spec(ports=[{"name": "grpc", "containerPort": 80}]),
+            spec(service={"port": 8001}, ports=[_PORT]),
+        ),
+        (
+            spec(service={"port": 8001}, ports=[_PORT | {"servicePort": 9000}]),
+            spec(service={"type": "Headless"}, ports=[_PORT | {"servicePort": 80}]),
+            spec(ports=[_UDP_PORT | {"servicePort": 80}]),
+        ),
+    ),
+    "nodePort in ports needs service.type NodePort or LoadBalancer: change service.type, or remove nodePort": RuleCase(
+        (
+            spec(ports=[_PORT | {"nodePort": 30001}]),
+            spec(service={"type": "Headless"}, ports=[_PORT | {"nodePort": 30001}]),
+        ),
+        (spec(service={"type": "NodePort"}, ports=[_PORT | {"nodePort": 30001}]),),
+    ),
+    **{
+        f"{path} {_KNOWN_PORT}": RuleCase(
+            (spec(**fields("grpc")), spec(**fields("probe"), ports=[_UDP_PORT]), spec(portName="a", **fields("http"))),
+            (spec(**fields("http")), spec(**fields("grpc"), ports=[_PORT]), spec(**fields("grpc"), portName="grpc")),
+        )
+        for path, fields in _PORT_USERS.items()
+    },
+    "set rules, or host, path, pathType and port, not both": RuleCase(
+        tuple(
+            {"rules": [{"paths": [{}]}], field: value}
+            for field, value in (("host", "a"), ("path", "/"), ("pathType", "Exact"), ("port", "http"))
+        ),
+        ({"rules": [{"host": "a.example.com", "paths": [{}, {"path": "/b"}]}, {"paths": [{}]}]}, {}, _INGRESS),
+    ),
+    "must be a path such as /iris or a regular expression such as /iris(/|$)(.*): begin with '/', use no"
+    " spaces": RuleCase(("iris", "/a b", "/a\n", "http://a/"), ("/", "/iris/v1")),
+    "set tls or tlsSecretName, not both": RuleCase(
+        ({"tls": [], "tlsSecretName": "a"},),
+        ({"tls": [{"hosts": ["a.example.com"], "secretName": "a"}, {}]}, {"tlsSecretName": "a"}),
+    ),
+    "path of pathType Prefix or Exact must be a normalized URL path, without '//', '/./', '/../' and encoded slashes:"
+    " percent-encode other characters than letters and digits (RFC 3986), or set pathType to ImplementationSpecific for"
+    " a regular expression": RuleCase(
+        (
+            *({"path": path} for path in ("/a(/|$)(.*)", "//", "/a/../b", "/%zz", "/a%2Fb", "/ä")),
+            {"path": "/a.*{2}", "pathType": "Exact"},
+        ),
+        (
+            {},
+            {"path": "/a/b%20c", "pathType": "Exact"},
+            {"path": "/a(/|$)(.*)", "pathType": "ImplementationSpecific"},
+            {"path": "/[a-z]+/v[0-9]{1,2}//", "pathType": "ImplementationSpecific"},
+        ),
+    ),
     "set ingress or httpRoute, not both": RuleCase(
         ({"ingress": _INGRESS, "httpRoute": _ROUTE},), ({"ingress": _INGRESS}, {"httpRoute": _ROUTE}, {})
     ),
@@ -406,9 +569,8 @@ RULE_CASES: dict[str, RuleCase] = {
         ({"progressDeadlineSeconds": 2001, "minReadySeconds": 2000}, {"minReadySeconds": 86_400}),
     ),
     "must be a number of replicas such as 1, or a percentage such as 25%": RuleCase(
-        ("lots", "1", -1, 10_001, "1.5%", "-1%"), (1, "1%", "100%", 10_000)
+        ("lots", "1", -1, 10_001), (1, "1%", "100%", 10_000)
     ),
-    "must be at most 100%": RuleCase(("101%", "999%"), ("100%", 10_000)),
     "set exactly one of minAvailable and maxUnavailable": RuleCase(
         ({}, {"minAvailable": 1, "maxUnavailable": 1}), ({"minAvailable": 1}, {"maxUnavailable": "50%"})
     ),
@@ -422,7 +584,12 @@ RULE_CASES: dict[str, RuleCase] = {
     "each mountPath must be used once: choose another path": RuleCase(
         ([mount("a"), mount("b")],), ([mount("a"), mount("b", "/b")], [])
     ),
-    "set exactly one of configMap, secret, persistentVolumeClaim and emptyDir": RuleCase(
+    "each mountPath in a container must be used once: choose another path": RuleCase(
+        ([{"name": "labels", "mountPath": "/a"}, {"name": "tmp", "mountPath": "/a"}],),
+        ([{"name": "labels", "mountPath": "/a"}, {"name": "tmp", "mountPath": "/b"}], []),
+    ),
+    "set exactly one of configMap, secret, persistentVolumeClaim, emptyDir, csi, ephemeral, projected and"
+    " downwardAPI": RuleCase(
         (
             {"name": "a", "mountPath": "/a"},
             {"name": "a", "mountPath": "/a", "secret": {"name": "a"}, "configMap": {"name": "a"}},
@@ -431,16 +598,214 @@ RULE_CASES: dict[str, RuleCase] = {
     ),
     "must be the name of a volume: lower-case letters, digits and '-', beginning and ending with a letter or"
     " digit": RuleCase(("A", "a.b", "-a", "a-", "a_b"), ("a", "0", "a" * 63)),
-    "the names tmp and model are reserved: choose another name": RuleCase(("tmp", "model"), ("tmp2", "models")),
+    "the names tmp, home and model are reserved: choose another name": RuleCase(
+        ("tmp", "home", "model"), ("tmp2", "homes", "models")
+    ),
     "must be an absolute path without ':' and control characters: begin with '/'": RuleCase(
         ("a", "/a:b", "/a\nb"), ("/a", "/a b", f"{_TMP}/a")
     ),
-    "/ and /tmp are reserved: choose another path": RuleCase(("/", _TMP, f"{_TMP}/"), (f"{_TMP}2",)),
-    "keys of the domains kubernetes.io, k8s.io, modelservice.dev, argoproj.io, fluxcd.io are reserved: use another"
-    " domain": RuleCase(
-        tuple({f"{domain}/a": "a"} for domain in _RESERVED),
-        ({"kubernetes.io": "a", "notkubernetes.io/a": "a", "kubernetes.io.example.com/a": "a"},),
+    "the root directory belongs to the image: mount a directory below it": RuleCase(
+        ("/",), ("/a", _TMP, f"{_TMP}/", "/home/model")
     ),
+    **{
+        f"keys of the domains kubernetes.io, k8s.io, modelservice.dev, argoproj.io, fluxcd.io are reserved: use another"
+        f" domain (allowed are {', '.join(allowed)})": RuleCase(
+            tuple({f"{domain}/a": "a"} for domain in _RESERVED),
+            (
+                {"kubernetes.io": "a", "notkubernetes.io/a": "a", "kubernetes.io.example.com/a": "a"},
+                dict.fromkeys(allowed, "1"),
+            ),
+        )
+        for allowed in (HARMLESS_LABELS, HARMLESS_ANNOTATIONS)
+    },
+    "port must be a number, portName (http, if it is not set) or the name of a port in ports": RuleCase(
+        (
+            spec(probes={"readiness": _named("grpc")}, lifecycle={"preStop": _named("grpc")}),
+            spec(portName="api", probes={"liveness": _named("http")}, lifecycle={"postStart": _named("8080")}),
+            spec(probes={"startup": {"tcpSocket": {"port": "a"}}}, lifecycle={"preStop": _named("a")}),
+        ),
+        (
+            spec(probes={"readiness": _named("http")}, lifecycle={"preStop": _named("http")}),
+            spec(portName="api", probes={"readiness": _named("api"), "liveness": _named(9000)}),
+            spec(ports=[{"name": "admin", "containerPort": 9000}], probes={"liveness": _named("admin")}),
+        ),
+    ),
+    "terminationGracePeriodSeconds must be greater than each sleep in lifecycle of sidecars": RuleCase(
+        (_sidecar(lifecycle={"preStop": {"sleep": {"seconds": 9}}}) | {"terminationGracePeriodSeconds": 9},),
+        (
+            _sidecar(lifecycle={"preStop": {"sleep": {"seconds": 9}}}) | {"terminationGracePeriodSeconds": 10},
+            _sidecar(lifecycle={"preStop": {"sleep": {"seconds": 3600}}}),
+        ),
+    ),
+    "initContainers and sidecars must have different names: choose another name": RuleCase(
+        (_sidecar() | {"initContainers": [_CONTAINER]},),
+        (_sidecar() | {"initContainers": [_CONTAINER | {"name": "b"}]},),
+    ),
+    **{
+        f"each name in mounts of {containers} must be a name in spec.mounts, tmp, home, or model if model.uri names a"
+        " model outside of the image": RuleCase(
+            tuple(
+                spec(**{containers: [_CONTAINER | {"mounts": [{"name": name, "mountPath": "/m"}]}]}, **fields)
+                for name, fields in (
+                    ("other", {"mounts": [mount("files")]}),
+                    ("model", {}),
+                    ("model", {"model": {"uri": "file:///a"}}),
+                )
+            ),
+            tuple(
+                spec(**{containers: [_CONTAINER | {"mounts": [{"name": name, "mountPath": "/m"}]}]}, **fields)
+                for name, fields in (
+                    ("files", {"mounts": [mount("files")]}),
+                    ("model", {"model": _S3}),
+                    ("tmp", {}),
+                    ("home", {}),
+                )
+            ),
+        )
+        for containers in ("initContainers", "sidecars")
+    },
+    "ports of a sidecar must differ from those of the model container, in name and number": RuleCase(
+        (
+            _sidecar(ports=[{"name": "http", "containerPort": 9000}]),
+            _sidecar(ports=[{"name": "admin", "containerPort": 8080}]),
+            _sidecar(ports=[{"name": "admin", "containerPort": 9}])
+            | {"ports": [{"name": "admin", "containerPort": 9000}]},
+        ),
+        (_sidecar(ports=[{"name": "admin", "containerPort": 9000}]),),
+    ),
+    "automountServiceAccountToken requires serviceAccountName: name the account whose token is mounted": RuleCase(
+        (spec(automountServiceAccountToken=True),),
+        (
+            spec(automountServiceAccountToken=False),
+            spec(automountServiceAccountToken=True, serviceAccountName="a"),
+        ),
+    ),
+    "serviceAccountToken in mounts requires serviceAccountName: name the account of the token": RuleCase(
+        (spec(mounts=[_TOKEN_MOUNT]),), (spec(mounts=[_TOKEN_MOUNT], serviceAccountName="a"), spec(mounts=[mount("a")]))
+    ),
+    "each name in resources.claims must be a name in resourceClaims: add it there": RuleCase(
+        (
+            spec(resources={"claims": [{"name": "gpu"}]}),
+            spec(resources={"claims": [{"name": "gpu"}]}, resourceClaims=[{"name": "a", "resourceClaimName": "a"}]),
+        ),
+        (spec(resources={"claims": [{"name": "a"}]}, resourceClaims=[{"name": "a", "resourceClaimName": "a"}]),),
+    ),
+    "dnsPolicy None requires dnsConfig.nameservers: set at least one address, or another policy": RuleCase(
+        (spec(dnsPolicy="None"), spec(dnsPolicy="None", dnsConfig={"searches": ["a"]})),
+        (spec(dnsPolicy="None", dnsConfig={"nameservers": ["192.0.2.1"]}), spec(dnsPolicy="Default")),
+    ),
+    "the names model, model-loader and model-resolver are reserved: choose another name": RuleCase(
+        ("model", "model-loader", "model-resolver"), ("models", "proxy")
+    ),
+    "probes and httpGet hooks of a sidecar need ports: list the port that they connect to": RuleCase(
+        (
+            _CONTAINER | {"probes": {"readiness": {}}},
+            _CONTAINER | {"ports": [], "probes": {"startup": {"httpGet": {"port": 80}}}},
+            _CONTAINER | {"lifecycle": {"preStop": {"httpGet": {}}}},
+        ),
+        (
+            _CONTAINER | {"probes": {"liveness": {"exec": {"command": ["a"]}}}},
+            _CONTAINER | {"ports": [{"name": "admin", "containerPort": 9000}], "probes": {"readiness": {}}},
+        ),
+    ),
+    "a port of probes and hooks of a sidecar must be a number or the name of a port in its ports": RuleCase(
+        (_CONTAINER | {"ports": [_ADMIN], "probes": {"readiness": _named("http")}},),
+        (
+            _CONTAINER | {"ports": [_ADMIN], "probes": {"readiness": _named("admin"), "liveness": _named(9001)}},
+            _CONTAINER | {"ports": [_ADMIN], "lifecycle": {"preStop": _named("admin")}},
+        ),
+    ),
+    "must be Memory, HugePages or HugePages-SIZE such as HugePages-2Mi, or not set": RuleCase(
+        ("Disk", "HugePages-", "HugePages-0Mi", "memory"), ("", "Memory", "HugePages")
+    ),
+    "hugepages cannot be overcommitted: set the same request and limit": RuleCase(
+        ({"requests": {"hugepages-2Mi": "2Mi"}}, {"requests": {"hugepages-1Gi": "1Gi"}, "limits": {"cpu": 1}}),
+        ({"requests": {"cpu": 1, "hugepages-2Mi": "2Mi"}, "limits": {"hugepages-2Mi": "2Mi"}},),
+    ),
+    "hugepages require CPU or memory: set resources.requests.memory": RuleCase(
+        ({"limits": {"hugepages-2Mi": "2Mi"}},),
+        (
+            {"limits": {"memory": "1Gi", "hugepages-2Mi": "2Mi"}},
+            {"requests": {"cpu": 1}, "limits": {"hugepages-2Mi": "2Mi"}},
+        ),
+    ),
+    "must be the name of a claim: lower-case letters, digits and '-', beginning and ending with a letter or"
+    " digit": RuleCase(("A", "a.b", "-a"), ("gpu",)),
+    "type Recreate stops all replicas before it starts new ones: remove maxSurge and maxUnavailable": RuleCase(
+        ({"type": "Recreate", "maxSurge": 1}, {"type": "Recreate", "maxUnavailable": "50%"}),
+        ({"type": "Recreate", "minReadySeconds": 1}, {"type": "RollingUpdate", "maxSurge": 1}, {"maxSurge": 2}),
+    ),
+    "a path of the node cannot be mounted (Pod Security baseline): use persistentVolumeClaim, a csi driver, or"
+    " model.uri for a model": RuleCase(
+        (
+            {"name": "a", "mountPath": "/a", "hostPath": {"path": "/data", "type": "Directory"}},
+            mount("a") | {"hostPath": {}},
+        ),
+        (mount("a"),),
+    ),
+    "must be a relative path such as certs/ca.pem: no control characters, no part that begins with '..'": RuleCase(
+        ("/a", "..", "a/..", "..a", "a//b", "a/", "a\nb"), ("a", ".a/b..c", "a b")
+    ),
+    "must be the name of a driver such as csi.example.com: letters, digits, '-' and '.'": RuleCase(
+        ("a_b", "-a", "a.", "a/b"), ("a", "Csi.example.com")
+    ),
+    "set exactly one of configMap, secret, downwardAPI and serviceAccountToken": RuleCase(
+        ({}, {"secret": {"name": "a"}, "configMap": {"name": "a"}}),
+        ({"secret": {"name": "a"}}, {"downwardAPI": {"items": []}}),
+    ),
+    "set exactly one of fieldRef and resourceFieldRef": RuleCase(
+        (
+            {"path": "a"},
+            {"path": "a", "fieldRef": {"fieldPath": "metadata.name"}, "resourceFieldRef": {"resource": "limits.cpu"}},
+        ),
+        ({"path": "a", "fieldRef": {"fieldPath": "metadata.name"}},),
+    ),
+    "must be one of metadata.name, metadata.namespace, metadata.uid, metadata.labels, metadata.annotations,"
+    " metadata.labels['KEY'] or metadata.annotations['KEY']": RuleCase(
+        ("spec.nodeName", "metadata.label", "metadata.labels['a b']"),
+        ("metadata.uid", "metadata.labels", "metadata.annotations['example.com/a']"),
+    ),
+    "minDomains requires whenUnsatisfiable DoNotSchedule: change it, or remove minDomains": RuleCase(
+        ({"maxSkew": 1, "topologyKey": "a", "whenUnsatisfiable": "ScheduleAnyway", "minDomains": 2},),
+        ({"maxSkew": 1, "topologyKey": "a", "whenUnsatisfiable": "DoNotSchedule", "minDomains": 2},),
+    ),
+    "app.kubernetes.io/name and app.kubernetes.io/instance select the pods already: remove them": RuleCase(
+        (["app.kubernetes.io/name"], ["a", "app.kubernetes.io/instance"]), (["pod-template-hash"], [])
+    ),
+    "must be the name of a scheduler such as volcano: lower-case letters, digits, '-' and '.'": RuleCase(
+        ("A", "-a", "a b"), ("volcano", "default-scheduler")
+    ),
+    "set exactly one of resourceClaimName and resourceClaimTemplateName": RuleCase(
+        ({"name": "a"}, {"name": "a", "resourceClaimName": "a", "resourceClaimTemplateName": "a"}),
+        ({"name": "a", "resourceClaimName": "a"}, {"name": "a", "resourceClaimTemplateName": "a"}),
+    ),
+    "must be an IP address such as 192.0.2.1 or 2001:db8::1": RuleCase(
+        ("192.0.2", "192.0.2.1/24", "example.com"), ("192.0.2.1", "2001:db8::1")
+    ),
+    "must be a host name such as models.example.com: lower-case letters, digits, '-' and '.', no wildcard": RuleCase(
+        ("*.example.com", "-a", "a b", "a_b"), ("a", "models.example.com")
+    ),
+    "must be a domain such as example.com: lower-case letters, digits, '-' and '.'": RuleCase(
+        ("-a", "a b", "a..b", "_a"), ("a", "a.example.com.")
+    ),
+    **{
+        f"{what} (Pod Security baseline): {instead}": RuleCase((True,), (False,))
+        for what, instead in (
+            (
+                "the network of the node is not available to pods",
+                "use service.type LoadBalancer or NodePort, or expose, to reach the model from outside",
+            ),
+            ("the processes of the node are not visible to pods", "run what needs them as a DaemonSet"),
+            (
+                "the shared memory of the node is not available to pods",
+                "mount an emptyDir with medium Memory at /dev/shm",
+            ),
+            (
+                "privileged containers are not allowed",
+                "request a device in resources.limits instead, such as nvidia.com/gpu",
+            ),
+        )
+    },
     "a toleration without a key matches every taint: set operator to Exists, or set key": RuleCase(
         ({}, {"operator": "Equal", "value": "a"}), ({"operator": "Exists"}, {"key": "a"})
     ),
@@ -453,3 +818,12 @@ RULE_CASES: dict[str, RuleCase] = {
         ({"key": "a", "effect": "NoExecute", "tolerationSeconds": 1},),
     ),
 }
+
+_NOT_QUANTITIES = ("lots", "-1", "1 Gi", "1K", "1e999", "+1", "$(A)")
+PATTERN_CASES: dict[str, RuleCase] = {
+    "quantity": RuleCase(_NOT_QUANTITIES, ("0", "1.5Gi", "1e0", ".5", "100n")),
+    "quantity above 0": RuleCase((*_NOT_QUANTITIES, "0", "0m", "0.0"), ("1", "1m", "0.5Gi", "10")),
+    "percentage": RuleCase(("1.5%", "-1%", "1000%"), ("0%", "999%")),
+    "percentage up to 100": RuleCase(("101%", "999%", "1.5%", "-1%"), ("0%", "100%")),
+}
+"""Values on both sides of each pattern of the schema without a message, by what it describes."""

@@ -15,6 +15,9 @@ Schema = dict[str, Any]
 ITEM, VALUE = "[]", "{}"
 _METRIC = {"type": "Pods", "pods": {"metric": {"name": "a"}, "target": {"type": "AverageValue", "averageValue": 1}}}
 _FETCHED = {"uri": "s3://models/iris"}
+_LABELS_MOUNT = {"name": "labels", "mountPath": "/etc/labels", "configMap": {"name": "labels"}}
+REFUSED_FIELD = "mounts[].hostPath"
+"""A field that is always refused, with a sentence."""
 REQUIRED_SIBLINGS: dict[str, dict[str, Any]] = {
     "autoscaling.*": {"maxReplicas": 10_000},
     "autoscaling.managedBy": {},
@@ -34,12 +37,32 @@ REQUIRED_SIBLINGS: dict[str, dict[str, Any]] = {
     "mounts[].configMap": {},
     "mounts[].secret": {},
     "mounts[].persistentVolumeClaim": {},
-    "mounts[].emptyDir": {},
+    **{f"mounts[].{source}": {} for source in ("emptyDir", "csi", "ephemeral", "projected", "downwardAPI", "hostPath")},
+    **{
+        f"{holder}.items[].{field}": {"fieldRef": {"fieldPath": "metadata.name"}}
+        for holder in ("mounts[].downwardAPI", "mounts[].projected.sources[].downwardAPI")
+        for field in ("path", "mode")
+    },
+    "resourceClaims[].name": {"resourceClaimName": "shared-gpu"},
+    "automountServiceAccountToken": {"serviceAccountName": "iris"},
+    "topologySpreadConstraints[].minDomains": {"whenUnsatisfiable": "DoNotSchedule"},
+    "resources": {"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one-gpu"}]},
+    "mounts": {"serviceAccountName": "iris"},
+    **{
+        f"sidecars[].{field}": {"ports": [{"name": "admin", "containerPort": 9901}]}
+        for field in ("probes", "lifecycle")
+    },
+    **{containers: {"mounts": [_LABELS_MOUNT], "portName": "main"} for containers in ("initContainers", "sidecars")},
     "networkPolicy.*": {"enabled": True},
     "monitoring.podMonitor.*": {"enabled": True},
+    "ports": {"portName": "main", "service": {"type": "NodePort"}},
     "resources.requests": {"limits": {"cpu": "2", "memory": "2Gi"}},
     "service.externalTrafficPolicy": {"type": "LoadBalancer"},
     "service.loadBalancerClass": {"type": "LoadBalancer"},
+    "service.loadBalancerSourceRanges": {"type": "LoadBalancer"},
+    "service.nodePort": {"type": "NodePort"},
+    "service.sessionAffinityTimeoutSeconds": {"sessionAffinity": "ClientIP"},
+    "service.ipFamilies": {"ipFamilyPolicy": "PreferDualStack"},
     "tolerations[].*": {"key": "a"},
     "tolerations[].tolerationSeconds": {"key": "a", "effect": "NoExecute"},
 }
@@ -49,6 +72,7 @@ _TERMS = ("podAffinityTerm", "requiredDuringSchedulingIgnoredDuringExecution[]")
 REQUIRED_SIBLINGS_BY_SUFFIX: dict[str, dict[str, Any]] = {
     **{key: {"values": ["1"]} for key in _REQUIREMENTS},
     **{f"{term}.{key}": {"labelSelector": {}} for term in _TERMS for key in ("matchLabelKeys", "mismatchLabelKeys")},
+    "envFrom[].prefix": {"configMapRef": {"name": "iris-settings"}},
     "target.type": {"averageValue": 1},
     "target.value": {"type": "Value"},
     "target.averageValue": {"type": "AverageValue"},

@@ -34,6 +34,9 @@ NOISE = st.sampled_from(
         "exceeded quota: q",
         "\n",
         "exec: ",
+        "OSError: [Errno 30] Read-only file system: '/app/$path/x' ",
+        "PermissionError: [Errno 13] Permission denied: '/root/.cache' ",
+        "FileNotFoundError: /mnt/models/x ",
     ]
 )
 TEXTS = st.lists(st.one_of(NOISE, st.text(max_size=8)), max_size=4).map(" ".join)  # volatile parts are separate words
@@ -68,22 +71,29 @@ STATUSES = optional_fields(
 CONDITIONS = st.lists(
     optional_fields(
         type=st.sampled_from(
-            ["Ready", "PodScheduled", "PodReadyToStartContainers", "AbleToScale", "ScalingActive", "ReplicaFailure"]
+            [
+                *("Ready", "PodScheduled", "PodReadyToStartContainers", "ReplicaFailure"),
+                *("AbleToScale", "ScalingActive", "ScalingLimited"),
+            ]
         ),
         status=st.sampled_from(["True", "False", "Unknown"]),
-        reason=REASONS | st.sampled_from(["ReadinessGatesNotReady", "ScalingDisabled", "FailedGetScale"]),
+        reason=REASONS
+        | st.sampled_from(
+            ["ReadinessGatesNotReady", "SchedulingGated", "ScalingDisabled", "FailedGetScale", "TooManyReplicas"]
+        ),
         message=TEXTS,
     ),
     max_size=4,
 )
 PODS = st.builds(
-    lambda name, metadata, status: {"metadata": metadata | {"name": name}, "status": status},
+    lambda name, metadata, spec, status: {"metadata": metadata | {"name": name}, "spec": spec, "status": status},
     NAMES,
     optional_fields(
         labels=optional_fields(**{"pod-template-hash": st.sampled_from([HASH, HASH, OLD_HASH])}),
         deletionTimestamp=st.none() | TIMES,
         ownerReferences=st.lists(optional_fields(controller=st.booleans(), uid=st.just("u")), max_size=2),
     ),
+    st.none() | optional_fields(schedulingGates=st.lists(optional_fields(name=st.just("gate")), max_size=2)),
     st.none()
     | optional_fields(
         phase=st.sampled_from(["Pending", "Running", "Failed", "Succeeded", "Unknown"]),
@@ -101,7 +111,7 @@ REPLICA_SETS = st.builds(
     st.none() | TEXTS,
 )
 AUTOSCALERS = optional_fields(
-    metadata=optional_fields(creationTimestamp=TIMES),
+    metadata=optional_fields(uid=st.just("u"), creationTimestamp=TIMES),
     spec=optional_fields(minReplicas=st.integers(0, 3), maxReplicas=st.integers(1, 5)),
     status=optional_fields(conditions=CONDITIONS, currentReplicas=st.integers(0, 5), lastScaleTime=TIMES),
 )
@@ -115,10 +125,17 @@ ROLLOUTS = st.builds(
     available=COUNTS,
     observed=st.booleans(),
     revision=st.sampled_from(["", "2"]),
+    paused=st.booleans(),
+    min_ready_seconds=st.sampled_from([0, 60]),
     conditions=st.dictionaries(
         st.sampled_from(["Progressing", "ReplicaFailure"]),
         st.fixed_dictionaries(
-            {"status": st.sampled_from(["True", "False"]), "reason": st.just("ProgressDeadlineExceeded")},
+            {
+                "status": st.sampled_from(["True", "False", "Unknown"]),
+                "reason": st.sampled_from(
+                    ["ProgressDeadlineExceeded", "NewReplicaSetAvailable", "ReplicaSetUpdated", "DeploymentPaused"]
+                ),
+            },
             optional={"message": TEXTS},
         ),
     ),
@@ -157,6 +174,7 @@ SNAPSHOTS = st.builds(
     pods=st.lists(PODS.map(transform_pod).map(Pod.of), max_size=4).map(unique_pods),
     replica_sets=st.lists(REPLICA_SETS.map(transform_replica_set), max_size=2).map(unique_replica_sets),
     autoscaler=st.none() | AUTOSCALERS,
+    ages=st.dictionaries(st.just("u"), st.sampled_from([0.0, 59.5, 60.0, 400.0])),
     foreign_autoscalers=st.lists(st.sampled_from(["theirs", "hers"]), max_size=2).map(tuple),
     pod_event_messages=st.lists(
         TEXTS | st.sampled_from(["Readiness probe failed: no", "Startup probe failed: no", "MountVolume.SetUp failed"]),

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from modelservice_operator.apimachinery.kinds import DEPLOYMENT, SERVICE
 from modelservice_operator.controller.transforms import transform_pod, transform_replica_set
 from modelservice_operator.status import compute_status, diagnose
 from modelservice_operator.status.pods import Pod
@@ -11,13 +12,20 @@ from tests.support.builders import ModelServiceBuilder, model_service
 from tests.support.pods import DEPLOYMENT_UID, PodBuilder, new_replica_set
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-IRIS = model_service().with_generation(3)
+IRIS = model_service().with_generation(3).with_spec(replicas=2)
 
 
 def deployment_status(**changes: Any) -> DeploymentStatus:
     """Return the status of a completed rollout: two replicas of revision 2."""
     counts = dict.fromkeys(("desired", "replicas", "ready", "updated", "available"), 2)
-    done: dict[str, Any] = {**counts, "observed": True, "conditions": {}, "uid": DEPLOYMENT_UID, "revision": "2"}
+    done: dict[str, Any] = {
+        **counts,
+        "observed": True,
+        "observed_generation": 1,
+        "conditions": {},
+        "uid": DEPLOYMENT_UID,
+        "revision": "2",
+    }
     return DeploymentStatus(**(done | changes))
 
 
@@ -25,11 +33,13 @@ def snapshot(
     *pods: PodBuilder, service: ModelServiceBuilder = IRIS, refused: str | None = None, **changes: Any
 ) -> Snapshot:
     """Return the snapshot of a rollout in progress with these pods."""
+    sidecars = {sidecar.name for sidecar in service.parsed().spec.sidecars or ()}
     found: dict[str, Any] = {
         "service": service.parsed(),
+        "children": tuple((kind, service.parsed().metadata.key) for kind in (DEPLOYMENT, SERVICE)),
         "rollout": deployment_status(available=0, ready=0),
         "replica_sets": (transform_replica_set(new_replica_set(refused=refused)),),
-        "pods": tuple(Pod.of(transform_pod(pod.body())) for pod in pods),
+        "pods": tuple(Pod.of(transform_pod(pod.body()), sidecars=sidecars) for pod in pods),
     }
     return Snapshot(**(found | changes))
 

@@ -116,3 +116,27 @@ def test_clear_removes_everything_without_tombstones(store: Store) -> None:
     assert len(store) == 0
     store.upsert(deployment("a", version=1))
     assert len(store) == 1
+
+
+def test_list_after_a_rewind_replaces_newer_objects(store: Store) -> None:
+    """The server was restored from a backup: its versions begin again below those that are stored."""
+    store.upsert(deployment("changed", version=50, spec="lost"))
+    store.upsert(deployment("same", version=51, spec="same"))
+    store.upsert(deployment("lost", version=52))
+    store.delete(deployment("back", version=53))
+    store.rewind()
+    assert sorted(names(*store.keys())) == ["changed", "lost", "same"], "nothing is gone in the meantime"
+    assert names(*store.upsert(deployment("changed", version=20, spec="restored"))) == ["changed"]
+    assert store.upsert(deployment("same", version=21, spec="same")) == ()
+    assert names(*store.upsert(deployment("back", version=22))) == ["back"]
+    listed = {NamespacedName("ml", name) for name in ("changed", "same", "back")}
+    assert names(*store.remove_missing(listed, 30)) == ["lost"]
+    assert store.get(NamespacedName("ml", "changed")) == deployment("changed", version=20, spec="restored")
+
+
+def test_versions_are_compared_again_after_a_rewind(store: Store) -> None:
+    store.upsert(deployment(version=50))
+    store.rewind()
+    store.upsert(deployment(version=20, spec="restored"))
+    assert store.upsert(deployment(version=19, spec="late")) == ()
+    assert store.get(KEY) == deployment(version=20, spec="restored")

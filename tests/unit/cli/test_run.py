@@ -16,6 +16,17 @@ def test_run_reports_missing_credentials(
     assert "there is no service account (not in a pod)" in capsys.readouterr().err
 
 
+def test_run_reports_credentials_that_are_not_supported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "config"
+    path.write_text(
+        "clusters: [{name: c, cluster: {server: 'https://h'}}]\n"
+        "users: [{name: u, user: {auth-provider: {name: gcp}}}]\n"
+        "contexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\n"
+    )
+    assert main(["run", "--kubeconfig", str(path)]) == 1
+    assert "The auth-provider of the kubeconfig is not supported" in capsys.readouterr().err
+
+
 def test_settings_default_to_those_of_the_dataclass() -> None:
     assert settings_from(build_parser().parse_args(["run"])) == Settings()
 
@@ -24,6 +35,7 @@ def test_settings_are_taken_from_the_options() -> None:
     options = build_parser().parse_args(
         [
             *("run", "--namespace", "ml", "-n", "ml", "-n", "dev", "--lease-namespace", "operators", "--workers", "2"),
+            *("--lease-name", "ours"),
             *("--resync-seconds", "30", "--discovery-seconds", "5", "--probe-port", "0", "--loader-image", "loader:1"),
             *("--loader-seconds", "60", "--refresh-seconds", "120", "--allow-cidr", "10.0.0.0/8"),
         ]
@@ -31,6 +43,7 @@ def test_settings_are_taken_from_the_options() -> None:
     assert settings_from(options) == Settings(
         namespaces=("ml", "dev"),
         lease_namespace="operators",
+        lease_name="ours",
         workers=2,
         resync_interval=30,
         discovery_interval=5,

@@ -8,11 +8,14 @@ from modelservice_operator.client.credentials import Credentials
 from modelservice_operator.client.rest import RestClient
 from modelservice_operator.client.status_errors import error_from_response
 from modelservice_operator.errors import (
+    AdmissionUnavailableError,
     ConflictError,
     ForbiddenError,
+    InternalServerError,
     InvalidRequestError,
     NamespaceTerminatingError,
     NotFoundError,
+    ObjectNotFoundError,
     OperatorError,
     ResourceExpiredError,
     ServerOverloadedError,
@@ -45,6 +48,37 @@ def test_http_status_maps_to_error_class(status: int, kind: type[OperatorError],
     assert str(status) in str(error)
 
 
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ('failed calling webhook "a.b": failed to call webhook: context deadline exceeded', AdmissionUnavailableError),
+        ("resource quota evaluation timed out", AdmissionUnavailableError),
+        ("no such index", InternalServerError),
+    ],
+)
+def test_internal_error_is_not_an_overload(message: str, kind: type[OperatorError]) -> None:
+    body = {"reason": "InternalError", "message": f"Internal error occurred: {message}"}
+    assert type(error_from_response(500, json.dumps(body).encode())) is kind
+
+
+def test_not_found_object_is_named() -> None:
+    details = {"group": "modelservice.dev", "kind": "modelservices", "name": "iris"}
+    body = {"reason": "NotFound", "message": '"iris" not found', "details": details}
+    assert type(error_from_response(404, json.dumps(body).encode())) is ObjectNotFoundError
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"404 page not found\n",
+        b'{"reason": "NotFound", "message": "the server could not find the requested resource", "details": {}}',
+        b'{"reason": "", "message": "no route", "details": {"name": "iris"}}',
+    ],
+)
+def test_not_found_path_is_no_absence_of_the_object(body: bytes) -> None:
+    assert type(error_from_response(404, body)) is NotFoundError
+
+
 def test_terminating_namespace_has_its_own_error() -> None:
     cause = {"reason": "NamespaceTerminating", "message": "namespace ml is being terminated"}
     body = {"message": "forbidden", "reason": "Forbidden", "details": {"causes": [cause]}}
@@ -70,7 +104,7 @@ async def test_unreachable_server_error_message() -> None:
         with pytest.raises(UnreachableError, match="The API server did not answer GET /healthz"):
             await connection.request("GET", "/healthz")
         with pytest.raises(UnreachableError, match="The watch of /api/v1/services broke"):
-            async with connection.watch("/api/v1/services", {}):
+            async with connection.watch("/api/v1/services", {}, seconds=60):
                 pass
 
 

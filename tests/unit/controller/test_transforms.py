@@ -7,21 +7,23 @@ import pytest
 from hypothesis import given
 
 from modelservice_operator.controller.transforms import (
-    MAX_TEXT_CHARS,
+    MAX_LOG_CHARS,
     transform_autoscaler,
     transform_child,
     transform_model_service,
     transform_pod,
     transform_replica_set,
 )
-from modelservice_operator.resources.metadata import HAS_UPDATE_FIELDS
+from modelservice_operator.resources.metadata import HAS_CO_OWNERS, HAS_UPDATE_FIELDS
 from tests.support import snapshot_strategies
 from tests.support.pods import CREATED, HASH, new_pod, new_replica_set
 
 Body = dict[str, Any]
+MANAGERS = ("modelservice-operator", "argocd")
 PODS = {
     "healthy": new_pod(),
     "unschedulable": new_pod().unschedulable("0/1 nodes are available: 1 Insufficient cpu."),
+    "gated": new_pod().gated("example.com/quota"),
     "pull": new_pod().waiting("ImagePullBackOff", "Back-off pulling image"),
     "crash": new_pod().crashed(message="Traceback: no module named iris"),
     "crashed just now": new_pod().crashed(waits=False, message="bye"),
@@ -67,6 +69,11 @@ def test_termination_of_a_crashed_container_is_kept() -> None:
     }
 
 
+def test_scheduling_gates_are_kept() -> None:
+    transformed = transform_pod(new_pod().gated("example.com/quota").body())
+    assert transformed["spec"] == {"schedulingGates": [{"name": "example.com/quota"}]}
+
+
 def test_ready_container_keeps_its_last_termination() -> None:
     ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
     pod = new_pod().container(ready=True, started=True, state={"running": {}}, lastState=ended)
@@ -79,7 +86,7 @@ def test_long_termination_message_keeps_its_end() -> None:
         (container,) = transform_pod(pod.body())["status"]["containerStatuses"]
         ended = (container.get("lastState") or container["state"])["terminated"]
         assert ended["message"].endswith("the cause")
-        assert len(ended["message"]) == MAX_TEXT_CHARS
+        assert len(ended["message"]) == MAX_LOG_CHARS
 
 
 def test_unread_fields_do_not_trigger_events() -> None:
@@ -161,6 +168,13 @@ OTHER = {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:spec": {"f
 def test_child_keeps_one_bit_of_managed_fields(entries: list[Any], posted: bool) -> None:  # noqa: FBT001
     transformed = transform_child({"metadata": {"name": "iris", "managedFields": entries}, "spec": {}})
     assert transformed == {"metadata": {"name": "iris"}, "spec": {}, HAS_UPDATE_FIELDS: posted}
+    assert transform_child(transformed) == transformed
+
+
+def test_child_keeps_whether_another_manager_owns_its_fields() -> None:
+    applied = [{"manager": manager, "operation": "Apply", "fieldsV1": {"f:spec": {"f:a": {}}}} for manager in MANAGERS]
+    transformed = transform_child({"metadata": {"name": "iris", "managedFields": applied}, "spec": {}})
+    assert transformed == {"metadata": {"name": "iris"}, "spec": {}, HAS_UPDATE_FIELDS: False, HAS_CO_OWNERS: True}
     assert transform_child(transformed) == transformed
 
 

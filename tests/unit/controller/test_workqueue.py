@@ -4,6 +4,7 @@ import random
 import pytest
 import uvloop
 
+from modelservice_operator.apimachinery.flow_control import Lane
 from modelservice_operator.controller.workqueue import BACKOFF, Priority, WorkQueue
 
 
@@ -216,3 +217,73 @@ def test_immediately_due_timer_counts_as_scheduled(seconds: float) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(add_three_times()) == "a"
+
+
+async def test_namespaces_take_turns_and_share_the_workers() -> None:
+    queue: WorkQueue[str] = WorkQueue(workers=4, namespace_of=lambda key: key[0])
+    for key in ("a1", "a2", "a3", "b1"):
+        queue.add(key)
+    assert [await get(queue) for _ in range(3)] == ["a1", "b1", "a2"]
+    waiter = asyncio.create_task(queue.get())  # two of the four workers have keys of namespace a
+    queue.add("b2")
+    assert await asyncio.wait_for(waiter, 5) == "b2"
+    queue.done("a1")
+    assert await get(queue) == "a3"
+
+
+async def fail(queue: WorkQueue[str], key: str) -> None:
+    """Process a key once, without success."""
+    queue.add(key)
+    await get(queue)
+    queue.add_rate_limited(key, after=60)
+    queue.done(key)
+
+
+async def test_failed_key_waits_behind_the_others(queue: WorkQueue[str]) -> None:
+    await fail(queue, "bad")
+    queue.add("bad")  # an event does not change that
+    queue.add("checked", Priority.RESYNC)
+    queue.add("good")
+    assert not queue.has_higher_priority_than(Priority.EVENT)
+    keys = [await get(queue) for _ in range(3)]
+    assert keys == ["good", "checked", "bad"]
+    assert queue.flow_of("bad").lane is Lane.RETRY
+
+
+async def test_failed_keys_do_not_count_as_pending(queue: WorkQueue[str]) -> None:
+    await fail(queue, "bad")
+    queue.add("bad")
+    assert len(queue) == 1
+    assert not queue.has_pending()
+    assert not queue.has_higher_priority_than(Priority.RESYNC)
+
+
+async def test_success_returns_a_key_to_its_lane(queue: WorkQueue[str]) -> None:
+    await fail(queue, "a")
+    queue.add("a")
+    await get(queue)
+    queue.forget("a")
+    queue.done("a")
+    queue.add("a")
+    await get(queue)
+    assert queue.flow_of("a").lane is Lane.NORMAL
+
+
+async def test_one_key_wakes_one_worker(queue: WorkQueue[str]) -> None:
+    workers = [asyncio.create_task(queue.get()) for _ in range(3)]
+    await asyncio.sleep(0)
+    queue.add("a")
+    await asyncio.sleep(0.01)
+    assert [worker.result() for worker in workers if worker.done()] == ["a"]
+    queue.add("b")
+    queue.add("c")
+    assert {await worker for worker in workers} == {"a", "b", "c"}
+
+
+async def test_cancelled_worker_leaves_its_key_to_another(queue: WorkQueue[str]) -> None:
+    first, second = asyncio.create_task(queue.get()), asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    queue.add("a")  # wakes the first
+    first.cancel()
+    assert await asyncio.wait_for(second, timeout=5) == "a"
+    assert first.cancelled()

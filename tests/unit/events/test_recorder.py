@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 
 from modelservice_operator.client.rest import RestClient
-from modelservice_operator.errors import ForbiddenError, NamespaceTerminatingError, OperatorError, UnreachableError
-from modelservice_operator.events.recorder import BURST, REFILL_SECONDS, EventRecorder, build_event
+from modelservice_operator.errors import (
+    AdmissionUnavailableError,
+    ForbiddenError,
+    NamespaceTerminatingError,
+    OperatorError,
+    UnreachableError,
+)
+from modelservice_operator.events.recorder import BURST, HANG_TTL, REFILL_SECONDS, EventRecorder, build_event
 from modelservice_operator.events.transitions import EventReason, EventSpec
 from tests.support.clock import ManualClock
 
@@ -114,3 +120,17 @@ async def test_events_wait_for_an_idle_queue() -> None:
     recorder.record(REGARDING, [EVENT])
     await posted(recorder, server, 1)
     assert order == ["0 posted"] * 3
+
+
+async def test_namespace_behind_a_hanging_webhook_is_skipped() -> None:
+    """Otherwise each of its Events would delay those of the other namespaces by the time limit of the webhook."""
+    server, clock = Server(AdmissionUnavailableError("failed calling webhook")), ManualClock()
+    recorder = EventRecorder(server, is_busy=lambda: False, clock=clock)
+    other = {"metadata": {"name": "iris", "namespace": "other", "uid": "2"}}
+    recorder.record(REGARDING, [EVENT, EVENT])
+    recorder.record(other, [EVENT])
+    bodies = await posted(recorder, server, 2)
+    assert [body["metadata"]["namespace"] for body in bodies] == ["ml", "other"]
+    clock.seconds += HANG_TTL + 1
+    recorder.record(REGARDING, [EVENT])
+    assert len(await posted(recorder, server, 3)) == 3

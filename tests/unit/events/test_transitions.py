@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelservice_operator.errors import ForbiddenError, NameConflictError
-from modelservice_operator.events.transitions import EventReason, drift_events, events_for, truncate_bytes
+from modelservice_operator.events.transitions import EventReason, drift_events, events_for
 from modelservice_operator.resources.diff import Drift
 from modelservice_operator.status.conditions import MAX_MESSAGE_CHARS
 from modelservice_operator.status.reasons import Reason
@@ -33,6 +33,11 @@ def loaded(status: dict[str, Any], value: str) -> dict[str, Any]:
     }
 
 
+def tracked(value: str, reason: str) -> dict[str, Any]:
+    entry = {"type": "ModelTracked", "status": value, "reason": reason, "message": "No."}
+    return READY | {"conditions": [*READY["conditions"], entry]}
+
+
 @pytest.mark.parametrize(
     ("previous", "current", "reasons"),
     [
@@ -51,6 +56,11 @@ def loaded(status: dict[str, Any], value: str) -> dict[str, Any]:
         (CRASHING, ROLLING, []),
         (loaded(ROLLING, "False"), loaded(ROLLING, "True"), ["ModelLoaded"]),
         (loaded(ROLLING, "True"), loaded(ROLLING, "True"), []),
+        (READY, tracked("Unknown", "TrackingPending"), []),
+        (tracked("True", "TrackingActive"), tracked("False", "AccessDenied"), ["TrackingFailed"]),
+        (tracked("False", "AccessDenied"), tracked("False", "AccessDenied"), []),
+        (tracked("False", "AccessDenied"), tracked("False", "ImagePull"), ["TrackingFailed"]),
+        (tracked("False", "AccessDenied"), tracked("True", "TrackingActive"), []),
     ],
 )
 def test_transition_gives_its_events_once(
@@ -69,6 +79,11 @@ def test_unchanged_status_gives_no_event(found: Snapshot) -> None:
 def test_failure_is_a_warning_with_its_reason() -> None:
     [event] = events_for(ROLLING, CRASHING)
     assert (event.type, event.note[:25]) == ("Warning", "CrashLoop: The only pod: ")
+
+
+def test_wait_behind_a_scheduling_gate_is_not_a_failure() -> None:
+    gated = computed_status(snapshot(new_pod().gated("kueue.x-k8s.io/admission")), previous=ROLLING)
+    assert events_for(ROLLING, gated) == ()
 
 
 def test_created_event_names_the_children() -> None:
@@ -107,15 +122,3 @@ def test_notes_fit_into_an_event(previous: dict[str, Any], current: dict[str, An
     """The API server rejects longer ones (kubernetes, pkg/apis/core/validation/events.go, NoteLengthLimit)."""
     for event in (*events_for(previous, current), *drift_events(drifts)):
         assert len(event.note.encode()) <= 1024
-
-
-@given(LONG_TEXTS, st.integers(3, 1200))
-def test_truncate_bytes_keeps_as_much_as_fits(text: str, limit: int) -> None:
-    found = truncate_bytes(text, limit)
-    assert len(found.encode()) <= limit
-    if len(text.encode()) <= limit:
-        assert found == text
-    else:
-        assert found.endswith("…")
-        assert text.startswith(found.removesuffix("…"))
-        assert len(found.encode()) > limit - 4

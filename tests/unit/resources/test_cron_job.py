@@ -6,6 +6,7 @@ import pytest
 
 from modelservice_operator.resources import build_children
 from modelservice_operator.resources.cron_job import cron_schedule
+from modelservice_operator.resources.immutable import cron_job_name
 from modelservice_operator.settings import LoaderSettings
 from tests.support.builders import model_service
 
@@ -23,6 +24,15 @@ def test_only_an_auto_updated_model_has_a_cron_job() -> None:
     assert cron_job() is not None
     assert cron_job(model={"uri": "s3://a/b"}) is None
     assert cron_job(model={"uri": "s3://a/b", "updatePolicy": "Never"}) is None
+
+
+@pytest.mark.parametrize("length", [53, 63])
+def test_long_name_is_cut(length: int) -> None:
+    first, second = (cron_job_name("a" * (length - 1) + letter) for letter in "bc")
+    assert first != second
+    assert len(first) == 52
+    assert cron_job_name(first) == first
+    assert "--" not in cron_job_name("a" * 42 + "-" * 11 + "b")
 
 
 def test_resolver_pods_do_not_match_the_service_selector() -> None:

@@ -18,6 +18,9 @@ def environment(service: ModelServiceBuilder) -> dict[str, Any]:
     }
 
 
+IDENTITY = {"USER": "model", "HOME": "/home/model", "XDG_CACHE_HOME": "/home/model/.cache"}
+
+
 def test_image_is_the_only_required_field() -> None:
     kinds = [child.kind.kind for child in build_children(model_service().parsed())]
     assert kinds == ["Deployment", "Service"]
@@ -25,7 +28,7 @@ def test_image_is_the_only_required_field() -> None:
 
 def test_server_gets_port_and_model_variables() -> None:
     service = model_service().with_spec(containerPort=9696, model={"uri": "file:///app/model.bin"})
-    assert environment(service) == {
+    assert environment(service) == IDENTITY | {
         "PORT": "9696",
         "MODEL_NAME": "iris",
         "MODEL_URI": "file:///app/model.bin",
@@ -33,9 +36,13 @@ def test_server_gets_port_and_model_variables() -> None:
     }
 
 
-def test_dollar_signs_are_escaped() -> None:
-    service = model_service().with_spec(env=[{"name": "PRICE", "value": "$(PORT) $5"}])
-    assert environment(service)["PRICE"] == "$$(PORT) $$5"
+def test_variable_references_are_copied_as_in_a_pod() -> None:
+    service = model_service().with_spec(env=[{"name": "PRICE", "value": "$(PORT) $$(PORT) $5"}])
+    assert environment(service)["PRICE"] == "$(PORT) $$(PORT) $5"
+
+
+def test_dollar_signs_of_the_model_are_escaped() -> None:
+    assert environment(model_service().with_spec(model={"name": "$(PORT)"}))["MODEL_NAME"] == "$$(PORT)"
 
 
 def test_empty_value_is_omitted() -> None:
@@ -43,7 +50,8 @@ def test_empty_value_is_omitted() -> None:
 
 
 def test_model_without_uri_sets_only_its_name() -> None:
-    assert environment(model_service().with_spec(model={"name": "flower"})) == {"PORT": "8080", "MODEL_NAME": "flower"}
+    server = environment(model_service().with_spec(model={"name": "flower"}))
+    assert server == IDENTITY | {"PORT": "8080", "MODEL_NAME": "flower"}
 
 
 def test_image_pull_secrets_are_referenced() -> None:

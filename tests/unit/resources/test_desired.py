@@ -115,7 +115,7 @@ def test_second_source_and_changed_port_are_conflicting_nodes() -> None:
     desired = build_deployment(model_service().with_spec(mounts=[mount]).parsed())
     live = live_copy(desired)
     pod = live["spec"]["template"]["spec"]
-    pod["volumes"][1] = {"name": "files", "emptyDir": {}}
+    pod["volumes"][2] = {"name": "files", "emptyDir": {}}
     pod["containers"].insert(0, {"name": "sidecar"})
     pod["containers"][1]["ports"][0]["containerPort"] = 1
     assert desired.conflicting_nodes(live) == [
@@ -123,7 +123,7 @@ def test_second_source_and_changed_port_are_conflicting_nodes() -> None:
             "/spec/template/spec/containers/1/ports/0",
             {"name": "http", "containerPort": 8080, "protocol": "TCP"},
         ),
-        ("/spec/template/spec/volumes/1", {"name": "files", "configMap": {"name": "a"}}),
+        ("/spec/template/spec/volumes/2", {"name": "files", "configMap": {"name": "a"}}),
     ]
 
 
@@ -133,6 +133,43 @@ def test_replaced_port_keeps_its_node_port() -> None:
     live["spec"]["ports"][0] |= {"port": 81, "nodePort": 30123}
     [(path, port)] = desired.conflicting_nodes(live)
     assert (path, port["port"], port["nodePort"]) == ("/spec/ports/0", 80, 30123)
+
+
+def test_replaced_port_gets_the_configured_node_port() -> None:
+    desired = build_service(model_service().with_spec(service={"type": "NodePort", "nodePort": 30080}).parsed())
+    live = live_copy(desired)
+    live["spec"]["ports"][0] |= {"port": 81, "nodePort": 30123}
+    assert [port["nodePort"] for _, port in desired.conflicting_nodes(live)] == [30080]
+
+
+@pytest.mark.parametrize(
+    ("policy", "wanted", "live", "applied"),
+    [
+        ("PreferDualStack", ["IPv4"], ["IPv4", "IPv6"], ["IPv4", "IPv6"]),
+        (None, ["IPv6"], ["IPv6", "IPv4"], ["IPv6", "IPv4"]),
+        ("SingleStack", ["IPv4"], ["IPv4", "IPv6"], ["IPv4"]),
+        ("PreferDualStack", ["IPv6"], ["IPv4", "IPv6"], ["IPv6"]),
+        ("PreferDualStack", None, ["IPv4", "IPv6"], None),
+        (None, ["IPv4"], None, ["IPv4"]),
+    ],
+)
+def test_apply_keeps_the_completed_ip_families(policy: Any, wanted: Any, live: Any, applied: Any) -> None:
+    options = {"ipFamilyPolicy": policy, "ipFamilies": wanted}
+    options = {name: value for name, value in options.items() if value is not None}
+    desired = build_service(model_service().with_spec(service=options).parsed())
+    assert desired.apply_body({"spec": {"ipFamilies": live}})["spec"].get("ipFamilies") == applied
+
+
+def test_completed_ip_families_are_no_difference() -> None:
+    options = {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv4"]}
+    desired = build_service(model_service().with_spec(service=options).parsed())
+    live = live_copy(desired)
+    live["spec"]["ipFamilies"] = ["IPv4", "IPv6"]
+    assert desired.first_difference(live) is None
+    assert not desired.requires_recreate(live)
+    live["spec"]["ipFamilies"] = ["IPv6", "IPv4"]
+    assert desired.first_difference(live) == ".spec.ipFamilies[0]"
+    assert desired.requires_recreate(live)
 
 
 def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -228,3 +265,9 @@ def test_service_is_recreated_to_and_from_headless() -> None:
     assert usual.requires_recreate({"spec": {"clusterIP": "None"}})
     assert not usual.requires_recreate({"spec": {"clusterIP": "198.19.0.7"}})
     assert not build_deployment(model_service().parsed()).requires_recreate({"spec": {}})
+
+
+def test_headless_service_keeps_its_uid_in_another_family() -> None:
+    options = {"type": "Headless", "ipFamilies": ["IPv6"]}
+    desired = build_service(model_service().with_spec(service=options).parsed())
+    assert not desired.requires_recreate({"spec": {"clusterIP": "None", "ipFamilies": ["IPv4"]}})

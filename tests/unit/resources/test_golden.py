@@ -21,9 +21,9 @@ from kubernetes.client import (
 )
 
 from modelservice_operator.cli.main import main
+from tests.support.builders import golden_files
 
-GOLDEN = Path(__file__).parents[2] / "golden"
-CASES = sorted(path for path in GOLDEN.glob("*.yaml") if not path.name.endswith(".children.yaml"))
+CASES = golden_files()
 MODELS: dict[str, Any] = {
     "Deployment": V1Deployment,
     "Service": V1Service,

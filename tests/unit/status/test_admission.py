@@ -1,9 +1,13 @@
 import pytest
 
 from modelservice_operator.errors import ForbiddenError
-from tests.support.pods import HASH
-from tests.support.snapshots import deployment_status, unready
+from modelservice_operator.resources.deployment import build_deployment
+from tests.support.pods import HASH, OLD_HASH, new_pod
+from tests.support.snapshots import IRIS, deployment_status, unready
 
+LIMIT_RANGE = "Set spec.resources to what the LimitRange of the namespace allows: kubectl get limitrange -n ml -o yaml."
+DEFAULT_REQUESTS = "spec.resources is not set, so the defaults of 500m CPU and 512Mi memory apply."
+EXCEEDED = "exceeded quota: compute, requested: pods=1, used: pods=4, limited: pods=4"
 CREATION_FAILURES = {
     "the quota": (
         (
@@ -45,7 +49,20 @@ CREATION_FAILURES = {
         "AdmissionDenied",
         (
             "Pods cannot be created: maximum memory usage per Container is 1Gi, but limit is 2Gi."
-            " Change resources to what the LimitRange of the namespace allows."
+            f" {LIMIT_RANGE} {DEFAULT_REQUESTS}"
+        ),
+    ),
+    "a LimitRange with limits below the default requests": (
+        (
+            f'Pod "iris-{HASH}-h7kx9" is invalid: [spec.containers[0].resources.requests: Invalid value: "500m":'
+            " must be less than or equal to cpu limit of 200m, spec.containers[0].resources.requests: Invalid value:"
+            ' "512Mi": must be less than or equal to memory limit of 256Mi]'
+        ),
+        "AdmissionDenied",
+        (
+            'Pods cannot be created: Pod "iris" is invalid: [spec.containers[0].resources.requests: Invalid value:'
+            ' "500m": must be less than or equal to cpu limit of 200m, spec.containers[0].resources.requests: Invalid'
+            f' value: "512Mi": must be less than or equal to memory limit of 256Mi]. {LIMIT_RANGE} {DEFAULT_REQUESTS}'
         ),
     ),
     "another rejection": (
@@ -82,3 +99,61 @@ def test_pod_creation_failure_is_reported(text: str, reason: str, message: str) 
 )
 def test_rejected_child_reports_the_rejecting_plugin(text: str, reason: str) -> None:
     assert unready(failure=ForbiddenError(text)) == (reason, text)
+
+
+def test_default_requests_are_those_of_the_deployment() -> None:
+    pod = build_deployment(IRIS.parsed()).body["spec"]["template"]["spec"]
+    requests = pod["containers"][0]["resources"]["requests"]
+    assert f"{requests['cpu']} CPU and {requests['memory']} memory" in DEFAULT_REQUESTS
+
+
+def test_defaults_are_not_reported_with_own_resources() -> None:
+    text = "maximum memory usage per Container is 1Gi, but limit is 2Gi"
+    message = unready(refused=text, service=IRIS.with_spec(resources={"limits": {"memory": "2Gi"}}))[1]
+    assert message.endswith(LIMIT_RANGE)
+
+
+@pytest.mark.parametrize(
+    ("desired", "field"), [(2, "autoscaling.minReplicas"), (4, "autoscaling.maxReplicas")], ids=["floor", "scaled up"]
+)
+def test_exceeded_quota_names_the_field_of_the_autoscaler(desired: int, field: str) -> None:
+    service = IRIS.autoscaled(min_replicas=2, max_replicas=5)
+    message = unready(refused=EXCEEDED, service=service, rollout=deployment_status(desired=desired, available=0))[1]
+    assert f"Lower {field} or resources, or ask for a higher ResourceQuota" in message
+
+
+def test_quota_exceeded_by_a_surge_names_the_rollout() -> None:
+    message = unready(new_pod().of_revision(OLD_HASH), refused=EXCEEDED)[1]
+    assert "set rollout.type: Recreate, or rollout.maxSurge: 0 and rollout.maxUnavailable: 1, or ask for" in message
+
+
+@pytest.mark.parametrize(("requested", "is_default"), [("requests.cpu=500m", True), ("pods=1", False)])
+def test_default_requests_that_exceed_the_quota_are_reported(requested: str, *, is_default: bool) -> None:
+    text = f"exceeded quota: compute, requested: {requested}, used: requests.cpu=2, limited: requests.cpu=2"
+    assert unready(refused=text)[1].endswith(DEFAULT_REQUESTS) is is_default
+    assert not unready(refused=text, service=IRIS.with_spec(resources={}))[1].endswith(DEFAULT_REQUESTS)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "errors"),
+    [
+        (
+            f'Pod "iris-{HASH}-h7kx9" is invalid: ',
+            [
+                'spec.containers[0].resources.requests: Invalid value: "512Mi": must be less than or equal to x limit',
+                'spec.containers[0].resources.requests: Invalid value: "500m": must be less than or equal to y limit',
+            ],
+        ),
+        (
+            f'pods "iris-{HASH}-h7kx9" is forbidden: ',
+            [
+                "maximum memory usage per Container is 1Gi, but limit is 2Gi",
+                "maximum cpu usage per Container is 1, but limit is 2",
+            ],
+        ),
+    ],
+)
+def test_order_of_errors_does_not_change_the_message(prefix: str, errors: list[str]) -> None:
+    one, other = (unready(refused=f"{prefix}[{', '.join(order)}]") for order in (errors, errors[::-1]))
+    assert one == other
+    assert f"[{', '.join(sorted(errors))}]. Set spec.resources" in one[1]

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,8 +7,8 @@ from modelservice_operator.errors import ApiStatus, InvalidRequestError, StatusC
 from modelservice_operator.status import requeue_after
 from modelservice_operator.status.reasons import AUTOSCALER_REASONS
 from tests.support.builders import ModelServiceBuilder
-from tests.support.pods import CREATED
-from tests.support.snapshots import IRIS, NOW, computed_status, condition, deployment_status, snapshot
+from tests.support.pods import CREATED, OLD_HASH, new_pod
+from tests.support.snapshots import IRIS, computed_status, condition, deployment_status, reported, snapshot
 
 SCALED = IRIS.autoscaled(min_replicas=2, max_replicas=5)
 EXTERNAL_METRIC = {"type": "External", "external": {"metric": {"name": "queue"}}}
@@ -25,14 +24,16 @@ NO_METRICS = {
 ABLE = {"type": "AbleToScale", "status": "True", "reason": "ReadyForNewScale", "message": "recommended size matches"}
 ACTIVE = {"type": "ScalingActive", "status": "True", "reason": "ValidMetricFound", "message": "the HPA was able to"}
 LIMITED = {"type": "ScalingLimited", "status": "True", "reason": "TooManyReplicas", "message": "the desired count is"}
-YOUNG = (NOW - timedelta(seconds=20)).strftime("%Y-%m-%dT%H:%M:%SZ")
+UID = "99990000-0000-0000-0000-000000000000"
+YOUNG = {UID: 20.0}
+"""Ages of the autoscaler: the operator saw it 20 s ago."""
 
 
-def new_autoscaler(*conditions: dict[str, Any], created: str = CREATED, **status: Any) -> dict[str, Any]:
+def new_autoscaler(*conditions: dict[str, Any], **status: Any) -> dict[str, Any]:
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": "iris", "namespace": "ml", "creationTimestamp": created},
+        "metadata": {"name": "iris", "namespace": "ml", "uid": UID, "creationTimestamp": CREATED},
         "spec": {"minReplicas": 2, "maxReplicas": 5, "scaleTargetRef": {"kind": "Deployment", "name": "iris"}},
         "status": {"currentReplicas": 2, "desiredReplicas": 3, "currentMetrics": None, **status}
         | ({"conditions": list(conditions)} if conditions else {}),
@@ -52,9 +53,113 @@ def autoscaler_ready(service: ModelServiceBuilder = SCALED, **changes: Any) -> t
 def test_active_autoscaler() -> None:
     active = ("True", "AutoscalerActive", "The HorizontalPodAutoscaler is active.")
     assert autoscaler_ready(autoscaler=new_autoscaler(ABLE, ACTIVE)) == active
-    # A configured bound that is reached is not a problem.
-    assert autoscaler_ready(autoscaler=new_autoscaler(ABLE, ACTIVE, LIMITED)) == active
-    assert autoscaler_ready(autoscaler=new_autoscaler(ABLE, ACTIVE, created=YOUNG)) == active
+    few = {**LIMITED, "reason": "TooFewReplicas"}
+    assert autoscaler_ready(autoscaler=new_autoscaler(ABLE, ACTIVE, few)) == active
+    assert autoscaler_ready(autoscaler=new_autoscaler(ABLE, ACTIVE), ages=YOUNG) == active
+
+
+def test_reached_maximum_is_reported() -> None:
+    assert autoscaler_ready(autoscaler=new_autoscaler(ABLE, ACTIVE, LIMITED)) == (
+        "True",
+        "AtMaximum",
+        (
+            "The HorizontalPodAutoscaler wants more replicas than maxReplicas (5). If this continues, raise"
+            " autoscaling.maxReplicas."
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("resources", "autoscaling", "words"),
+    [
+        (
+            {"requests": {"cpu": "1"}, "limits": {"cpu": "1"}},
+            {"targetCPUUtilizationPercentage": 95},
+            (
+                "The cpu utilization cannot exceed 100% of the request because of resources.limits.cpu, but the"
+                " autoscaler adds replicas only above 104.5% (target 95%, plus the tolerance). Raise the limit, lower"
+                " resources.requests.cpu, or lower autoscaling.targetCPUUtilizationPercentage."
+            ),
+        ),
+        ({"limits": {"cpu": "500m"}}, {"targetCPUUtilizationPercentage": 150}, "only above 165%"),
+        (
+            {"requests": {"memory": "1Gi"}, "limits": {"memory": "1536Mi"}},
+            {"targetMemoryUtilizationPercentage": 140},
+            "150%",
+        ),
+        ({"limits": {"cpu": "1"}}, {"targetCPUUtilizationPercentage": 90}, None),
+        (
+            {"limits": {"cpu": "1"}},
+            {"targetCPUUtilizationPercentage": 95, "behavior": {"scaleUp": {"tolerance": "0.01"}}},
+            None,
+        ),
+        ({"limits": {"cpu": "1"}}, {"targetCPUUtilizationPercentage": 200, "metrics": [EXTERNAL_METRIC]}, None),
+        (
+            {"requests": {"memory": "1Gi"}, "limits": {"cpu": "1"}},
+            {"targetCPUUtilizationPercentage": 200, "targetMemoryUtilizationPercentage": 80},
+            None,
+        ),
+        ({"limits": {"cpu": "1"}}, {}, None),
+        (None, {"targetCPUUtilizationPercentage": 1000}, None),
+    ],
+)
+def test_unreachable_target_is_reported(resources: Any, autoscaling: dict[str, Any], words: str | None) -> None:
+    service = IRIS.with_spec(resources=resources, autoscaling={"maxReplicas": 5, **autoscaling})
+    found = autoscaler_ready(service, autoscaler=new_autoscaler(ABLE, ACTIVE))
+    assert found is not None
+    assert found[:2] == (("True", "AutoscalerActive") if words is None else ("False", "TargetUnreachable"))
+    assert (words or "") in found[2]
+
+
+@pytest.mark.parametrize(
+    ("desired", "words"),
+    [
+        (2, "has no room for 2 replicas, the minimum. Lower autoscaling.minReplicas or resources,"),
+        (4, "has no room for the replicas that the HorizontalPodAutoscaler has set. Lower autoscaling.maxReplicas or"),
+    ],
+)
+def test_quota_below_the_replicas_is_reported(desired: int, words: str) -> None:
+    changes: dict[str, Any] = {
+        "service": SCALED,
+        "autoscaler": new_autoscaler(ABLE, ACTIVE),
+        "rollout": deployment_status(desired=desired, available=1),
+        "refused": "exceeded quota: few, requested: pods=1, used: pods=1, limited: pods=1",
+    }
+    found = reported(snapshot(**changes), "AutoscalerReady")
+    assert found is not None
+    assert found[:2] == ("False", "QuotaExceeded")
+    assert words in found[2]
+    # During a rollout, the pods of the earlier revision use the quota.
+    rolled = reported(snapshot(new_pod().of_revision(OLD_HASH), **changes), "AutoscalerReady")
+    assert rolled is not None
+    assert rolled[:2] == ("True", "AutoscalerActive")
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        (
+            (
+                "unable to fetch metrics from resource metrics API: the server could not find the requested resource"
+                " (get pods.metrics.k8s.io)"
+            ),
+            "Install metrics-server.",
+        ),
+        ("the server is currently unable to handle the request (get pods.metrics.k8s.io)", "check its pods."),
+        ("no custom metrics API (custom.metrics.k8s.io) registered", "Install an adapter for this metric"),
+        ("the server could not find the metric queue for pods", "Correct the name of the metric"),
+        (
+            "did not receive metrics for targeted pods (pods might be unready)",
+            "metrics-server has no values of a pod: check kubectl top pods",
+        ),
+        ("missing request for cpu in container proxy of Pod iris", "Set resources.requests"),
+    ],
+)
+def test_missing_metrics_are_reported_with_advice(text: str, advice: str) -> None:
+    found = autoscaler_ready(autoscaler=new_autoscaler(ABLE, NO_METRICS | {"message": text}))
+    assert found is not None
+    assert f"{text}. " in found[2]
+    assert advice in found[2]
 
 
 def test_new_autoscaler_has_a_grace_period() -> None:
@@ -62,29 +167,37 @@ def test_new_autoscaler_has_a_grace_period() -> None:
     starting = ("Unknown", "AutoscalerStarting", text)
     assert autoscaler_ready() == starting
     assert autoscaler_ready(autoscaler=new_autoscaler()) == starting
-    assert autoscaler_ready(autoscaler=new_autoscaler(ABLE, NO_METRICS, created=YOUNG)) == starting
+    assert autoscaler_ready(autoscaler=new_autoscaler(ABLE, NO_METRICS), ages=YOUNG) == starting
 
 
 def test_requeue_after_is_the_end_of_the_grace_period() -> None:
-    young = snapshot(service=SCALED, autoscaler=new_autoscaler(ABLE, NO_METRICS, created=YOUNG))
-    assert requeue_after(young, NOW) == 40.0
-    assert requeue_after(young, NOW + timedelta(seconds=40)) is None
-    assert requeue_after(snapshot(service=SCALED), NOW) is None
-    assert requeue_after(snapshot(service=SCALED, autoscaler=new_autoscaler()), NOW) is None
-    assert requeue_after(snapshot(), NOW) is None
+    def seconds(**changes: Any) -> float | None:
+        found = snapshot(**changes)
+        return requeue_after(found, computed_status(found))
+
+    young = {"service": SCALED, "autoscaler": new_autoscaler(ABLE, NO_METRICS)}
+    assert seconds(**young, ages=YOUNG) == 40.0
+    assert seconds(**young, ages={UID: 60.0}) is None
+    assert seconds(**young) is None
+    assert seconds(service=SCALED) is None
+    assert seconds(service=SCALED, autoscaler=new_autoscaler()) is None
+    assert seconds() is None
 
 
 def test_hpa_reason_is_copied_after_grace() -> None:
     message = f"The HorizontalPodAutoscaler cannot scale: {NO_METRICS['message']}."
+    advice = (
+        " metrics-server has no values of a pod: check kubectl top pods, and whether it reaches the node of the pod."
+    )
     hint = " There are no metrics because no replica is ready."
     autoscaler = new_autoscaler(ABLE, NO_METRICS)
-    assert autoscaler_ready(autoscaler=autoscaler) == ("False", "FailedGetContainerResourceMetric", message)
+    assert autoscaler_ready(autoscaler=autoscaler) == ("False", "FailedGetContainerResourceMetric", message + advice)
     found = autoscaler_ready(autoscaler=autoscaler, rollout=deployment_status(ready=0, available=0))
     assert found == ("False", "FailedGetContainerResourceMetric", message + hint)
     assert autoscaler_ready(autoscaler=autoscaler, rollout=None) == (
         "False",
         "FailedGetContainerResourceMetric",
-        message,
+        message + advice,
     )
 
 
@@ -115,16 +228,26 @@ def test_manual_scale_to_zero_is_reported() -> None:
         "ScalingDisabled",
         (
             "The Deployment was scaled to 0 manually, and a HorizontalPodAutoscaler does not scale up from 0."
-            " To resume: kubectl scale -n ml deployment/iris --replicas=1. To keep it at 0, set suspend: true."
+            " To resume: kubectl scale -n ml deployment/iris --replicas=2. To keep it at 0, set suspend: true."
         ),
     )
-    ready = condition(computed_status(found))
+    ready, scaling = (condition(computed_status(found), kind) for kind in ("Ready", "AutoscalerReady"))
     assert ready is not None
-    assert ready["message"] == "The Deployment was scaled to zero. Scale it up to serve requests."
+    assert scaling is not None
+    assert (ready["status"], ready["reason"]) == ("False", "ScaledToZero")
+    assert ready["message"] == scaling["message"]
 
 
-@pytest.mark.parametrize("service", [IRIS, SCALED, IRIS.suspended()], ids=["fixed", "scaled", "suspended"])
-def test_foreign_autoscaler_is_reported_with_advice(service: ModelServiceBuilder) -> None:
+@pytest.mark.parametrize(
+    ("service", "effect"),
+    [
+        (IRIS, "it sets the replica count, and the operator does not apply spec.replicas"),
+        (SCALED, "two autoscalers override each other's replica count"),
+        (IRIS.suspended(), "it will set the replica count when the ModelService is resumed"),
+    ],
+    ids=["fixed", "scaled", "suspended"],
+)
+def test_foreign_autoscaler_is_reported_with_advice(service: ModelServiceBuilder, effect: str) -> None:
     found = autoscaler_ready(
         service, foreign_autoscalers=("theirs", "hers", "theirs"), autoscaler=new_autoscaler(ABLE, ACTIVE)
     )
@@ -133,8 +256,7 @@ def test_foreign_autoscaler_is_reported_with_advice(service: ModelServiceBuilder
         "ForeignAutoscaler",
         (
             "HorizontalPodAutoscaler hers, theirs also targets the Deployment and is not managed by this ModelService:"
-            " two autoscalers override each other's replica count. Delete it, or set autoscaling.managedBy to External"
-            " to let it manage the replicas."
+            f" {effect}. Delete it, or set autoscaling.managedBy to External to let it manage the replicas."
         ),
     )
 
@@ -149,7 +271,7 @@ def test_condition_is_absent_without_an_own_autoscaler(service: ModelServiceBuil
 def test_rejected_scale_to_zero_keeps_the_model_ready() -> None:
     text = 'HorizontalPodAutoscaler.autoscaling "iris" is invalid: spec.minReplicas: Invalid value: 0'
     cause = StatusCause("FieldValueInvalid", "Invalid value: 0", "spec.minReplicas")
-    refused = ApiStatus(422, "Invalid", text, "HorizontalPodAutoscaler", (cause,))
+    refused = ApiStatus(422, "Invalid", text, "HorizontalPodAutoscaler", causes=(cause,))
     found = autoscaler_ready(TO_ZERO, failure=InvalidRequestError(text, status=refused))
     assert found == (
         "False",

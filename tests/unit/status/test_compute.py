@@ -10,6 +10,7 @@ from modelservice_operator.api.v1alpha1.status import ModelServiceStatus
 from modelservice_operator.errors import (
     ApiStatus,
     DriftDetectedError,
+    FieldUnsupportedError,
     ForbiddenError,
     InvalidRequestError,
     InvalidSpecError,
@@ -19,20 +20,22 @@ from modelservice_operator.errors import (
     UnreachableError,
 )
 from modelservice_operator.status import compute_invalid_status, is_only_unobserved, requeue_after
+from modelservice_operator.status.conditions import MAX_CONDITIONS
 from modelservice_operator.status.reasons import ConditionType, Reason
+from modelservice_operator.status.serving import required_count
 from modelservice_operator.status.snapshot import DeploymentStatus, Snapshot, load_balancer_address
 from tests.support.builders import model_service
 from tests.support.pods import HASH, OLD_HASH
 from tests.support.snapshot_strategies import SNAPSHOTS
 from tests.support.snapshots import NOW, computed_status
 
-SERVICE = model_service().with_generation(3).parsed()
+SERVICE = model_service().with_generation(3).with_spec(replicas=2).parsed()
 
 
 def rollout_of(**changes: Any) -> DeploymentStatus:
     """Two replicas, done."""
     counts = dict.fromkeys(("desired", "replicas", "ready", "updated", "available"), 2)
-    done: dict[str, Any] = {**counts, "observed": True, "conditions": {}}
+    done: dict[str, Any] = {**counts, "observed": True, "observed_generation": 1, "conditions": {}}
     return DeploymentStatus(**(done | changes))
 
 
@@ -103,7 +106,12 @@ def test_deployment_status_is_parsed() -> None:
         },
     }
     counts: dict[str, Any] = {"desired": 3, "replicas": 3, "updated": 2, "ready": 1, "available": 1}
-    assert DeploymentStatus.of(body) == DeploymentStatus(**counts, observed=True, conditions={"Progressing": condition})
+    assert DeploymentStatus.of(body) == DeploymentStatus(
+        **counts,
+        observed=True,
+        observed_generation=2,
+        conditions={"Progressing": condition},
+    )
     assert not DeploymentStatus.of({"metadata": {"generation": 1}, "spec": {}}).observed
 
 
@@ -126,7 +134,8 @@ def test_exceeded_deadline_is_stalled() -> None:
 
 
 def test_scaled_to_zero_is_ready_but_not_available() -> None:
-    found = conditions(status(rollout_of(desired=0, replicas=0, ready=0, updated=0, available=0)))
+    none = rollout_of(desired=0, replicas=0, ready=0, updated=0, available=0)
+    found = conditions(computed_status(Snapshot(service=model_service().suspended().parsed(), rollout=none)))
     assert found["Ready"] == ("True", "ScaledToZero")
     assert found["Available"] == ("False", "NoReplicasAvailable")
 
@@ -137,6 +146,7 @@ def test_scaled_to_zero_is_ready_but_not_available() -> None:
         (NameConflictError("taken"), "NameConflict", "Stalled"),
         (InvalidSpecError("odd"), "InvalidSpec", "Stalled"),
         (KindNotServedError("no CRD"), "KindUnavailable", "Reconciling"),
+        (FieldUnsupportedError("too old", field="spec.resourceClaims"), "FieldUnsupported", "Stalled"),
         (DriftDetectedError("reverted"), "DriftDetected", "Reconciling"),
         (ForbiddenError("no"), "Forbidden", "Reconciling"),
         (InvalidRequestError("no", status=ApiStatus(422)), "Rejected", "Reconciling"),
@@ -165,7 +175,60 @@ def test_invalid_spec_keeps_replica_counts() -> None:
     found = compute_invalid_status(InvalidSpecError("spec.image: missing"), generation=4, previous=before, now=NOW)
     assert found["observedGeneration"] == 4
     assert found["readyReplicas"] == 2
-    assert conditions(found) == {"Ready": ("False", "InvalidSpec"), "Stalled": ("True", "InvalidSpec")}
+    assert conditions(found) == {
+        "Ready": ("False", "InvalidSpec"),
+        "Available": ("True", "MinimumReplicasAvailable"),
+        "Progressing": ("True", "RolloutComplete"),
+        "Stalled": ("True", "InvalidSpec"),
+    }
+    generations = {entry["type"]: entry["observedGeneration"] for entry in found["conditions"]}
+    assert generations == {"Ready": 4, "Available": 3, "Progressing": 3, "Stalled": 4}
+    again = compute_invalid_status(InvalidSpecError("spec.image: missing"), generation=4, previous=found, now=LATER)
+    assert again == found
+
+
+AUDITED = {
+    "type": "example.com/Audited",
+    "status": "True",
+    "reason": "Checked",
+    "message": "",
+    "lastTransitionTime": "2025-12-31T23:59:59Z",
+}
+LATER = NOW + timedelta(hours=1)
+
+
+def with_condition_of_another(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the status with a foreign condition in front, as after a JSON patch."""
+    return found | {"conditions": [AUDITED, *found["conditions"]]}
+
+
+@pytest.mark.parametrize("rollout", [None, rollout_of(), rollout_of(available=1), rollout_of(observed=False)])
+def test_conditions_of_others_are_kept(rollout: DeploymentStatus | None) -> None:
+    """In a first status, in an unchanged one, in a changed one and in that of an invalid object."""
+    previous = with_condition_of_another(status(rollout))
+    unchanged = computed_status(Snapshot(service=SERVICE, rollout=rollout), previous=previous, now=LATER)
+    assert unchanged == previous
+    changed = computed_status(Snapshot(service=SERVICE, failure=UnreachableError("no")), previous=previous)
+    invalid = compute_invalid_status(InvalidSpecError("odd"), generation=4, previous=previous, now=NOW)
+    first = computed_status(Snapshot(service=SERVICE, rollout=rollout), previous={"conditions": [AUDITED]})
+    for found in (changed, invalid, first):
+        assert found["conditions"][-1] == AUDITED
+        assert found["conditions"][0]["type"] == "Ready"
+
+
+def test_own_condition_that_no_longer_applies_is_removed() -> None:
+    gone = {"type": "AutoscalerReady", "status": "True", "reason": "AutoscalerActive", "message": ""}
+    found = computed_status(Snapshot(service=SERVICE, rollout=rollout_of()), previous={"conditions": [gone]})
+    assert "AutoscalerReady" not in conditions(found)
+
+
+def test_conditions_of_others_never_exceed_the_schema() -> None:
+    """More conditions than the schema allows would make the API server reject every status."""
+    many = [AUDITED | {"type": f"example.com/{number}"} for number in range(32)]
+    found = computed_status(Snapshot(service=SERVICE, rollout=rollout_of()), previous={"conditions": many})
+    assert len(found["conditions"]) == MAX_CONDITIONS
+    assert {"Ready", "Available", "Progressing"} < conditions(found).keys()
+    assert ModelServiceStatus.model_fields["conditions"].metadata[0].max_length == MAX_CONDITIONS
 
 
 def test_long_message_is_truncated() -> None:
@@ -176,7 +239,9 @@ def test_load_balancer_address_is_the_url() -> None:
     ingress = {"status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}}}
     assert load_balancer_address(ingress) == "198.51.100.7"
     assert load_balancer_address({"status": {}}) is None
-    assert status(rollout_of(), load_balancer="198.51.100.7")["url"] == "http://198.51.100.7"
+    service = model_service().with_spec(service={"type": "LoadBalancer"}).parsed()
+    found = computed_status(Snapshot(service=service, rollout=rollout_of(), load_balancer="198.51.100.7"))
+    assert found["url"] == "http://198.51.100.7"
 
 
 @pytest.mark.parametrize(
@@ -191,7 +256,6 @@ def test_load_balancer_address_is_the_url() -> None:
             {"httpRoute": {"parentRefs": [{"name": "edge"}], "hostnames": ["iris.example.com"]}},
             "http://iris.example.com",
         ),
-        ({"httpRoute": {"parentRefs": [{"name": "edge"}]}}, "http://iris.ml.svc"),
     ],
 )
 def test_url_is_the_exposed_one(expose: dict[str, Any], url: str) -> None:
@@ -222,7 +286,7 @@ rollouts = st.builds(
 def test_any_input_gives_a_valid_status(rollout: DeploymentStatus, failure: OperatorError | None) -> None:
     found = status(rollout, failure=failure)
     ready = conditions(found)["Ready"][0] == "True"
-    assert not ready or (rollout.complete and failure is None)
+    assert not ready or (rollout.rolled_out and failure is None)
     # kstatus: in progress or stalled is said exactly while it is not ready.
     assert ({"Reconciling", "Stalled"} & conditions(found).keys() != set()) is not ready
     assert all(entry["reason"] and entry["observedGeneration"] == 3 for entry in found["conditions"])
@@ -231,6 +295,10 @@ def test_any_input_gives_a_valid_status(rollout: DeploymentStatus, failure: Oper
 
 COMPLETE = status(rollout_of())
 UNOBSERVED = status(rollout_of(observed=False))
+EXTERNAL = model_service().with_generation(3).externally_scaled().parsed()
+NO_PODS = {"replicas": 0, "ready": 0, "updated": 0, "available": 0}
+ASLEEP = computed_status(Snapshot(service=EXTERNAL, rollout=rollout_of(desired=0, **NO_PODS)))
+WAKING = computed_status(Snapshot(service=EXTERNAL, rollout=rollout_of(desired=1, **NO_PODS)))
 
 
 @pytest.mark.parametrize(
@@ -242,8 +310,10 @@ UNOBSERVED = status(rollout_of(observed=False))
         (UNOBSERVED, UNOBSERVED, False),
         (COMPLETE | {"observedGeneration": 2}, UNOBSERVED, False),
         ({}, UNOBSERVED, False),
+        (ASLEEP, WAKING, True),
+        (COMPLETE, WAKING, False),
     ],
-    ids=["a moment", "done", "a rollout", "not ready before", "a new generation", "new"],
+    ids=["a moment", "done", "a rollout", "not ready before", "a new generation", "new", "from zero", "all lost"],
 )
 def test_is_only_unobserved(previous: dict[str, Any], found: dict[str, Any], *, expected: bool) -> None:
     assert is_only_unobserved(previous, found) is expected
@@ -266,7 +336,7 @@ def test_any_snapshot_gives_a_status_valid_in_the_schema(snapshot: Snapshot) -> 
         assert 0 < len(entry["message"]) <= 1024
         assert not VOLATILE_TEXT.search(entry["message"]), entry["message"]
     assert ("Stalled" in kinds) + ("Reconciling" in kinds) == (conditions(found)["Ready"][0] != "True")
-    wait = requeue_after(snapshot, NOW)
+    wait = requeue_after(snapshot, found)
     assert wait is None or wait > 0
 
 
@@ -286,9 +356,10 @@ def test_order_of_objects_does_not_matter(snapshot: Snapshot, random: Any) -> No
 
 @settings(max_examples=100, deadline=None)
 @given(SNAPSHOTS)
-def test_ready_means_complete_and_recomputing_is_stable(snapshot: Snapshot) -> None:
+def test_ready_means_serving_and_recomputing_is_stable(snapshot: Snapshot) -> None:
     found = computed_status(snapshot)
     if conditions(found)["Ready"][0] == "True":
         assert snapshot.rollout is not None
-        assert snapshot.rollout.complete
+        assert snapshot.rollout.rolled_out
+        assert snapshot.rollout.available >= required_count(snapshot)
     assert computed_status(snapshot, previous=found) == found

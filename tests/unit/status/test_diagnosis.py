@@ -53,16 +53,60 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         "Unschedulable",
         (
             "cannot be scheduled: 0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint {gpu: }."
-            " Lower resources.requests, or add nodes with more capacity."
+            " Lower resources.requests, or add nodes with more capacity. spec.resources is not set, so the defaults of"
+            " 500m CPU and 512Mi memory apply. To remove the taint gpu from a node: kubectl taint nodes NODE gpu-."
         ),
     ),
-    "a scheduling gate": (
-        new_pod().unschedulable("Scheduling is blocked due to non-empty scheduling gates", "SchedulingGated"),
+    "a cordoned node": (
+        new_pod().unschedulable(
+            "0/2 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: },"
+            " 1 node(s) were unschedulable."
+        ),
         IRIS,
         "Unschedulable",
         (
-            "cannot be scheduled: Scheduling is blocked due to non-empty scheduling gates."
-            " The controller that set the scheduling gate must remove it."
+            "cannot be scheduled: 0/2 nodes are available: 1 node(s) had untolerated taint"
+            " {node-role.kubernetes.io/control-plane: }, 1 node(s) were unschedulable. Set tolerations for the taint,"
+            " or add nodes without it. For a cordoned node (SchedulingDisabled in kubectl get nodes): kubectl uncordon"
+            " NODE."
+        ),
+    ),
+    "scheduling gates": (
+        new_pod().gated("example.com/z", "example.com/a"),
+        IRIS,
+        "SchedulingGated",
+        (
+            "not scheduled yet because of the scheduling gate example.com/a, example.com/z."
+            " The controller that set the gate must remove it."
+        ),
+    ),
+    "a Kueue queue": (
+        new_pod().gated("kueue.x-k8s.io/admission"),
+        IRIS.with_spec(podLabels={"kueue.x-k8s.io/queue-name": "team-a"}),
+        "SchedulingGated",
+        (
+            "not scheduled yet because of the scheduling gate kueue.x-k8s.io/admission. Kueue admits the pod when it"
+            " has quota in the queue team-a: kubectl get workloads -n ml."
+        ),
+    ),
+    "a full disk": (
+        new_pod().unschedulable(
+            "0/1 nodes are available: 1 node(s) had untolerated taint(s) {node.kubernetes.io/disk-pressure: }."
+        ),
+        IRIS,
+        "Unschedulable",
+        (
+            "cannot be scheduled: 0/1 nodes are available: 1 node(s) had untolerated taint(s)"
+            " {node.kubernetes.io/disk-pressure: }. The disk of a node is full: free space on it, or add nodes."
+        ),
+    ),
+    "no free device": (
+        new_pod().unschedulable("0/3 nodes are available: 3 Insufficient nvidia.com/gpu."),
+        IRIS.with_spec(resources={"limits": {"nvidia.com/gpu": "1"}}),
+        "Unschedulable",
+        (
+            "cannot be scheduled: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu. Lower the number in"
+            " resources.limits, add nodes with free devices, or install the device plugin on the nodes."
         ),
     ),
     "no message of the scheduler": (
@@ -78,6 +122,15 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         (
             "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."
             " Set an existing StorageClass on the claim, or create a PersistentVolume for it."
+        ),
+    ),
+    "a missing claim": (
+        new_pod().unschedulable('persistentvolumeclaim "absent" not found. not found.'),
+        IRIS,
+        "VolumePending",
+        (
+            'persistentvolumeclaim "absent" not found.'
+            " Create the PersistentVolumeClaim, or correct the name of the claim."
         ),
     ),
     "a claim of another zone": (
@@ -153,6 +206,29 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
             " The nodes cannot reach the registry: check its name, its certificate and the network."
         ),
     ),
+    "the registry does not use TLS": (
+        pulling(
+            "ErrImagePull",
+            'failed to do request: Head "https://registry.local/v2/iris/manifests/9": http: server gave HTTP response'
+            " to HTTPS client",
+        ),
+        IMAGE,
+        "ImagePull",
+        (
+            'image "registry.local/iris:9" cannot be pulled: failed to do request: Head'
+            ' "https://registry.local/v2/iris/manifests/9": http: server gave HTTP response to HTTPS client. The'
+            " registry does not use TLS: set it up, or allow HTTP for it in the container runtime of the nodes."
+        ),
+    ),
+    "the image is larger than the disk": (
+        pulling("ErrImagePull", "failed to extract layer sha256:ab: write /var/lib/x: no space left on device"),
+        IMAGE,
+        "ImagePull",
+        (
+            'image "registry.local/iris:9" cannot be pulled: failed to extract layer sha256:ab: write /var/lib/x: no'
+            " space left on device. The disk of the node is full: free space on it, or use a smaller image."
+        ),
+    ),
     "a key is missing": (
         new_pod().waiting("CreateContainerConfigError", "couldn't find key token in Secret ml/store"),
         IRIS,
@@ -200,6 +276,27 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
             " Correct command, or use an image that contains it."
         ),
     ),
+    "an image of another architecture": (
+        new_pod().waiting("RunContainerError", 'runc create failed: exec: "/serve": exec format error'),
+        IRIS,
+        "ContainerStartError",
+        (
+            'container model cannot be started: exec: "/serve": exec format error.'
+            " Build the image for the architecture of the nodes, or set nodeSelector."
+        ),
+    ),
+    "a working directory of root": (
+        new_pod().waiting(
+            "RunContainerError",
+            'runc create failed: chdir to cwd ("/root") set in config.json failed: permission denied',
+        ),
+        IRIS,
+        "ContainerStartError",
+        (
+            'container model cannot be started: runc create failed: chdir to cwd ("/root") set in config.json failed:'
+            " permission denied. Set workingDir to a directory that runAsUser may access, such as /tmp."
+        ),
+    ),
     "a container cannot be created": (
         new_pod().waiting("CreateContainerError", ""),
         IRIS,
@@ -245,6 +342,16 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
             " Its limit is 512Mi: raise resources.limits.memory."
         ),
     ),
+    "out of memory of the node": (
+        new_pod().crashed(reason="OOMKilled", exitCode=137),
+        IRIS,
+        "OOMKilled",
+        (
+            "container model was killed because it used more memory than allowed. Raise resources.limits.memory, or"
+            " resources.requests.memory when it has no limit. spec.resources is not set, so the defaults of 500m CPU"
+            " and 512Mi memory apply."
+        ),
+    ),
     "out of memory without a limit": (
         new_pod().crashed(reason="OOMKilled", exitCode=137, name="proxy"),
         IRIS.with_spec(resources={"limits": {"memory": "512Mi"}}),
@@ -259,8 +366,9 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         IRIS,
         "CrashLoop",
         (
-            "container model exited with code 1. Last log line: \"ModuleNotFoundError: No module named 'iris'\"."
-            f" Logs: {LOG}."
+            "container model exited with code 1. Log line: \"ModuleNotFoundError: No module named 'iris'\"."
+            " The program imports a module that is not in the image. Install it in the image; for a module of the"
+            f" application, set workingDir or PYTHONPATH in env. Logs: {LOG}."
         ),
     ),
     "a crash, just now": (
@@ -268,8 +376,9 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         IRIS,
         "CrashLoop",
         (
-            "container model exited with code 1. Last log line: \"ModuleNotFoundError: No module named 'iris'\"."
-            f" Logs: {LOG}."
+            "container model exited with code 1. Log line: \"ModuleNotFoundError: No module named 'iris'\"."
+            " The program imports a module that is not in the image. Install it in the image; for a module of the"
+            f" application, set workingDir or PYTHONPATH in env. Logs: {LOG}."
         ),
     ),
     "started again after a crash": (
@@ -277,15 +386,19 @@ PROBLEMS: dict[str, tuple[PodBuilder, ModelServiceBuilder, str, str]] = {
         IRIS,
         "CrashLoop",
         (
-            "container model exited with code 1. Last log line: \"ModuleNotFoundError: No module named 'iris'\"."
-            f" Logs: {LOG}."
+            "container model exited with code 1. Log line: \"ModuleNotFoundError: No module named 'iris'\"."
+            " The program imports a module that is not in the image. Install it in the image; for a module of the"
+            f" application, set workingDir or PYTHONPATH in env. Logs: {LOG}."
         ),
     ),
     "a server that exits": (
         new_pod().crashed(reason="Completed", exitCode=0),
         IRIS,
         "CrashLoop",
-        (f"container model exited with code 0 (a server must keep running). No termination message. Logs: {LOG}."),
+        (
+            "container model exited with code 0 (a server must keep running). No termination message. The server ended"
+            f" without an error. Correct command or args so that it runs in the foreground. Logs: {LOG}."
+        ),
     ),
     "never ready": (
         new_pod().running(started=True),
@@ -360,6 +473,23 @@ def test_pod_problem_is_reported_with_advice(
     assert again == (reason, f"2 of 2 pods: {message}")
 
 
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        (
+            "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.4",
+            "The NVIDIA driver of the node is not loaded, or too old for the image",
+        ),
+        ("error mounting x to rootfs at /etc/app.yaml: not a directory", "Correct mountPath or subPath in mounts"),
+        ("mkdir /var/lib/containerd/x: no space left on device", "The disk of the node is full: free space on it."),
+    ],
+)
+def test_start_error_is_reported_with_advice(text: str, advice: str) -> None:
+    reason, message = unready(new_pod().waiting("CreateContainerError", text))
+    assert reason == "ContainerStartError"
+    assert advice in message
+
+
 def test_running_loader_is_starting() -> None:
     pod = new_pod().container("model-loader", init=True, state={"running": {}}).waiting("PodInitializing")
     assert unready(pod) == ("Starting", "The only pod: the model is being loaded.")
@@ -374,6 +504,34 @@ def test_loader_reason_is_reported(reason: str) -> None:
 
 def test_deeply_nested_loader_report_becomes_text() -> None:
     assert unready(loader("[" * 100_000))[0] == "LoaderFailed"
+
+
+def with_proxy(**fields: Any) -> tuple[PodBuilder, ModelServiceBuilder]:
+    """Return a pod whose sidecar is in a state, and its ModelService."""
+    service = IRIS.with_spec(sidecars=[{"name": "proxy", "image": "proxy:1"}])
+    return new_pod().container("proxy", init=True, **fields).unready(), service
+
+
+def test_sidecar_that_exits_without_an_error_is_a_crash() -> None:
+    done = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+    pod, service = with_proxy(state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState=done)
+    reason, message = unready(pod, service=service)
+    assert reason == "CrashLoop"
+    assert message.startswith("The only pod: container proxy exited with code 0")
+
+
+@pytest.mark.parametrize("kind", ["startup", "readiness"])
+def test_sidecar_that_fails_its_probe_is_reported(kind: str) -> None:
+    pod, service = with_proxy(state={"running": {}}, started=kind == "readiness", ready=False)
+    assert unready(pod, service=service) == (
+        "Starting",
+        f"The only pod: container proxy has not passed its {kind} probe.",
+    )
+    event = f"{kind.capitalize()} probe failed: HTTP probe failed with statuscode: 503"
+    reason, message = unready(pod, service=service, pod_event_messages=(event,))
+    assert reason == "ProbeFailing"
+    assert message.startswith(f"The only pod: container proxy is running but fails its {kind} probe: {event}.")
+    assert message.endswith("Make it respond, or change its probe.")
 
 
 def test_completed_init_container_is_not_a_problem() -> None:
@@ -452,15 +610,120 @@ def test_volume_event_is_reported() -> None:
     assert unready(new_pod().waiting("ContainerCreating"), pod_event_messages=(note,))[0] == "Starting"
 
 
+@pytest.mark.parametrize(
+    ("note", "advice"),
+    [
+        (
+            'Multi-Attach error for volume "models" Volume is already used by pod(s) iris',
+            (
+                "A pod on another node uses the volume: set rollout.type: Recreate, or rollout.maxSurge: 0 and"
+                " rollout.maxUnavailable: 1, or use a claim with ReadWriteMany."
+            ),
+        ),
+        (
+            (
+                'MountVolume.MountDevice failed for volume "models" : kubernetes.io/csi: driver name csi.example.com'
+                " not found in the list of registered CSI drivers"
+            ),
+            "Install the CSI driver on the nodes, or correct its name.",
+        ),
+    ],
+)
+def test_volume_event_is_reported_with_advice(note: str, advice: str) -> None:
+    pod = new_pod().waiting("ContainerCreating").with_condition("PodReadyToStartContainers", "False")
+    found = unready(pod, pod_event_messages=(note,))
+    assert found == ("VolumePending", f"The only pod: {note}. {advice}")
+
+
 def test_evicted_pod_is_reported_until_it_is_replaced() -> None:
     evicted = new_pod().in_phase("Failed", reason="Evicted", message="The node was low on resource: memory.")
-    text = "A pod failed (Evicted: The node was low on resource: memory). A replacement is being created."
+    text = (
+        "A pod failed (Evicted: The node was low on resource: memory). A replacement is being created."
+        " Set resources.requests.memory to what the server uses."
+    )
     assert unready(evicted, new_pod().waiting("ContainerCreating")) == ("PodFailed", text)
     silent = unready(new_pod().in_phase("Failed"))[1]
     assert silent == "A pod failed (no reason given). A replacement is being created."
     # It is not counted.
     crash = new_pod().named("bbbbb").crashed()
     assert unready(evicted, crash)[1].startswith("The only pod: container model exited")
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "advice"),
+    [
+        (
+            "Evicted",
+            "The node was low on resource: ephemeral-storage. Threshold quantity: 1Gi, available: 0.",
+            "The disk of the node is full: set resources.requests.ephemeral-storage to what the server writes.",
+        ),
+        (
+            "Evicted",
+            "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi.",
+            "Raise resources.limits.ephemeral-storage.",
+        ),
+        (
+            "Evicted",
+            'Usage of EmptyDir volume "tmp" exceeds the limit "1Gi".',
+            "Raise the sizeLimit of this volume in mounts or model.cache.",
+        ),
+        (
+            "UnexpectedAdmissionError",
+            "Allocate failed due to requested number of devices unavailable for nvidia.com/gpu. Requested: 1",
+            "The node has fewer healthy devices than it reports: check its device plugin.",
+        ),
+        (
+            "NodeShutdown",
+            "Pod was terminated in response to imminent node shutdown.",
+            "A replacement is being created.",
+        ),
+    ],
+)
+def test_failed_pod_is_reported_with_advice(reason: str, message: str, advice: str) -> None:
+    assert unready(new_pod().in_phase("Failed", reason=reason, message=message))[1].endswith(f" {advice}")
+
+
+def test_old_revision_that_holds_the_device_is_reported() -> None:
+    """The surge deadlock: the old pod is kept until a new one is available, which needs the device of the old one."""
+    waiting = new_pod().unschedulable("0/1 nodes are available: 1 Insufficient nvidia.com/gpu.")
+    old = new_pod().of_revision(OLD_HASH)
+    service = IRIS.with_spec(resources={"limits": {"nvidia.com/gpu": "1"}})
+    deadlock = (
+        " Pods of the earlier revision hold nvidia.com/gpu until the new ones are available, so the rollout cannot"
+        " progress. Set rollout.type: Recreate, or rollout.maxSurge: 0 and rollout.maxUnavailable: 1."
+    )
+    assert unready(waiting, old, service=service)[1].endswith(deadlock)
+    percent = service.with_spec(rollout={"maxUnavailable": "25%"})  # of 2 replicas: 0
+    assert unready(waiting, old, service=percent)[1].endswith(deadlock)
+    for pods, other in (
+        ((waiting,), service),
+        ((waiting, old.being_deleted()), service),
+        ((waiting, old.in_phase("Pending")), service),
+        ((waiting, old), IRIS),
+        ((waiting, old), service.with_spec(rollout={"maxUnavailable": 1})),
+        ((waiting, old), service.with_spec(rollout={"maxUnavailable": "50%"})),
+        ((new_pod().unschedulable("1 Insufficient cpu."), old), service),
+        ((new_pod().unschedulable("1 Insufficient nvidia.com/gpu.shared."), old), service),
+    ):
+        assert "earlier revision hold" not in unready(*pods, service=other)[1]
+
+
+def test_gated_pods_are_never_stalled() -> None:
+    gave_up = {"Progressing": {"status": "False", "reason": "ProgressDeadlineExceeded"}}
+    rollout = deployment_status(available=0, conditions=gave_up)
+    found = snapshot(new_pod().gated("kueue.x-k8s.io/admission"), rollout=rollout)
+    assert reported(found, "Stalled") is None
+    for kind, status in (("Ready", "False"), ("Progressing", "True"), ("Reconciling", "True")):
+        entry = reported(found, kind)
+        assert entry is not None
+        assert entry[:2] == (status, "SchedulingGated")
+
+
+def test_gate_without_a_name_is_reported() -> None:
+    pod = new_pod().unschedulable("Scheduling is blocked due to non-empty scheduling gates", "SchedulingGated")
+    assert "because of the scheduling gate of another controller. The controller" in unready(pod)[1]
+    kueue = unready(new_pod().gated("kueue.x-k8s.io/admission"))[1]
+    assert "when it has quota in a queue: kubectl get workloads" in kueue
 
 
 def test_terminating_and_old_pods_are_ignored() -> None:
@@ -546,7 +809,7 @@ def test_exceeded_deadline_is_stalled_and_ready_has_the_cause() -> None:
 )
 def test_pod_needing_events_is_one_that_events_can_explain(pod: PodBuilder, *, asked: bool) -> None:
     found = snapshot(pod.named("bbbbb"))
-    assert diagnose(found).pod_needing_events == (found.pods[0].uid if asked else None)
+    assert diagnose(found).pod_needing_events == (found.pods[0] if asked else None)
 
 
 def test_pod_needing_events_is_none_for_a_worse_problem() -> None:

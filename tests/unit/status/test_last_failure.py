@@ -32,6 +32,13 @@ def test_termination_is_reported() -> None:
     }
 
 
+def test_line_with_the_cause_is_reported() -> None:
+    log = "ModuleNotFoundError: No module named 'iris'\n[7] [INFO] Worker exiting\n[1] [ERROR] Worker failed to boot."
+    found = failure(new_pod().crashed(message=log))
+    assert found is not None
+    assert found["message"] == "ModuleNotFoundError: No module named 'iris'"
+
+
 def test_repeated_failure_is_unchanged() -> None:
     again = new_pod().named("bbbbb").crashed(message="out of ink", finishedAt="2026-01-02T04:00:00Z")
     assert failure(again, before=FAILURE) == FAILURE

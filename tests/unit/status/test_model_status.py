@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from model_loader.errors import Reason as LoaderReason
-from modelservice_operator.errors import ApiStatus, InvalidRequestError, StatusCause
+from modelservice_operator.errors import FieldUnsupportedError
+from modelservice_operator.resources.newer_fields import IMAGE_VOLUME
 from modelservice_operator.status.conditions import Explanation
 from modelservice_operator.status.model_status import compute_model_status
 from modelservice_operator.status.reasons import LOADER_REASONS, Reason
@@ -36,8 +37,9 @@ def loaded(
     report: dict[str, Any] | str = REPORT, *, suffix: str = "x2x7k", time: str = "2026-01-02T03:00:00Z"
 ) -> PodBuilder:
     text = report if isinstance(report, str) else json.dumps(report)
-    ended = {"exitCode": 0, "reason": "Completed", "message": text, "finishedAt": time}
-    return new_pod().named(suffix).container("model-loader", init=True, ready=True, state={"terminated": ended})
+    ended = {"exitCode": 0, "reason": "Completed", "message": text, "finishedAt": "2026-01-02T03:00:00Z"}
+    pod = new_pod().named(suffix).created_at(time)
+    return pod.container("model-loader", init=True, ready=True, state={"terminated": ended})
 
 
 def failing(suffix: str = "x2x7k") -> PodBuilder:
@@ -57,7 +59,7 @@ def test_loaded_model_is_reported() -> None:
     assert status == {"uri": S3, "resolvedURI": S3, "digest": DIGEST, "state": "Loaded"}
 
 
-def test_newest_report_is_used() -> None:
+def test_report_of_the_newest_pod_is_used() -> None:
     newer = loaded({**REPORT, "digest": "sha256:new"}, suffix="aaaaa", time="2026-01-02T04:00:00Z")
     status = model_status(snapshot(loaded(), newer, service=DOWNLOADED), {})
     assert status is not None
@@ -118,11 +120,10 @@ def test_mounted_model_is_loaded_when_a_pod_runs() -> None:
 
 def test_unsupported_image_volume_is_reported() -> None:
     service = model_service().with_spec(model={"uri": "oci://registry.example.com/iris:1"})
-    said = "Deployment iris: spec.template.spec.volumes[1]: Required value: must specify a volume type"
-    cause = StatusCause("FieldValueRequired", "must specify a volume type", "spec.template.spec.volumes[1]")
-    error = InvalidRequestError(said, status=ApiStatus(422, "Invalid", said, "Deployment", (cause,)))
-    found = model_condition(service=service, failure=error)
-    assert found[:2] == (False, str(Reason.IMAGE_VOLUMES_UNSUPPORTED))
+    error = IMAGE_VOLUME.error()
+    assert model_condition(service=service, failure=error) == (False, "FieldUnsupported", str(error))
+    another = FieldUnsupportedError("another field", field="spec.resourceClaims")
+    assert model_condition(service=service, failure=another)[:2] == (False, "ModelPending")
 
 
 @pytest.mark.parametrize("model", [None, {"uri": "file:///app/model"}, {"name": "x"}])
@@ -139,7 +140,7 @@ def test_loader_and_operator_have_the_same_reasons() -> None:
     }
 
 
-def test_report_that_is_not_unicode_becomes_text() -> None:
+def test_report_that_is_not_unicode_is_made_valid() -> None:
     """A lone surrogate cannot be written into a status."""
     found = model_condition(loaded('{"resolvedURI": "s3://\\ud800"}'))
-    assert found == (True, "ModelLoaded", "The model was loaded.")
+    assert found == (True, "ModelLoaded", "The model was loaded from s3://\ufffd.")

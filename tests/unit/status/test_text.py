@@ -23,6 +23,8 @@ SNAPSHOT = snapshot(new_pod(), new_pod().of_revision(OLD_HASH))
         ("sha256:" + "ab" * 32, "sha256:" + "ab" * 32),
         ("read udp 198.18.0.4:43210->10.96.0.10:53: i/o timeout", "read udp 10.96.0.10:53: i/o timeout"),
         ("back-off 5m0s restarting", "back-off restarting"),
+        ("'/tmp/wgunicorn-8a7sd_x1' of /tmp/tmpab12cd34/x", "'/tmp/wgunicorn-…' of /tmp/tmp…/x"),
+        ("getpwuid(): no (request id: 4442587FB7D0A2F9)", "getpwuid(): no"),
         ("took 12.34s", "took …"),
         ("timed out after 30s", "timed out after 30s"),
         ("https://me:secret@store/x", "https://store/x"),

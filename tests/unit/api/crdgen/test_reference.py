@@ -36,7 +36,7 @@ def test_reference_rows() -> None:
     assert "| replicas | integer | `1` | 0 to 10000 | Number of replicas. With autoscaling" in DOCUMENT
     assert "| **image** | string | required | 1 to 1024 characters | Image of the model server." in DOCUMENT
     assert (
-        "| requests | map of integers or strings |  | at most 16 entries | Minimum amounts, reserved by the scheduler."
+        "| requests | map of integers or strings |  | at most 8 entries | Minimum amounts, reserved by the scheduler."
         in DOCUMENT
     )
-    assert "| [object](#specresources) |  |  | CPU and memory of the loader container." in DOCUMENT
+    assert "| [object](#specprobesreadiness) |  |  | Check whether the server can receive requests." in DOCUMENT

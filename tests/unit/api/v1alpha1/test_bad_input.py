@@ -42,16 +42,17 @@ def test_value_reaches_the_container_unchanged(text: str) -> None:
     service = model_service().with_spec(env=[{"name": "A", "value": text}], model={"name": text or "iris"}).parsed()
     [container] = build_children(service)[0].body["spec"]["template"]["spec"]["containers"]
     known = {entry["name"]: "expanded" for entry in container["env"]}
-    seen = {entry["name"]: expand_variables(entry.get("value", ""), known) for entry in container["env"]}
-    assert seen["A"] == text
-    assert seen["MODEL_NAME"] == (text or "iris")
+    values = {entry["name"]: entry.get("value", "") for entry in container["env"]}
+    assert values["A"] == text
+    assert expand_variables(values["MODEL_NAME"], known) == (text or "iris")
 
 
-@given(st.text(alphabet="$(){}A \n'\"`\\", max_size=12))
-def test_variable_reference_in_a_value_is_literal(text: str) -> None:
-    service = model_service().with_spec(env=[{"name": "A", "value": text}]).parsed()
+@given(st.text(alphabet="$(){}A \n'\"`\\", min_size=1, max_size=12))
+def test_variable_reference_in_a_model_name_is_literal(text: str) -> None:
+    service = model_service().with_spec(model={"name": text}).parsed()
     [container] = build_children(service)[0].body["spec"]["template"]["spec"]["containers"]
-    assert expand_variables(container["env"][-1].get("value", ""), {"A": "expanded", "PORT": "expanded"}) == text
+    values = {entry["name"]: entry["value"] for entry in container["env"]}
+    assert expand_variables(values["MODEL_NAME"], {"A": "expanded", "PORT": "expanded"}) == text
 
 
 def test_command_and_args_are_expanded_by_kubernetes() -> None:

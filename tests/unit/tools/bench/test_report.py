@@ -59,7 +59,7 @@ def test_report_shows_median_and_range() -> None:
         requests={PeerName.RAW: {"create services": 1.0, "get nothing": 0.001}},
         sizes=Sizes(),
         versions={"Go": "1"},
-        date="2026-01-01",
+        provenance="on 2026-01-01 at commit 0123456789ab",
         minutes=9.7,
     )
 

@@ -1,11 +1,14 @@
 """State directories: locked, laid out again, and never mistaken for files of the user."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.environment.cluster import ClusterError, Tier, attach, default_tier, down
 from tests.environment.cluster.directories import cache_directory, state_directory, temporary_directory
+from tests.environment.cluster.locks import try_lock
 from tests.environment.cluster.state import State, Summary
 
 
@@ -30,6 +33,25 @@ def test_directory_has_one_user_at_a_time(tmp_path: Path) -> None:
     with state.locked(), pytest.raises(ClusterError, match=r"^process \d+ uses the cluster in "):
         state.locked()
     with state.locked():
+        pass
+
+
+def test_lock_of_a_killed_run_is_taken(tmp_path: Path) -> None:
+    """The child of a killed run holds the lock until it executes its program."""
+    killed = f"""
+import os, time
+from pathlib import Path
+from tests.environment.cluster.locks import try_lock
+from tests.environment.cluster.state import State
+held = State(Path({str(tmp_path)!r})).locked()
+if os.fork() == 0:
+    os.close(1)
+    time.sleep(1)
+    os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", killed], check=True, timeout=30)
+    assert try_lock(tmp_path / "lock") is None, "its child holds the lock"
+    with State(tmp_path).locked():
         pass
 
 

@@ -8,8 +8,19 @@ import pytest
 
 from tests.environment.cluster import ClusterError
 from tests.environment.cluster.build import ready_made
-from tests.environment.cluster.programs import SOURCES, Program, Source, kubernetes_version, source_of
+from tests.environment.cluster.lifecycle import kubernetes_of
+from tests.environment.cluster.model import Tier
+from tests.environment.cluster.programs import (
+    OLDER_KUBERNETES,
+    SOURCES,
+    Program,
+    Source,
+    kubernetes_minors,
+    kubernetes_version,
+    source_of,
+)
 
+ALL_SOURCES = (*SOURCES, *OLDER_KUBERNETES.values())
 LINUX = {"goos": "linux", "goarch": "amd64"}
 
 
@@ -23,7 +34,7 @@ def test_every_program_has_one_source() -> None:
     assert sorted(program for source in SOURCES for program in source.packages) == sorted(Program)
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.folder)
+@pytest.mark.parametrize("source", ALL_SOURCES, ids=lambda source: source.folder)
 def test_packages_are_the_tools_of_go_mod(source: Source) -> None:
     lines = (source.path / "go.mod").read_text().splitlines()
     pinned = {line.removeprefix("tool ") for line in lines if line.startswith("tool ")}
@@ -35,12 +46,41 @@ def test_versions_come_from_go_mod() -> None:
     assert "gitVersion=v1.37.2" in " ".join(source_of(Program.KUBELET).flags)
 
 
+def test_supported_minor_versions_can_be_built() -> None:
+    assert kubernetes_minors() == ("1.32", "1.33", "1.34", "1.35", "1.36", "1.37")
+    assert all(kubernetes_version(minor).startswith(f"v{minor}.") for minor in kubernetes_minors())
+
+
+@pytest.mark.parametrize("minor", OLDER_KUBERNETES)
+def test_staging_modules_are_of_the_release(minor: str) -> None:
+    release = kubernetes_version(minor).removeprefix("v1.")
+    text = (source_of(Program.APISERVER, minor).path / "go.mod").read_text()
+    replaced = [line.split() for line in text.splitlines() if line.startswith("replace ")]
+    assert {words[-1] for words in replaced} == {f"v0.{release}"}
+
+
+def test_older_kubernetes_has_the_newest_kubectl() -> None:
+    assert source_of(Program.KUBECTL, "1.33") is source_of(Program.KUBECTL)
+    assert source_of(Program.APISERVER, "1.33") is OLDER_KUBERNETES["1.33"]
+
+
+def test_version_of_a_tier(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLUSTER_KUBERNETES", "1.33")
+    assert kubernetes_of(Tier.CONTROL_PLANE, None) == "1.33"
+    assert kubernetes_of(Tier.CONTROL_PLANE, "1.34") == "1.34"
+    assert kubernetes_of(Tier.NODE, None) == "1.37"
+    with pytest.raises(ClusterError, match=r"Kubernetes 1\.9 is none of 1\.32, "):
+        kubernetes_of(Tier.CONTROL_PLANE, "1.9")
+    with pytest.raises(ClusterError, match="only control-plane runs other versions"):
+        kubernetes_of(Tier.NODE, "1.33")
+
+
 def test_key_depends_on_platform_and_pins(tmp_path: Path) -> None:
     source = source_of(Program.ETCD)
     here = source.key(**LINUX)
     assert here == source.key(**LINUX)
     assert here != source.key(goos="darwin", goarch="arm64")
-    assert len({other.key(**LINUX) for other in SOURCES}) == len(SOURCES)
+    assert len({other.key(**LINUX) for other in ALL_SOURCES}) == len(ALL_SOURCES)
     assert tmp_path.name not in here
 
 

@@ -13,6 +13,7 @@ def test_list_names_every_image(capsys: pytest.CaptureFixture[str]) -> None:
         ["operator", "modelservice.dev/operator:dev"],
         ["loader", "modelservice.dev/loader:dev"],
         ["diabetes", "modelservice.dev/examples/diabetes:0.1.0"],
+        ["habits", "modelservice.test/habits:1"],
     ]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from tests.environment.suite.scheduling import SECONDS, Scheduling, next_file
 
 ROOT = Path(__file__).parents[4]
-NODE, PLANE, ANY = "tests/e2e/test_demo.py", "tests/integration/test_drift.py", "tests/unit/test_manifests.py"
+NODE, PLANE, ANY = "tests/e2e/test_demo.py", "tests/integration/test_apply.py", "tests/unit/test_manifests.py"
 
 
 def test_node_worker_prefers_node_tests() -> None:

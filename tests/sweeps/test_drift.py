@@ -35,8 +35,8 @@ from tests.support.openapi_walk import (
 
 OBJECTS = 10
 """Objects over which the fields are distributed: too many changes of one field would reach the drift limit."""
-DEADLINE = 5.0
-SLACK = 3
+DEADLINE = 60.0
+"""Seconds after which a change counts as lost. A correction waits for up to 50 others, and for the disk of etcd."""
 OWNERS = ("metadata", "ownerReferences")
 
 
@@ -156,9 +156,9 @@ class OtherManager:
         def is_reverted(body: Object) -> bool:
             return int(body["metadata"]["resourceVersion"]) > version and is_unchanged(body)
 
-        reverted_at = await self.watcher.wait(self.kind, self.name, is_reverted, within=DEADLINE * SLACK)
+        reverted_at = await self.watcher.wait(self.kind, self.name, is_reverted, within=DEADLINE)
         if reverted_at is None:
-            details = f"The value is {value_at(self.live, node.path)!r}."
+            details = f"The value is {value_at(self.live, node.path)!r}. ModelService {self.name}."
             return ChangeResult(self.kind, node, change_type, Outcome.LOST, details=details)
         return ChangeResult(self.kind, node, change_type, Outcome.REVERTED, seconds=max(0.0, reverted_at - started))
 
@@ -309,4 +309,4 @@ async def test_every_field_of_every_child_is_restored(ns: NamespaceFixture, figu
         ]
     figure("\n".join(summary(results)))
     lost = [str(result) for result in results if result.outcome is Outcome.LOST]
-    assert not lost, "\n".join(lost)
+    assert not lost, "\n".join((*lost, ns.operator_log()[-20_000:]))

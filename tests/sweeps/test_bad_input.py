@@ -5,7 +5,6 @@ not fail later. The tests need no operator and store nothing.
 """
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +12,9 @@ import pytest
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import CHILD_KINDS
 from modelservice_operator.resources import DesiredChild, build_children
-from tests.environment.cluster import Cluster
+from tests.support.builders import golden
 from tests.support.children import rejections_of_child, rejections_of_children
-from tests.support.dry_run import DryRunClient, DryRunResponse, open_dry_run_client
+from tests.support.dry_run import DryRunClient, DryRunResponse
 from tests.support.schema_fields import VALUE, SchemaField, fields, with_field
 from tests.support.variable_expansion import expand_variables
 
@@ -47,13 +46,6 @@ TEXTS = [field for field in fields() if field.schema.get("type") == "string" and
 AMOUNTS = [field for field in fields() if "x-kubernetes-int-or-string" in field.schema]
 MAPS = [field for field in fields() if "additionalProperties" in field.schema]
 NUMBERS = [field for field in fields() if field.schema.get("type") == "integer"]
-
-
-@pytest.fixture(scope="module")
-def server(control_plane: Cluster, operator_kubeconfig: Path) -> Iterator[DryRunClient]:
-    assert operator_kubeconfig.exists()  # the CRD is installed
-    with open_dry_run_client(control_plane.kubeconfig) as server:
-        yield server
 
 
 def hostile_values() -> Iterator[tuple[str, SchemaField, str, Any]]:
@@ -124,11 +116,26 @@ def contains(node: Any, text: str) -> bool:
 
 
 def expansions(children: tuple[DesiredChild, ...]) -> list[str]:
-    """Return the variables of the container whose value the kubelet would change."""
+    """Return the variables of the operator whose value the kubelet would change. Those of users are as in a pod."""
     [container] = children[0].body["spec"]["template"]["spec"]["containers"]
     known = {"PORT": "expanded", "id": "expanded"}
-    literal = [entry["value"] for entry in container["env"] if "value" in entry]
+    literal = [entry["value"] for entry in container["env"] if "value" in entry and entry["name"] in SERVER_VARIABLES]
     return [text for text in literal if "expanded" in expand_variables(text, known) or "$" in text.replace("$$", "")]
+
+
+SERVER_VARIABLES = ("MODEL_NAME", "MODEL_URI", "MODEL_PATH")
+
+
+@pytest.mark.parametrize(("length", "policy"), [(63, "OnSpecChange"), (52, "Auto")])
+def test_longest_name_is_valid_for_every_child(server: DryRunClient, namespace: str, length: int, policy: str) -> None:
+    """Kubernetes allows shorter names for some kinds than for a Service."""
+    everything = golden("everything")
+    service = everything.with_spec(model={**everything.spec["model"], "updatePolicy": policy})
+    if policy != "Auto":
+        service.spec["model"].pop("refreshIntervalSeconds")
+    answer = server.create_model_service(service.named("a" * length, namespace=namespace))
+    assert answer.is_accepted, answer.message
+    assert rejections_of_children(server, answer) == []
 
 
 def test_examples_cover_every_child_kind(namespace: str) -> None:

@@ -1,4 +1,4 @@
-"""The operator on a real control plane with simulated nodes, under exactly the role that manifests/ gives it."""
+"""Fixtures: the operator on a real control plane with simulated nodes, under exactly the role of manifests/."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,17 +9,18 @@ import pytest_asyncio
 from tests.environment.audit import AuditTrail
 from tests.environment.cluster import Cluster
 from tests.environment.faults.lab import Lab, open_lab
+from tests.support.dry_run import DryRunClient, open_dry_run_client
 from tests.support.installation import ACCOUNT, NAMESPACE, USER, install_without_operator
 from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess, running_operator
 
-HERE = Path(__file__).parent
+DIRECTORIES = tuple(Path(__file__).parents[1] / name for name in ("integration", "sweeps"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test in this directory needs the control plane."""
+    """Every test in these directories needs the control plane."""
     for item in items:
-        if HERE in item.path.parents:
+        if any(directory in item.path.parents for directory in DIRECTORIES):
             item.add_marker(pytest.mark.control_plane)
 
 
@@ -42,6 +43,14 @@ def operator(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
 def ns(control_plane: Cluster, namespace: str, operator: OperatorProcess) -> NamespaceFixture:
     """The module's namespace."""
     return NamespaceFixture(control_plane, namespace, lambda: operator.log)
+
+
+@pytest.fixture(scope="module")
+def server(control_plane: Cluster, operator_kubeconfig: Path) -> Iterator[DryRunClient]:
+    """A client for dry runs; the CRD and the permissions of the operator are installed."""
+    assert operator_kubeconfig.exists()  # the CRD is installed
+    with open_dry_run_client(control_plane.kubeconfig) as server:
+        yield server
 
 
 @pytest.fixture

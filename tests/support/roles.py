@@ -1,0 +1,73 @@
+"""The operator's permissions, whole or with parts removed, granted in single namespaces."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import yaml
+
+from tests.environment.cluster import Cluster
+from tests.support.installation import ACCOUNT, ROOT
+
+ROLE_NAME = "modelservice-operator"
+
+
+class Permission(NamedTuple):
+    """One verb on one resource of an API group."""
+
+    verb: str
+    resource: str
+    group: str = ""
+
+    def __str__(self) -> str:
+        """Name it as the operator's log does: `list cronjobs.batch`."""
+        return f"{self.verb} {self.resource}{self.group and '.'}{self.group}"
+
+
+def operator_permissions() -> list[Permission]:
+    """Return every permission of the role in manifests/cluster, apart from that for the Lease."""
+    [role, *_] = yaml.safe_load_all((ROOT / "manifests" / "cluster" / "operator-role.yaml").read_text())
+    return [
+        Permission(verb, resource, group)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    ]
+
+
+def without(*removed: Permission) -> list[Permission]:
+    """Return the operator's permissions without some."""
+    return [permission for permission in operator_permissions() if permission not in removed]
+
+
+def role_manifests(namespace: str, permissions: Iterable[Permission], *, account_namespace: str) -> list[Any]:
+    """Return a Role and its binding to the account of the operator in `account_namespace`."""
+    rules = [{"apiGroups": [one.group], "resources": [one.resource], "verbs": [one.verb]} for one in permissions]
+    metadata = {"name": ROLE_NAME, "namespace": namespace}
+    api = "rbac.authorization.k8s.io"
+    return [
+        {"apiVersion": f"{api}/v1", "kind": "Role", "metadata": metadata, "rules": rules},
+        {
+            "apiVersion": f"{api}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": api, "kind": "Role", "name": ROLE_NAME},
+            "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": account_namespace}],
+        },
+    ]
+
+
+def grant(cluster: Cluster, namespace: str, permissions: Iterable[Permission], *, account_namespace: str) -> None:
+    """Grant exactly these permissions in a namespace."""
+    apply_all(cluster, role_manifests(namespace, permissions, account_namespace=account_namespace))
+
+
+def create_account(cluster: Cluster, namespace: str) -> None:
+    """Create an account of the operator's name, without any permission."""
+    metadata = {"name": ACCOUNT, "namespace": namespace}
+    apply_all(cluster, [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}])
+
+
+def apply_all(cluster: Cluster, bodies: Iterable[Any]) -> None:
+    """Apply objects with one kubectl."""
+    cluster.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(bodies))
