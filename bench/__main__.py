@@ -1,4 +1,4 @@
-"""Command line: `python -m bench run|scale|loader`."""
+"""Command line: `python -m bench prepare|run|scale|isolation|loader`."""
 
 import argparse
 import sys
@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.errors import BenchError
+from bench.isolation import OBJECTS as ISOLATION_OBJECTS
+from bench.isolation import measure_isolation
 from bench.loader import ROUNDS, measure_loader
 from bench.measures import COMPARED, PeerName, Sizes
+from bench.peer_commands import prepare
+from bench.provenance import Provenance
 from bench.scale import OBJECTS, measure_scale
-from bench.side_by_side import compare_peers, format_results, is_complete, publish
+from bench.side_by_side import compare_peers, format_results, publish
 from tests.environment.cluster import ClusterError
 from tests.environment.cluster.progress import say
 
@@ -21,6 +25,11 @@ def main(arguments: Sequence[str]) -> int:
         match chosen.command:
             case "scale":
                 text = measure_scale(chosen.objects)
+            case "prepare":
+                prepare(tuple(PeerName))
+                text = "The peers are installed."
+            case "isolation":
+                text = measure_isolation(chosen.objects)
             case "loader":
                 text = measure_loader(chosen.rounds)
             case _:
@@ -38,10 +47,12 @@ def _run(chosen: argparse.Namespace) -> str:
     sizes = Sizes.quick() if chosen.quick else Sizes()
     if chosen.rounds is not None:
         sizes = replace(sizes, rounds=chosen.rounds)
-    results = compare_peers(tuple(dict.fromkeys(chosen.peers)), sizes)
-    if is_complete(results) and sizes.rounds >= Sizes().rounds and not chosen.quick:
+    peers = tuple(dict.fromkeys(chosen.peers))
+    if set(COMPARED).issubset(peers) and sizes.rounds >= Sizes().rounds and not chosen.quick:
+        results = compare_peers(peers, sizes, provenance=str(Provenance.current()))
         publish(results)
     else:
+        results = compare_peers(peers, sizes)
         say(f"Nothing is written: that takes all peers, the full sizes and at least {Sizes().rounds} rounds.")
     return format_results(results)
 
@@ -53,8 +64,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--rounds", type=_positive, help=f"rounds of latency and burst (default: {Sizes().rounds})")
     run.add_argument("--peers", nargs="+", type=PeerName, choices=COMPARED, default=COMPARED, help="default: all")
     run.add_argument("--quick", action="store_true", help="small numbers, to check that all parts work")
+    commands.add_parser("prepare", help="install and build the peers, once per lock file")
     scale = commands.add_parser("scale", help="measure a cold restart of this operator with many objects")
     scale.add_argument("--objects", type=_positive, default=OBJECTS, help=f"default: {OBJECTS}")
+    isolation = commands.add_parser("isolation", help="measure latencies while objects of another namespace hang")
+    isolation.add_argument("--objects", type=_positive, default=ISOLATION_OBJECTS, help=f"default: {ISOLATION_OBJECTS}")
     loader = commands.add_parser("loader", help="compare the loader with other programs that download from S3")
     loader.add_argument("--rounds", type=_positive, default=ROUNDS, help=f"fewer than {ROUNDS} write nothing")
     return parser

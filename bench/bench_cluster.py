@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from bench.bodies import children_template
 from bench.environments import ROOT
 from bench.errors import BenchError
@@ -38,21 +40,7 @@ _FLAGS: dict[str, tuple[str, ...]] = {
     Program.SCHEDULER: ("--kube-api-qps=5000", "--kube-api-burst=5000"),
 }
 _EVERYTHING = ["*"]
-_RULES = [
-    {"apiGroups": [group], "resources": _EVERYTHING, "verbs": _EVERYTHING}
-    for group in (
-        "",
-        "apps",
-        "autoscaling",
-        "modelservice.dev",
-        "policy",
-        "networking.k8s.io",
-        "gateway.networking.k8s.io",
-        "monitoring.coreos.com",
-        "coordination.k8s.io",
-        "apiextensions.k8s.io",
-    )
-]
+_ROLE_MANIFEST = ROOT / "manifests" / "cluster" / "operator-role.yaml"
 _ROLE = "bench-peer"
 
 
@@ -116,13 +104,21 @@ def start_bench_cluster(peers: tuple[PeerName, ...]) -> Iterator[BenchCluster]:
         yield BenchCluster(cluster, state, file, {peer: cluster.user_kubeconfig(user_of(peer)) for peer in peers})
 
 
+def role_rules() -> list[dict[str, list[str]]]:
+    """Return rules that allow a peer everything in the API groups of the operator's role, and to read CRDs."""
+    documents = yaml.safe_load_all(_ROLE_MANIFEST.read_text(encoding="utf-8"))
+    rules = [rule for body in documents for rule in (body or {}).get("rules") or ()]
+    groups = {group for rule in rules for group in rule.get("apiGroups") or ()} | {"apiextensions.k8s.io"}
+    return [{"apiGroups": [group], "resources": _EVERYTHING, "verbs": _EVERYTHING} for group in sorted(groups)]
+
+
 def _rbac_objects(peers: tuple[PeerName, ...]) -> list[dict[str, object]]:
     group = "rbac.authorization.k8s.io"
     meta = {"apiVersion": f"{group}/v1", "metadata": {"name": _ROLE}}
     subjects = [{"kind": "User", "apiGroup": group, "name": user_of(peer)} for peer in peers]
     role = {"kind": "ClusterRole", "apiGroup": group, "name": _ROLE}
     return [
-        {**meta, "kind": "ClusterRole", "rules": _RULES},
+        {**meta, "kind": "ClusterRole", "rules": role_rules()},
         {**meta, "kind": "ClusterRoleBinding", "roleRef": role, "subjects": subjects},
     ]
 

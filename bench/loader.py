@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.errors import BenchError
+from bench.provenance import Provenance
 from bench.report import markdown_table
 from tests.environment.cluster.directories import cache_directory
 from tests.environment.cluster.progress import say
@@ -63,6 +64,7 @@ class LoaderRun:
 
 def measure_loader(rounds: int = ROUNDS) -> str:
     """Measure all programs and return the tables; with all rounds also write bench/LOADER.md."""
+    provenance = str(Provenance.current()) if rounds >= ROUNDS else ""
     with here() as host, TemporaryDirectory(dir=cache_directory(), prefix="bench-loader-") as name:
         store, bucket = s3.start(host)
         work = Path(name)
@@ -78,7 +80,7 @@ def measure_loader(rounds: int = ROUNDS) -> str:
                     measured = _run(peers[peer](_prefix(case), target), target, store)
                     results.setdefault((peer, case), []).append(measured)
                     say(f"round {number + 1}/{rounds}, {case}, {peer}: {measured.seconds:.2f} s")
-    text = _document(results, rounds)
+    text = _document(results, rounds, provenance)
     if rounds >= ROUNDS:
         RESULTS.write_text(text)
     return text
@@ -139,11 +141,12 @@ def _prefix(case: str) -> str:
     return case.replace(" ", "-")
 
 
-def _document(results: Mapping[tuple[str, str], list[LoaderRun]], rounds: int) -> str:
+def _document(results: Mapping[tuple[str, str], list[LoaderRun]], rounds: int, provenance: str) -> str:
     peers = list(dict.fromkeys(peer for peer, _ in results))
     parts = [
         "# Loader benchmark\n",
-        f"Written by `make bench-loader`: medians of {rounds} rounds. Each round runs all programs, in rotated order,",
+        f"Written by `make bench-loader` {provenance}",
+        f"with medians of {rounds} rounds. Each round runs all programs, in rotated order,",
         "over loopback, on the same machine as the store. This loader compares digests (SHA-256) and syncs to",
         "the disk; the others do neither.\n",
     ]

@@ -78,7 +78,7 @@ class Sizes:
     @classmethod
     def quick(cls) -> Self:
         """Return sizes that check that all parts work; the results are meaningless."""
-        return cls(rounds=1, latency_objects=10, burst_objects=30, population=60, restart_rounds=1, idle_time=2.0)
+        return cls(rounds=1, latency_objects=3, burst_objects=10, population=10, restart_rounds=1, idle_time=1.0)
 
 
 def percentile(values: Sequence[float], fraction: float) -> float:

@@ -66,7 +66,8 @@ class Results:
     """Median requests for each object of the burst by "verb resource"."""
     sizes: Sizes
     versions: Mapping[str, str]
-    date: str
+    provenance: str
+    """Date and commit."""
     minutes: float
 
 
@@ -117,7 +118,8 @@ def render_document(results: Results) -> str:
     sizes = results.sizes
     return f"""# Benchmark
 
-Written by `make bench` on {results.date} in {results.minutes:.0f} minutes; `README.md` describes the method.
+Written by `make bench` {results.provenance}
+in {results.minutes:.0f} minutes; `README.md` describes the method.
 Each cell is the median of {sizes.rounds} rounds ({sizes.restart_rounds} for memory, restart and idle requests), with
 minimum and maximum in parentheses. Each round measures all peers, in rotated order. Differences within a range are
 noise.

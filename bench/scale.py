@@ -24,6 +24,7 @@ _OPERATOR = PeerName.MODELSERVICE
 class ColdStart:
     """Time, CPU, memory and requests of a restart."""
 
+    objects: int
     seconds: float
     cpu: float
     memory: float
@@ -32,7 +33,7 @@ class ColdStart:
 
     def __str__(self) -> str:
         return (
-            f"Cold restart with {OBJECTS:,} objects: idle after {self.seconds:.1f} s (target: below 15),"
+            f"Cold restart with {self.objects:,} objects: idle after {self.seconds:.1f} s (target: below 15),"
             f" {self.writes} writes (0), {self.memory:.0f} MiB (below 450), {self.cpu:.1f} s of CPU,"
             f" {self.idle_requests} requests in {_IDLE_SECONDS:g} s when idle."
         )
@@ -45,7 +46,7 @@ def measure_scale(objects: int = OBJECTS) -> str:
         creation = asyncio.run(_create(bench_cluster, objects))
         say(creation)
         with showing("Cold restart", lambda: ""):
-            start = asyncio.run(_restart(bench_cluster))
+            start = asyncio.run(_restart(bench_cluster, objects))
     return f"{creation}\n{start}"
 
 
@@ -66,7 +67,7 @@ async def _create(bench_cluster: BenchCluster, objects: int) -> str:
     )
 
 
-async def _restart(bench_cluster: BenchCluster) -> ColdStart:
+async def _restart(bench_cluster: BenchCluster, objects: int) -> ColdStart:
     window, user = bench_cluster.open_audit_window(), user_of(_OPERATOR)
     with bench_cluster.run_peer(_OPERATOR, _EVERYWHERE) as pid:
         seconds = await processes.wait_until_idle(pid, seconds=_START_TIMEOUT, description="the operator")
@@ -77,4 +78,4 @@ async def _restart(bench_cluster: BenchCluster) -> ColdStart:
         writes = sum(request.is_write for request in window.requests(user))
     if idle:
         say(f"Requests when idle: {dict(by_verb(idle))}")
-    return ColdStart(seconds, cpu, memory, writes, len(idle))
+    return ColdStart(objects, seconds, cpu, memory, writes, len(idle))

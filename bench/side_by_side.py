@@ -5,13 +5,12 @@ import platform
 import statistics
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 from bench.bench_cluster import start_bench_cluster
 from bench.go_peer import go_version, required_version
-from bench.measures import COMPARED, Figures, Measure, PeerName, Sizes, rotated, summarize
+from bench.measures import Figures, Measure, PeerName, Sizes, rotated, summarize
 from bench.peer_commands import prepare
 from bench.population import CREATORS, measure_restart, populate
 from bench.report import Results, measures_table, render_document, results_json, targets_table
@@ -22,8 +21,8 @@ from tests.environment.cluster.progress import say, showing
 HERE = Path(__file__).parent
 
 
-def compare_peers(peers: tuple[PeerName, ...], sizes: Sizes) -> Results:
-    """Measure the peers and return the results."""
+def compare_peers(peers: tuple[PeerName, ...], sizes: Sizes, *, provenance: str = "") -> Results:
+    """Measure the peers and return the results. `provenance` is the date and the commit, for results to publish."""
     started = time.monotonic()
     prepare(peers)
     rounds: dict[PeerName, list[RoundResult]] = {peer: [] for peer in peers}
@@ -37,7 +36,7 @@ def compare_peers(peers: tuple[PeerName, ...], sizes: Sizes) -> Results:
         requests={peer: _median_requests(results) for peer, results in rounds.items()},
         sizes=sizes,
         versions=_versions(),
-        date=datetime.now(UTC).date().isoformat(),
+        provenance=provenance,
         minutes=(time.monotonic() - started) / 60,
     )
 
@@ -52,11 +51,6 @@ def publish(results: Results, directory: Path = HERE) -> None:
 def format_results(results: Results) -> str:
     """Return the text that is printed at the end."""
     return f"{measures_table(results)}\n\n{targets_table(results.summary)}\n"
-
-
-def is_complete(results: Results) -> bool:
-    """Return True if every published peer was measured."""
-    return all(peer in results.requests for peer in COMPARED)
 
 
 def _one_round(
