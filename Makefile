@@ -10,17 +10,20 @@ UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
 RUN := $(UV) run --frozen --no-sync
 CRD := crds/modelservices.modelservice.dev.yaml
 REFERENCE := docs/reference.md
+POLICY := manifests/policies/references.yaml
 RUNBOOK := docs/runbook.md
 # The tests wait most of the time: one worker has the node, the others a control plane each. The supervisor fails if
 # the run leaves anything behind (tests/environment/suite).
 WORKERS := --numprocesses 3 --dist loadscope
 PYTEST := $(RUN) python -m tests.environment.suite
+# Options of the benchmarks, such as make bench ARGS=--quick.
+ARGS :=
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH := .
 # The tests start hundreds of Python processes: without bytecode files each of them would compile its modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup fmt lint types test test-unprivileged unit golden generate verify images bench bench-scale bench-loader demo demo-down clean
+.PHONY: help setup fmt lint types test test-unprivileged test-sweeps test-versions test-traffic test-images unit golden generate verify images bench bench-scale bench-loader demo demo-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,10 +53,11 @@ lint: setup ## ruff, the layer contracts, spelling, and phrases that are hard to
 types: setup ## mypy, strict
 	$(RUN) mypy
 
-generate: setup ## write the generated files: the CRD, the reference, the runbook
+generate: setup ## write the generated files: the CRD, the reference, the policy for references, the runbook
 	@{ echo "# Generated from operator/modelservice_operator/api/v1alpha1/spec.py by make generate; do not edit."; \
 	   $(RUN) python -m modelservice_operator crd; } > $(CRD)
 	@$(RUN) python -m modelservice_operator reference > $(REFERENCE)
+	@$(RUN) python -m modelservice_operator policy > $(POLICY)
 	@$(RUN) python -m tests.environment.runbook > $(RUNBOOK)
 
 verify: setup ## fail when a generated file is stale
@@ -61,41 +65,67 @@ verify: setup ## fail when a generated file is stale
 	   $(RUN) python -m modelservice_operator crd) || { echo "The CRD is stale: run make generate and commit the result." >&2; exit 1; }
 	@diff -u $(REFERENCE) <($(RUN) python -m modelservice_operator reference) || { \
 	   echo "The reference is stale: run make generate and commit the result." >&2; exit 1; }
+	@diff -u $(POLICY) <($(RUN) python -m modelservice_operator policy) || { \
+	   echo "The policy is stale: run make generate and commit the result." >&2; exit 1; }
 	@diff -u $(RUNBOOK) <($(RUN) python -m tests.environment.runbook) || { \
 	   echo "The runbook is stale: run make generate and commit the result." >&2; exit 1; }
 	@$(UV) lock --check --quiet || { echo "uv.lock is stale: run uv lock and commit the result." >&2; exit 1; }
 
-golden: setup ## rewrite the golden files from the builders; read the diff
-	GOLDEN=write $(RUN) pytest -q tests/unit/resources/test_golden.py
+golden: setup ## rewrite the golden files and template hashes; read the diff
+	GOLDEN=write $(RUN) pytest -q tests/unit/resources/test_golden.py tests/unit/resources/test_template_hashes.py
 
 unit: setup ## run the tests that need no cluster
+	@$(RUN) python -m tests.environment.validation
 	$(RUN) pytest tests/unit
 
 test: lint types verify ## everything: lint, types, generated files, unit, integration and end-to-end tests
 	@$(RUN) python -m tests.environment.cluster build --tier node
 	@$(RUN) python -m tests.environment.cluster build --tier control-plane
 	@$(RUN) python -m tests.environment.gitops
+	@$(RUN) python -m tests.environment.validation
 	@$(RUN) python -m tests.environment.images build
 	@$(RUN) python -m tests.environment.stores
+	@$(RUN) python -m tests.environment.traffic
+	@$(RUN) python -m bench prepare
 	$(PYTEST) $(WORKERS)
 
 test-unprivileged: lint types verify ## all but the node tier: needs neither root nor Docker
 	@$(RUN) python -m tests.environment.cluster build --tier control-plane
 	@$(RUN) python -m tests.environment.gitops
+	@$(RUN) python -m tests.environment.validation
 	@$(RUN) python -m tests.environment.stores
+	@$(RUN) python -m bench prepare
 	$(PYTEST) $(WORKERS) -m "not node"
+
+test-sweeps: setup ## generated sweeps on real control planes: every crash point, every value of every field
+	@$(RUN) python -m tests.environment.cluster build --tier control-plane
+	$(PYTEST) --numprocesses 2 --dist loadscope tests/sweeps
+
+test-versions: setup ## the core tests on real control planes of the older supported Kubernetes versions
+	@$(RUN) python -m tests.environment.versions
+
+test-traffic: setup ## count lost requests while pods are replaced (a node, 6 minutes); writes docs/traffic.md
+	@$(RUN) python -m tests.environment.cluster build --tier node
+	@$(RUN) python -m tests.environment.images build operator diabetes
+	@$(RUN) python -m tests.environment.traffic
+	$(PYTEST) tests/traffic
+
+test-images: setup ## run images with 14 habits on real pods (a node, 2 minutes); writes docs/images.md
+	@$(RUN) python -m tests.environment.cluster build --tier node
+	@$(RUN) python -m tests.environment.images build operator habits
+	$(PYTEST) tests/images
 
 images: setup ## build the container images as OCI archives, without a registry or a Docker daemon
 	$(RUN) python -m tests.environment.images build
 
 bench: setup ## compare this operator with others on the control-plane tier; writes bench/RESULTS.md
-	@$(RUN) python -m bench run
+	@$(RUN) python -m bench run $(ARGS)
 
 bench-scale: setup ## create 10,000 objects, restart cold
-	@$(RUN) python -m bench scale
+	@$(RUN) python -m bench scale $(ARGS)
 
 bench-loader: setup ## compare the loader with s5cmd, boto3 and fsspec; writes bench/LOADER.md
-	@$(RUN) python -m bench loader
+	@$(RUN) python -m bench loader $(ARGS)
 
 demo: setup ## a predicting model on a new real cluster
 	@$(RUN) python -m tests.environment.demo up
