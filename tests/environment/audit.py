@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
-from tests.environment.faults.calls import Call
+from modelservice_operator.settings import Settings
+from tests.environment.faults.calls import STREAMS, Call
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 FIRST_ERROR_STATUS = 400
 EVENTS = "events"
+STATUS = "update modelservices/status"
+STATUS_INTERVAL = Settings().status_interval
+"""Seconds between two status writes for one generation of a ModelService."""
 _STARTED, _COMPLETE = "ResponseStarted", "ResponseComplete"
 
 
@@ -38,6 +44,8 @@ class AuditedRequest:
     answered: float = 0.0
     stage: str = _COMPLETE
     is_forbidden: bool = False
+    written_status: str = ""
+    """Hash of the status that a status write sends, whose bodies alone the log has (audit-policy.yaml)."""
 
     @classmethod
     def parse(cls, event: dict[str, Any]) -> Self:
@@ -53,6 +61,7 @@ class AuditedRequest:
             answered=_seconds(event.get("stageTimestamp")),
             stage=event["stage"],
             is_forbidden=(event.get("annotations") or {}).get("authorization.k8s.io/decision") == "forbid",
+            written_status=_hash((event.get("requestObject") or {}).get("status")),
         )
 
     @property
@@ -74,6 +83,31 @@ class AuditedRequest:
     def is_write(self) -> bool:
         """Return True if the request changes something else than Events, which are counted separately."""
         return self.call.is_write and self.call.resource != EVENTS
+
+
+@dataclass(frozen=True, slots=True)
+class StatusWrites:
+    """The status writes for one ModelService."""
+
+    writes: tuple[AuditedRequest, ...]
+    seconds: float
+    """From the first request about the ModelService or a child of it to the last of these writes."""
+
+    def problems(self, *, at_most: int, conflicts: bool = False) -> list[str]:
+        """Return what is wrong with the number of writes; none means that all is well.
+
+        `at_most` is for a rollout of less than a second: the operator may write once more for each further interval
+        (StatusWriter), so that the number depends on the duration of the rollout. A write that the API server rejected
+        counts too, unless `conflicts`: another client changes the ModelService, and a write may meet a newer version.
+        """
+        accepted = [write for write in self.writes if write.accepted]
+        found, allowed = len(accepted if conflicts else self.writes), at_most + int(self.seconds / STATUS_INTERVAL)
+        again = sum(old.written_status == new.written_status != "" for old, new in pairwise(accepted))
+        return [
+            *(["The status was never written."] if not accepted else []),
+            *([f"{found} status writes in {self.seconds:.1f} s, {allowed} allowed."] if found > allowed else []),
+            *([f"{again} status writes with the status of the write before."] if again else []),
+        ]
 
 
 class AuditReader:
@@ -165,6 +199,13 @@ class AuditTrail:
         """Count like `writes_of`, without writes that the API server rejected: one may meet a newer version."""
         return Counter(str(request.call) for request in self._writes_of(name) if request.accepted)
 
+    def status_writes_of(self, name: str, *, since: float = 0.0) -> StatusWrites:
+        """Return the status writes for one name, of those received after `since` (seconds since the epoch)."""
+        about = [it for it in self.requests() if it.call.name == name and it.call.verb not in STREAMS]
+        recent = sorted((it for it in about if it.received >= since), key=lambda it: it.received)
+        writes = tuple(it for it in recent if str(it.call) == STATUS)
+        return StatusWrites(writes, writes[-1].received - recent[0].received if writes else 0.0)
+
     def watches_of(self, name: str) -> tuple[int, int]:
         """Return the number of watches of one name (fieldSelector metadata.name) that began, and that ended."""
         watches = [one for one in self._reader.read() if (one.call.verb, one.call.name) == ("watch", name)]
@@ -200,3 +241,7 @@ class AuditWindow:
 
 def _seconds(timestamp: str | None) -> float:
     return datetime.fromisoformat(timestamp).timestamp() if timestamp else 0.0
+
+
+def _hash(status: object) -> str:
+    return sha256(orjson.dumps(status, option=orjson.OPT_SORT_KEYS)).hexdigest() if status else ""

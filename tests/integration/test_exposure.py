@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.environment.audit import AuditTrail
+from tests.environment.audit import STATUS, AuditTrail
 from tests.environment.cluster import Cluster
 from tests.support.builders import ModelServiceBuilder, model_service
 from tests.support.foreign_crds import HTTP_ROUTES, POD_MONITORS, minimal_crd
@@ -17,7 +17,6 @@ from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess, running_operator
 
 MARKERS = count()
-STATUS = "update modelservices/status"
 GRPC = {"name": "grpc", "containerPort": 8001}
 MAIN_PORT = {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}
 GRPC_PORT = {"name": "grpc", "port": 8001, "targetPort": "grpc", "protocol": "TCP"}

@@ -21,7 +21,6 @@ from tests.support.fights import Arena, Opponent, apply_as_it_is, fighting, oppo
 from tests.support.namespace import NamespaceFixture
 
 OPPONENTS = {opponent.name: opponent for opponent in opponents()}
-STATUS = "update modelservices/status"
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,12 +23,11 @@ from modelservice_operator.resources import build_children
 from modelservice_operator.resources.metadata import MANAGED_BY_LABEL, OWNER_ANNOTATION
 from modelservice_operator.settings import FIELD_MANAGER
 from modelservice_operator.status.autoscaling import FOREIGN_AUTOSCALER_ADVICE
-from tests.environment.audit import AuditTrail
+from tests.environment.audit import STATUS, AuditTrail
 from tests.support.api import MERGE_PATCH, ApiClient, Object, Watcher
 from tests.support.builders import ModelServiceBuilder, golden, model_service
 from tests.support.namespace import NamespaceFixture
 
-STATUS = "update modelservices/status"
 OTHER_UID = "99999999-8888-7777-6666-555555555555"
 FINALIZERS = ["example.com/hold"]
 LABELS = {MANAGED_BY_LABEL: FIELD_MANAGER}
@@ -307,7 +307,7 @@ async def test_drift_limit_under_a_reverting_controller(ns: NamespaceFixture, au
     ns.wait_ready("after")
     ns.apply(service.autoscaled(max_replicas=4))  # managed fields of the POST are upgraded once
     ns.wait_field("hpa", "after", "maxReplicas", 4)
-    before = writes_when_idle(ns, audit, "after")
+    before, since = writes_when_idle(ns, audit, "after"), time.time()
     async with (
         ApiClient(ns.cluster.kubeconfig) as api,
         Watcher(api, ns.namespace).watch([HORIZONTAL_POD_AUTOSCALER]) as watcher,
@@ -318,12 +318,19 @@ async def test_drift_limit_under_a_reverting_controller(ns: NamespaceFixture, au
         await asyncio.to_thread(annotate_repeatedly, ns, "hpa", "after")
         writes = await asyncio.to_thread(writes_when_idle, ns, audit, "after") - before
         reverting_client.cancel()
-    assert writes.pop(STATUS) <= 2
+    del writes[STATUS]
+    assert audit.status_writes_of("after", since=since).problems(at_most=2) == []
     assert writes == {"patch horizontalpodautoscalers": MAX_CORRECTIONS}
 
 
 def is_drift_reported(ns: NamespaceFixture, name: str) -> bool:
     return ns.condition(name).get("reason") == "DriftDetected"
+
+
+def is_every_pod_reported(ns: NamespaceFixture, name: str) -> bool:
+    """Return True once the status has the last news of a rollout; until then it is still to be written."""
+    status = ns.get_model_service(name)["status"]
+    return bool(status.get("readyReplicas") == status.get("desiredReplicas"))
 
 
 async def revert_repeatedly(api: ApiClient, watcher: Watcher, namespace: str, name: str) -> None:
@@ -360,10 +367,12 @@ def test_mutating_webhook_reverting_a_field_is_reported(
             f"{field} of {kind.capitalize()} {name} is being reverted by another client"
             in ns.condition(name)["message"]
         )
+        ns.wait(lambda: is_every_pod_reported(ns, name), "report of the pod", name=name)
         before = writes_when_idle(ns, audit, name)
         annotate_repeatedly(ns, kind, name)
         assert writes_when_idle(ns, audit, name) == before
-    assert before.pop(STATUS) <= 3
+    del before[STATUS]
+    assert audit.status_writes_of(name).problems(at_most=3) == []
     # The first patch upgrades the managed fields of the POST.
     assert before == {"create deployments": 1, "create services": 1, f"patch {kind}s": 1 + MAX_CORRECTIONS}
 
@@ -375,7 +384,8 @@ def test_injected_and_reordered_fields_are_kept(ns: NamespaceFixture, audit: Aud
         ns.wait_ready("mixed")
         annotate_repeatedly(ns, "deployment", "mixed")
         writes = writes_when_idle(ns, audit, "mixed")
-        assert writes.pop(STATUS) <= 2
+        del writes[STATUS]
+        assert audit.status_writes_of("mixed").problems(at_most=2) == []
         assert writes == {"create deployments": 1, "create services": 1}
         ns.apply(service.with_spec(env=[{"name": "A", "value": "1"}]))
         ns.wait_ready("mixed")

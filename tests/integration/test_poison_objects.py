@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from modelservice_operator.apimachinery.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, MODEL_SERVICE, SERVICE
-from tests.environment.audit import AuditTrail
+from tests.environment.audit import STATUS, AuditTrail
 from tests.environment.cluster import Cluster, ClusterError, Tier, start
 from tests.support.api import MERGE_PATCH, ApiClient, Watcher
 from tests.support.builders import IMAGE, model_service
@@ -25,7 +25,6 @@ POISON = 50
 ROUNDS, SAMPLES = 5, 30
 """Rounds alternate without and with poison objects; each creates this number of healthy objects."""
 CRD = "crds/modelservices.modelservice.dev.yaml"
-STATUS = "update modelservices/status"
 CASES: dict[str, tuple[Any, str]] = {
     "no-spec": (None, "spec: Field required"),
     "spec-text": ("an image", "spec: Input should be"),

@@ -18,8 +18,9 @@ from modelservice_operator.apimachinery.kinds import (
     SERVICE,
     ResourceKind,
 )
+from tests.environment.audit import STATUS
 from tests.environment.faults.lab import RESYNC, TWO_RESYNCS, Lab, Lane
-from tests.environment.faults.oracles import STATUS, no_echoes
+from tests.environment.faults.oracles import no_echoes
 from tests.environment.faults.recording import LOOK, Recording, calm, is_single, record
 from tests.environment.faults.scenarios import S1, S2, S3, S4, S5, S6, S7, S8, S9, S10, S11, Scenario, Stage
 from tests.environment.faults.state import NEWS, Place

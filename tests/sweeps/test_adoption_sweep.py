@@ -10,7 +10,7 @@ import pytest
 
 from modelservice_operator.apimachinery.kinds import OPTIONAL_CHILD_KINDS
 from modelservice_operator.resources import build_children
-from tests.environment.audit import AuditTrail
+from tests.environment.audit import STATUS, AuditTrail
 from tests.environment.cluster import Cluster
 from tests.support.backups import Backup, export_model_services, restore, without_managed_fields
 from tests.support.builders import ModelServiceBuilder, golden, golden_files
@@ -183,7 +183,7 @@ def assert_quiet(fleet: Fleet, audit: AuditTrail, loss: str) -> None:
 
 def children_writes(fleet: Fleet, audit: AuditTrail) -> dict[str, int]:
     writes = audit.writes(fleet.ns.namespace)
-    writes.pop("update modelservices/status", None)
+    writes.pop(STATUS, None)
     return dict(writes)
 
 

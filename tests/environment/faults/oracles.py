@@ -13,13 +13,12 @@ from itertools import pairwise
 from typing import Any
 
 from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILD_KINDS, DEPLOYMENT, ResourceKind
-from tests.environment.audit import AuditedRequest
+from tests.environment.audit import STATUS, AuditedRequest
 from tests.environment.faults.history import Version
 from tests.environment.faults.masking import differences
 from tests.environment.faults.rules import Exchange
 from tests.environment.faults.state import KINDS, NEWS, Place, condition_of, controller_of, milestones
 
-STATUS = "update modelservices/status"
 _SHOWN = 12
 _CHILDREN = {kind.plural: kind for kind in BUILT_IN_CHILD_KINDS}
 

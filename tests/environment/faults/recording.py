@@ -5,11 +5,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from tests.environment.audit import AuditedRequest
+from tests.environment.audit import STATUS, AuditedRequest
 from tests.environment.cluster import ClusterError
 from tests.environment.faults.calls import STREAMS
 from tests.environment.faults.lab import Lane, eventually
-from tests.environment.faults.oracles import STATUS, Tally, lawful, no_echoes, paired
+from tests.environment.faults.oracles import Tally, lawful, no_echoes, paired
 from tests.environment.faults.scenarios import Scenario
 from tests.environment.faults.state import milestones
 

@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from tests.environment.audit import AuditedRequest
+from tests.environment.audit import STATUS, AuditedRequest
 from tests.environment.faults.calls import Call
-from tests.environment.faults.oracles import STATUS, Tally, no_more_writes, same_end, silence
+from tests.environment.faults.oracles import Tally, no_more_writes, same_end, silence
 from tests.environment.faults.state import NEWS, milestones
 
 CREATE = "create deployments"
