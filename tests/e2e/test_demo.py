@@ -18,7 +18,7 @@ NAME = "diabetes"
 
 
 def prediction(address: str) -> float:
-    answer = httpx.get(f"{address}/prediction/", params={"f": "0.05"}, trust_env=False, timeout=10)
+    answer = httpx.get(f"{address}/prediction/", params={"f": "0.05"}, trust_env=False, timeout=30)
     return float(answer.raise_for_status().json()["prediction"])
 
 
@@ -35,7 +35,7 @@ def ready_replicas(ns: NamespaceFixture) -> int:
 def test_example_predicts_scales_and_is_deleted(ns: NamespaceFixture, figure: Callable[[str], None]) -> None:
     started = time.monotonic()
     ns.kubectl("apply", "-f", str(EXAMPLE))
-    ns.wait_ready(NAME, within=90)
+    ns.wait_ready(NAME, within=120)
     ready = time.monotonic() - started
     assert len(pods(ns)) == 2
     with port_forward(ns.cluster, f"service/{NAME}", 80, namespace=ns.namespace) as address:
@@ -47,15 +47,15 @@ def test_example_predicts_scales_and_is_deleted(ns: NamespaceFixture, figure: Ca
     assert "unchanged" in ns.kubectl("apply", "-f", str(EXAMPLE))
     autoscaler = ns.get("hpa", NAME)["spec"]
     assert (autoscaler["minReplicas"], autoscaler["maxReplicas"]) == (2, 5)
-    ns.wait(lambda: cpu_utilization(ns.get("hpa", NAME)) is not None, "CPU metric", within=90, name=NAME)
+    ns.wait(lambda: cpu_utilization(ns.get("hpa", NAME)) is not None, "CPU metric", within=120, name=NAME)
 
     ns.kubectl("scale", f"modelservice/{NAME}", "--replicas=3")
-    ns.wait(lambda: ns.is_ready(NAME) and ready_replicas(ns) == 3, "third replica", within=60, name=NAME)
+    ns.wait(lambda: ns.is_ready(NAME) and ready_replicas(ns) >= 3, "third replica", within=120, name=NAME)
 
     ns.kubectl("delete", "modelservice", NAME)
     for kind in ("deployment", "service", "hpa"):
-        ns.wait_deleted(kind, NAME, within=60)
-    ns.wait(lambda: pods(ns) == [], "end of the pods", within=60, name=NAME)
+        ns.wait_deleted(kind, NAME, within=120)
+    ns.wait(lambda: pods(ns) == [], "end of the pods", within=120, name=NAME)
 
 
 def test_operator_pod_is_unprivileged_and_small(ns: NamespaceFixture, figure: Callable[[str], None]) -> None:

@@ -83,7 +83,7 @@ def with_model(name: str, uri: str, *, login: str = "right", **fields: Any) -> M
 
 def predict(ns: NamespaceFixture, name: str) -> float:
     with port_forward(ns.cluster, f"service/{name}", 80, namespace=ns.namespace) as address:
-        answer = httpx.get(f"{address}/prediction/", params={"f": "0.05"}, trust_env=False, timeout=10)
+        answer = httpx.get(f"{address}/prediction/", params={"f": "0.05"}, trust_env=False, timeout=30)
         return float(answer.raise_for_status().json()["prediction"])
 
 
@@ -106,7 +106,7 @@ def test_s3_model_is_loaded_before_the_server_starts(
     ns: NamespaceFixture, stores: Stores, figure: Callable[[str], None]
 ) -> None:
     ns.apply(with_model("store", "s3://models/diabetes/v1"))
-    ns.wait_ready("store", within=90)
+    ns.wait_ready("store", within=120)
     assert predict(ns, "store") == pytest.approx(199.6, abs=0.1)
     loaded = ns.condition("store", "ModelLoaded")
     size = len(stores.model)
@@ -118,7 +118,7 @@ def test_s3_model_is_loaded_before_the_server_starts(
 
 def test_registry_alias_is_resolved(ns: NamespaceFixture, stores: Stores) -> None:
     ns.apply(with_model("alias", "models:/diabetes@champion", sha256=stores.digest.removeprefix("sha256:")))
-    ns.wait_ready("alias", within=90)
+    ns.wait_ready("alias", within=120)
     assert predict(ns, "alias") == pytest.approx(199.6, abs=0.1)
     assert model_status(ns, "alias")["resolvedURI"] == "models:/diabetes/1 (s3://models/diabetes/v1)"
 
@@ -127,33 +127,33 @@ def test_registry_proxies_artifacts_without_cloud_keys(ns: NamespaceFixture, sto
     version = stores.tracking.publish("handed-out", {"model.joblib": stores.model})
     apply_secret(ns, "tracking", dict(stores.tracking.store.environment))
     ns.apply(with_model("proxied", f"models:/handed-out/{version}", login="tracking"))
-    ns.wait_ready("proxied", within=90)
+    ns.wait_ready("proxied", within=120)
     assert predict(ns, "proxied") == pytest.approx(199.6, abs=0.1)
 
 
 def test_access_denied_is_reported_and_recovers(ns: NamespaceFixture) -> None:
     ns.apply(with_model("denied", "s3://models/diabetes/v1", login="stranger"))
-    ns.wait(reports_reason(ns, "denied", "AccessDenied"), "AccessDenied", within=60, name="denied")
+    ns.wait(reports_reason(ns, "denied", "AccessDenied"), "AccessDenied", within=120, name="denied")
     assert ns.condition("denied")["message"] == (
         "The only pod: the model cannot be loaded: s3://models/diabetes/v1 cannot be read with these credentials."
         " Grant them permission to read and list it, or use others in model.credentials."
     )
     assert model_status(ns, "denied")["state"] == "Failed"
     ns.apply(with_model("denied", "s3://models/diabetes/v1"))
-    ns.wait_ready("denied", within=90)
+    ns.wait_ready("denied", within=120)
     assert ns.condition("denied", "ModelLoaded")["status"] == "True"
 
 
 def test_unknown_credentials_are_reported(ns: NamespaceFixture) -> None:
     ns.apply(with_model("unknown", "s3://models/diabetes/v1", login="wrong"))
-    ns.wait(reports_reason(ns, "unknown", "InvalidCredentials"), "InvalidCredentials", within=60, name="unknown")
+    ns.wait(reports_reason(ns, "unknown", "InvalidCredentials"), "InvalidCredentials", within=120, name="unknown")
     pods = ns.kubectl("get", "pods", "--selector=app.kubernetes.io/instance=unknown", "-o", "name").split()
     assert CANARY not in ns.kubectl("logs", pods[0], "-c", "model-loader")
 
 
 def test_missing_model_is_reported_until_uploaded(ns: NamespaceFixture, stores: Stores) -> None:
     ns.apply(with_model("late", "s3://models/diabetes/v2"))
-    ns.wait(reports_reason(ns, "late", "ModelNotFound"), "ModelNotFound", within=60, name="late")
+    ns.wait(reports_reason(ns, "late", "ModelNotFound"), "ModelNotFound", within=120, name="late")
     assert "There is no file at s3://models/diabetes/v2." in ns.condition("late")["message"]
     write(stores.bucket / "diabetes" / "v2", {"model.joblib": stores.model})
     ns.wait_ready("late", within=120)
@@ -161,7 +161,7 @@ def test_missing_model_is_reported_until_uploaded(ns: NamespaceFixture, stores: 
 
 def test_too_large_model_is_rejected_before_download(ns: NamespaceFixture) -> None:
     ns.apply(with_model("large", "s3://models/diabetes/v1", cache={"emptyDir": {"sizeLimit": "100"}}))
-    ns.wait(reports_reason(ns, "large", "TooLarge"), "TooLarge", within=60, name="large")
+    ns.wait(reports_reason(ns, "large", "TooLarge"), "TooLarge", within=120, name="large")
     assert "at most 100 are allowed" in ns.condition("large")["message"]
 
 
@@ -169,7 +169,7 @@ def test_replicas_share_a_cache_and_download_once(ns: NamespaceFixture, stores: 
     create_claim(ns, "shared", stores.bucket.parents[2] / "claim")
     cache = {"persistentVolumeClaim": {"claimName": "shared", "subPath": "models"}}
     ns.apply(with_model("shared", "s3://models/diabetes/v1", cache=cache).with_spec(replicas=2))
-    ns.wait_ready("shared", within=90)
+    ns.wait_ready("shared", within=120)
     assert predict(ns, "shared") == pytest.approx(199.6, abs=0.1)
     said = loader_reports(ns, "shared")
     assert sorted(report["reason"] for report in said) == ["Cached", "Loaded"]
@@ -178,7 +178,7 @@ def test_replicas_share_a_cache_and_download_once(ns: NamespaceFixture, stores: 
     store_is_away = stores.bucket.with_name("away")
     stores.bucket.rename(store_is_away)
     ns.kubectl("delete", "pods", "--selector=app.kubernetes.io/instance=shared", "--wait=true")
-    ns.wait_ready("shared", within=90)
+    ns.wait_ready("shared", within=120)
     assert {report["reason"] for report in loader_reports(ns, "shared")} == {"Cached"}
     store_is_away.rename(stores.bucket)
 
@@ -188,7 +188,7 @@ def test_pvc_model_is_mounted(ns: NamespaceFixture, stores: Stores) -> None:
     create_claim(ns, "filled", directory)
     write(directory, {"models/diabetes/model.joblib": stores.model})
     ns.apply(SERVER.named("mounted").with_spec(model={"uri": "pvc://filled/models/diabetes"}))
-    ns.wait_ready("mounted", within=60)
+    ns.wait_ready("mounted", within=120)
     assert predict(ns, "mounted") == pytest.approx(199.6, abs=0.1)
     assert ns.condition("mounted", "ModelLoaded")["message"] == "The model is mounted."
 
@@ -199,7 +199,7 @@ def test_image_model_is_mounted(ns: NamespaceFixture, stores: Stores, tmp_path: 
     write_archive(archive, name, content, entrypoint=("/none",), architecture=goarch())
     ns.cluster.load_image(archive)
     ns.apply(SERVER.named("modelcar").with_spec(model={"uri": f"oci://{name}"}))
-    ns.wait_ready("modelcar", within=60)
+    ns.wait_ready("modelcar", within=120)
     assert predict(ns, "modelcar") == pytest.approx(199.6, abs=0.1)
     assert ns.condition("modelcar", "ModelLoaded")["status"] == "True"
 
@@ -211,7 +211,7 @@ def test_moved_registry_alias_rolls_the_pods(ns: NamespaceFixture, stores: Store
         assert tracking.register("followed", f"{directory}/{number}") == number
     tracking.point("followed", "champion", "1")
     ns.apply(with_model("followed", "models:/followed@champion", updatePolicy="Auto", refreshIntervalSeconds=86_400))
-    ns.wait_ready("followed", within=90)
+    ns.wait_ready("followed", within=120)
     assert model_status(ns, "followed")["resolvedURI"] == f"models:/followed/1 ({directory}/1)"
     run_resolver_job(ns, "followed", "first")
     ns.wait(lambda: is_tracked(ns, "followed"), "report of the first check", name="followed")
@@ -225,7 +225,7 @@ def test_moved_registry_alias_rolls_the_pods(ns: NamespaceFixture, stores: Store
         resolved = model_status(ns, "followed").get("resolvedURI") == f"models:/followed/2 ({directory}/2)"
         return resolved and ns.is_ready("followed")
 
-    ns.wait(rolled, "rollout to version 2", within=90, name="followed")
+    ns.wait(rolled, "rollout to version 2", within=120, name="followed")
     before = run_resolver_job(ns, "followed", "again")
     assert written_versions(ns, "followed") == before
 
@@ -238,7 +238,7 @@ def run_resolver_job(ns: NamespaceFixture, name: str, job: str) -> tuple[str, st
     """Run the CronJob's pod now; return the object versions from before."""
     before = written_versions(ns, name)
     ns.kubectl("create", "job", job, f"--from=cronjob/{name}")
-    ns.kubectl("wait", f"job/{job}", "--for=condition=Complete", "--timeout=60s")
+    ns.kubectl("wait", f"job/{job}", "--for=condition=Complete", "--timeout=120s")
     return before
 
 

@@ -2,8 +2,8 @@
 
 import json
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -35,7 +35,7 @@ from tests.environment.cluster.compiled import HELLO
 with cluster.start(cluster.Tier.NODE, state=Path(sys.argv[1])) as running:
     running.load_image(HELLO.archive)
     running.run_kubectl("run", "web", f"--image={HELLO.name}")
-    running.run_kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=60s")
+    running.run_kubectl("wait", "--for=condition=Ready", "pod/web", "--timeout=180s")
     print("ready", flush=True)
     time.sleep(600)
 """
@@ -64,7 +64,7 @@ def web(node_cluster: Cluster, node_namespace: str) -> str:
     workload = json.dumps(hello_deployment("web", "serve", replicas=2))
     node_cluster.run_kubectl("create", *in_namespace, "-f", "-", stdin=workload)
     node_cluster.run_kubectl("expose", "deployment/web", "--port=80", "--target-port=8080", *in_namespace)
-    node_cluster.run_kubectl("rollout", "status", "deployment/web", "--timeout=60s", *in_namespace)
+    node_cluster.run_kubectl("rollout", "status", "deployment/web", "--timeout=180s", *in_namespace)
     address: str = node_cluster.get("service", "web", *in_namespace)["spec"]["clusterIP"]
     return address
 
@@ -119,7 +119,7 @@ def test_absent_image_fails_immediately(node_cluster: Cluster, node_namespace: s
     reasons = {"ErrImagePull", "ImagePullBackOff"}
     wait_until(
         lambda: reasons & set(waiting_reasons(node_cluster, node_namespace, "absent")),
-        seconds=15,
+        seconds=25,  # a connection that is not refused times out after 30 s
         what="the image pull error",
     )
 
@@ -134,7 +134,7 @@ def test_autoscaler_scales_on_real_cpu_load(
     node_cluster.run_kubectl("autoscale", "deployment/burn", "--max=3", "--cpu=50%", *in_namespace)
     wait_until(
         lambda: node_cluster.get("deployment", "burn", *in_namespace)["status"].get("readyReplicas") == 3,
-        seconds=120,
+        seconds=240,
         what="three replicas",
         pause=0.5,
     )
@@ -254,13 +254,12 @@ def processes_naming(directory: Path) -> list[str]:
 @contextmanager
 def forwarded(node_cluster: Cluster, namespace: str) -> Iterator[int]:
     """Forward a free port to the Service `web` as long as the block lasts."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     command: list[str | Path] = [node_cluster.kubectl, f"--kubeconfig={node_cluster.kubeconfig}", "-n", namespace]
-    with subprocess.Popen([*command, "port-forward", "service/web", f"{port}:80"], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([*command, "port-forward", "service/web", ":80"], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        assert process.stdout.readline().startswith(b"Forwarding from")
-        yield port
+        found = re.match(rb"Forwarding from 127\.0\.0\.1:(\d+)", process.stdout.readline())
+        assert found is not None
+        yield int(found[1])
         process.kill()
 
 

@@ -45,7 +45,7 @@ class AuditedRequest:
     stage: str = _COMPLETE
     is_forbidden: bool = False
     written_status: str = ""
-    """Hash of the status that a status write sends, whose bodies alone the log has (audit-policy.yaml)."""
+    """Hash of the status that a status write sends: the log has no other bodies (audit-policy.yaml)."""
 
     @classmethod
     def parse(cls, event: dict[str, Any]) -> Self:
@@ -96,9 +96,10 @@ class StatusWrites:
     def problems(self, *, at_most: int, conflicts: bool = False) -> list[str]:
         """Return what is wrong with the number of writes; none means that all is well.
 
-        `at_most` is for a rollout of less than a second: the operator may write once more for each further interval
-        (StatusWriter), so that the number depends on the duration of the rollout. A write that the API server rejected
-        counts too, unless `conflicts`: another client changes the ModelService, and a write may meet a newer version.
+        `at_most` is for a rollout of less than a second: for each further interval, the operator may write one more
+        time (StatusWriter), so that the number depends on the duration of the rollout. A write that the API server
+        rejected counts too, unless `conflicts`: another client changes the ModelService, and a write may meet a newer
+        version.
         """
         accepted = [write for write in self.writes if write.accepted]
         found, allowed = len(accepted if conflicts else self.writes), at_most + int(self.seconds / STATUS_INTERVAL)

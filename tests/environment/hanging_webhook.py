@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,8 @@ class HangingWebhook:
         self._lock = threading.Lock()
         self.calls = 0
         """Connections since the start."""
+        self.first_call: float | None = None
+        """Monotonic time of the first of them."""
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
@@ -57,6 +60,7 @@ class HangingWebhook:
                 return
             with self._lock:
                 self.calls += 1
+                self.first_call = self.first_call or time.monotonic()
                 self._held.append(connection)
                 if self._breaks:
                     self._close_held()

@@ -16,7 +16,8 @@ def test_bench_measures_every_peer(tmp_path: Path, figure: Callable[[str], None]
     figure(f"bench run --quick: {results.minutes * 60:.0f} s")
     assert {peer: set(results.summary[peer]) >= set(PUBLISHED) for peer in COMPARED} == dict.fromkeys(COMPARED, True)
     own = results.summary[PeerName.MODELSERVICE]
-    assert 4 <= own[Measure.OWN_WRITES].median <= 6  # a second status write on a busy machine
+    # Three children, the status before and after the rollout, and one more for each second of it.
+    assert 4 <= own[Measure.OWN_WRITES].median <= 5 + own[Measure.BURST].median
     assert (own[Measure.RESTART_WRITES].median, own[Measure.IDLE_REQUESTS].median) == (0, 0)
     assert "restart with 10 objects, writes" in format_results(results)
     assert "at commit 0123456789ab" in (tmp_path / "RESULTS.md").read_text()

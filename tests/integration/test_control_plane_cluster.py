@@ -60,11 +60,11 @@ def test_pods_become_ready_and_are_deleted(control_plane: Cluster, namespace: st
     control_plane.run_kubectl(
         "create", "-n", namespace, "-f", "-", stdin=json.dumps(restricted_deployment("web", IMAGE, replicas=3))
     )
-    control_plane.run_kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=30s")
+    control_plane.run_kubectl("rollout", "status", "deployment/web", "-n", namespace, "--timeout=90s")
     addresses = {pod["status"]["podIP"] for pod in control_plane.get("pods", "-n", namespace)["items"]}
     assert len(addresses) == 3
-    control_plane.run_kubectl("delete", "deployment/web", "-n", namespace, "--cascade=foreground", "--timeout=30s")
-    wait_until(lambda: not control_plane.get("pods", "-n", namespace)["items"], seconds=30, what="deletion of the pods")
+    control_plane.run_kubectl("delete", "deployment/web", "-n", namespace, "--cascade=foreground", "--timeout=90s")
+    wait_until(lambda: not control_plane.get("pods", "-n", namespace)["items"], seconds=60, what="deletion of the pods")
 
 
 def test_pods_of_jobs_complete(control_plane: Cluster, namespace: str) -> None:
@@ -72,7 +72,7 @@ def test_pods_of_jobs_complete(control_plane: Cluster, namespace: str) -> None:
     template["spec"]["restartPolicy"] = "Never"
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "once"}, "spec": {"template": template}}
     control_plane.run_kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(job))
-    control_plane.run_kubectl("wait", "--for=condition=Complete", "job/once", "-n", namespace, "--timeout=30s")
+    control_plane.run_kubectl("wait", "--for=condition=Complete", "job/once", "-n", namespace, "--timeout=90s")
 
 
 def test_namespace_enforces_restricted_pods(control_plane: Cluster, namespace: str) -> None:

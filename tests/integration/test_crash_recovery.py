@@ -11,9 +11,8 @@ OBJECTS = 20
 
 
 def wait_for_write(ns: NamespaceFixture, audit: AuditTrail, name: str) -> None:
-    """Return after the operator's next write, while others are still pending."""
-    before = audit.writes(ns.namespace).total()
-    ns.wait(lambda: audit.writes(ns.namespace).total() > before, "write", name=name)
+    """Return after the operator's first write for a ModelService, while others are still pending."""
+    ns.wait(lambda: audit.writes_of(name).total() > 0, "write", name=name)
 
 
 def test_sigkill_while_creating_leaves_no_duplicates(

@@ -91,6 +91,20 @@ class ServerFiles:
         self.cluster.kubeconfig.write_text(pki.kubeconfig(self.cluster.server, trusted, user))
         wait_until(self._is_accepted, seconds=RELOAD_TIMEOUT, what="new authority for clients")
 
+    def wait_rejected(self, authority: pki.Authority) -> None:
+        """Wait until no certificate of an authority is accepted."""
+        user, trusted = pki.certificate_user(authority.issue("nobody")), (self.directory / "ca.crt").read_bytes()
+        kubeconfig = self.directory / "nobody.kubeconfig"
+        kubeconfig.write_text(pki.kubeconfig(self.cluster.server, trusted, user))
+        who = (f"--kubeconfig={kubeconfig}", "auth", "whoami")
+        wait_until(lambda: self._is_refused(*who), seconds=RELOAD_TIMEOUT, what="end of the old authority")
+
+    def _is_refused(self, *arguments: str) -> bool:
+        with suppress(ClusterError):
+            self.cluster.run_kubectl(*arguments)
+            return False
+        return True
+
     def _is_accepted(self) -> bool:
         with suppress(ClusterError):
             self.cluster.run_kubectl("get", "namespace", "default")
@@ -122,6 +136,7 @@ def test_rotation_of_authority_and_client_certificate(
         identity.trust(second.pair.certificate)
         identity.write_key(pair)
         server.accept(second.pair.certificate)
+        server.wait_rejected(first)
         started = time.monotonic()
         ns.apply(model_service().named("after"))
         ns.wait(lambda: KEPT in operator.log, "credentials that are kept", within=RELOAD_TIMEOUT, name="after")

@@ -23,7 +23,7 @@ def test_deletion_works_without_the_operator(ns: NamespaceFixture, operator: Ope
     ns.wait_ready("down")
     assert "finalizers" not in ns.get_model_service("down")["metadata"]
     operator.stop()
-    ns.kubectl("delete", "modelservice", "down", "--wait=true", "--timeout=20s")
+    ns.kubectl("delete", "modelservice", "down", "--wait=true", "--timeout=60s")
     for kind in CHILDREN:
         # The garbage collector discovers new custom resources every 30 s, and may not know this one yet.
         ns.wait_deleted(kind, "down", within=120)
@@ -45,7 +45,7 @@ def test_reused_name_has_only_children_of_its_last_owner(ns: NamespaceFixture) -
     for number in range(6):
         ns.apply(model_service().named("again").with_spec(replicas=1 + number % 2).autoscaled(max_replicas=3))
         if number < 5:
-            ns.kubectl("delete", "modelservice", "again", "--wait=true", "--timeout=20s")
+            ns.kubectl("delete", "modelservice", "again", "--wait=true", "--timeout=60s")
     ns.wait_ready("again", within=90)
     assert owner_uids(ns, "again") == {ns.get_model_service("again")["metadata"]["uid"]}
     assert all(ns.get(kind, "again") for kind in CHILDREN)

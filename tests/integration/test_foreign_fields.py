@@ -121,7 +121,7 @@ def test_exclusive_field_of_another_manager_is_replaced(
         changed = live["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]
         return bool(changed and spec_of(live) == spec_of(before))
 
-    ns.wait(as_before, f"{kind} as before", within=15, name=name)
+    ns.wait(as_before, f"{kind} as before", name=name)
 
 
 def spec_of(body: Any) -> Any:

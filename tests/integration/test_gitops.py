@@ -112,6 +112,9 @@ async def test_health_checks_agree_across_the_object_lifecycle(
     await wait_for_reason(ns, "taken", "NameConflict")
     await asyncio.to_thread(ns.wait, lambda: ns.condition("stuck", "Stalled"), "deadline", within=60, name="stuck")
     await asyncio.to_thread(ns.kubectl, "delete", "modelservice", "lifecycle", "--cascade=foreground")
+    await history.until(
+        lambda: history.live(MODEL_SERVICE, ns.namespace, "lifecycle") is None, seconds=30, what="the end of it"
+    )
     bodies = [
         version.body
         for name in ("lifecycle", "stuck", "taken")

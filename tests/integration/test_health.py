@@ -55,12 +55,13 @@ def test_readiness_follows_permissions(control_plane: Cluster, account: tuple[st
     operator = OperatorProcess(kubeconfig, tmp_path / "operator.log", arguments)
     try:
         operator.start()
+        denied = f"not allowed to list deployments.apps in namespace {namespace}"
+        wait_until(lambda: denied in "".join(get(port, "/readyz")[1]), seconds=60, what="a problem")
         status, [problem] = get(port, "/readyz")
-        assert status == http.HTTPStatus.SERVICE_UNAVAILABLE
-        assert f"not allowed to list deployments.apps in namespace {namespace}" in problem
+        assert (status, denied in problem) == (http.HTTPStatus.SERVICE_UNAVAILABLE, True)
         assert get(port, "/healthz") == (http.HTTPStatus.OK, [])
         grant(control_plane, namespace, operator_permissions(), account_namespace=namespace)
-        wait_until(lambda: get(port, "/readyz")[0] == http.HTTPStatus.OK, seconds=20, what="readiness")
+        wait_until(lambda: get(port, "/readyz")[0] == http.HTTPStatus.OK, seconds=60, what="readiness")
         if socket.has_dualstack_ipv6():
             assert get(port, "/readyz", "::1") == (http.HTTPStatus.OK, [])
     finally:
@@ -79,13 +80,13 @@ def test_rejected_credentials_are_not_ready(control_plane: Cluster, account: tup
     standby = OperatorProcess(kubeconfig, tmp_path / "standby.log", (*arguments, "--probe-port", str(port)))
     try:
         leader.start()
-        wait_until(lambda: "Became leader" in leader.log, seconds=20, what="a leader")
+        wait_until(lambda: "Became leader" in leader.log, seconds=60, what="a leader")
         standby.start()
-        assert get(port, "/readyz") == (http.HTTPStatus.OK, [])
+        wait_until(lambda: get(port, "/readyz") == (http.HTTPStatus.OK, []), seconds=60, what="a ready standby")
         assert "Became leader" not in standby.log
         control_plane.run_kubectl("--namespace", namespace, "delete", "serviceaccount", ACCOUNT)
         rejected = (http.HTTPStatus.SERVICE_UNAVAILABLE, ["The API server rejects the credentials."])
-        wait_until(lambda: get(port, "/readyz") == rejected, seconds=40, what="rejected credentials")
+        wait_until(lambda: get(port, "/readyz") == rejected, seconds=90, what="rejected credentials")
         assert get(port, "/healthz") == (http.HTTPStatus.OK, [])
     finally:
         for operator in (leader, standby):

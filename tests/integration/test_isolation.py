@@ -1,6 +1,7 @@
 """One namespace, object or answer of the API server never delays or loses another object."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,8 @@ from tests.support.operator import OperatorProcess
 HANGING = 30
 """ModelServices behind the webhook: several times the workers of the operator."""
 SPARED = "spared"
+WEBHOOK_SECONDS = 30.0
+"""Time after which the API server gives a call of the webhook up."""
 WEBHOOK_FAILURE = "failed calling webhook"
 
 
@@ -28,7 +31,17 @@ def blocked(control_plane: Cluster, operator: OperatorProcess) -> NamespaceFixtu
 
 
 @pytest.fixture(scope="module")
-def webhook(control_plane: Cluster, blocked: NamespaceFixture) -> Iterator[HangingWebhook]:
+def patience(ns: NamespaceFixture) -> float:
+    """Seconds for an object that nothing delays: fewer than a call hangs, unless the machine needs longer anyway."""
+    started = time.monotonic()
+    ns.apply(model_service().named("first"))
+    ns.wait_ready("first")
+    return max(WEBHOOK_SECONDS - 5.0, 5 * (time.monotonic() - started))
+
+
+@pytest.fixture(scope="module")
+def webhook(control_plane: Cluster, blocked: NamespaceFixture, patience: float) -> Iterator[HangingWebhook]:
+    assert patience > 0  # measured before the webhook exists
     with hanging_webhook(control_plane, blocked.namespace, spared=SPARED) as webhook:
         names = [f"blocked-{number}" for number in range(HANGING)]
         bodies = [model_service().named(name, namespace=blocked.namespace).manifest() for name in names]
@@ -47,28 +60,31 @@ def has_deployments(ns: NamespaceFixture) -> bool:
 
 
 def test_hanging_webhook_delays_no_other_namespace(
-    ns: NamespaceFixture, blocked: NamespaceFixture, webhook: HangingWebhook
+    ns: NamespaceFixture, blocked: NamespaceFixture, patience: float, webhook: HangingWebhook
 ) -> None:
     """The children and the status of a good object are written while the first calls of the webhook still hang."""
     ns.wait(lambda: webhook.calls >= 8, "calls of the webhook")
     ns.apply(model_service())
-    ns.wait_ready(within=25)
-    assert reported_failures(blocked) == 0  # the calls time out after 30 s: all of them still hang
-    assert not has_deployments(blocked)
+    ns.wait_ready(within=patience)
+    failures, has_children = reported_failures(blocked), has_deployments(blocked)
+    assert webhook.first_call is not None
+    # Later, on a machine that is very slow, the first calls have timed out.
+    assert failures == 0 or time.monotonic() - webhook.first_call > WEBHOOK_SECONDS
+    assert not has_children
 
 
 def test_failing_objects_delay_none_of_their_namespace(
-    ns: NamespaceFixture, blocked: NamespaceFixture, webhook: HangingWebhook
+    ns: NamespaceFixture, blocked: NamespaceFixture, patience: float, webhook: HangingWebhook
 ) -> None:
     webhook.break_connections()
-    blocked.wait(lambda: reported_failures(blocked) == HANGING, "report of each failure", within=60)
+    blocked.wait(lambda: reported_failures(blocked) == HANGING, "report of each failure", within=120)
     webhook.hang()
     calls = webhook.calls
-    blocked.wait(lambda: webhook.calls >= calls + 2, "attempts that hang again", within=30)
+    blocked.wait(lambda: webhook.calls >= calls + 2, "attempts that hang again", within=120)
     blocked.apply(model_service().named(SPARED))
-    blocked.wait_ready(SPARED, within=25)
+    blocked.wait_ready(SPARED, within=patience)
     ns.apply(model_service().named("another"))
-    ns.wait_ready("another", within=25)
+    ns.wait_ready("another", within=patience)
 
 
 def test_edited_object_is_retried_before_its_backoff_ends(

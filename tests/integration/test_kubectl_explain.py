@@ -17,7 +17,7 @@ def published(control_plane: Cluster, operator_kubeconfig: Path) -> Any:
     assert operator_kubeconfig.exists()  # the CRD is installed
     group = "/openapi/v3/apis/modelservice.dev/v1alpha1"
     with open_dry_run_client(control_plane.kubeconfig) as server:
-        wait_until(lambda: server.http.get(group).is_success, seconds=30, what="the published schema")
+        wait_until(lambda: server.http.get(group).is_success, seconds=60, what="the published schema")
         schemas = server.get(group)["components"]["schemas"]
     return schemas["dev.modelservice.v1alpha1.ModelService"]["properties"]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from modelservice_operator.manager.leader_election import LeaderElectionConfig
 from tests.environment.audit import STATUS, AuditTrail
 from tests.environment.cluster import Cluster
 from tests.environment.cluster.wait import wait_until
@@ -16,6 +17,8 @@ from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess
 
 LEADS = "Became leader"
+RELEASED = LeaderElectionConfig().lease_duration - 1
+"""Seconds in which another replica leads after a release: it does not wait until the Lease expires."""
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,7 @@ def pair(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) ->
     try:
         for operator in operators:
             operator.start()
-            wait_until(lambda: LEADS in operators[0].log, seconds=30, what="leadership of the first operator")
+            wait_until(lambda: LEADS in operators[0].log, seconds=60, what="leadership of the first operator")
         yield operators
     finally:
         for operator in operators:
@@ -67,7 +70,7 @@ def test_leader_releases_the_lease_on_sigterm(ns: NamespaceFixture, pair: list[O
     first.start()
     leads_before = first.log.count(LEADS)
     assert second.stop() == 0
-    wait_until(lambda: first.log.count(LEADS) > leads_before, seconds=10, what="the other operator to lead")
+    wait_until(lambda: first.log.count(LEADS) > leads_before, seconds=RELEASED, what="the other operator to lead")
     ns.apply(model_service().named("released"))
     ns.wait_ready("released")
 
@@ -78,9 +81,9 @@ def test_paused_leader_exits_when_resumed(ns: NamespaceFixture, pair: list[Opera
     second.start()
     assert first.process is not None
     first.process.send_signal(signal.SIGSTOP)
-    wait_until(lambda: second.log.count(LEADS) > leads_before, seconds=40, what="the other operator to lead")
+    wait_until(lambda: second.log.count(LEADS) > leads_before, seconds=90, what="the other operator to lead")
     first.process.send_signal(signal.SIGCONT)
-    assert first.process.wait(timeout=30) == 1
+    assert first.process.wait(timeout=60) == 1
     assert "LeadershipLostError" in first.log
     first.log_file.write_text("")  # it has the expected traceback
     ns.apply(model_service().named("paused"))

@@ -24,7 +24,7 @@ from tests.environment.faults.proxy import FaultProxy
 from tests.environment.faults.rules import Moment, Rule
 from tests.support.installation import NAMESPACE
 
-CONFIG = LeaderElectionConfig(lease_duration=3, renew_deadline=1.5, retry_period=0.2, rollback_delay=1.5)
+CONFIG = LeaderElectionConfig(lease_duration=4, renew_deadline=2.5, retry_period=0.2, rollback_delay=4)
 HANGS = 20.0
 MISSING = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/missing"
 
@@ -74,7 +74,7 @@ def create(proxy: FaultProxy, operator_kubeconfig: Path) -> Create:
 async def leading(candidate: Candidate) -> AsyncIterator[Candidate]:
     """Wait until a candidate leads."""
     async with candidate.client:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await candidate.elector.acquire()
         yield candidate
 
@@ -148,7 +148,7 @@ async def test_older_version_leaves_the_lease_to_a_newer_one(create: Create) -> 
     async with older.client, newer.client:
         waiting = asyncio.create_task(older.elector.acquire())
         await asyncio.sleep(CONFIG.retry_period)
-        await asyncio.wait_for(newer.elector.acquire(), 10)
+        await asyncio.wait_for(newer.elector.acquire(), 30)
         newer.elector.check_leadership()
         assert not waiting.done()
         # No newer one is left: the older one leads after the delay.

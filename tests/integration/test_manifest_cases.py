@@ -24,7 +24,7 @@ GROUP = "admissionregistration.k8s.io/v1"
 def patch_template(ns: NamespaceFixture, name: str, template: dict[str, Any]) -> None:
     body = json.dumps({"spec": {"template": template}})
     ns.kubectl("patch", "deployment", name, "--field-manager=Reloader", "--type=strategic", "-p", body)
-    ns.kubectl("rollout", "status", f"deployment/{name}", "--timeout=30s")
+    ns.kubectl("rollout", "status", f"deployment/{name}", "--timeout=90s")
 
 
 def test_variable_and_annotation_of_reloader_are_kept(ns: NamespaceFixture, audit: AuditTrail) -> None:

@@ -65,7 +65,7 @@ class Fleet:
     def create(self) -> None:
         """Create the objects; wait until all are ready, and nothing is left to write."""
         asyncio.run(self._create())
-        self.ns.wait(self._are_ready, "ready objects", within=90, name=NAMES[0])
+        self.ns.wait(self._are_ready, "ready objects", within=200, name=NAMES[0])
         self.ns.wait(self._is_quiet, "operator that writes nothing", name=NAMES[0])
 
     async def _create(self) -> None:
@@ -164,7 +164,7 @@ def test_change_outside_of_the_template_retains_the_old_settings(upgraded: Fleet
 def test_restart_by_kubectl_retains_the_old_settings(upgraded: Fleet) -> None:
     name = NAMES[3]
     upgraded.ns.kubectl("rollout", "restart", f"deployment/{name}")
-    upgraded.ns.kubectl("rollout", "status", f"deployment/{name}", "--timeout=30s")
+    upgraded.ns.kubectl("rollout", "status", f"deployment/{name}", "--timeout=90s")
     assert loader_of(upgraded.ns.get("deployments", name)) == OLD_LOADER
 
 

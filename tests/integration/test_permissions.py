@@ -100,7 +100,9 @@ def test_status_is_stable_while_a_verb_is_missing(tenants: Tenants) -> None:
         ns.wait(lambda: trail.refused().count("watch cronjobs") >= 3, "three attempts")
         return trail
 
-    three_attempts()  # by then the rollout is complete
+    for name in ("iris", "followed"):
+        ns.wait(lambda: ns.get_model_service(name)["status"].get("readyReplicas") == 1, "a ready pod", name=name)  # noqa: B023
+    three_attempts()  # by then the last status is written
     trail = three_attempts()
     assert trail.writes(ns.namespace) == {}
     assert len(tenants.errors("no-watch")) == 1

@@ -92,7 +92,7 @@ def users() -> Iterator[Users]:
         probe = users.in_namespace(IRIS.with_spec(serviceAccountName="probe"))
         wait_until(
             lambda: "you are not allowed" in users.author.create_model_service(probe).message,
-            seconds=30,
+            seconds=60,
             what="the policy",
         )
         yield users
@@ -250,7 +250,7 @@ def allowlist(users: Users, shared: str) -> None:
     probe = users.in_namespace(IRIS.with_spec(image="elsewhere.example.com/probe"))
     wait_until(
         lambda: "may only come from" in users.admin.create_model_service(probe).message,
-        seconds=30,
+        seconds=60,
         what="the allowlist",
     )
 
@@ -291,13 +291,13 @@ def test_missing_allowlist_rejects_everything(users: Users) -> None:
     set_allowlist("s3://models")
     wait_until(
         lambda: "models may only come from s3://models/: use" in users.admin.create_model_service(service).message,
-        seconds=30,
+        seconds=60,
         what="the changed allowlist",
     )
     users.cluster.run_kubectl("--namespace", "modelservice-system", "delete", "configmap", "modelservice-sources")
     wait_until(
         lambda: users.admin.create_model_service(service).status in {403, 422},
-        seconds=30,
+        seconds=60,
         what="the rejection without an allowlist",
     )
     assert users.cluster.run_kubectl("get", PLURAL, "--all-namespaces", "-o", "name")

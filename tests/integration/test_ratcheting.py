@@ -37,7 +37,7 @@ def install(ns: NamespaceFixture, crd: dict[str, Any], *, until: str) -> None:
     ns.cluster.run_kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(crd))
     for service in (OLD_LEAF, OLD_SPEC):
         condition = partial(validation_gives, ns, service, until)
-        wait_until(condition, seconds=30, what=f"a schema by which {service.name} is {until}")
+        wait_until(condition, seconds=60, what=f"a schema by which {service.name} is {until}")
 
 
 def validation_gives(ns: NamespaceFixture, service: ModelServiceBuilder, expected: str) -> bool:

@@ -35,7 +35,7 @@ def writes_of(audit: AuditTrail, name: str) -> Counter[str]:
 
 @contextmanager
 def nothing_written(ns: NamespaceFixture, audit: AuditTrail, name: str) -> Iterator[None]:
-    """Assert that a `with` block causes no write: only what an autoscaler's controller reports meanwhile is told."""
+    """Assert that a `with` block causes no write: only the status may follow what an autoscaler reports."""
     news, before = autoscaler_news(ns, name), writes_when_idle(ns, audit, name)
     yield
     written = writes_when_idle(ns, audit, name) - before
@@ -45,7 +45,7 @@ def nothing_written(ns: NamespaceFixture, audit: AuditTrail, name: str) -> Itera
 
 
 def autoscaler_news(ns: NamespaceFixture, name: str) -> Any:
-    """Return what the status tells about the autoscaler; it changes by itself a minute after the creation."""
+    """Return what the status tells about the autoscaler; it changes a minute after the creation."""
     found = ns.get_model_service(name)
     return found and (found["status"].get("autoscaler"), ns.condition(name, "AutoscalerReady"))
 
@@ -70,7 +70,7 @@ def test_creation_writes_three_children_and_a_status(ns: NamespaceFixture, audit
 @pytest.mark.core
 def test_printer_columns(ns: NamespaceFixture) -> None:
     ns.apply(model_service().named("columns").with_spec(model={"uri": "file:///app/model"}))
-    ns.kubectl("wait", "--for=condition=Ready", "modelservice/columns", "--timeout=30s")
+    ns.kubectl("wait", "--for=condition=Ready", "modelservice/columns", "--timeout=90s")
     header, row = ns.kubectl("get", "msvc", "columns").splitlines()
     assert header.split() == ["NAME", "READY", "REASON", "REPLICAS", "DESIRED", "MODEL", "AGE"]
     assert row.split()[:6] == ["columns", "True", "RolloutComplete", "1", "1", "file:///app/model"]
@@ -255,7 +255,7 @@ def test_foreign_additions_are_kept(ns: NamespaceFixture, audit: AuditTrail) -> 
     ns.wait_ready("added")
     ns.kubectl("annotate", "deployment", "added", "example.com/note=theirs")
     ns.kubectl("rollout", "restart", "deployment/added")
-    ns.kubectl("rollout", "status", "deployment/added", "--timeout=30s")
+    ns.kubectl("rollout", "status", "deployment/added", "--timeout=90s")
     writes = writes_when_idle(ns, audit, "added")
     writes.pop(STATUS)
     assert writes == CREATES - Counter({"create horizontalpodautoscalers": 1})

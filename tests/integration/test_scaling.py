@@ -21,6 +21,7 @@ class ReplicaHistory:
         self._file = file
 
     def seen(self) -> list[int]:
+        """Return the numbers so far; a watch tells a change later than an object that is read."""
         counts = [int(line) for line in self._file.read_text().split()]
         return [new for old, new in pairwise([-1, *counts]) if new != old]
 
@@ -41,6 +42,11 @@ def watch_replicas(ns: NamespaceFixture, name: str, directory: Path) -> Iterator
     finally:
         process.kill()
         process.wait(timeout=10)
+
+
+def wait_counts(ns: NamespaceFixture, counts: ReplicaHistory, *expected: int) -> None:
+    ns.wait(lambda: len(counts.seen()) >= len(expected), f"replicas {expected}", name="ownership")
+    assert counts.seen() == [*expected]
 
 
 def replicas(ns: NamespaceFixture, name: str) -> int:
@@ -65,21 +71,21 @@ def test_replica_ownership_transitions(ns: NamespaceFixture, tmp_path: Path) -> 
     apply_and_wait(ns, service, 2)
     with watch_replicas(ns, "ownership", tmp_path) as counts:
         apply_and_wait(ns, service.autoscaled(max_replicas=6), 2)
-        assert counts.seen() == [2]
+        wait_counts(ns, counts, 2)
         apply_and_wait(ns, service.autoscaled(min_replicas=4, max_replicas=6), 4)
-        assert counts.seen() == [2, 4]
+        wait_counts(ns, counts, 2, 4)
         apply_and_wait(ns, service.externally_scaled(), 4)
         ns.wait_deleted("hpa", "ownership")
         ns.kubectl("scale", "deployment/ownership", "--replicas=5")
         ns.wait(lambda: counts.seen()[-1] == 5, "5 replicas", name="ownership")
         apply_and_wait(ns, service.externally_scaled().with_spec(image="registry.example.com/iris:2"), 5)
-        assert counts.seen() == [2, 4, 5]
+        wait_counts(ns, counts, 2, 4, 5)
         apply_and_wait(ns, service.autoscaled(max_replicas=6).suspended(), 0)
         assert ns.get("hpa", "ownership") is None
         apply_and_wait(ns, service.autoscaled(max_replicas=6), 2)
         apply_and_wait(ns, service.with_spec(replicas=3), 3)
         ns.wait_deleted("hpa", "ownership")
-        assert counts.seen() == [2, 4, 5, 0, 2, 3]
+        wait_counts(ns, counts, 2, 4, 5, 0, 2, 3)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ async def test_rollout_costs_at_most_four_status_writes(
     found = audit.status_writes_of("five")
     figure(f"status writes of a rollout of 5 replicas: {len(found.writes)} in {found.seconds:.1f} s")
     assert found.problems(at_most=4, conflicts=True) == []
+    assert all(write.written_status for write in found.writes), "the audit log has the body of status writes"
     # No version is Ready before the rollout of the last change is complete.
     place = Place(history, ns.namespace, "five")
     await history.until(lambda: is_rolled_out(place), seconds=30, what="the ready version")

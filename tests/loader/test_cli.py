@@ -116,6 +116,6 @@ def test_sigterm_ends_the_loader(load: Loader, web: Web) -> None:
     while not (load.volume / ".model.partial").exists():
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=5) == 128 + signal.SIGTERM
+    assert process.wait(timeout=20) == 128 + signal.SIGTERM
     process.communicate()
     assert not (load.volume / "model").exists()

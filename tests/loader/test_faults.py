@@ -75,7 +75,7 @@ def test_resumed_load_skips_complete_files(load: Loader, web: Web) -> None:
     hub = {**web.environment, "HF_ENDPOINT": web.url}
     process = load.start("hf://org/resumed", hub)
     journal = load.volume / ".model.partial" / "journal"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (journal.exists() and journal.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.kill()

@@ -4,10 +4,12 @@ import json
 import re
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from statistics import mean
 from typing import Any
 
 from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILD_KINDS, HORIZONTAL_POD_AUTOSCALER, ResourceKind
+from modelservice_operator.controller.controller import TERMINAL_ERROR_INTERVAL
 from modelservice_operator.resources import build_children
 from modelservice_operator.resources.metadata import ADOPT_BY_ANNOTATION, INSTANCE_LABEL
 from tests.environment.audit import AuditTrail
@@ -134,13 +136,16 @@ def seconds_until_owned(
     """End a conflict; return the seconds until the operator's request that created or adopted the child."""
     uid, started = ns.get_model_service(name)["metadata"]["uid"], time.time()
     end(ns, kind, name)
-    ns.wait(lambda: owner_uid(ns, kind, name) == uid, f"owned {kind.kind}", within=15, name=name)
-    answered = [
-        request.answered
-        for request in audit.requests()
-        if request.accepted and request.is_write and (request.call.resource, request.call.name) == (kind.plural, name)
-    ]
-    return min(time_ for time_ in answered if time_ > started) - started
+    ns.wait(lambda: owner_uid(ns, kind, name) == uid, f"owned {kind.kind}", name=name)
+
+    def answered() -> Iterator[float]:
+        for request in audit.requests():
+            is_it = (request.call.resource, request.call.name) == (kind.plural, name)
+            if is_it and request.accepted and request.is_write and request.answered > started:
+                yield request.answered
+
+    ns.wait(lambda: [*answered()], "line of the request in the audit log", name=name)
+    return min(answered()) - started
 
 
 def assert_conflicts_end(ns: NamespaceFixture, audit: AuditTrail, end: str) -> str:
@@ -154,6 +159,8 @@ def assert_conflicts_end(ns: NamespaceFixture, audit: AuditTrail, end: str) -> s
     for name in names.values():
         wait_blocked(ns, name)
     delays = [seconds_until_owned(ns, audit, kind, name, ENDS[end]) for kind, name in names.items()]
+    # If only retries noticed it, the mean would be half of their interval.
+    assert mean(delays) < TERMINAL_ERROR_INTERVAL / 4
     for name in names.values():
         wait_watches_ended(ns, audit, name)
     began = {kind: audit.watches_of(name)[0] for kind, name in names.items()}

@@ -12,6 +12,8 @@ from tests.environment.cluster.wait import wait_until
 from tests.support.builders import ModelServiceBuilder
 
 PLURAL = "modelservices.modelservice.dev"
+TIMEOUT = 60.0
+"""Seconds after which a test fails that waits for a state: no claim on time, and much on any machine."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class NamespaceFixture:
         return ready.get("status") == "True" and ready.get("observedGeneration") == found["metadata"]["generation"]
 
     def wait(
-        self, condition: Callable[[], object], description: str, *, within: float = 30, name: str = "iris"
+        self, condition: Callable[[], object], description: str, *, within: float = TIMEOUT, name: str = "iris"
     ) -> None:
         """Wait until `condition` holds; a timeout raises AssertionError with objects, Events and the log."""
         try:
@@ -67,10 +69,10 @@ class NamespaceFixture:
         except ClusterError as error:
             raise AssertionError(f"{error}\n{self.dump(name)}") from error
 
-    def wait_ready(self, name: str = "iris", *, within: float = 30) -> None:
+    def wait_ready(self, name: str = "iris", *, within: float = TIMEOUT) -> None:
         self.wait(lambda: self.is_ready(name), f"ready ModelService {name}", within=within, name=name)
 
-    def wait_deleted(self, kind: str, name: str, *, within: float = 30) -> None:
+    def wait_deleted(self, kind: str, name: str, *, within: float = TIMEOUT) -> None:
         """Wait until an object does not exist."""
         self.wait(lambda: self.get(kind, name) is None, f"deletion of {kind} {name}", within=within, name=name)
 

@@ -50,7 +50,7 @@ class OperatorProcess:
             )
         wait_until(
             lambda: self.log.count(CACHES_SYNCED_MESSAGE) > started_before or not self.is_running,
-            seconds=30,
+            seconds=90,
             what=f"start of the operator (log: {self.log_file})",
         )
         if not self.is_running:
@@ -80,7 +80,7 @@ class OperatorProcess:
         """Send a signal to the operator and return its exit code."""
         assert self.process is not None
         self.process.send_signal(signal_number)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=60)
 
     def kill(self) -> None:
         self.stop(signal.SIGKILL)

@@ -77,7 +77,7 @@ class Fleet:
 
     def wait_settled(self) -> None:
         """Wait until every child exists, belongs to the living ModelService, and has its pods."""
-        self.ns.wait(self._is_settled, "children of all ModelServices", within=60, name=NAMES[0])
+        self.ns.wait(self._is_settled, "children of all ModelServices", within=120, name=NAMES[0])
 
     def _is_settled(self) -> bool:
         found = json.loads(self.ns.kubectl("get", PLURAL, "-o", "json"))["items"]
@@ -126,14 +126,14 @@ def orphan(fleet: Fleet) -> None:
 def restore_children(fleet: Fleet) -> None:
     objects = fleet.backup.export()
     fleet.delete("foreground")
-    fleet.ns.wait(lambda: not fleet.backup.uids(), "deletion of everything", within=60)
+    fleet.ns.wait(lambda: not fleet.backup.uids(), "deletion of everything", within=120)
     restore(fleet.ns, objects)
 
 
 def restore_without_managed_fields(fleet: Fleet) -> None:
     objects = fleet.backup.export()
     fleet.delete("foreground")
-    fleet.ns.wait(lambda: not fleet.backup.uids(), "deletion of everything", within=60)
+    fleet.ns.wait(lambda: not fleet.backup.uids(), "deletion of everything", within=120)
     restore(fleet.ns, without_managed_fields(objects))
 
 
@@ -141,7 +141,7 @@ def restore_after_the_owners(fleet: Fleet) -> None:
     """The operator starts when everything is there."""
     objects, services = fleet.backup.export(), export_model_services(fleet.ns)
     fleet.delete("foreground")
-    fleet.ns.wait(lambda: not fleet.backup.uids(), "deletion of everything", within=60)
+    fleet.ns.wait(lambda: not fleet.backup.uids(), "deletion of everything", within=120)
     fleet.operator.stop()
     restore(fleet.ns, services)
     restore(fleet.ns, objects)
@@ -175,7 +175,7 @@ def test_children_are_adopted_after_every_loss(
 
 def assert_quiet(fleet: Fleet, audit: AuditTrail, loss: str) -> None:
     """Assert that nothing but statuses is written."""
-    fleet.ns.wait(lambda: status_is_current(fleet), "statuses", within=60, name=NAMES[0])
+    fleet.ns.wait(lambda: status_is_current(fleet), "statuses", within=120, name=NAMES[0])
     before = children_writes(fleet, audit)
     time.sleep(QUIET_SECONDS)
     assert children_writes(fleet, audit) == before, loss

@@ -267,7 +267,7 @@ async def prepared_sweep(ns: NamespaceFixture) -> AsyncIterator[Sweep]:
         Watcher(api, ns.namespace).watch(BUILT_IN_CHILD_KINDS) as watcher,
     ):
         for kind, name in [(kind, name) for kind in BUILT_IN_CHILD_KINDS for name in names]:
-            assert await watcher.wait(kind, name, lambda _: True, within=30), f"There is no {kind.kind} {name}."
+            assert await watcher.wait(kind, name, lambda _: True, within=60), f"There is no {kind.kind} {name}."
         # Pods of so many revisions would slow the test; with an autoscaler the operator does not manage the replicas.
         ns.kubectl("scale", *(f"deployment/{name}" for name in names), "--replicas=0")
         yield Sweep(api, watcher, ns, names, owner)

@@ -14,6 +14,8 @@ from tests.support.installation import ACCOUNT, NAMESPACE, install_without_opera
 from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess
 
+pytestmark = pytest.mark.timeout(600)
+
 PODS = 1000
 MAX_TURN_SECONDS = 0.1
 """CPU time of the loop's thread in one turn."""

@@ -203,17 +203,17 @@ every_permission = pytest.mark.parametrize("lacking", PERMISSIONS, ids=str)
 
 @pytest.mark.parametrize("lacking", [one for one in PERMISSIONS if one not in BLOCKING], ids=str)
 def test_missing_verb_leaves_the_others_ready(sweep: Sweep, lacking: Permission) -> None:
-    sweep[lacking].wait_ready("small", within=60)
+    sweep[lacking].wait_ready("small", within=90)
     if lacking.verb in {"get", "patch", "delete"} or lacking.resource in {"pods", "replicasets", "events"}:
         sweep[lacking].wait(
-            lambda: children_of(sweep[lacking], "full") == kinds_of(full(lacking)), "children", name="full", within=60
+            lambda: children_of(sweep[lacking], "full") == kinds_of(full(lacking)), "children", name="full", within=90
         )
 
 
 @pytest.mark.parametrize("lacking", [one for one in PERMISSIONS if one not in UNREPORTED], ids=str)
 def test_status_names_the_verb(changed: Sweep, lacking: Permission) -> None:
     ns = changed[lacking]
-    ns.wait(lambda: is_said(ns, lacking), f"{lacking} in the status", name=affected(lacking), within=45)
+    ns.wait(lambda: is_said(ns, lacking), f"{lacking} in the status", name=affected(lacking), within=90)
 
 
 @every_permission
@@ -229,11 +229,11 @@ def test_log_names_the_verb_once(changed: Sweep, lacking: Permission) -> None:
 def test_granted_verb_needs_no_restart(granted: Sweep, lacking: Permission) -> None:
     ns, is_reduced = granted[lacking], lacking.verb == "delete"
     expected = kinds_of(REDUCED if is_reduced else full(lacking))
-    ns.wait(lambda: not is_said(ns, lacking), "another status", name=affected(lacking), within=60)
-    ns.wait(lambda: children_of(ns, "full") == expected, "children", name="full", within=60)
+    ns.wait(lambda: not is_said(ns, lacking), "another status", name=affected(lacking), within=90)
+    ns.wait(lambda: children_of(ns, "full") == expected, "children", name="full", within=90)
     ns.wait(lambda: settled_reason(ns) not in {"Forbidden", "KindUnavailable", None}, "status", name="full")
     if lacking != Permission("list", "events"):
-        ns.wait_ready("small", within=60)
+        ns.wait_ready("small", within=90)
     if lacking.verb in {"get", "patch"}:
         assert "other" not in {hash_of(ns, kind.group_resource) for kind in CHILD_KINDS if kind.kind in expected}
     assert len(granted.errors(lacking)) == 1

@@ -17,7 +17,7 @@ from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE, OPTIONAL_CHILD_KINDS, ResourceKind
 from modelservice_operator.apimachinery.quantity import parse_quantity
 from modelservice_operator.resources import build_children
-from modelservice_operator.status.reasons import Reason
+from modelservice_operator.status.reasons import ConditionType, Reason
 from tests.environment.audit import AuditTrail
 from tests.environment.cluster import Cluster, Tier, start
 from tests.environment.cluster.programs import Program
@@ -28,7 +28,7 @@ from tests.support.installation import ACCOUNT, NAMESPACE, USER, install_without
 from tests.support.operator import OperatorProcess, running_operator
 from tests.support.value_packing import Pack, Spec, pack, spec_of
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 LIMITS = ("--kube-api-qps=5000", "--kube-api-burst=5000")
 FLAGS: dict[str, tuple[str, ...]] = {
@@ -39,7 +39,7 @@ FLAGS: dict[str, tuple[str, ...]] = {
 CONCURRENCY = 16
 WINDOW = 10.0
 SETTLED_SECONDS, ENDLESS_SECONDS = 35.0, 90.0
-DEADLINE = 300.0
+DEADLINE = 600.0
 ROOM = {"cpu": 4, "memory": 2**32}
 """Most CPUs and bytes that a container may ask for: all pods fit on the nodes."""
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -145,6 +145,7 @@ class Sweep:
             conditions = await self._conditions()
             missing = [name for name in self.packs if name not in conditions]
             missing += [name for name in ready if conditions.get(name, {}).get("status") != "True"]
+            missing += await self._starting_autoscalers()
             # A difference that no write ends: the operator waits, and a window is quiet.
             missing += [name for name, one in conditions.items() if one["reason"] == Reason.DRIFT_DETECTED]
             count = sum(trail.writes(self.namespace).values())
@@ -199,15 +200,20 @@ class Sweep:
         async with self._slots:
             return await self.api.request("POST", kind.path(namespace=self.namespace) + options, body)
 
-    async def _conditions(self) -> dict[str, Object]:
-        """Return the condition Ready of each ModelService whose newest generation is observed."""
+    async def _conditions(self, kind: str = ConditionType.READY) -> dict[str, Object]:
+        """Return a condition of each ModelService whose newest generation is observed."""
         found = {}
         for service in (await self.api.request("GET", MODEL_SERVICE.path(namespace=self.namespace)))["items"]:
             for condition in service.get("status", {}).get("conditions", ()):
                 is_new = condition.get("observedGeneration") == service["metadata"]["generation"]
-                if condition["type"] == "Ready" and is_new:
+                if condition["type"] == kind and is_new:
                     found[service["metadata"]["name"]] = condition
         return found
+
+    async def _starting_autoscalers(self) -> list[str]:
+        """Return the ModelServices whose status will change when an autoscaler without metrics is not new anymore."""
+        found = await self._conditions(ConditionType.AUTOSCALER_READY)
+        return [name for name, one in found.items() if one["reason"] == Reason.AUTOSCALER_STARTING]
 
 
 async def test_no_value_makes_the_operator_write_again(

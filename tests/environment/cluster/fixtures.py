@@ -63,7 +63,7 @@ def create_namespace(cluster: Cluster, prefix: str) -> str:
     cluster.run_kubectl("create", "-f", "-", stdin=json.dumps(manifest))
     wait_until(
         lambda: cluster.read("serviceaccounts", "default", namespace=name),
-        seconds=30,
+        seconds=60,
         what=f"the default account of {name}",
     )
     return name

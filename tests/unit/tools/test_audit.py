@@ -101,7 +101,7 @@ CALL = Call("update", "modelservices/status", namespace="ml", name="iris")
 
 
 def writes(*seconds: float, statuses: str | None = None, refused: int = 0) -> StatusWrites:
-    """Return status writes at these seconds after the first request, each with a status of its own if none is given."""
+    """Return status writes at these seconds after the first request, all with different statuses if none is given."""
     texts = statuses or [str(number) for number in range(len(seconds))]
     found = [
         AuditedRequest("", CALL, 200, received=second, written_status=text)

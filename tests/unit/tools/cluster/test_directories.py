@@ -1,8 +1,10 @@
 """State directories: locked, laid out again, and never mistaken for files of the user."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -38,19 +40,21 @@ def test_directory_has_one_user_at_a_time(tmp_path: Path) -> None:
 
 def test_lock_of_a_killed_run_is_taken(tmp_path: Path) -> None:
     """The child of a killed run holds the lock until it executes its program."""
+    ends, open_end = os.pipe()
     killed = f"""
-import os, time
+import os
 from pathlib import Path
 from tests.environment.cluster.locks import try_lock
 from tests.environment.cluster.state import State
 held = State(Path({str(tmp_path)!r})).locked()
 if os.fork() == 0:
-    os.close(1)
-    time.sleep(1)
+    os.read({ends}, 1)
     os._exit(0)
 """
-    subprocess.run([sys.executable, "-c", killed], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", killed], check=True, timeout=30, pass_fds=[ends])
+    os.close(ends)
     assert try_lock(tmp_path / "lock") is None, "its child holds the lock"
+    Timer(0.2, os.close, [open_end]).start()
     with State(tmp_path).locked():
         pass
 

@@ -42,11 +42,16 @@ subprocess.run(["ip", "link", "add", "msn0left", "type", "veth", "peer", "name",
 # The process namespace ends when the supervisor waits for the orphan inside of it.
 PROCESS_NAMESPACE = """
 import os, subprocess, time
+def sleeping_child_of(process):
+    while True:
+        for child in open(f"/proc/{process.pid}/task/{process.pid}/children").read().split():
+            if open(f"/proc/{child}/comm").read() == "sleep\\n":
+                return child
+        time.sleep(0.01)
 outer = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "sleep", "602"])
-time.sleep(0.5)
-[holder] = open(f"/proc/{outer.pid}/task/{outer.pid}/children").read().split()
+holder = sleeping_child_of(outer)
 inner = subprocess.Popen(["nsenter", f"--target={holder}", "--pid", "--mount", "sleep", "603"])
-time.sleep(0.5)
+sleeping_child_of(inner)
 inner.kill()
 outer.kill()
 """
