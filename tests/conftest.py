@@ -8,11 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.environment.suite.file_times import MIN_SHOWN_SECONDS, Clock, FileTime, table_of
 from tests.environment.suite.scheduling import Scheduling
 
 pytest_plugins = ["tests.environment.cluster.fixtures", "tests.support.control_plane"]
+
+# The time that an example takes is that of the machine, and no property.
+settings.register_profile("tests", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 FIGURES = pytest.StashKey[list[str]]()
 TIMES = pytest.StashKey[list[dict[str, Any]]]()

@@ -31,7 +31,7 @@ def test_unusual_names_are_accepted(name: str) -> None:
     assert validate_path(name) == name
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.text(alphabet=st.sampled_from("ab./\\\0é~\n"), max_size=12) | st.text(max_size=30))
 @example("../" * 40 + "etc/passwd")
 @example("a/" * MAX_PARTS + "b")
