@@ -27,6 +27,16 @@ def mount(name: str, path: str = "/a") -> dict[str, Any]:
     return {"name": name, "mountPath": path, "emptyDir": {}}
 
 
+def files(kind: str, *paths: str) -> dict[str, Any]:
+    """Return a source of a projected volume: a ConfigMap or Secret with a key for each path."""
+    return {kind: {"name": "a", **({"items": [{"key": "k", "path": path} for path in paths]} if paths else {})}}
+
+
+def downward(*paths: str) -> dict[str, Any]:
+    """Return a source of a projected volume with fields of the pod."""
+    return {"downwardAPI": {"items": [{"path": path, "fieldRef": {"fieldPath": "metadata.name"}} for path in paths]}}
+
+
 def metric_target(**fields: Any) -> dict[str, Any]:
     return {"type": "AverageValue", **fields}
 
@@ -752,6 +762,23 @@ RULE_CASES: dict[str, RuleCase] = {
     "set exactly one of configMap, secret, downwardAPI and serviceAccountToken": RuleCase(
         ({}, {"secret": {"name": "a"}, "configMap": {"name": "a"}}),
         ({"secret": {"name": "a"}}, {"downwardAPI": {"items": []}}),
+    ),
+    "each path must be used once in all sources: choose another path": RuleCase(
+        (
+            [files("configMap", "a", "a")],
+            [files("secret", "a"), files("configMap", "b", "a")],
+            [{"serviceAccountToken": {"path": "a"}}, downward("b", "a")],
+            [downward("a", "a")],
+        ),
+        (
+            [files("configMap", "a", "b"), files("secret", "c"), {"serviceAccountToken": {"path": "d"}}, downward("e")],
+            [{"secret": {"name": "a"}}, {"secret": {"name": "a"}}],
+            [files("configMap"), downward()],
+        ),
+    ),
+    "ReadWriteOncePod must be the only access mode": RuleCase(
+        (["ReadWriteOncePod", "ReadWriteOnce"], ["ReadOnlyMany", "ReadWriteOncePod"]),
+        (["ReadWriteOncePod"], ["ReadWriteOnce", "ReadOnlyMany"]),
     ),
     "set exactly one of fieldRef and resourceFieldRef": RuleCase(
         (

@@ -185,7 +185,10 @@ class ClaimSpec(ApiModel):
         max_length=4,
         description="Ways in which the volume may be mounted.",
         examples=[["ReadWriteOnce"]],
-        json_schema_extra=ATOMIC,
+        json_schema_extra=ATOMIC
+        | cel_rules(
+            ("self.size() == 1 || !('ReadWriteOncePod' in self)", "ReadWriteOncePod must be the only access mode")
+        ),
     )
     storage_class_name: ObjectName | None = Field(
         default=None, description="StorageClass. Defaults to that of the cluster.", examples=["local-ssd"]
@@ -325,6 +328,22 @@ class ProjectedSource(ApiModel):
     )
 
 
+def _files_of(source: str) -> str:
+    """Return an expression for the files that a projected source names."""
+    return (
+        f"(has({source}.serviceAccountToken) ? [{source}.serviceAccountToken.path]"
+        f" : has({source}.downwardAPI) ? {source}.downwardAPI.items.map(f, f.path)"
+        f" : has({source}.configMap) && has({source}.configMap.items) ? {source}.configMap.items.map(f, f.path)"
+        f" : has({source}.secret) && has({source}.secret.items) ? {source}.secret.items.map(f, f.path) : [])"
+    )
+
+
+_EACH_FILE_ONCE = Rule(
+    f"self.all(s, {_files_of('s')}.all(p, self.map(o, {_files_of('o')}.filter(q, q == p).size()).sum() == 1))",
+    "each path must be used once in all sources: choose another path",
+)
+
+
 class ProjectedMount(ApiModel):
     """Several sources in one directory."""
 
@@ -333,7 +352,7 @@ class ProjectedMount(ApiModel):
         max_length=4,
         description="Sources of the files.",
         examples=[[{"serviceAccountToken": {"path": "token", "audience": "vault"}}]],
-        json_schema_extra=ATOMIC,
+        json_schema_extra=ATOMIC | cel_rules(_EACH_FILE_ONCE),
     )
     default_mode: FileMode | None = Field(default=None, description=_MODE_TEXT, examples=[0o440])
 
