@@ -297,6 +297,36 @@ def test_renamed_service_keeps_its_node_port(ns: NamespaceFixture) -> None:
     ns.wait_deleted("service", "fixed-port")
 
 
+OUT_OF_RANGE = "The range of valid ports is 30000-32767. Set service.nodePort to a port in that range"
+
+
+@pytest.mark.parametrize("before", [{"type": "ClusterIP"}, {"type": "Headless"}], ids=lambda options: options["type"])
+def test_node_port_out_of_range_keeps_a_service(ns: NamespaceFixture, before: dict[str, Any]) -> None:
+    """A dry run accepts it. A headless Service is deleted and re-created, and its creation fails."""
+    name = f"range-{before['type'].lower()}"
+    apply_all(ns, [BASE.named(name).with_spec(service=before)])
+    wrong = {"type": "NodePort", "nodePort": 80}
+    ns.apply(BASE.named(name).with_spec(service=wrong))
+    assert OUT_OF_RANGE in wait_reason(ns, name, "Rejected")
+    assert ns.get("service", name)["spec"]["clusterIP"] != "None"
+    assert ns.get("service", name)["metadata"].get("deletionTimestamp") is None
+    apply_all(ns, [BASE.named(name).with_spec(service=wrong | {"nodePort": 30192})])
+    assert ns.get("service", name)["spec"]["ports"][0]["nodePort"] == 30192
+
+
+def test_renamed_service_without_a_valid_successor_is_kept(ns: NamespaceFixture) -> None:
+    """The new one needs the node port of the old one, but this cluster has no IPv6."""
+    options = {"type": "NodePort", "nodePort": 30193}
+    service = BASE.named("kept-port")
+    apply_all(ns, [service.with_spec(service=options)])
+    ns.apply(service.with_spec(service=options | {"name": "kept-front", "ipFamilies": ["IPv6"]}))
+    assert "Change service.ipFamilies." in wait_reason(ns, "kept-port", "Rejected")
+    assert ns.get("service", "kept-port")["spec"]["ports"][0]["nodePort"] == 30193
+    apply_all(ns, [service.with_spec(service=options | {"name": "kept-front"})])
+    assert ns.get("service", "kept-front")["spec"]["ports"][0]["nodePort"] == 30193
+    ns.wait_deleted("service", "kept-port")
+
+
 def test_name_of_another_service_is_not_taken(ns: NamespaceFixture) -> None:
     """A foreign Service, and that of another ModelService, which hands its name over later."""
     ns.kubectl("create", "service", "clusterip", "foreign", "--tcp=1:1")

@@ -35,7 +35,12 @@ from modelservice_operator.resources.diff import Drift
 from modelservice_operator.resources.immutable import is_refused_as_immutable
 from modelservice_operator.resources.metadata import HAS_CO_OWNERS, HAS_UPDATE_FIELDS
 from modelservice_operator.resources.newer_fields import find_dropped
-from modelservice_operator.resources.service import holds_node_port, without_held_ports
+from modelservice_operator.resources.service import (
+    holds_node_port,
+    is_refused_for_node_port,
+    without_held_ports,
+    without_node_ports,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -57,14 +62,19 @@ class Applier:
     def find_surplus(
         self, children: Collection[DesiredChild], service: ModelService
     ) -> list[tuple[ResourceKind, Object]]:
-        """Return the owned and orphaned objects that are not desired, to be deleted before others are applied.
+        """Return the owned and orphaned objects of kinds that are not desired, to be deleted before others are applied.
 
-        Sends no request. A Service of an earlier name is among them if its successor needs one of its node ports.
+        Sends no request.
         """
         desired = {child.kind for child in children}
-        unneeded = [(kind, live) for kind in CHILD_KINDS if kind not in desired for live in self._owned(kind, service)]
+        return [(kind, live) for kind in CHILD_KINDS if kind not in desired for live in self._owned(kind, service)]
+
+    def find_port_holders(
+        self, children: Iterable[DesiredChild], service: ModelService
+    ) -> list[tuple[DesiredChild, Object]]:
+        """Return the desired Service with those of an earlier name that hold one of its node ports."""
         renamed = self._predecessors(children, service)
-        return unneeded + [(child.kind, live) for child, live in renamed if holds_node_port(live, child.body)]
+        return [(child, live) for child, live in renamed if holds_node_port(live, child.body)]
 
     def find_replaced(
         self, children: Iterable[DesiredChild], service: ModelService
@@ -109,6 +119,11 @@ class Applier:
         manager = await self._manager_if_repeated(correction, _OWNER_REFERENCES)
         await self._writer.delete(kind, live)
         self._corrections.record(correction, manager)
+
+    async def release_ports(self, desired: DesiredChild, live: Object, service: ModelService) -> None:
+        """Delete a Service that holds node ports of its successor, unless the successor would be rejected."""
+        await self._verify_successor(desired, live, service)
+        await self.prune(desired.kind, live, service)
 
     async def prune_owned(self, kind: ResourceKind, service: ModelService) -> None:
         """Delete the owned objects of this kind."""
@@ -177,10 +192,29 @@ class Applier:
         It is kept if its successor would be rejected, as for an IP family that the cluster does not have.
         """
         self._corrections.check(Correction.of_absence(desired, service))
+        await self._verify_successor(desired, live, service)
+        await self._writer.delete(desired.kind, live)
+        return await self._claim(desired, await self._create_successor(desired, service), service)
+
+    async def _verify_successor(self, desired: DesiredChild, live: Object, service: ModelService) -> None:
+        """Check that the API server does not reject the child for another reason than that `live` exists."""
         with self._rejections.guard(Target.of(desired, service)):
             await self._writer.verify_creation(desired.kind, without_held_ports(desired.create_body(), live))
-        await self._writer.delete(desired.kind, live)
-        return await self._claim(desired, await self._create(desired, service), service)
+
+    async def _create_successor(self, desired: DesiredChild, service: ModelService) -> Object:
+        """Create the child after its predecessor was deleted.
+
+        A dry run does not check the range of node ports (core/v1, portallocator.PortAllocationOperation). A Service
+        whose node port is rejected is created without it: the model stays reachable, and the apply that follows
+        reports the port.
+        """
+        try:
+            return await self._create(desired, service)
+        except InvalidRequestError as error:
+            if not is_refused_for_node_port(error):
+                raise
+            self.discard_rejection(desired, service)
+            return await self._create(without_node_ports(desired), service)
 
     async def _create(self, desired: DesiredChild, service: ModelService) -> Object:
         """Create the child, and return it, or the object that has its name and can be adopted.

@@ -150,7 +150,13 @@ class Reconciler:
             return _Applied(error, [])
         # The autoscaler is deleted before the replicas are compared: otherwise it could set them again.
         surplus = self._applier.find_surplus(plan.children, service)
-        pruned = await _gather_results(self._applier.prune(kind, live, service) for kind, live in surplus)
+        holders = self._applier.find_port_holders(plan.children, service)
+        pruned = await _gather_results(
+            (
+                *(self._applier.prune(kind, live, service) for kind, live in surplus),
+                *(self._applier.release_ports(child, live, service) for child, live in holders),
+            )
+        )
         if HORIZONTAL_POD_AUTOSCALER in (kind for kind, _ in surplus):
             state.recheck_replicas_at = self._clock.monotonic() + SCALE_RECHECK_SECONDS
         outdated = self._applier.find_outdated(plan.children, service)

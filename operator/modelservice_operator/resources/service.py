@@ -6,6 +6,7 @@ from typing import Any
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import SERVICE
 from modelservice_operator.apimachinery.objects import Object
+from modelservice_operator.errors import InvalidRequestError
 from modelservice_operator.resources.desired import DesiredChild
 from modelservice_operator.resources.metadata import (
     CLUSTER_IP_NONE,
@@ -62,6 +63,21 @@ def without_held_ports(desired: Object, live: Mapping[str, Any]) -> Object:
         for port in desired["spec"]["ports"]
     ]
     return {**desired, "spec": desired["spec"] | {"ports": ports}}
+
+
+def without_node_ports(desired: DesiredChild) -> DesiredChild:
+    """Return a Service whose ports of the nodes are assigned. It has another hash, so that an apply sets them again."""
+    ports = [
+        {name: value for name, value in port.items() if name != "nodePort"} for port in desired.body["spec"]["ports"]
+    ]
+    return DesiredChild.of(SERVICE, {**desired.body, "spec": desired.body["spec"] | {"ports": ports}})
+
+
+def is_refused_for_node_port(error: InvalidRequestError) -> bool:
+    """Return True if the API server rejected a Service because of a port of the nodes."""
+    status = error.status
+    causes = status.causes if status is not None and status.kind == SERVICE.kind else ()
+    return any(cause.field.endswith(".nodePort") for cause in causes)
 
 
 def _node_ports(service: Mapping[str, Any]) -> set[int]:

@@ -255,8 +255,8 @@ NODE_PORT = {"type": "NodePort", "nodePort": 30080}
     ("options", "expected"),
     [
         ({}, [("POST", SERVICES), ("DELETE", f"{SERVICES}/iris")]),
-        # Only one Service can have the port.
-        (NODE_PORT, [("DELETE", f"{SERVICES}/iris"), ("POST", SERVICES)]),
+        # Only one Service can have the port: it is deleted first, if a dry run of the creation is accepted.
+        (NODE_PORT, [("POST", SERVICES), ("DELETE", f"{SERVICES}/iris"), ("POST", SERVICES)]),
     ],
 )
 async def test_renamed_service_replaces_the_old_one(options: dict[str, Any], expected: list[tuple[str, str]]) -> None:

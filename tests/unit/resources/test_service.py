@@ -3,7 +3,13 @@ from typing import Any
 import pytest
 
 from modelservice_operator.resources.ports import service_port
-from modelservice_operator.resources.service import build_service, cluster_url, holds_node_port, http_url
+from modelservice_operator.resources.service import (
+    build_service,
+    cluster_url,
+    holds_node_port,
+    http_url,
+    without_node_ports,
+)
 from tests.support.builders import model_service
 
 
@@ -57,3 +63,13 @@ def test_holds_node_port() -> None:
     assert holds_node_port(bodies[0], bodies[0])
     assert not holds_node_port(bodies[0], bodies[1])
     assert not holds_node_port({"spec": {"ports": [{}]}}, {"spec": {"ports": [{}]}})
+
+
+def test_service_without_node_ports_has_another_hash() -> None:
+    options, ports = {"type": "NodePort", "nodePort": 30180}, [PORTS[0] | {"nodePort": 30181}]
+    desired = build_service(model_service().with_spec(service=options, ports=ports).parsed())
+    reduced = without_node_ports(desired)
+    assert [port.get("nodePort") for port in desired.body["spec"]["ports"]] == [30180, 30181]
+    assert [port.get("nodePort") for port in reduced.body["spec"]["ports"]] == [None, None]
+    assert not desired.was_applied_to(reduced.body)
+    assert desired.first_difference(reduced.body) is not None

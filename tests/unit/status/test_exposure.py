@@ -115,3 +115,10 @@ def test_rejected_service_names_the_field(field: str, advice: str) -> None:
     error = InvalidRequestError("The API server answered 422: taken.", status=status)
     assert rejection_advice(error) == advice
     assert explain_error(error).message == f"The API server answered 422: taken. {advice}".strip()
+
+
+def test_node_port_out_of_range_names_the_range() -> None:
+    text = "provided port is not in the valid range. The range of valid ports is 30000-32767"
+    status = ApiStatus(422, kind="Service", causes=(StatusCause("FieldValueInvalid", text, "spec.ports[0].nodePort"),))
+    advice = "Set service.nodePort to a port in that range, or remove it to have one assigned."
+    assert rejection_advice(InvalidRequestError(text, status=status)) == advice
