@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from modelservice_operator.apimachinery.url import url_host
 from modelservice_operator.client.credentials import Credentials
 from modelservice_operator.client.tls import TLSMaterial, build_ssl_context
 from modelservice_operator.errors import CredentialsError
@@ -31,4 +32,4 @@ def _server() -> str:
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
         return "https://kubernetes.default.svc"
-    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    return f"https://{url_host(host)}:{port}"

@@ -6,6 +6,7 @@ from typing import Any
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import SERVICE
 from modelservice_operator.apimachinery.objects import Object
+from modelservice_operator.apimachinery.url import url_host
 from modelservice_operator.errors import InvalidRequestError
 from modelservice_operator.resources.desired import DesiredChild
 from modelservice_operator.resources.metadata import (
@@ -87,13 +88,7 @@ def _node_ports(service: Mapping[str, Any]) -> set[int]:
 def http_url(service: ModelService, host: str) -> str:
     """Return the URL of the Service on `host`; the default port of HTTP is omitted (RFC 9110, section 4.2.1)."""
     port = service_port(service)
-    authority = url_host(host)
-    return f"http://{authority}" if port == HTTP_PORT else f"http://{authority}:{port}"
-
-
-def url_host(host: str) -> str:
-    """Return a name or an address as the host of a URL: an IPv6 address stands in brackets (RFC 3986, 3.2.2)."""
-    return f"[{host}]" if ":" in host else host
+    return f"http://{url_host(host)}" if port == HTTP_PORT else f"http://{url_host(host)}:{port}"
 
 
 def cluster_url(service: ModelService) -> str:

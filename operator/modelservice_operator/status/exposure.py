@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 from modelservice_operator.api.v1alpha1.exposure import IngressOptions
 from modelservice_operator.apimachinery.kinds import HTTP_ROUTE, INGRESS, SERVICE
+from modelservice_operator.apimachinery.url import url_host
 from modelservice_operator.resources.http_route import http_route_options
 from modelservice_operator.resources.ingress import has_certificate, ingress_options, ingress_rules
 from modelservice_operator.resources.metadata import service_name
 from modelservice_operator.resources.ports import service_options
-from modelservice_operator.resources.service import cluster_url, http_url, url_host
+from modelservice_operator.resources.service import cluster_url, http_url
 from modelservice_operator.status.conditions import Explanation, find_condition
 from modelservice_operator.status.reasons import Reason
 from modelservice_operator.status.snapshot import Snapshot
