@@ -18,18 +18,19 @@ import pytest
 from modelservice_operator.apimachinery.kinds import CHILD_KINDS, HTTP_ROUTE
 from modelservice_operator.resources import build_children
 from modelservice_operator.resources.metadata import HASH_ANNOTATION
-from tests.environment.cluster import Cluster
+from tests.environment.cluster import Cluster, Tier, start
 from tests.support.builders import ModelServiceBuilder, model_service
 from tests.support.foreign_crds import HTTP_ROUTES, POD_MONITORS, minimal_crd
-from tests.support.installation import ACCOUNT
+from tests.support.installation import ACCOUNT, NAMESPACE, install_without_operator
 from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess, running_operator
 from tests.support.roles import Permission, apply_all, create_account, operator_permissions, role_manifests, without
 
 MODEL_SERVICES = "modelservices"
-NEVER_REQUESTED = Permission("update", "modelservices/finalizers", "modelservice.dev")
-"""Only an admission plugin checks it, which the test cluster does not run."""
-PERMISSIONS = [permission for permission in operator_permissions() if permission != NEVER_REQUESTED]
+PERMISSIONS = operator_permissions()
+FINALIZERS = Permission("update", "modelservices/finalizers", "modelservice.dev")
+"""Never requested: an admission plugin checks it when a child is created."""
+FLAGS = {"kube-apiserver": ["--enable-admission-plugins=OwnerReferencesPermissionEnforcement"]}
 UNREPORTED = {
     Permission("list", MODEL_SERVICES, "modelservice.dev"): "no ModelService is known",
     Permission("watch", MODEL_SERVICES, "modelservice.dev"): "no ModelService is known",
@@ -40,6 +41,7 @@ UNREPORTED = {
 """Permissions without which no status says that they are missing, and why."""
 BLOCKING = {
     *list(UNREPORTED)[:3],
+    FINALIZERS,
     *(Permission(verb, "deployments", "apps") for verb in ("list", "watch", "create")),
     *(Permission(verb, "services") for verb in ("list", "watch", "create")),
 }
@@ -112,6 +114,19 @@ class Sweep:
         name, lines = self.namespaces[lacking], self.operator.log.splitlines()
         about = [line for line in lines if re.search(rf" (ERROR|WARNING) .*\b{name}\b", line)]
         return [line for line in about if not RETRIES.search(line)]
+
+
+@pytest.fixture(scope="module")
+def control_plane() -> Iterator[Cluster]:
+    """A separate control plane, which checks owner references as OpenShift does."""
+    with start(Tier.CONTROL_PLANE, flags=FLAGS) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def operator_kubeconfig(control_plane: Cluster) -> Path:
+    install_without_operator(control_plane)
+    return control_plane.service_account_kubeconfig(NAMESPACE, ACCOUNT)
 
 
 @pytest.fixture(scope="module")

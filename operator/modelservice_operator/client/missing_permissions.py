@@ -7,6 +7,7 @@ from typing import NamedTuple
 from cachetools import TTLCache
 
 from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
+from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 from modelservice_operator.errors import ForbiddenError, OperatorError
 
 logger = logging.getLogger(__name__)
@@ -19,6 +20,13 @@ _DENIAL = re.compile(
     r'(?: in the namespace "(?P<namespace>[^"]+)")?'
 )
 """The sentence of every authorizer (k8s.io/apiserver, handlers/responsewriters, forbiddenMessage)."""
+_FINALIZERS_CHECK = (
+    "cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on"
+)
+_DELETE_CHECK = "cannot set an ownerRef on a resource you can't delete"
+"""Refusals of the admission plugin OwnerReferencesPermissionEnforcement (plugin/pkg/admission/gc), which OpenShift
+enables. They do not name the permission."""
+_OBJECT_PATH = re.compile(r"/apis?(?:/(?P<group>[^/]+))?/v[^/]+/namespaces/(?P<namespace>[^/]+)/(?P<resource>[^/]+)")
 
 
 class MissingPermission(NamedTuple):
@@ -35,6 +43,18 @@ class MissingPermission(NamedTuple):
         found = _DENIAL.search(str(error)) if isinstance(error, ForbiddenError) else None
         return cls(**found.groupdict(default="")) if found else None
 
+    @classmethod
+    def of_owner(cls, error: OperatorError, path: str) -> "MissingPermission | None":
+        """Return what a request to `path` lacks according to the admission plugin for owner references, if anything."""
+        target = _OBJECT_PATH.match(path) if isinstance(error, ForbiddenError) else None
+        if target is None:
+            return None
+        if _FINALIZERS_CHECK in str(error):
+            return cls("update", f"{MODEL_SERVICE.plural}/finalizers", MODEL_SERVICE.group, target["namespace"])
+        if _DELETE_CHECK in str(error):
+            return cls("delete", target["resource"], target["group"] or "", target["namespace"])
+        return None
+
     def __str__(self) -> str:
         """Name verb, resource and namespace: `list cronjobs.batch in namespace ml`."""
         resource = f"{self.resource}.{self.group}" if self.group else self.resource
@@ -49,10 +69,21 @@ class MissingPermissionLog:
             _MAX_PERMISSIONS, REPEAT_SECONDS, timer=clock.monotonic
         )
 
-    def report(self, error: OperatorError) -> None:
-        """Log the permission that `error` names, unless that was done a short time ago."""
-        missing = MissingPermission.of(error)
-        if missing is None or missing in self._reported:
+    def report(self, error: OperatorError, path: str = "") -> OperatorError:
+        """Log the permission that `error` is about, unless that was done a short time ago.
+
+        Return the error, with the permission if the API server has not named it. `path`: that of the request.
+        """
+        missing = MissingPermission.of(error) or MissingPermission.of_owner(error, path)
+        if missing is None:
+            return error
+        self._log(missing)
+        if MissingPermission.of(error) is not None:
+            return error
+        return ForbiddenError(f"{error} The operator is not allowed to {missing}: grant it.", status=error.status)
+
+    def _log(self, missing: MissingPermission) -> None:
+        if missing in self._reported:
             return
         self._reported[missing] = True
         logger.error(

@@ -148,10 +148,10 @@ class RestClient:
             kind = AdmissionUnavailableError if _is_slow_write(method, error) else UnreachableError
             raise kind(f"The API server did not answer {method} {path}: {_describe(error)}.") from error
         if response.status == HTTPStatus.GATEWAY_TIMEOUT and method not in _SAFE_METHODS:
-            timeout = self._error_from_response(credentials, response.status, text, response.headers)
+            timeout = self._error_from_response(credentials, path, response.status, text, response.headers)
             raise AdmissionUnavailableError(str(timeout), status=timeout.status)
         if response.status >= HTTPStatus.BAD_REQUEST:
-            raise self._error_from_response(credentials, response.status, text, response.headers)
+            raise self._error_from_response(credentials, path, response.status, text, response.headers)
         self.is_unauthorized = False
         return decode_object(text, f"{method} {path}")
 
@@ -188,7 +188,7 @@ class RestClient:
                 return response
             async with response:
                 text = await response.read()
-                raise self._error_from_response(credentials, response.status, text, response.headers)
+                raise self._error_from_response(credentials, path, response.status, text, response.headers)
 
     def _connection(self) -> tuple[Credentials, Sessions]:
         """Return the credentials of a new request, and sessions that can send them."""
@@ -198,14 +198,13 @@ class RestClient:
         return self._refresher.current, self._sessions
 
     def _error_from_response(
-        self, credentials: Credentials, code: int, body: bytes, headers: Mapping[str, str]
+        self, credentials: Credentials, path: str, code: int, body: bytes, headers: Mapping[str, str]
     ) -> OperatorError:
         self.is_unauthorized = code == HTTPStatus.UNAUTHORIZED
         if self.is_unauthorized:
             self._refresher.on_unauthorized(credentials)
         error = error_from_response(code, body, retry_after=headers.get("Retry-After"))
-        self._missing_permissions.report(error)
-        return error
+        return self._missing_permissions.report(error, path)
 
 
 def _url(credentials: Credentials, path: str, params: Mapping[str, str] | None) -> yarl.URL:

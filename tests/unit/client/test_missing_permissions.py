@@ -41,3 +41,33 @@ def test_missing_permission_is_logged_once_an_hour(caplog: pytest.LogCaptureFixt
     clock.seconds = REPEAT_SECONDS
     log.report(ForbiddenError(LIST))
     assert len(caplog.records) == 3
+
+
+DEPLOYMENTS = "/apis/apps/v1/namespaces/ml/deployments"
+BLOCKED = (
+    'deployments.apps "x" is forbidden: cannot set blockOwnerDeletion if an ownerReference refers to a resource you'
+    " can't set finalizers on: , <nil>"
+)
+OWNED = 'services "x" is forbidden: cannot set an ownerRef on a resource you can\'t delete: , <nil>'
+
+
+@pytest.mark.parametrize(
+    ("message", "path", "name"),
+    [
+        (BLOCKED, DEPLOYMENTS, "update modelservices/finalizers.modelservice.dev in namespace ml"),
+        (OWNED, f"{DEPLOYMENTS}/x", "delete deployments.apps in namespace ml"),
+        (OWNED, "/api/v1/namespaces/ml/services/x", "delete services in namespace ml"),
+    ],
+)
+def test_refused_owner_reference_names_the_permission(
+    message: str, path: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = MissingPermissionLog()
+    for _ in range(2):
+        assert (
+            str(log.report(ForbiddenError(message), path))
+            == f"{message} The operator is not allowed to {name}: grant it."
+        )
+    [record] = caplog.records
+    assert f"not allowed to {name}." in record.getMessage()
+    assert log.report(InvalidRequestError(message), path).args == (message,)
