@@ -13,8 +13,8 @@ DOCUMENTS = sorted(
     for pattern in ("*.md", "docs/*.md", "bench/*.md", "examples/**/*.md")
     for path in ROOT.glob(pattern)
 )
-STEPS = (".ci/run", ".ci/slow")
-"""Scripts of CI: the first runs for each change, the second once a day."""
+STEPS = (".ci/run", ".ci/commands", ".ci/slow")
+"""Scripts of CI: the first runs the second, for each change; the third runs before a release."""
 RUN_BY: dict[str, tuple[str, str]] = {
     "modelservice_operator run": ("tests/support/operator.py", '"run"'),
     "modelservice_operator render": ("tests/unit/cli/test_render.py", '"render"'),
@@ -23,8 +23,8 @@ RUN_BY: dict[str, tuple[str, str]] = {
     "bench run": ("tests/integration/test_bench.py", "Sizes.quick()"),
     "bench isolation": (".ci/slow", "python -m bench isolation"),
     "bench scale": (".ci/slow", 'make bench-scale ARGS="--objects'),
-    "tests.environment.cluster up": (".ci/slow", "python -m tests.environment.cluster up"),
-    "tests.environment.cluster kubeconfig": (".ci/slow", "python -m tests.environment.cluster kubeconfig"),
+    "tests.environment.cluster up": (".ci/commands", "python -m tests.environment.cluster up"),
+    "tests.environment.cluster kubeconfig": (".ci/commands", "python -m tests.environment.cluster kubeconfig"),
     "tests.environment.prose": ("Makefile", "python -m tests.environment.prose"),
 }
 """File that runs a command of a document, which begins with the key after `python -m`, and a text in that file."""
