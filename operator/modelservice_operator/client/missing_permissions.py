@@ -80,7 +80,8 @@ class MissingPermissionLog:
         self._log(missing)
         if MissingPermission.of(error) is not None:
             return error
-        return ForbiddenError(f"{error} The operator is not allowed to {missing}: grant it.", status=error.status)
+        text = f"{str(error).removesuffix('.')}. The operator is not allowed to {missing}: grant it."
+        return ForbiddenError(text, status=error.status)
 
     def _log(self, missing: MissingPermission) -> None:
         if missing in self._reported:

@@ -25,6 +25,7 @@ from modelservice_operator.status.reasons import Reason
 from modelservice_operator.status.rejections import rejection_advice
 from modelservice_operator.status.serving import is_serving, required_count
 from modelservice_operator.status.snapshot import DeploymentStatus, Snapshot
+from modelservice_operator.status.text import with_full_stop
 
 _REASONS: Mapping[type[OperatorError], Reason] = {
     InvalidSpecError: Reason.INVALID_SPEC,
@@ -54,7 +55,8 @@ def explain_error(error: OperatorError) -> Explanation:
     reason = next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), Reason.RETRYING)
     if isinstance(error, ForbiddenError | InvalidRequestError):
         reason = classify_admission_error(error) or reason
-    text = " ".join(filter(None, (str(error), rejection_advice(error))))
+    advice = rejection_advice(error)
+    text = f"{with_full_stop(str(error))} {advice}" if advice else str(error)
     return Explanation(reason, text, stalled=reason in _STALLED)
 
 

@@ -66,7 +66,7 @@ def test_refused_owner_reference_names_the_permission(
     for _ in range(2):
         assert (
             str(log.report(ForbiddenError(message), path))
-            == f"{message} The operator is not allowed to {name}: grant it."
+            == f"{message}. The operator is not allowed to {name}: grant it."
         )
     [record] = caplog.records
     assert f"not allowed to {name}." in record.getMessage()
