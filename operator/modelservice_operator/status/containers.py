@@ -236,7 +236,7 @@ def _probe_text(message: str, snapshot: Snapshot) -> str:
 
 def _target(snapshot: Snapshot) -> str:
     """Return the target of the readiness probe."""
-    probe = (snapshot.service.spec.probes or Probes()).readiness or Probe()
+    probe = (snapshot.service.spec.probes or Probes.default()).readiness or Probe.default()
     if probe.exec is not None:
         return "the exit code of a command in the container"
     if probe.http_get is not None:
