@@ -251,7 +251,8 @@ def _is_new(live: Object) -> bool:
 
 async def _gather_results(steps: Iterable[Coroutine[Any, Any, T]]) -> list[T | BaseException]:
     """Run all steps concurrently, to their end; return what they return or raise."""
-    return await asyncio.gather(*steps, return_exceptions=True)
+    tasks = tuple(steps)
+    return await asyncio.gather(*tasks, return_exceptions=True) if tasks else []
 
 
 def _most_important_error(failures: list[BaseException]) -> OperatorError | None:
