@@ -97,5 +97,5 @@ def test_normalize_removes_the_name_of_every_pod(suffixes: list[str], revision: 
 def test_normalize_removes_names_that_are_cut() -> None:
     """Kubernetes cuts the name of a ReplicaSet to 58 characters in those of its pods."""
     names = [f"{'long-' * 11}abc{suffix}" for suffix in ("x2x7k", "bbbbb")]
-    pods = tuple(replace(Pod.of(body), name=name) for body, name in zip(failing_pods("unready", 2), names, strict=True))
+    pods = tuple(Pod.of(body)._replace(name=name) for body, name in zip(failing_pods("unready", 2), names, strict=True))
     assert snapshot(pods=pods).normalizer.normalize(f"{names[0]} and {names[1]}, {names[0]}y") == "iris and iris, irisy"
