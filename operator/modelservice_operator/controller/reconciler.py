@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from modelservice_operator.api.v1alpha1 import ModelService
@@ -224,7 +224,7 @@ class Reconciler:
         state.tracked_pod = tracked
         if not tracked.messages:
             return diagnosis
-        return diagnose(replace(snapshot, pod_event_messages=tracked.messages), diagnosis.groups)
+        return diagnose(snapshot.with_pod_events(tracked.messages), diagnosis.groups)
 
     def _seconds_to_next_read(self, state: ObjectState) -> float | None:
         return None if state.tracked_pod is None else self._pod_events.seconds_to_next_read(state.tracked_pod)
