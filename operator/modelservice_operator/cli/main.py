@@ -14,8 +14,8 @@ from modelservice_operator import __version__
 from modelservice_operator.settings import DEFAULT_LOADER, Settings
 
 _GC_THRESHOLDS = (50_000, 50, 100)
-"""Thresholds of the garbage collector. Most objects of an operator stay, or are freed without it, and with the defaults
-it traverses them so often that it takes a sixth of the start-up."""
+"""Thresholds of the garbage collector. Most objects of an operator stay, or are freed without it; with the defaults it
+traverses them several times while the modules are imported and the caches are filled."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
