@@ -5,7 +5,8 @@ Every string, list, map and number has a bound: the API server rejects CEL rules
 none where a CEL rule would cost too much before Kubernetes 1.34 (ADR 0022).
 """
 
-from typing import NamedTuple
+from functools import cache
+from typing import NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -130,3 +131,9 @@ class ApiModel(BaseModel):
     """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
+
+    @classmethod
+    @cache
+    def default(cls) -> Self:
+        """Return the model without any field. It is shared, since reconciles need it often."""
+        return cls()

@@ -18,18 +18,22 @@ class InformerSet:
         return chain.from_iterable(self._informers.values())
 
     def get(self, kind: ResourceKind, key: NamespacedName) -> Object | None:
-        """Return a copy of the cached object, transformed; None when it does not exist as far as is known."""
-        found = (informer.store.get(key) for informer in self._serving(kind, key.namespace))
-        return next((body for body in found if body is not None), None)
+        """Return the cached object, transformed; None when it does not exist as far as is known.
+
+        It must not be modified, as in client-go (cache.Store): others may have got it, too.
+        """
+        informer = self._serving(kind, key.namespace)
+        return None if informer is None else informer.store.get(key)
 
     def by_index(self, kind: ResourceKind, key: NamespacedName) -> tuple[Object, ...]:
-        """Return copies of the cached objects of a kind that map to `key`, in the order of their names."""
-        serving = self._serving(kind, key.namespace)
-        return tuple(chain.from_iterable(informer.store.by_index(key) for informer in serving))
+        """Return the cached objects of a kind that map to `key`, in the order of their names; not to be modified."""
+        informer = self._serving(kind, key.namespace)
+        return () if informer is None else tuple(informer.store.by_index(key))
 
     def was_recently_deleted(self, kind: ResourceKind, key: NamespacedName) -> bool:
         """Return True if an object was deleted a short time ago and does not exist as far as is known."""
-        return any(informer.store.was_recently_deleted(key) for informer in self._serving(kind, key.namespace))
+        informer = self._serving(kind, key.namespace)
+        return informer is not None and informer.store.was_recently_deleted(key)
 
     def keys(self, kind: ResourceKind, namespace: str = "") -> Iterator[NamespacedName]:
         """Yield the keys of all cached objects of a kind, in the informer of one namespace if that is not empty."""
@@ -59,7 +63,8 @@ class InformerSet:
 
     def explain_unavailable(self, kind: ResourceKind, namespace: str) -> str:
         """Return a sentence why the objects of this kind in a namespace cannot be read; empty if they can."""
-        return next(filter(None, (one.explain_unavailable() for one in self._serving(kind, namespace))), "")
+        informer = self._serving(kind, namespace)
+        return "" if informer is None else informer.explain_unavailable()
 
     def has_synced(self, namespace: str) -> bool:
         """Return True if nothing of a namespace is still being read: before that, nothing may be decided about it."""
@@ -71,8 +76,15 @@ class InformerSet:
             if informer.serves(namespace):
                 await informer.reflector.wait_initialized()
 
-    def _serving(self, kind: ResourceKind, namespace: str) -> Iterator[Informer]:
-        return (informer for informer in self._informers[kind] if informer.serves(namespace))
+    def _serving(self, kind: ResourceKind, namespace: str) -> Informer | None:
+        """Return the informer of a namespace; None if the operator does not serve it. No two serve the same one."""
+        for informer in self._informers[kind]:  # a plain loop: this is called dozens of times in a reconcile
+            if informer.serves(namespace):
+                return informer
+        return None
 
     def _of(self, kind: ResourceKind, body: Object) -> Informer:
-        return next(self._serving(kind, key_of(body).namespace))
+        namespace = key_of(body).namespace
+        if (informer := self._serving(kind, namespace)) is None:
+            raise KeyError(f"Namespace {namespace} is not served.")
+        return informer

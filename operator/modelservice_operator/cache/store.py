@@ -59,16 +59,18 @@ class Store:
         """Versions at which objects were deleted, so that a late event does not restore them."""
         self._outdated: set[NamespacedName] = set()
         """Objects whose versions cannot be compared with those of the server (see `rewind`)."""
+        self._last_decoded: tuple[StoredObject | None, Object] = (None, {})
+        """A reconcile reads an object several times, one after the other."""
 
     def __len__(self) -> int:
         return len(self._objects)
 
     def get(self, key: NamespacedName) -> Object | None:
-        """Return a copy of the transformed object; None when it does not exist as far as is known."""
+        """Return the transformed object; None when it does not exist as far as is known. It must not be modified."""
         return None if (stored := self._objects.get(key)) is None else self._decode(stored)
 
     def by_index(self, key: NamespacedName) -> Iterator[Object]:
-        """Yield copies of the objects that map to `key`, in the order of their names."""
+        """Yield the objects that map to `key`, in the order of their names. They must not be modified."""
         keys = (key,) if self._index is None else sorted(self._index.get(key, ()))
         return (self._decode(self._objects[found]) for found in keys if found in self._objects)
 
@@ -153,8 +155,11 @@ class Store:
         return tuple(dict.fromkeys((*before, *after)))
 
     def _decode(self, stored: StoredObject) -> Object:
-        body: Object = self._type_meta | orjson.loads(stored.text)
-        body["metadata"]["resourceVersion"] = str(stored.version)
+        known, body = self._last_decoded
+        if known is not stored:
+            body = self._type_meta | orjson.loads(stored.text)
+            body["metadata"]["resourceVersion"] = str(stored.version)
+            self._last_decoded = (stored, body)
         return body
 
 

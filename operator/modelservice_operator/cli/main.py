@@ -5,6 +5,7 @@ the schema generator would cost the operator memory.
 """
 
 import argparse
+import gc
 from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
@@ -12,11 +13,16 @@ from pathlib import Path
 from modelservice_operator import __version__
 from modelservice_operator.settings import DEFAULT_LOADER, Settings
 
+_GC_THRESHOLDS = (50_000, 50, 100)
+"""Thresholds of the garbage collector. Most objects of an operator stay, or are freed without it; with the defaults it
+traverses them several times while the modules are imported and the caches are filled."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code. `arguments` defaults to those of the process."""
     options = build_parser().parse_args(arguments)
     if options.command == "run":
+        gc.set_threshold(*_GC_THRESHOLDS)
         from modelservice_operator.cli.run import run
 
         return run(options)

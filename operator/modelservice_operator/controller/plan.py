@@ -12,8 +12,9 @@ from modelservice_operator.resources import DesiredChild, build_children
 from modelservice_operator.resources.retained import Retained
 from modelservice_operator.settings import LoaderSettings
 
-MAX_CACHED_PLANS = 64
-"""Plans of objects in progress. An idle object needs none, and thousands would fill the memory."""
+MAX_CACHED_PLANS = 256
+"""Plans of objects in progress. An idle object needs none, and thousands would fill the memory: a plan takes 20 KiB, or
+115 KiB with every field of the spec."""
 
 
 class PlanInputs(NamedTuple):

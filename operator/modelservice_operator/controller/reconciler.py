@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from modelservice_operator.api.v1alpha1 import ModelService
@@ -230,7 +230,7 @@ class Reconciler:
         state.tracked_pod = tracked
         if not tracked.messages:
             return diagnosis
-        return diagnose(replace(snapshot, pod_event_messages=tracked.messages), diagnosis.groups)
+        return diagnose(snapshot.with_pod_events(tracked.messages), diagnosis.groups)
 
     def _seconds_to_next_read(self, state: ObjectState) -> float | None:
         return None if state.tracked_pod is None else self._pod_events.seconds_to_next_read(state.tracked_pod)
@@ -257,7 +257,8 @@ def _is_new(live: Object) -> bool:
 
 async def _gather_results(steps: Iterable[Coroutine[Any, Any, T]]) -> list[T | BaseException]:
     """Run all steps concurrently, to their end; return what they return or raise."""
-    return await asyncio.gather(*steps, return_exceptions=True)
+    tasks = tuple(steps)
+    return await asyncio.gather(*tasks, return_exceptions=True) if tasks else []
 
 
 def _most_important_error(failures: list[BaseException]) -> OperatorError | None:

@@ -31,8 +31,6 @@ from modelservice_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_GC_THRESHOLD = (50_000, 50, 100)
-
 
 class Manager:
     """Wires and supervises the operator (controller-runtime, manager.Manager). `run` ends when leadership is lost."""
@@ -119,7 +117,6 @@ class Manager:
         # Most of what is cached now stays cached: the garbage collector need not traverse it each time.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(*_GC_THRESHOLD)
         where = f" in namespace {namespace}" if namespace else ""
         logger.info("Caches synced%s; %d objects queued", where, len(self._queue))
         self._first_synced.set()

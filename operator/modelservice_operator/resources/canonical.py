@@ -39,7 +39,7 @@ no `omitempty`, are stored: automountServiceAccountToken and terminationGracePer
 def canonical_form(node: Json, name: str = "") -> Json:
     """Return `node`, the value of the field `name` or an item of that list, without what the API server drops."""
     if isinstance(node, list):
-        return [canonical_form(item, name) for item in node]
+        return [item if isinstance(item, str) else canonical_form(item, name) for item in node]
     if not isinstance(node, dict):
         return node
     if name in _RESOURCE_LISTS:

@@ -74,7 +74,7 @@ def _build_sidecar(sidecar: Sidecar, spec: ModelServiceSpec, model_volume: Model
     return {
         **_build_init_container(sidecar, spec, model_volume),
         "restartPolicy": "Always",
-        **build_probes(sidecar.probes or Probes(), default),
+        **build_probes(sidecar.probes or Probes.default(), default),
         **omit_none(
             ports=[dump(port) | {"protocol": "TCP"} for port in ports] or None,
             lifecycle=build_hooks(sidecar.lifecycle, default),

@@ -43,10 +43,10 @@ def build_deployment(
     """
     replicas, owner = initial_replicas(service), replica_owner(service)
     suspended = replicas == 0 and owner is not ReplicaOwner.EXTERNAL
-    pod = {"metadata": _build_pod_metadata(service), "spec": _build_pod_spec(service, model_volume)}
-    template = canonical_form(pod)
+    template = {"metadata": _build_pod_metadata(service), "spec": _build_pod_spec(service, model_volume)}
     annotations = {SUSPENDED_ANNOTATION: "true"} if suspended else {}
     if loader_settings is not None:
+        template = canonical_form(template)
         annotations |= {LOADER_SETTINGS_ANNOTATION: loader_settings, TEMPLATE_HASH_ANNOTATION: content_hash(template)}
     body = {
         **type_meta(DEPLOYMENT),
@@ -63,7 +63,7 @@ def build_deployment(
 
 
 def _rollout_fields(service: ModelService, model_volume: ModelVolume) -> dict[str, Any]:
-    options = service.spec.rollout or RolloutOptions()
+    options = service.spec.rollout or RolloutOptions.default()
     startup = model_volume.timeout_seconds + startup_seconds(service.spec)
     deadline = startup + (options.min_ready_seconds or 0) + _DEADLINE_MARGIN_SECONDS
     history = options.revision_history_limit

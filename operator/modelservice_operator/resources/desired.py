@@ -45,6 +45,8 @@ class DesiredChild:
     """Desired state of one child. Build it with `of`."""
 
     kind: ResourceKind
+    key: NamespacedName
+    """Namespace and name: those of the ModelService, unless the Service has its own name."""
     body: Object
     """Configuration to apply. It contains no replicas."""
     digest: str
@@ -64,12 +66,7 @@ class DesiredChild:
         digest = content_hash(body)
         metadata = body["metadata"]
         annotated = metadata | {"annotations": metadata["annotations"] | {HASH_ANNOTATION: digest}}
-        return cls(kind, body | {"metadata": annotated}, digest, replicas, fixed_replicas)
-
-    @property
-    def key(self) -> NamespacedName:
-        """Namespace and name of the child: those of its ModelService, unless the Service has its own name."""
-        return key_of(self.body)
+        return cls(kind, key_of(body), body | {"metadata": annotated}, digest, replicas, fixed_replicas)
 
     def create_body(self) -> Object:
         """Return the body of the POST request, with replicas."""

@@ -87,8 +87,8 @@ def build_model_volume(service: ModelService, settings: LoaderSettings, resoluti
 def _build_downloaded(
     service: ModelService, model: ModelSource, settings: LoaderSettings, resolution: str | None
 ) -> ModelVolume:
-    cache = model.cache or Cache()
-    options = model.loader or Loader()
+    cache = model.cache or Cache.default()
+    options = model.loader or Loader.default()
     key = cache_key(model, resolution)
     claim = cache.persistent_volume_claim
     sub_path = "/".join(part for part in (claim.sub_path if claim else None, key) if part)
@@ -112,7 +112,7 @@ def _build_downloaded(
 
 def cache_key(model: ModelSource, resolution: str | None) -> str:
     """Return the name of the published directory, a hash of the settings that determine its content."""
-    options = model.loader or Loader()
+    options = model.loader or Loader.default()
     parts = [
         model.uri,
         model.revision,
@@ -127,7 +127,7 @@ def cache_key(model: ModelSource, resolution: str | None) -> str:
 
 def build_resolver_container(service: ModelService, settings: LoaderSettings) -> dict[str, Any]:
     """Return the container that resolves the URI without downloading: the loader without its volume."""
-    model = service.spec.model or ModelSource()
+    model = service.spec.model or ModelSource.default()
     [container] = _build_downloaded(service, model, settings, None).init_containers
     without_volume = {name: value for name, value in container.items() if name != "volumeMounts"}
     return without_volume | {"name": RESOLVER_NAME, "args": ["--resolve"]}
@@ -137,7 +137,7 @@ def _build_loader_environment(
     service: ModelService, model: ModelSource, settings: LoaderSettings, resolution: str | None
 ) -> list[dict[str, Any]]:
     """Return the environment of the loader. A variable missing here could be set by the Secret of the credentials."""
-    options = model.loader or Loader()
+    options = model.loader or Loader.default()
     uses_service_account = service.spec.service_account_name is not None and model.credentials is None
     values: Mapping[str, str] = {
         "MODEL_URI": model.uri or "",
@@ -148,7 +148,7 @@ def _build_loader_environment(
         "MODEL_ALLOW_PATTERNS": "\n".join(options.allow_patterns or ()),
         "MODEL_IGNORE_PATTERNS": "\n".join(options.ignore_patterns or ()),
         "MODEL_EXTRACT": "true" if options.extract else "",
-        "MODEL_MAX_BYTES": str(_size_limit_bytes(model.cache or Cache())),
+        "MODEL_MAX_BYTES": str(_size_limit_bytes(model.cache or Cache.default())),
         "MODEL_MAX_FILES": "",
         "MODEL_TIMEOUT_SECONDS": str(_timeout_seconds(options, settings)),
         "MODEL_ALLOWED_CIDRS": " ".join(settings.allowed_cidrs),
@@ -196,7 +196,7 @@ def _build_cache_mount(claim: ClaimCache | None) -> dict[str, Any]:
 def _build_cache_volume(cache: Cache) -> dict[str, Any]:
     if cache.persistent_volume_claim is not None:
         return {"persistentVolumeClaim": {"claimName": cache.persistent_volume_claim.claim_name}}
-    empty = cache.empty_dir or EmptyDirMount()
+    empty = cache.empty_dir or EmptyDirMount.default()
     size = Quantity(empty.size_limit or _DEFAULT_SIZE)
     return {"emptyDir": {"sizeLimit": size, **omit_none(medium=empty.medium or None)}}
 

@@ -29,7 +29,7 @@ def main_port_name(spec: ModelServiceSpec) -> str:
 
 def service_options(service: ModelService) -> ServiceOptions:
     """Return `spec.service` with defaults."""
-    return service.spec.service or ServiceOptions()
+    return service.spec.service or ServiceOptions.default()
 
 
 def is_headless(service: ModelService) -> bool:

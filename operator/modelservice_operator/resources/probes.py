@@ -37,7 +37,7 @@ def build_server_probes(spec: ModelServiceSpec) -> dict[str, Any]:
 
     A default liveness probe would kill servers that load their model slowly.
     """
-    probes = spec.probes or Probes()
+    probes = spec.probes or Probes.default()
     readiness = probes.readiness or Probe(period_seconds=_READINESS_PERIOD_SECONDS)
     with_defaults = Probes(startup=_startup_probe(spec), readiness=readiness, liveness=probes.liveness)
     return build_probes(with_defaults, DefaultPort.of(spec))
@@ -73,7 +73,7 @@ def _startup_probe(spec: ModelServiceSpec) -> Probe:
 
 def _default_startup_seconds(spec: ModelServiceSpec) -> int:
     """Return the default startup time: as long as the deadline of the rollout allows."""
-    options = spec.rollout or RolloutOptions()
+    options = spec.rollout or RolloutOptions.default()
     if options.progress_deadline_seconds is None:
         return _MAX_STARTUP_SECONDS
     loader = spec.model.loader if spec.model is not None else None

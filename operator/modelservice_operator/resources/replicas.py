@@ -32,7 +32,7 @@ def initial_replicas(service: ModelService) -> int:
     """Return the initial replicas: max(replicas, minReplicas), at most maxReplicas; 0 while suspended."""
     if service.spec.suspend:
         return 0
-    options = service.spec.autoscaling or Autoscaling()
+    options = service.spec.autoscaling or Autoscaling.default()
     start = max(service.spec.replicas, options.min_replicas or 0)
     return start if options.max_replicas is None else min(start, options.max_replicas)
 
@@ -46,7 +46,7 @@ def required_replicas(service: ModelService) -> int:
     owner = replica_owner(service)
     if owner in {ReplicaOwner.SUSPENDED, ReplicaOwner.EXTERNAL}:
         return 0
-    options = service.spec.autoscaling or Autoscaling()
+    options = service.spec.autoscaling or Autoscaling.default()
     required = min_replicas(service)
     return required if options.max_replicas is None else min(required, options.max_replicas)
 

@@ -34,6 +34,7 @@ _IMAGE_PULL_REASONS = frozenset(
     }
 )
 """Waiting reasons of the kubelet (pkg/kubelet/images/types.go)."""
+_LOADER_REASONS = {str(reason): reason for reason in LOADER_REASONS}
 _START_ERROR_REASONS = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"})
 """Waiting reasons of the kubelet and termination reasons of containerd."""
 KILL_EXIT_CODES = frozenset({137, 143})
@@ -85,8 +86,7 @@ def loader_failure(termination: Termination, snapshot: Snapshot) -> tuple[Reason
 
 def loader_reason(termination: Termination) -> Reason:
     """Return the reason that a loader that failed has reported."""
-    reported = reported_reason(termination)
-    return next((reason for reason in LOADER_REASONS if reason == reported), Reason.LOADER_FAILED)
+    return _LOADER_REASONS.get(reported_reason(termination), Reason.LOADER_FAILED)
 
 
 def starting_finding(state: str, pod: Pod, snapshot: Snapshot, *, advice: str = "") -> Finding:
@@ -236,7 +236,7 @@ def _probe_text(message: str, snapshot: Snapshot) -> str:
 
 def _target(snapshot: Snapshot) -> str:
     """Return the target of the readiness probe."""
-    probe = (snapshot.service.spec.probes or Probes()).readiness or Probe()
+    probe = (snapshot.service.spec.probes or Probes.default()).readiness or Probe.default()
     if probe.exec is not None:
         return "the exit code of a command in the container"
     if probe.http_get is not None:

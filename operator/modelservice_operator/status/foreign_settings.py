@@ -35,7 +35,7 @@ def scaled_to_zero_manually_message(snapshot: Snapshot) -> str:
 
 def min_ready_seconds_message(snapshot: Snapshot) -> str:
     """Return a sentence if minReadySeconds of another client delays ready pods; otherwise empty."""
-    rollout, options = snapshot.rollout, snapshot.service.spec.rollout or RolloutOptions()
+    rollout, options = snapshot.rollout, snapshot.service.spec.rollout or RolloutOptions.default()
     if rollout is None or not rollout.min_ready_seconds or options.min_ready_seconds:
         return ""
     if rollout.ready <= rollout.available:
@@ -49,7 +49,7 @@ def min_ready_seconds_message(snapshot: Snapshot) -> str:
 
 def disables_scale_up(snapshot: Snapshot) -> bool:
     """Return True if another client has disabled scaling up in the HorizontalPodAutoscaler."""
-    options = snapshot.service.spec.autoscaling or Autoscaling()
+    options = snapshot.service.spec.autoscaling or Autoscaling.default()
     live = ((snapshot.autoscaler or {}).get("spec") or {}).get("behavior")
     return _scale_up_policy(live) == "Disabled" != _scale_up_policy(options.behavior)
 

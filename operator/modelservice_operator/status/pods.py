@@ -1,8 +1,10 @@
-"""Pods as cached by the operator, typed: state and last termination of each container."""
+"""Pods as cached by the operator, typed: state and last termination of each container.
+
+Named tuples: a thousand pods are parsed in one turn of the event loop, and a frozen dataclass takes twice the time.
+"""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from modelservice_operator.resources.metadata import TEMPLATE_HASH
 
@@ -10,8 +12,7 @@ Body = Mapping[str, Any]
 _ENDED_PHASES = frozenset({"Failed", "Succeeded"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Termination:
+class Termination(NamedTuple):
     """Termination of a container (core/v1, ContainerStateTerminated)."""
 
     reason: str
@@ -31,8 +32,7 @@ class Termination:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Container:
+class Container(NamedTuple):
     """State of one container (core/v1, ContainerStatus)."""
 
     name: str
@@ -65,8 +65,7 @@ class Container:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pod:
+class Pod(NamedTuple):
     """One pod of the ModelService."""
 
     name: str

@@ -50,7 +50,7 @@ def at_maximum(conditions: Iterable[Mapping[str, Any]] | None, spec: ModelServic
     limited = find_condition(conditions, "ScalingLimited") or {}
     if (limited.get("status"), limited.get("reason")) != ("True", "TooManyReplicas"):
         return None
-    maximum = (spec.autoscaling or Autoscaling()).max_replicas
+    maximum = (spec.autoscaling or Autoscaling.default()).max_replicas
     text = (
         f"The HorizontalPodAutoscaler wants more replicas than maxReplicas ({maximum}). If this continues, raise"
         " autoscaling.maxReplicas."
@@ -72,7 +72,7 @@ def _unreachable_text(name: str, target: int, spec: ModelServiceSpec) -> str | N
 
 def _highest_utilization(name: str, spec: ModelServiceSpec) -> Decimal | None:
     """Return limit / request in percent; None without a limit. The API server sets a missing request to the limit."""
-    resources = spec.resources or ResourceRequirements()
+    resources = spec.resources or ResourceRequirements.default()
     limit = (resources.limits or {}).get(name)
     if limit is None:
         return None
@@ -82,7 +82,7 @@ def _highest_utilization(name: str, spec: ModelServiceSpec) -> Decimal | None:
 
 def _tolerance(spec: ModelServiceSpec) -> Decimal:
     """Return the tolerance for scaling up (KEP-4951)."""
-    behavior = (spec.autoscaling or Autoscaling()).behavior or {}
+    behavior = (spec.autoscaling or Autoscaling.default()).behavior or {}
     text = (behavior.get("scaleUp") or {}).get("tolerance")
     found = None if text is None else parse_quantity(str(text))
     return _DEFAULT_TOLERANCE if found is None else found

@@ -93,6 +93,6 @@ def _devices(spec: ModelServiceSpec) -> list[str]:
 
 def _keeps_old_pods(spec: ModelServiceSpec, desired: int) -> bool:
     """Return True if a rollout deletes no old pod before a new one is available (apps/v1, maxUnavailable)."""
-    value = (spec.rollout or RolloutOptions()).max_unavailable or "0"
+    value = (spec.rollout or RolloutOptions.default()).max_unavailable or "0"
     count = int(value[:-1]) * desired // 100 if value.endswith("%") else int(value)
     return count == 0

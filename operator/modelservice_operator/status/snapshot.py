@@ -1,9 +1,9 @@
 """Snapshot of a ModelService and its objects, read from the caches once per reconcile. Input of this package."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import ResourceKind
@@ -130,6 +130,15 @@ class Snapshot:
         revision = (self.current_replica_set["metadata"].get("labels") or {}).get(TEMPLATE_HASH)
         current = (pod for pod in self.pods if revision and pod.template_hash == revision and not pod.terminating)
         return tuple(sorted(current, key=lambda pod: pod.name))
+
+    def with_pod_events(self, messages: tuple[str, ...]) -> Self:
+        """Return the snapshot with messages of Events. What has been derived from its pods is kept, for it is the same.
+
+        A thousand pods would be sorted again, and the normalizer built again.
+        """
+        result = replace(self, pod_event_messages=messages)
+        vars(result).update({name: value for name, value in vars(self).items() if name not in vars(result)})
+        return result
 
     @property
     def autoscaler_uid(self) -> str:

@@ -140,3 +140,12 @@ def test_versions_are_compared_again_after_a_rewind(store: Store) -> None:
     store.upsert(deployment(version=20, spec="restored"))
     assert store.upsert(deployment(version=19, spec="late")) == ()
     assert store.get(KEY) == deployment(version=20, spec="restored")
+
+
+def test_object_is_decoded_again_when_it_has_changed(store: Store) -> None:
+    store.upsert(deployment(version=1, spec="old"))
+    before = store.get(KEY)
+    assert store.get(KEY) is before
+    store.upsert(deployment(version=2, spec="new"))
+    assert store.get(KEY) == deployment(version=2, spec="new")
+    assert before == deployment(version=1, spec="old")

@@ -1,7 +1,8 @@
 """The reconciler decides without a server: what it asks for again, and when."""
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from modelservice_operator.apimachinery.objects import NamespacedName, key_of
 from modelservice_operator.apply.applier import Applier
 from modelservice_operator.apply.writer import ObjectWriter
 from modelservice_operator.cache.informer import InformerContext
+from modelservice_operator.cache.store import Store, StoredObject
 from modelservice_operator.client.rest import RestClient
 from modelservice_operator.controller.blocked_names import BlockedNames
 from modelservice_operator.controller.object_state import STATUS_BURST, STATUS_REFILL_SECONDS
@@ -50,6 +52,22 @@ from tests.support.builders import ModelServiceBuilder, model_service
 from tests.support.clock import ManualClock
 
 KEY = NamespacedName("ml", "iris")
+
+
+@pytest.fixture(autouse=True)
+def unmodified(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Check after each test that no object that was read from a cache has been modified: readers share it."""
+    read: list[tuple[Any, Any]] = []
+    decode = Store._decode  # noqa: SLF001
+
+    def record(store: Store, stored: StoredObject) -> dict[str, Any]:
+        body = decode(store, stored)
+        read.append((body, deepcopy(body)))
+        return body
+
+    monkeypatch.setattr(Store, "_decode", record)
+    yield
+    assert [body for body, before in read if body != before] == []
 
 
 class Server(RestClient):

@@ -1,6 +1,5 @@
 """Selection of the Events of an unready pod, and times at which they are read."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,7 +38,7 @@ class Server(RestClient):
 
 
 def pod_named(uid: str, builder: PodBuilder | None = None) -> Pod:
-    return replace(Pod.of((builder or new_pod().running(started=True)).body()), uid=uid)
+    return Pod.of((builder or new_pod().running(started=True)).body())._replace(uid=uid)
 
 
 def test_messages_are_newest_first_and_unique() -> None:

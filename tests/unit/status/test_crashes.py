@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modelservice_operator.status.conditions import MAX_MESSAGE_CHARS
 from modelservice_operator.status.crash_causes import (
@@ -13,7 +15,7 @@ from modelservice_operator.status.crash_causes import (
     EXIT_CODE_HINTS,
     CrashCause,
 )
-from modelservice_operator.status.crashes import find_cause
+from modelservice_operator.status.crashes import find_cause, required_words
 from modelservice_operator.status.text import last_line
 from tests.support.builders import ModelServiceBuilder
 from tests.support.pods import new_pod
@@ -583,3 +585,14 @@ def test_fields_in_texts_are_those_of_the_schema() -> None:
     named = {name for text in texts for name in re.findall(r"\b[a-z]+(?:[A-Z][a-z]+)+\b", text)}
     dotted = {name for text in texts for name in DOTTED.findall(text)}
     assert named | dotted <= known
+
+
+@given(st.data())
+def test_text_that_a_pattern_matches_has_a_required_word(data: st.DataObject) -> None:
+    cause = data.draw(st.sampled_from((*CRASH_CAUSES, *CRASH_SUMMARIES)))
+    text = data.draw(st.from_regex(re.compile(cause.pattern, re.IGNORECASE | re.ASCII)))
+    assert any(word in text.lower() for word in required_words(cause.pattern))
+
+
+def test_required_words_are_outside_of_groups_and_classes() -> None:
+    assert required_words(r"read-?only (?:a|b) \bfile|[xy]+(?:z|(?:q)w)?|a\|b.{2,3}cd") == ("only ", "", "cd")

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -33,7 +32,7 @@ def look(bodies: list[dict[str, Any]], cache: PodCache) -> dict[str, Any]:
     """Do what a reconcile does with the pods: parse them, diagnose them with and without Events, compute the status."""
     found = snapshot_of(cache.parse(bodies, frozenset()))
     groups = diagnose(found).groups
-    diagnosis = diagnose(replace(found, pod_event_messages=("Readiness probe failed: no",)), groups)
+    diagnosis = diagnose(found.with_pod_events(("Readiness probe failed: no",)), groups)
     return compute_status(found, diagnosis, previous={}, now=NOW)
 
 
@@ -81,6 +80,14 @@ def test_pods_of_a_group_have_the_same_reason(found: Snapshot) -> None:
         assert len({finding and finding.reason for finding in findings}) == 1
 
 
+def test_snapshot_with_events_keeps_what_its_pods_yield() -> None:
+    found = snapshot_of([Pod.of(body) for body in failing_pods("unready", FEW)])
+    pods, normalizer = found.current_pods, found.normalizer
+    other = found.with_pod_events(("no",))
+    assert (other.pod_event_messages, found.pod_event_messages) == (("no",), ())
+    assert (other.current_pods, other.normalizer) == (pods, normalizer)
+
+
 SUFFIXES = st.text("bcdfghjklmnpqrstvwxz2456789", min_size=5, max_size=5)
 
 
@@ -97,5 +104,5 @@ def test_normalize_removes_the_name_of_every_pod(suffixes: list[str], revision: 
 def test_normalize_removes_names_that_are_cut() -> None:
     """Kubernetes cuts the name of a ReplicaSet to 58 characters in those of its pods."""
     names = [f"{'long-' * 11}abc{suffix}" for suffix in ("x2x7k", "bbbbb")]
-    pods = tuple(replace(Pod.of(body), name=name) for body, name in zip(failing_pods("unready", 2), names, strict=True))
+    pods = tuple(Pod.of(body)._replace(name=name) for body, name in zip(failing_pods("unready", 2), names, strict=True))
     assert snapshot(pods=pods).normalizer.normalize(f"{names[0]} and {names[1]}, {names[0]}y") == "iris and iris, irisy"

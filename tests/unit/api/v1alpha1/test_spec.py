@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from modelservice_operator.api.crdgen.crd import custom_resource_definition
+from modelservice_operator.api.v1alpha1.scaling import Autoscaling, RolloutOptions
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.errors import InvalidSpecError
 from tests.support.builders import model_service
@@ -38,3 +39,9 @@ def test_mount_path_of_the_model(model: dict[str, Any], path: str) -> None:
     source = model_service().with_spec(model=model).parsed().spec.model
     assert source is not None
     assert source.mount_path == path
+
+
+def test_default_of_a_model_is_made_once() -> None:
+    assert Autoscaling.default() == Autoscaling()
+    assert Autoscaling.default() is Autoscaling.default()
+    assert RolloutOptions.default() == RolloutOptions()
