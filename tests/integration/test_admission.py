@@ -74,7 +74,7 @@ iris = model_service()
         ),
         (
             iris.with_spec(mounts=[{"name": "tmp", "mountPath": "/a", "emptyDir": {}}]),
-            "the names tmp, home and model are reserved",
+            "the names tmp, home, model, model-credentials and model-ca-bundle are reserved",
         ),
         (
             iris.with_spec(mounts=[{"name": "a", "mountPath": "/a", "subPath": "../b", "emptyDir": {}}]),

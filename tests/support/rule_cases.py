@@ -598,8 +598,8 @@ RULE_CASES: dict[str, RuleCase] = {
     ),
     "must be the name of a volume: lower-case letters, digits and '-', beginning and ending with a letter or"
     " digit": RuleCase(("A", "a.b", "-a", "a-", "a_b"), ("a", "0", "a" * 63)),
-    "the names tmp, home and model are reserved: choose another name": RuleCase(
-        ("tmp", "home", "model"), ("tmp2", "homes", "models")
+    "the names tmp, home, model, model-credentials and model-ca-bundle are reserved: choose another name": RuleCase(
+        ("tmp", "home", "model", "model-credentials", "model-ca-bundle"), ("tmp2", "homes", "models", "model-store")
     ),
     "must be an absolute path without ':' and control characters: begin with '/'": RuleCase(
         ("a", "/a:b", "/a\nb"), ("/a", "/a b", f"{_TMP}/a")

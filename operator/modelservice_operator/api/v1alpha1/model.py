@@ -86,8 +86,8 @@ class Credentials(ApiModel):
     """Credentials for the model store."""
 
     secret_ref: LocalReference = Field(
-        description="Secret with the environment variables of the store (AWS_*, GOOGLE_*, AZURE_*, HF_TOKEN, MLFLOW_*)."
-        " Only the loader gets them.",
+        description="Secret whose keys are settings of the store (AWS_*, GOOGLE_*, AZURE_*, HF_TOKEN, MLFLOW_*). It is"
+        " mounted into the loader only.",
         examples=[{"name": "model-store"}],
     )
 
@@ -210,8 +210,8 @@ class ModelSource(ApiModel):
     )
     credentials: Credentials | None = Field(
         default=None,
-        description="Credentials for the model store. Defaults to the ServiceAccount's identity if one is set,"
-        " otherwise anonymous access.",
+        description="Credentials for the model store. They take precedence over the identity of serviceAccountName;"
+        " without either, access is anonymous.",
         examples=[{"secretRef": {"name": "model-store"}}],
     )
     sha256: (
