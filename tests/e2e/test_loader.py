@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ SERVER = ModelServiceBuilder().with_spec(
     probes={"readiness": {"httpGet": {"path": "/isAlive"}}},
 )
 CANARY = "canary-9f31c6d2"
+KEY = "AWS_SECRET_ACCESS_KEY"
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,50 @@ def test_unknown_credentials_are_reported(ns: NamespaceFixture) -> None:
     ns.wait(reports_reason(ns, "unknown", "InvalidCredentials"), "InvalidCredentials", within=60, name="unknown")
     pods = ns.kubectl("get", "pods", "--selector=app.kubernetes.io/instance=unknown", "-o", "name").split()
     assert CANARY not in ns.kubectl("logs", pods[0], "-c", "model-loader")
+
+
+SEE_PROCESSES = """
+import pathlib
+for file in pathlib.Path("/proc").glob("[0-9]*/*"):
+    if file.name in {"environ", "cmdline", "mountinfo"}:
+        try: print(file.read_bytes().decode(errors="replace"))
+        except OSError: pass
+"""
+"""Prints the environment, the arguments and the mounts of all processes of a container."""
+
+
+def test_credentials_stay_in_the_loader(ns: NamespaceFixture, stores: Stores) -> None:
+    """The Secret has more than the model needs; nothing of it is in the server, and only the loader mounts it."""
+    login = {"auths": {"registry.example.com": {"auth": b64encode(f"robot:{CANARY}".encode()).decode()}}}
+    values = {"HF_TOKEN": CANARY, ".dockerconfigjson": json.dumps(login), "unknown.key": CANARY}
+    apply_secret(ns, "more", {**stores.s3.environment, **values})
+    ns.apply(with_model("secret", "s3://models/diabetes/v1", login="more"))
+    ns.wait_ready("secret", within=90)
+    seen = ns.kubectl("exec", "deployment/secret", "-c", "model", "--", "python3", "-c", SEE_PROCESSES)
+    assert "MODEL_PATH=" in seen
+    for hidden in (CANARY, b64encode(f"robot:{CANARY}".encode()).decode(), stores.s3.environment[KEY], "/model-creden"):
+        assert hidden not in seen
+    pods = ns.kubectl("get", "pods", "--selector=app.kubernetes.io/instance=secret", "-o", "json")
+    [pod] = json.loads(pods)["items"]
+    containers = pod["spec"]["initContainers"] + pod["spec"]["containers"]
+    assert [one["name"] for one in containers if "model-credentials" in str(one["volumeMounts"])] == ["model-loader"]
+    log = ns.kubectl("logs", pod["metadata"]["name"], "-c", "model-loader")
+    assert '"keys": "unknown.key"' in log
+    assert CANARY not in log
+
+
+@pytest.mark.parametrize("user", [{"runAsUser": 20_001}, {"runAsUser": 20_001, "runAsGroup": 0}, {"fsGroup": 30_001}])
+def test_every_user_can_read_the_credentials(ns: NamespaceFixture, user: dict[str, int]) -> None:
+    name = f"user-{'-'.join(str(number) for number in user.values())}"
+    ns.apply(with_model(name, "s3://models/diabetes/v1").with_spec(**user))
+    ns.wait_ready(name, within=90)
+
+
+def test_dangerous_key_of_a_secret_is_reported(ns: NamespaceFixture, stores: Stores) -> None:
+    apply_secret(ns, "preload", stores.s3.but(LD_PRELOAD=f"/model-cache/{CANARY}.so"))
+    ns.apply(with_model("preload", "s3://models/diabetes/v1", login="preload"))
+    ns.wait(reports_reason(ns, "preload", "InvalidCredentials"), "InvalidCredentials", within=60, name="preload")
+    assert "has the key LD_PRELOAD, which can change how programs run" in ns.condition("preload")["message"]
 
 
 def test_missing_model_is_reported_until_uploaded(ns: NamespaceFixture, stores: Stores) -> None:
