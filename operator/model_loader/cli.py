@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from model_loader import __version__
-from model_loader.credentials import read_credentials
+from model_loader.credentials import read_credentials, read_token_files
 from model_loader.errors import LoaderError, Reason
 from model_loader.pipeline import load_model, resolve_model
 from model_loader.progress import JsonLogger, Progress, build_bar_display, build_line_display
@@ -74,7 +74,7 @@ class _LoaderRun:
     def read_environment(self, environment: Mapping[str, str]) -> Mapping[str, str]:
         """Return the environment of the request, with credentials, which are removed from all output from now on."""
         found = read_credentials(environment, is_tool=self._is_interactive)
-        self._redactor = Redactor.from_environment(found.environment)
+        self._redactor = Redactor.from_environment({**found.environment, **read_token_files(found.environment)})
         if found.ignored:
             self._ignored_keys = tuple(name[:_MAX_KEY_CHARS] for name in found.ignored[:_MAX_IGNORED_KEYS])
             self._log.log_event("ignored-keys", keys=", ".join(self._ignored_keys), count=len(found.ignored))

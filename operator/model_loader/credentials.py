@@ -14,6 +14,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -191,6 +192,16 @@ def _read_identity(environment: Mapping[str, str], secret: Mapping[str, str]) ->
     for name, value in found.items():
         form = _AWS_IDENTITY.get(name) or _AZURE_IDENTITY[name]
         _check_form(name, value, form, "in the environment, for the identity of the ServiceAccount,")
+    return found
+
+
+def read_token_files(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the tokens of the identity, as variables without _FILE. What cannot be read now is left out."""
+    found: dict[str, str] = {}
+    for name in environment.keys() & (_AWS_IDENTITY.keys() | _AZURE_IDENTITY.keys()):
+        if name.endswith("_FILE"):
+            with suppress(OSError, LoaderError):
+                found[name.removesuffix("_FILE")] = _read_file(environment[name], None, name).strip()
     return found
 
 

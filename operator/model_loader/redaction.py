@@ -43,8 +43,12 @@ class Redactor:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Redactor":
-        """Return a redactor for the variables that are named like credentials: their values and all parts of them."""
-        values = [value for name, value in environment.items() if _SECRET_NAME.search(name.upper())]
+        """Return a redactor for the variables that are named like credentials: their values and all parts of them.
+
+        A variable that ends in _FILE is a path.
+        """
+        secret = [name for name in environment if _SECRET_NAME.search(name.upper()) and not name.endswith("_FILE")]
+        values = [environment[name] for name in secret]
         return cls([one for value in values for one in _parts(value)])
 
     def redact(self, text: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_loader.credentials import MAX_FILE_BYTES, SETTINGS, Credentials, read_credentials
+from model_loader.credentials import MAX_FILE_BYTES, SETTINGS, Credentials, read_credentials, read_token_files
 from model_loader.errors import LoaderError, Reason
 from model_loader.redaction import Redactor
 
@@ -285,6 +285,15 @@ def test_identity_is_used_beside_other_credentials(secret: Secret) -> None:
 def test_damaged_identity_is_refused(name: str, value: str) -> None:
     with pytest.raises(LoaderError, match=f"The value of {name} in the environment, for the identity"):
         read_credentials({**EKS, **IDENTITY, name: value})
+
+
+def test_tokens_of_an_identity_are_redacted(tmp_path: Path) -> None:
+    """A store may repeat the token that it was sent; the path of its file stays readable."""
+    file = tmp_path / "token"
+    file.write_text("header.canary-payload.signature\n")
+    environment = {"AWS_WEB_IDENTITY_TOKEN_FILE": str(file), "AZURE_FEDERATED_TOKEN_FILE": str(tmp_path / "none")}
+    redactor = Redactor.from_environment({**environment, **read_token_files(environment)})
+    assert redactor.redact(f"{file}: header.canary-payload.signature") == f"{file}: [hidden]"
 
 
 def test_tool_reads_the_same_names_from_its_environment(tmp_path: Path) -> None:
