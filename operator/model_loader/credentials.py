@@ -41,6 +41,7 @@ def _form(pattern: str, text: str) -> Form:
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\.?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
 _PATH = r"(?:/[A-Za-z0-9._~%!$&'()*+,;=:@/-]{0,2048})?"
 _URL = _form(rf"(?i:https?)://{_HOST}{_PATH}", "an http(s) URL without user name, query and fragment")
+_PRESIGNED = _form(rf"(?i:https?)://{_HOST}/(?:(?!#)[!-~]){{1,8192}}", "a whole http(s) URL without user name")
 _EMULATOR = _form(rf"(?:(?i:https?)://)?{_HOST}{_PATH}", "HOST:PORT or an http(s) URL")
 _TOKEN = _form(r"[!-~]{1,16384}", "visible ASCII characters without spaces and line breaks")
 _ACCESS_KEY = _form(r"(?:(?![/,=])[!-~]){1,128}", "an access key ID: visible ASCII characters without '/', ',' and '='")
@@ -76,7 +77,7 @@ SETTINGS: Mapping[str, Form] = {
     "GOOGLE_APPLICATION_CREDENTIALS": _KEY_FILE,
     "GOOGLE_CREDENTIALS": _KEY_FILE,
     "GOOGLE_BASE_URL": _URL,
-    "GOOGLE_CLOUD_PROJECT": _form("[a-z0-9](?:[a-z0-9.:-]{0,98}[a-z0-9])?", "a project ID"),
+    "GOOGLE_CLOUD_QUOTA_PROJECT": _form("[a-z0-9](?:[a-z0-9.:-]{0,98}[a-z0-9])?", "a project ID"),
     "STORAGE_EMULATOR_HOST": _EMULATOR,
     "AZURE_STORAGE_ACCOUNT_NAME": _ACCOUNT,
     "AZURE_STORAGE_ACCOUNT": _ACCOUNT,
@@ -89,6 +90,7 @@ SETTINGS: Mapping[str, Form] = {
     "AZURE_TENANT_ID": _TENANT,
     "AZURE_AUTHORITY_HOST": _URL,
     "HTTP_BEARER_TOKEN": _TOKEN,
+    "HTTP_URL": _PRESIGNED,
     "HF_TOKEN": _TOKEN,
     "HUGGING_FACE_HUB_TOKEN": _TOKEN,
     "HF_ENDPOINT": _URL,
