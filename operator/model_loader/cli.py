@@ -67,7 +67,8 @@ class _LoaderRun:
         self._uri = uri
         self._is_interactive = is_interactive
         self._log = JsonLogger(sys.stderr if is_interactive else sys.stdout, self._redact)
-        self._ignored_keys: tuple[str, ...] = ()
+        self._hints: dict[Reason, str] = {}
+        """Sentences that are added to the message of a failure with this reason."""
         self._progress: Progress | None = None
         self._target: Path | None = None
 
@@ -76,9 +77,20 @@ class _LoaderRun:
         found = read_credentials(environment, is_tool=self._is_interactive)
         self._redactor = Redactor.from_environment({**found.environment, **read_token_files(found.environment)})
         if found.ignored:
-            self._ignored_keys = tuple(name[:_MAX_KEY_CHARS] for name in found.ignored[:_MAX_IGNORED_KEYS])
-            self._log.log_event("ignored-keys", keys=", ".join(self._ignored_keys), count=len(found.ignored))
-        return found.environment
+            keys = ", ".join(name[:_MAX_KEY_CHARS] for name in found.ignored[:_MAX_IGNORED_KEYS])
+            hint = f"These keys of the Secret are unknown and were ignored: {keys}."
+            self._hints |= dict.fromkeys((Reason.ACCESS_DENIED, Reason.INVALID_CREDENTIALS), hint)
+            self._log.log_event("ignored-keys", keys=keys, count=len(found.ignored))
+        return self._without_missing_bundle(found.environment)
+
+    def _without_missing_bundle(self, environment: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the environment without MODEL_CA_BUNDLE if the namespace has no such ConfigMap (it is optional)."""
+        file = environment.get("MODEL_CA_BUNDLE")
+        if not file or self._is_interactive or Path(file).exists():
+            return environment
+        self._hints[Reason.UNREACHABLE] = f"The certificate authorities of --loader-ca-bundle are missing: {file}."
+        self._log.log_event("ca-bundle-missing", file=file)
+        return {name: text for name, text in environment.items() if name != "MODEL_CA_BUNDLE"}
 
     def _redact(self, text: str) -> str:
         return self._redactor.redact(text)
@@ -99,9 +111,8 @@ class _LoaderRun:
 
     def report_failure(self, error: LoaderError) -> int:
         seconds = self._progress.elapsed_seconds if self._progress else 0.0
-        if self._ignored_keys and error.reason in {Reason.ACCESS_DENIED, Reason.INVALID_CREDENTIALS}:
-            keys = f"These keys of the Secret are unknown and were ignored: {', '.join(self._ignored_keys)}."
-            error = LoaderError(error.reason, f"{error.message} {keys}")
+        if hint := self._hints.get(error.reason):
+            error = LoaderError(error.reason, f"{error.message} {hint}")
         return self.write_report(Report.from_error(error, uri=self._uri, seconds=seconds), EXIT_FAILURE)
 
     def write_report(self, report: Report, code: int) -> int:

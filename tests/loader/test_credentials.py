@@ -179,6 +179,16 @@ def test_denied_access_names_the_unknown_keys(load: Loader, plain_web: Web) -> N
     assert "canary" not in outcome.log
 
 
+def test_missing_bundle_of_authorities_is_named(load: Loader, web: Web, plain_web: Web, tmp_path: Path) -> None:
+    """The ConfigMap is optional: a namespace without it can load public models."""
+    file = str(tmp_path / "ca-bundle.crt")
+    found = load(plain_web.file("/public", b"weights"), key="a", ca_bundle=file)
+    assert (found.code, '"event": "ca-bundle-missing"' in found.log) == (0, True)
+    private = load(web.file("/private", b"weights"), key="b", ca_bundle=file)
+    assert private.reason == "Unreachable"
+    assert private.message.endswith(f"The certificate authorities of --loader-ca-bundle are missing: {file}.")
+
+
 STRANGE: Mapping[str, str] = {
     "HTTP_BEARER_TOKEN": "canary",
     "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/canary",
