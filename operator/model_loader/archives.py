@@ -7,7 +7,6 @@ not unpacked. An archive is read to its end, so that all its checksums are compa
 
 import bz2
 import gzip
-import hashlib
 import lzma
 import os
 import stat
@@ -20,6 +19,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import IO
 
+from model_loader.digests import FileHasher
 from model_loader.errors import LoaderError, Reason
 from model_loader.manifest import File
 from model_loader.paths import Directory, PathSet, open_beneath, validate_path
@@ -27,6 +27,8 @@ from model_loader.request import Limits
 from model_loader.volume import no_space_error
 
 _READ_BYTES = 1 << 20
+_START_BYTES = 1024
+"""Bytes of each file that are given to `inspect`."""
 _MIN_SIZE_LIMIT_BYTES = 16 << 20
 """Allowed for every archive, whatever the ratio: a few zeros compress a thousandfold."""
 _MAX_HEADER_BYTES = 1 << 20
@@ -59,11 +61,17 @@ Member = tuple[str, Callable[[], IO[bytes]]]
 
 
 def unpack_archive(
-    archive: IO[bytes], root: Directory, *, is_selected: Callable[[str], bool], limits: Limits
+    archive: IO[bytes],
+    root: Directory,
+    *,
+    is_selected: Callable[[str], bool],
+    limits: Limits,
+    inspect: Callable[[str, bytes], None] | None = None,
 ) -> tuple[File, ...]:
     """Write the selected files of a tar (plain, gzip, bzip2, xz) or zip archive below `root`. Raises LoaderError.
 
-    The archive and its files together take at most `limits.max_bytes`.
+    The archive and its files together take at most `limits.max_bytes`. `inspect` is given the path and the first bytes
+    of each file, and may raise LoaderError. The files are not synced to the disk.
     """
     budget = _UnpackBudget(limits, archive_bytes=os.fstat(archive.fileno()).st_size)
     paths = PathSet("The archive contains")
@@ -73,7 +81,10 @@ def unpack_archive(
             path = _normalize_name(name)
             if is_selected(path):
                 paths.add(path)
-                files.append(_write_member(open_content, root, path, budget))
+                file, start = _write_member(open_content, root, path, budget)
+                files.append(file)
+                if inspect is not None:
+                    inspect(path, start)
     if not files:
         message = "The archive contains no file selected by model.loader.allowPatterns and ignorePatterns."
         raise LoaderError(Reason.MODEL_NOT_FOUND, message)
@@ -312,21 +323,26 @@ def _open_decompressed(archive: IO[bytes]) -> Iterator[IO[bytes]]:
         yield archive
 
 
-def _write_member(open_content: Callable[[], IO[bytes]], root: Directory, path: str, budget: _UnpackBudget) -> File:
-    digest, size = hashlib.sha256(), 0
+def _write_member(
+    open_content: Callable[[], IO[bytes]], root: Directory, path: str, budget: _UnpackBudget
+) -> tuple[File, bytes]:
+    """Write one file. Return it and its first bytes."""
+    hasher, size, start = FileHasher(), 0, b""
     descriptor = open_beneath(root, path, flags=os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-    with open_content() as source, os.fdopen(descriptor, "wb") as target:
+    with open_content() as source, os.fdopen(descriptor, "wb", buffering=0) as target:
         while chunk := source.read(_READ_BYTES):
             # The bytes of a tar archive were counted when its stream was read.
             if isinstance(source, zipfile.ZipExtFile):
                 budget.count_read(len(chunk))
             budget.count_written(len(chunk))
-            digest.update(chunk)
+            hasher.update(chunk)
+            if len(start) < _START_BYTES:
+                start += chunk[: _START_BYTES - len(start)]
             size += len(chunk)
-            target.write(chunk)
-        target.flush()
-        os.fsync(target.fileno())
-    return File(path=path, size=size, sha256=digest.hexdigest())
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[target.write(rest) :]
+    return File(path=path, size=size, blake3=hasher.blake3), start
 
 
 def _normalize_name(name: str) -> str:
