@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from urllib.parse import unquote, urlsplit
 
+from model_loader.download import Readable
 from model_loader.errors import LoaderError, Reason
 from model_loader.http_client import HttpClient, http_error
 from model_loader.manifest import Chunk, Entry, Listing
 from model_loader.redaction import redact_url
 from model_loader.request import Request, bad_uri_error
-from model_loader.sources.ranges import Readable, Slice, changed_file_error, read_chunks
+from model_loader.sources.ranges import Slice, changed_file_error, read_chunks
 
 _PARTIAL = 206
 _OK = 200

@@ -60,6 +60,8 @@ class PieceStore:
     extra: bytes = b""
     supports_parallel_reads: bool = True
     ranges: list[tuple[str, int, int | None]] = field(default_factory=list)
+    gate: threading.Barrier | None = None
+    """Holds the first transfers until there are enough of them."""
     now: int = 0
     most: int = 0
     """Transfers now and at most."""
@@ -91,6 +93,9 @@ class PieceStore:
             self.now += 1
             self.most = max(self.most, self.now)
         time.sleep(self.delay)
+        with suppress(threading.BrokenBarrierError):
+            if self.gate is not None:
+                self.gate.wait()
         try:
             yield Transfer(self, self.files[entry.key][start:stop] + self.extra)
         finally:
@@ -225,7 +230,7 @@ def test_missing_bytes_are_refused(tmp_path: Path, kind: Callable[..., PieceStor
 
 
 def test_idle_workers_share_a_large_file(tmp_path: Path) -> None:
-    store = PieceStore({"f": os.urandom(1000)}, delay=0.01)
+    store = PieceStore({"f": os.urandom(1000)}, gate=threading.Barrier(MIN_WORKERS, timeout=5))
     with small_parts(100, 50):
         run(tmp_path, store)
     assert sorted(store.ranges) == [("f", start, start + 100) for start in range(0, 1000, 100)]
