@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from model_loader.errors import LoaderError, Reason, TransferError
-from model_loader.http_client import HttpClient, check_headers, http_error
+from model_loader.http_client import HttpClient, check_headers, http_status_error
 from model_loader.manifest import Chunk, Entry, Listing
 from model_loader.request import Request, bad_uri_error
 from model_loader.sources.https import HttpFileReader
@@ -43,6 +43,7 @@ class HuggingFaceSource:
         self._token = (
             request.environment.get("HF_TOKEN") or request.environment.get("HUGGING_FACE_HUB_TOKEN") or ""
         ).strip()
+        self._request = request
         self._http = HttpClient(request)
         self._http.check_url(self._endpoint)
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
@@ -69,7 +70,9 @@ class HuggingFaceSource:
         import huggingface_hub
         from huggingface_hub import errors
 
-        huggingface_hub.set_client_factory(self._http.build_client)
+        from model_loader.hub_client import build_client
+
+        huggingface_hub.set_client_factory(lambda: build_client(self._request, self._http))
         api = huggingface_hub.HfApi(endpoint=self._endpoint, token=self._token or False, library_name="model-loader")
         subject = self._subject
         try:
@@ -84,7 +87,7 @@ class HuggingFaceSource:
         except errors.RepositoryNotFoundError:
             raise self._not_found_error(subject) from None
         except errors.HfHubHTTPError as error:
-            raise http_error(error.response, subject) from None
+            raise http_status_error(error.response.status_code, subject) from None
         except httpx2.TransportError as error:
             raise TransferError(f"The Hub at {self._endpoint} cannot be reached: {error}.") from None
         except LoaderError:

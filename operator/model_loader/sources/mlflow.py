@@ -10,11 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
-from httpx2 import Response
-
 from model_loader.download import Source
 from model_loader.errors import LoaderError, Reason
-from model_loader.http_client import HttpClient, encode_basic_login, http_error
+from model_loader.http_client import HttpClient, Response, encode_basic_login, http_error
 from model_loader.manifest import Chunk, Entry, Json, Listing
 from model_loader.paths import MAX_PARTS, validate_path
 from model_loader.redaction import redact_url
@@ -130,7 +128,7 @@ class _TrackingServer:
         """Return a decoded response of the API. Raises LoaderError."""
         with self.http.get(f"{self.url}/{path}?{urlencode(parameters)}", self.headers) as response:
             body = response.read()
-        if response.status_code != _OK:
+        if response.status != _OK:
             raise _api_error(response, body, subject, self.url)
         try:
             return decode_json(body)

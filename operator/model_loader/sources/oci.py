@@ -102,10 +102,10 @@ class OciArtifactSource:
         url = f"{self._url}/manifests/{self._reference}"
         for attempt in (1, 2):
             with self._http.get(url, {"Accept": _MANIFESTS, **self._headers}) as response:
-                if response.status_code == _OK:
+                if response.status == _OK:
                     return response.read()
             # A host that the registry redirects to may ask for a login, but does not get that of the registry.
-            may_log_in = response.status_code == _UNAUTHORIZED and has_origin(response, self._url)
+            may_log_in = response.status == _UNAUTHORIZED and has_origin(response, self._url)
             if not may_log_in or attempt == 2:  # noqa: PLR2004
                 break
             self._challenge = response.headers.get("www-authenticate", "")
@@ -132,7 +132,7 @@ class OciArtifactSource:
             headers = {"Authorization": f"Basic {self._login.basic}"} if self._login.basic else {}
             request = self._http.get(add_query(realm, wanted), headers)
         with request as response:
-            if response.status_code != _OK:
+            if response.status != _OK:
                 raise http_error(response, self._subject)
             body = response.read()
         return {"Authorization": f"Bearer {parse_token(body, self._subject)}"}
