@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 Json = Any
@@ -26,6 +26,8 @@ class Entry:
     """ETag, version or digest that changes with the content; empty if the store has none."""
     sha256: str | None = None
     """Digest that the store announces."""
+    checksums: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Other checksums that the store announces, by algorithm (md5, crc32c, git-sha1): hexadecimal digits or Base64."""
     has_weak_version: bool = False
     """True if different contents may have the same version (RFC 9110, 8.8.1)."""
 
