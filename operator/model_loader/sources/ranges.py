@@ -6,6 +6,8 @@ from model_loader.download import Readable
 from model_loader.errors import LoaderError, Reason, TransferError
 from model_loader.manifest import Chunk
 
+__all__ = ["Readable", "Slice", "changed_file_error", "read_chunks", "slice_chunks"]
+
 _CHUNK_BYTES = 64 << 10
 
 
