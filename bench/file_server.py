@@ -1,4 +1,4 @@
-"""A file server for the loader benchmark: the files of a directory by HTTP or HTTPS, with ranges. It uses little CPU."""
+"""A file server for the loader benchmark: the files of a directory by HTTP or HTTPS, with ranges, for little CPU."""
 
 import argparse
 import os
