@@ -153,10 +153,11 @@ class _Message:
 class HttpClient:
     """Client of stores. It checks the URL of each redirect."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, *, connector: Connector | None = None) -> None:
+        """Connect by the rules of a request, or by those of another `connector`."""
         environment = request.environment
         self._deadline = request.deadline
-        self._connector = Connector(request.allowed_networks, lambda: build_tls_context(environment))
+        self._connector = connector or Connector(request.allowed_networks, lambda: build_tls_context(environment))
         self._pool = ConnectionPool(self._connector)
 
     def close(self) -> None:

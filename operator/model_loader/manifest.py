@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 Json = Any
 """Value that was decoded from JSON. Its type is checked where it is used."""
 Chunk = Any
-"""Buffer with bytes of a file: bytes, memoryview or obstore.Bytes (collections.abc.Buffer from Python 3.12)."""
+"""Buffer with bytes of a file: bytes or memoryview (collections.abc.Buffer from Python 3.12)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,8 @@ class Entry:
     """ETag, version or digest that changes with the content; empty if the store has none."""
     sha256: str | None = None
     """Digest that the store announces."""
+    checksums: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Other checksums that the store announces, by their algorithm (crc64nvme, crc32c, crc32, md5), in Base64."""
     has_weak_version: bool = False
     """True if different contents may have the same version (RFC 9110, 8.8.1)."""
 
