@@ -8,9 +8,10 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from model_loader.connections import Connector, Origin
+from model_loader.connections import Connector
 from model_loader.errors import LoaderError, Reason
 from model_loader.http_client import HttpClient
+from model_loader.proxies import Origin
 from model_loader.request import Request
 
 
