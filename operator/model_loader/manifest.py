@@ -11,7 +11,7 @@ from blake3 import blake3
 Json = Any
 """Value that was decoded from JSON. Its type is checked where it is used."""
 Chunk = Any
-"""Buffer with bytes of a file: bytes, memoryview or obstore.Bytes (collections.abc.Buffer from Python 3.12)."""
+"""Buffer with bytes of a file: bytes or memoryview (collections.abc.Buffer from Python 3.12)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
