@@ -53,6 +53,8 @@ def _build_git_hash(size: int | None) -> _Hash:
 _DIGEST_BYTES = {"crc32": 4, "crc32c": 4, "crc64nvme": 8, "md5": 16, "git-sha1": 20, "sha256": 32}
 CHECKSUMS = frozenset(_DIGEST_BYTES)
 """Algorithms that can be compared."""
+_DAMAGE_CHECKS = ("crc64nvme", "crc32c", "crc32", "md5")
+"""Checksums that only detect damage, the fastest of their kind first: MD5 takes longer than the transfer."""
 _HEX = re.compile("[0-9A-Fa-f]+")
 
 
@@ -75,7 +77,8 @@ def _build_hash(algorithm: str, size: int | None) -> _Hash:
 def parse_checksums(promised: Mapping[str, str]) -> dict[str, bytes]:
     """Return the promised checksums, in hexadecimal digits or Base64, that can be compared.
 
-    Others are left out, such as the checksum of the checksums of the parts of an S3 object (`...-3`).
+    Others are left out, such as the checksum of the checksums of the parts of an S3 object (`...-3`). Of several that
+    only detect damage, the fastest is sufficient.
     """
     parsed = {}
     for algorithm, text in promised.items():
@@ -87,7 +90,8 @@ def parse_checksums(promised: Mapping[str, str]) -> dict[str, bytes]:
                 continue
             if len(value) == size:
                 parsed[algorithm] = value
-    return parsed
+    needless = [algorithm for algorithm in _DAMAGE_CHECKS if algorithm in parsed][1:]
+    return {algorithm: value for algorithm, value in parsed.items() if algorithm not in needless}
 
 
 class FileHasher:
@@ -96,7 +100,14 @@ class FileHasher:
     def __init__(self, checksums: Iterable[str] = (), *, size: int | None = None) -> None:
         """Begin with no byte. `checksums` are names of CHECKSUMS; `size` is that of the file, which Git includes."""
         self._blake3 = blake3()
-        self._others = {algorithm: _build_hash(algorithm, size) for algorithm in checksums}
+        self._size = size
+        self._others: dict[str, _Hash] = {}
+        self._update: tuple[Callable[[Buffer], object], ...] = (self._blake3.update,)
+        self.add(checksums)
+
+    def add(self, checksums: Iterable[str]) -> None:
+        """Compute more checksums. Only possible before the first byte."""
+        self._others |= {one: _build_hash(one, self._size) for one in checksums if one not in self._others}
         self._update = (self._blake3.update, *(other.update for other in self._others.values()))
 
     def update(self, data: Buffer) -> None:

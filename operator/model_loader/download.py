@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -47,7 +47,10 @@ Inspector = Callable[[str, bytes], None]
 
 
 class Readable(Protocol):
-    """The bytes of a transfer that has begun."""
+    """The bytes of a transfer that has begun.
+
+    It may have `checksums`, those of the entire file that the store sends with its first bytes: see Entry.checksums.
+    """
 
     def readinto(self, view: memoryview, /) -> int:
         """Read some bytes into a buffer and return their number, 0 at the end. Raises TransferError if it is cut."""
@@ -183,6 +186,7 @@ class _FileDownload:
         self.descriptor = descriptor
         self.hasher = resumed.hasher
         self.hashed = resumed.size
+        self.promised = parse_promises(entry, {})
         self._journal = journal
         self._part_bytes = part_bytes
         self._next: int | None = resumed.size if entry.size is None or resumed.size < entry.size else None
@@ -228,10 +232,17 @@ class _FileDownload:
         self.hasher.update(data)
         self.hashed += len(data)
 
+    def promise(self, checksums: Mapping[str, str]) -> None:
+        """Compare also the checksums that came with the first byte. Only the worker with the claim may call it."""
+        if checksums and not self.hashed:
+            self.promised = parse_promises(self.entry, checksums)
+            self.hasher.add(self.promised)
+
     def restart(self, hasher: FileHasher) -> None:
         """Forget all bytes of the file. Only the worker with the claim may call it, if no other one has a part."""
         os.ftruncate(self.descriptor, 0)
         self.hasher = hasher
+        self.promised = parse_promises(self.entry, {})
         self.hashed = self._recorded = 0
 
     def complete_part(self, start: int, stop: int, buffer: memoryview, *, hashed: bool) -> bool:
@@ -271,10 +282,10 @@ class _FileDownload:
         self._journal.record(self.entry, size, digest)
         return False
 
-    def finish(self, promised: dict[str, bytes], inspect: Inspector | None) -> File:
+    def finish(self, inspect: Inspector | None) -> File:
         """Check and close a complete file. Raises LoaderError if a checksum differs, or if `inspect` does."""
         try:
-            for algorithm, expected in promised.items():
+            for algorithm, expected in self.promised.items():
                 found = self.hasher.checksum(algorithm)
                 if found is not None and found != expected:
                     subject = f"The file {self.entry.path!r}"
@@ -292,7 +303,7 @@ class _FileDownload:
             size=self.hashed,
             blake3=digest,
             sha256=None if sha256 is None else sha256.hex(),
-            verified=tuple(sorted(promised)),
+            verified=tuple(sorted(self.promised)),
         )
 
 
@@ -491,20 +502,11 @@ class Downloader:
         return _FileDownload(entry, descriptor, resumed, self._journal, part_bytes=part_bytes)
 
     def _build_hasher(self, entry: Entry) -> FileHasher:
-        return FileHasher(self._promised_checksums(entry).keys() | self._requested, size=entry.size)
-
-    @staticmethod
-    def _promised_checksums(entry: Entry) -> dict[str, bytes]:
-        promised = dict(entry.checksums)
-        if entry.sha256 is not None:
-            promised["sha256"] = entry.sha256
-        if entry.size is None:
-            promised.pop("git-sha1", None)  # it includes the size
-        return parse_checksums(promised)
+        return FileHasher(parse_promises(entry, {}).keys() | self._requested, size=entry.size)
 
     def _finish_file(self, download: _FileDownload) -> None:
         with _report_full_volume():
-            file = download.finish(self._promised_checksums(download.entry), self._inspect)
+            file = download.finish(self._inspect)
         with self._lock:
             self._files.append(file)
         self._progress.add_file()
@@ -544,6 +546,8 @@ class Downloader:
         self._progress.begin_transfer()
         try:
             with open_range(self._source, entry, part.offset, stop) as body:
+                if part.hashed and not part.offset:
+                    part.download.promise(getattr(body, "checksums", {}))
                 while self._fill_buffer(part, body, buffer):
                     if part.offset == stop:
                         _check_end(body, buffer, part)
@@ -603,6 +607,16 @@ def _check_end(body: Readable, buffer: memoryview, part: _Part) -> None:
     """Raise LoaderError if more bytes follow the last one of a part, or TransferError if its end is not marked."""
     if body.readinto(buffer[:1]):
         raise excess_bytes_error(part.download.entry, part.offset)
+
+
+def parse_promises(entry: Entry, more: Mapping[str, str]) -> dict[str, bytes]:
+    """Return the checksums of a file that can be compared: those of its listing, and those that came with its bytes."""
+    promised = {**more, **entry.checksums}
+    if entry.sha256 is not None:
+        promised["sha256"] = entry.sha256
+    if entry.size is None:
+        promised.pop("git-sha1", None)  # it includes the size
+    return parse_checksums(promised)
 
 
 @contextmanager

@@ -68,7 +68,16 @@ def encode_base64(value: bytes) -> str:
 @given(content=st.binary(max_size=20))
 def test_promises_are_read_in_both_encodings(encode: Callable[[bytes], str], content: bytes) -> None:
     values = {one: hash_all(content).checksum(one) or b"" for one in CHECKSUMS}
-    assert parse_checksums({one: encode(value) for one, value in values.items()}) == values
+    assert {one: parse_checksums({one: encode(value)}) for one, value in values.items()} == {
+        one: {one: value} for one, value in values.items()
+    }
+
+
+def test_one_check_for_damage_is_sufficient() -> None:
+    values = {one: (hash_all(b"").checksum(one) or b"").hex() for one in CHECKSUMS}
+    assert parse_checksums(values).keys() == {"crc64nvme", "sha256", "git-sha1"}
+    del values["crc64nvme"], values["sha256"], values["git-sha1"]
+    assert parse_checksums(values).keys() == {"crc32c"}
 
 
 @given(st.dictionaries(st.sampled_from([*CHECKSUMS, "sha512"]), st.text(max_size=70)))
