@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Sto
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import unquote_plus, urlsplit
 
@@ -125,7 +126,13 @@ class S3Store:
             if credentials is None:
                 return url, sent
             return url, sign_request(
-                base.host, f"{base.path}{path}", query, sent, credentials=credentials, region=region
+                base.host,
+                f"{base.path}{path}",
+                query,
+                sent,
+                credentials=credentials,
+                region=region,
+                method=options.method,
             )
 
         def should_repeat(answer: StoreAnswer) -> bool:
@@ -141,6 +148,14 @@ class S3Store:
         with send_request(self._http, build, should_repeat, options, subject) as response:
             yield response
 
+    def fetch_checksums(self, key: str, options: ObjectOptions) -> Mapping[str, str]:
+        """Request the checksums of an object, which S3 sends only with all of it."""
+        try:
+            with self.get_object(key, replace(options, byte_range=None, headers_only=True)) as response:
+                return parse_checksums(response.headers)
+        except LoaderError:
+            return {}  # the request for the content has the same error, and a body with its cause
+
     def describe_object(self, key: str, size: int, headers: Mapping[str, str]) -> Found:
         """Return an object by the headers of a response with its content."""
         version = build_version(headers.get("etag", ""), headers.get("last-modified", ""))
@@ -148,8 +163,11 @@ class S3Store:
 
 
 def parse_checksums(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the checksums of an entire object, in Base64. Those of the parts of an upload are of no use."""
-    if headers.get("x-amz-checksum-type", "").upper() != "FULL_OBJECT":
+    """Return the checksums of an entire object, in Base64.
+
+    Those of the checksums of parts are of no use, and with a range there may be that of one part of the upload.
+    """
+    if "content-range" in headers or headers.get("x-amz-checksum-type", "").upper() != "FULL_OBJECT":
         return {}
     found = {name: headers.get(f"x-amz-checksum-{name}", "") for name in _CHECKSUM_ALGORITHMS}
     return {name: value for name, value in found.items() if _CHECKSUM.fullmatch(value)}
