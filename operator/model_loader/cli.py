@@ -62,7 +62,8 @@ def _remove_proxy_variables() -> None:
 
     A proxy that a Secret configures could connect to any address (I1, B9).
     """
-    for name in [name for name in os.environ if name.upper().endswith("_PROXY")]:
+    own = ("MODEL_PROXY", "MODEL_NO_PROXY")  # of the operator
+    for name in [name for name in os.environ if name.upper().endswith("_PROXY") and name not in own]:
         del os.environ[name]
 
 

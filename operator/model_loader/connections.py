@@ -9,13 +9,14 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from ipaddress import ip_network
 
 from model_loader import egress
 from model_loader.errors import LoaderError, Reason, TransferError
-from model_loader.http_messages import READ_TIMEOUT, Stream, describe_os_error
+from model_loader.http_messages import READ_TIMEOUT, Socket, Stream, describe_os_error
+from model_loader.proxies import NestedTls, Origin, ProxySettings, open_tunnel
 from model_loader.request import Network
 
 MAX_CONNECTIONS = 32
@@ -23,25 +24,24 @@ CONNECT_TIMEOUT = 10.0
 _FIRST_ADDRESS_TIMEOUT = 3.0
 """Seconds for each address of a host but the last one."""
 _MAX_IDLE_SECONDS = 30.0
-
-
-class Origin(NamedTuple):
-    """Scheme, host and port of a URL (RFC 6454)."""
-
-    scheme: str
-    host: str
-    port: int
+_ALL_NETWORKS = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+_NO_PROXY = ProxySettings()
 
 
 class Connection(Stream):
     """A connection to an origin."""
 
-    def __init__(self, connection: socket.socket, origin: Origin) -> None:
+    def __init__(
+        self, connection: Socket, origin: Origin, lowest: socket.socket, *, is_forwarded: bool = False
+    ) -> None:
+        """Use `connection`, which consists of the socket `lowest` and of TLS on it."""
         super().__init__(connection, origin.host)
         self.origin = origin
+        self.is_forwarded = is_forwarded
+        """True if a proxy forwards the requests, which then name the origin (RFC 9112, 3.2.2)."""
         self.is_reused = False
         self.idle_since = 0.0
-        self._socket = connection
+        self._lowest = lowest
 
     def is_usable(self) -> bool:
         """Return True if an idle connection has neither ended nor received bytes that belong to no response."""
@@ -59,7 +59,7 @@ class Connection(Stream):
     def abort(self) -> None:
         """End the connection while another thread may use it."""
         with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+            self._lowest.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection."""
@@ -70,15 +70,30 @@ class Connection(Stream):
 class Connector:
     """Opens connections to allowed addresses."""
 
-    def __init__(self, allowed: tuple[Network, ...], build_context: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(
+        self,
+        allowed: tuple[Network, ...],
+        build_context: Callable[[], ssl.SSLContext],
+        proxies: ProxySettings = _NO_PROXY,
+    ) -> None:
+        """Connect to public addresses, and to those that an administrator allows."""
         self._allowed = allowed
+        self._proxies = proxies
         self._build_context = build_context
         self._context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
 
     def check(self, origin: Origin) -> list[str]:
-        """Return the addresses to connect to. Raises LoaderError if they are not allowed for the origin."""
-        found = egress.resolve_addresses(origin.host, origin.port, allowed=self._allowed)
+        """Return the addresses of an origin. Raises LoaderError if one of them is not allowed.
+
+        They may be unknown for an https origin behind a proxy, as only the proxy may be able to resolve its name.
+        """
+        try:
+            found = egress.resolve_addresses(origin.host, origin.port, allowed=self._allowed)
+        except egress.UnknownHostError:
+            if origin.scheme == "https" and self._proxies.select(origin) is not None:
+                return []
+            raise
         if origin.scheme == "http" and not egress.is_allowed_for_plain_http(found, self._allowed):
             message = f"http://{origin.host} is not https. Plain http is allowed only for ranges of the operator's"
             raise LoaderError(Reason.BAD_URI, f"{message} --allow-cidr.")
@@ -86,13 +101,35 @@ class Connector:
 
     def connect(self, origin: Origin) -> Connection:
         """Open a connection. Raises LoaderError, or TransferError if another attempt may succeed."""
-        opened = open_socket(self.check(origin), origin.port, origin.host)
+        addresses = self.check(origin)
+        proxy = self._proxies.select(origin)
+        if proxy is not None:
+            return self._connect_through(proxy, origin)
+        lowest = open_socket(addresses, origin.port, origin.host)
         try:
             if origin.scheme == "https":
-                opened = wrap_socket(opened, self._get_context(), origin.host)
-            return Connection(opened, origin)
+                lowest = wrap_socket(lowest, self._get_context(), origin.host)
+            return Connection(lowest, origin, lowest)
         except BaseException:
-            opened.close()
+            lowest.close()
+            raise
+
+    def _connect_through(self, proxy: Origin, origin: Origin) -> Connection:
+        # The administrator names the proxy, so its address may be private; but no metadata service is a proxy.
+        addresses = egress.resolve_addresses(proxy.host, proxy.port, allowed=_ALL_NETWORKS)
+        lowest = open_socket(addresses, proxy.port, proxy.host)
+        try:
+            if proxy.scheme == "https":
+                lowest = wrap_socket(lowest, self._get_context(), proxy.host)
+            if origin.scheme == "http":
+                return Connection(lowest, origin, lowest, is_forwarded=True)
+            open_tunnel(Stream(lowest, proxy.host), origin)
+            if isinstance(lowest, ssl.SSLSocket):
+                return Connection(wrap_tls(lowest, self._get_context(), origin.host), origin, lowest)
+            lowest = wrap_socket(lowest, self._get_context(), origin.host)
+            return Connection(lowest, origin, lowest)
+        except BaseException:
+            lowest.close()
             raise
 
     def _get_context(self) -> ssl.SSLContext:
@@ -116,11 +153,10 @@ class ConnectionPool:
 
     def acquire(self, origin: Origin, *, fresh: bool = False) -> Connection:
         """Return a connection for one request; `fresh`: one that no request has used. Raises LoaderError."""
-        while (reused := None if fresh else self._take_idle(origin)) is not None:
+        while (reused := self._take_idle_or_reserve(origin, fresh=fresh)) is not None:
             if reused.is_usable():
                 return reused
             self.release(reused, reusable=False)
-        self._reserve(origin)
         connection = None
         try:
             connection = self._connector.connect(origin)
@@ -132,24 +168,29 @@ class ConnectionPool:
                 self._condition.notify()
         return connection
 
-    def _take_idle(self, origin: Origin) -> Connection | None:
+    def _take_idle_or_reserve(self, origin: Origin, *, fresh: bool) -> Connection | None:
+        """Return an idle connection to the origin, or None after making room for another one; wait for either.
+
+        The idle connection that is unused for the longest time makes room.
+        """
+
+        def find_idle() -> Connection | None:
+            return None if fresh else next((one for one in reversed(self._idle) if one.origin == origin), None)
+
         with self._condition:
-            found = next((one for one in reversed(self._idle) if one.origin == origin), None)
+            self._condition.wait_for(lambda: find_idle() is not None or self._has_room(), timeout=READ_TIMEOUT)
+            found = find_idle()
             if found is not None:
                 self._idle.remove(found)
                 self._active.add(found)
                 found.is_reused = True
-            return found
-
-    def _reserve(self, origin: Origin) -> None:
-        """Make room for a connection: close the idle one that is unused for the longest time, or wait for one."""
-        with self._condition:
-            has_room = self._condition.wait_for(self._has_room, timeout=READ_TIMEOUT)
-            if self._is_closed or not has_room:
+                return found
+            if self._is_closed or not self._has_room():
                 raise TransferError(f"No connection to {origin.host!r} was free for {READ_TIMEOUT:.0f} s.")
             if self._count() >= MAX_CONNECTIONS:
                 self._idle.pop(0).close()
             self._opening += 1
+            return None
 
     def _count(self) -> int:
         return len(self._idle) + len(self._active) + self._opening
@@ -210,9 +251,24 @@ def open_socket(addresses: list[str], port: int, host: str) -> socket.socket:
 def wrap_socket(connection: socket.socket, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
     """Begin TLS and verify the name of the host. Raises LoaderError."""
     connection.settimeout(CONNECT_TIMEOUT)
-    try:
+    with _translate_tls_errors(host):
         # An end without a close_notify is an error, as a cut response must not look complete.
         return context.wrap_socket(connection, server_hostname=host, suppress_ragged_eofs=False)
+
+
+def wrap_tls(connection: ssl.SSLSocket, context: ssl.SSLContext, host: str) -> NestedTls:
+    """Begin TLS inside TLS and verify the name of the host. Raises LoaderError."""
+    connection.settimeout(CONNECT_TIMEOUT)
+    with _translate_tls_errors(host):
+        nested = NestedTls(connection, context, host)
+        nested.do_handshake()
+        return nested
+
+
+@contextmanager
+def _translate_tls_errors(host: str) -> Iterator[None]:
+    try:
+        yield
     except ssl.SSLCertVerificationError as error:
         message = f"The certificate of the host {host!r} is not trusted: {error.verify_message}."
         raise LoaderError(Reason.UNREACHABLE, message) from None

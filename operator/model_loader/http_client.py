@@ -16,9 +16,10 @@ from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 
 from model_loader.backoff import RetrySchedule, parse_retry_after
 from model_loader.certificates import read_ca_bundle
-from model_loader.connections import Connection, ConnectionPool, Connector, Origin
+from model_loader.connections import Connection, ConnectionPool, Connector
 from model_loader.errors import LoaderError, Reason, TransferError
 from model_loader.http_messages import Body, ConnectionDroppedError, Head, encode_request, read_head
+from model_loader.proxies import Origin, ProxySettings
 from model_loader.redaction import redact_url
 from model_loader.request import Request
 
@@ -153,10 +154,14 @@ class _Message:
 class HttpClient:
     """Client of stores. It checks the URL of each redirect."""
 
-    def __init__(self, request: Request) -> None:
-        environment = request.environment
+    def __init__(self, request: Request, *, connector: Connector | None = None) -> None:
+        """Connect by the rules of a request, or by those of another `connector`."""
         self._deadline = request.deadline
-        self._connector = Connector(request.allowed_networks, lambda: build_tls_context(environment))
+        self._connector = connector or Connector(
+            request.allowed_networks,
+            lambda: build_tls_context(request.environment),
+            ProxySettings.from_environment(request.environment),
+        )
         self._pool = ConnectionPool(self._connector)
 
     def close(self) -> None:
@@ -229,15 +234,15 @@ class HttpClient:
         Servers end idle connections at any time. A POST request may have been processed even then, so it gets a
         new connection.
         """
-        origin, data = _encode(message)
+        origin = parse_origin(message.url)
         try:
-            return self._try_exchange(message, data, self._pool.acquire(origin, fresh=message.method != "GET"))
+            return self._try_exchange(message, self._pool.acquire(origin, fresh=message.method != "GET"))
         except _StaleConnectionError:
-            return self._try_exchange(message, data, self._pool.acquire(origin, fresh=True))
+            return self._try_exchange(message, self._pool.acquire(origin, fresh=True))
 
-    def _try_exchange(self, message: _Message, data: bytes, connection: Connection) -> tuple[Response, Connection]:
+    def _try_exchange(self, message: _Message, connection: Connection) -> tuple[Response, Connection]:
         try:
-            connection.begin(data)
+            connection.begin(_encode(message, connection))
             head = read_head(connection)
             body = Body(connection, head)
         except BaseException as error:
@@ -264,16 +269,18 @@ class _StaleConnectionError(Exception):
     """A kept connection had ended before a request was sent."""
 
 
-def _encode(message: _Message) -> tuple[Origin, bytes]:
-    """Return origin and bytes of a request. Raises LoaderError."""
-    origin = parse_origin(message.url)
+def _encode(message: _Message, connection: Connection) -> bytes:
+    """Return the bytes of a request. Raises LoaderError."""
     fields = [("Host", host_header(message.url)), ("User-Agent", "model-loader")]
     # Sizes, ranges and digests are those of the content without an encoding.
     fields.append(("Accept-Encoding", "identity"))
     if message.method == "POST":
         fields.append(("Content-Length", str(len(message.body))))
     fields += [(name, value) for name, value in message.headers.items() if name.lower() not in _OWN_HEADERS]
-    return origin, encode_request(message.method, _request_target(message.url), fields, message.body)
+    target = _request_target(message.url)
+    if connection.is_forwarded:
+        target = f"http://{connection.origin.authority}{target}"
+    return encode_request(message.method, target, fields, message.body)
 
 
 def prepare_redirect(url: str, location: str, headers: Mapping[str, str]) -> tuple[str, dict[str, str]]:
@@ -385,7 +392,11 @@ def build_tls_context(environment: Mapping[str, str]) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     if bundle := read_ca_bundle(environment):
-        context.load_verify_locations(cadata=bundle.decode("ascii", "ignore"))  # comments may not be ASCII
+        try:
+            context.load_verify_locations(cadata=bundle.decode("ascii", "ignore"))  # comments may not be ASCII
+        except ssl.SSLError:
+            message = "The file of certificate authorities contains a damaged certificate. It must be PEM."
+            raise LoaderError(Reason.LOADER_FAILED, message) from None
     if not context.cert_store_stats()["x509_ca"]:
         import certifi  # noqa: PLC0415 - only needed in an image without authorities
 

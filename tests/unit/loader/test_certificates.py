@@ -17,14 +17,14 @@ from tests.environment.cluster.pki import Authority
 def authorities(tmp_path: Path) -> dict[str, str]:
     """One authority for each variable; a comment of each file is not in ASCII."""
     environment = {}
-    for name in ("SSL_CERT_FILE", "AWS_CA_BUNDLE"):
+    for name in ("MODEL_CA_BUNDLE", "SSL_CERT_FILE", "AWS_CA_BUNDLE"):
         file = tmp_path / name
         file.write_bytes("# Autorität\n".encode() + Authority.create(name).pair.certificate)
         environment[name] = str(file)
     return environment
 
 
-def test_bundle_holds_the_files_of_both_variables(authorities: dict[str, str]) -> None:
+def test_bundle_holds_the_files_of_all_variables(authorities: dict[str, str]) -> None:
     bundle = read_ca_bundle(authorities)
     assert all(Path(file).read_bytes() in bundle for file in authorities.values())
     assert read_ca_bundle({}) == b""

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from model_loader.connections import Connector, Origin
+from model_loader.connections import Connector
 from model_loader.errors import LoaderError, TransferError
 from model_loader.http_client import HttpClient, build_tls_context, prepare_redirect
+from model_loader.proxies import Origin
 from model_loader.request import Request
 from tests.unit.loader.test_egress import fake_getaddrinfo
 
