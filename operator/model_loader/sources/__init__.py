@@ -20,7 +20,7 @@ def open_source(request: Request) -> Source:
             from model_loader.sources.object_store import ObjectStoreSource
 
             return ObjectStoreSource(request)
-        case "https" if is_azure_url(request.uri):
+        case "https" if is_azure_url(request.uri) and not request.environment.get("HTTP_URL"):
             from model_loader.sources.object_store import ObjectStoreSource
 
             return ObjectStoreSource(request)
