@@ -9,6 +9,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 
 import pytest
+from blake3 import blake3
 
 from tests.environment.stores.web import Handler, Web, changing, cut, dripping, endless, lying, unannounced, whole
 from tests.loader.conftest import Loader
@@ -22,7 +23,8 @@ def test_file_is_downloaded_and_verified(load: Loader, web: Web) -> None:
     url = web.file("/models/iris%20v3.bin", MODEL)
     outcome = load(url, web.environment, sha256=DIGEST)
     assert (outcome.code, outcome.reason, outcome.files) == (0, "Loaded", {"iris v3.bin": MODEL})
-    assert outcome.report["digest"] == f"sha256:{DIGEST}"
+    assert outcome.report["digest"] == f"blake3:{blake3(MODEL).hexdigest()}"
+    assert outcome.report["verified"] == ["sha256"]
     assert load.partial_directories() == []
     before = len(web.asked)
     assert load(url, web.environment, sha256=DIGEST).reason == "Cached"

@@ -5,15 +5,11 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-import httpx
 import pytest
 
 from tests.environment.stores import azure, gcs, moto
 from tests.environment.stores.serving import Place, Store
-from tests.environment.stores.web import Handler, Web
 from tests.loader.conftest import Loader
-
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 FILES = {"iris/v3/model.bin": os.urandom(9 << 20), "iris/v3/sub/config.json": b"{}", "iris/v30/other": b"-"}
 WANTED = {"model.bin": FILES["iris/v3/model.bin"], "sub/config.json": b"{}"}
@@ -21,7 +17,7 @@ WANTED = {"model.bin": FILES["iris/v3/model.bin"], "sub/config.json": b"{}"}
 
 SPACED = {"sp ace/100%/a+b %20.bin": b"spaced"}
 MARKERS = ("iris/v3/", "iris/v3/sub/")
-"""Empty objects that web consoles and file systems create for directories; obstore removes the slash."""
+"""Empty objects that web consoles and file systems create for directories."""
 
 
 def quoted(files: dict[str, bytes]) -> dict[str, bytes]:
@@ -111,21 +107,11 @@ def test_azure_without_an_account_is_reported(load: Loader) -> None:
     assert (outcome.reason, "AZURE_STORAGE_ACCOUNT_NAME" in outcome.message) == ("BadURI", True)
 
 
-def test_s3_is_read_with_web_identity(load: Loader, aws: Store, web: Web, tmp_path: Path) -> None:
+def test_s3_is_read_with_web_identity(load: Loader, aws: Store, tmp_path: Path) -> None:
     """Web identity (EKS): a token of the cluster is exchanged for keys that expire after an hour, over TLS."""
     token = tmp_path / "token"
-    token.write_text("header.payload.signature")
-    trusted = tmp_path / "trusted"
-    assert web.certificates is not None
-    trusted.write_text(Path(aws.environment["SSL_CERT_FILE"]).read_text() + web.certificates.read_text())
-
-    def exchange(handler: Handler) -> None:
-        """Forward the request as a form, which moto requires. AWS also accepts parameters in the URL."""
-        answer = httpx.post(aws.url, content=handler.path.partition("?")[2], headers=FORM, verify=False)  # noqa: S501
-        handler.answer(answer.status_code, answer.content)
-
-    identity = {"AWS_ROLE_ARN": moto.ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": str(token), "SSL_CERT_FILE": str(trusted)}
-    identity["AWS_ENDPOINT_URL_STS"] = web.page("/", exchange)
+    token.write_text("header.payload.signature\n")
+    identity = {"AWS_ROLE_ARN": moto.ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": str(token), "AWS_ENDPOINT_URL_STS": aws.url}
     outcome = load("s3://models/iris/v3", {**aws.environment, **identity})
     assert (outcome.code, outcome.files) == (0, {"model.bin": b"small", "sub/config.json": b"{}"}), outcome.log
 

@@ -97,7 +97,7 @@ def test_line_break_after_a_key_is_ignored(load: Loader, store: Store) -> None:
     assert load("s3://models/iris/v3", store.but(AWS_SECRET_ACCESS_KEY=f"{s3.SECRET}\n")).reason == "Loaded"
 
 
-def test_client_panic_is_reported(load: Loader, store: Store, tmp_path: Path) -> None:
+def test_token_that_is_not_accepted_is_reported(load: Loader, store: Store, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("not-a-token\n")
     identity = store.but(
         AWS_ACCESS_KEY_ID=None,
@@ -125,7 +125,7 @@ def test_proxy_variables_are_ignored(load: Loader, store: Store, plain_web: Web)
         ("http://10.0.0.1:9000", "it is private"),
         ("ftp://127.0.0.1", "is not an http(s) URL"),
         ("http://0x7f000001:9000", "unusual way to write an address"),
-        ("https://127.0.0.1:1", "cannot be read"),
+        ("https://127.0.0.1:1", "cannot be reached"),
     ],
 )
 def test_endpoint_is_checked_before_use(load: Loader, store: Store, endpoint: str, text: str) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import unquote, urlsplit
 
+from model_loader.download import Readable
 from model_loader.errors import LoaderError, Reason
 from model_loader.http_client import HttpClient, Response, http_error
 from model_loader.manifest import Chunk, Entry, Listing
 from model_loader.redaction import redact_url
 from model_loader.request import Request, bad_uri_error
 from model_loader.sources.presigned import expired_error, find_expiry, find_url, is_expired
-from model_loader.sources.ranges import Readable, Slice, changed_file_error, read_chunks
+from model_loader.sources.ranges import Slice, changed_file_error, read_chunks
 
 _PARTIAL = 206
 _OK = 200

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar, cast
+from typing import Protocol, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from model_loader.errors import LoaderError, Reason
@@ -125,7 +125,7 @@ class MlflowSource:
             raise _unreadable_location_error(location)
         from model_loader.sources.object_store import ObjectStoreSource
 
-        return cast("MlflowStore", ObjectStoreSource(replace(self._request, revision=None), uri))
+        return ObjectStoreSource(replace(self._request, revision=None), uri)
 
     def list_files(self) -> Listing:
         """List the files of the store. Those of a run may be those of a logged model."""
