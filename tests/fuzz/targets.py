@@ -1,4 +1,4 @@
-"""What is fuzzed: a function for each kind of input. It returns, or raises LoaderError or a documented ValueError.
+"""Functions to fuzz, one for each kind of input. Each returns, or raises LoaderError or a documented ValueError.
 
 A new parser needs one line in TARGETS and a directory tests/fuzz/corpus/NAME with at least one valid input.
 """
