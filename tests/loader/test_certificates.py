@@ -23,7 +23,7 @@ def other_authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["https", "s3"])
 def store(request: pytest.FixtureRequest, web: Web) -> tuple[str, dict[str, str]]:
-    """URI and environment of the same file for each client: the loader's own and obstore."""
+    """URI and environment of the same file for each kind of store: one without and one with a listing."""
     if request.param == "https":
         return web.file("/model.bin", MODEL), {}
     web.page("/models/model.bin", lambda handler: handler.answer(200, MODEL, ETag='"1"', Last_Modified=DATE))

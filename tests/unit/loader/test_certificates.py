@@ -1,15 +1,12 @@
 """The authorities that all clients of stores trust."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from model_loader.certificates import read_ca_bundle
 from model_loader.errors import LoaderError
 from model_loader.http_client import build_tls_context
-from model_loader.request import Request
-from model_loader.sources.object_store import ObjectStoreSource
 from tests.environment.cluster.pki import Authority
 
 
@@ -31,13 +28,7 @@ def test_bundle_holds_the_files_of_all_variables(authorities: dict[str, str]) ->
     assert read_ca_bundle({"SSL_CERT_FILE": "/no/such/file"}) == b""
 
 
-def test_http_client_and_object_store_trust_the_same(
-    authorities: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given: dict[str, Any] = {}
-    monkeypatch.setattr("model_loader.sources.object_store.S3Store", lambda *_, **options: given.update(options))
-    ObjectStoreSource(Request(uri="s3://bucket/model", target=Path("/model"), environment=authorities))
-    assert given["client_options"]["root_certificate"] == read_ca_bundle(authorities)
+def test_http_client_trusts_all_of_them(authorities: dict[str, str]) -> None:
     trusted = str(build_tls_context(authorities).get_ca_certs())
     assert all(f"(('commonName', '{name}'),)" in trusted for name in authorities)
 
