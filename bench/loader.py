@@ -107,7 +107,7 @@ def _document(
         f"Written by `make bench-loader` {provenance}",
         f"with medians of {rounds} rounds. Each round runs all programs, in rotated order,",
         "over loopback, on the same machine as the store. This loader compares digests and syncs to the disk; the",
-        "others do neither. The network copy alone receives all bytes over four connections and discards them.\n",
+        "others do neither. The network copy only receives all bytes over four connections and discards them.\n",
     ]
     for case in cases:
         runs = {peer: results[case.name, peer] for peer in case.peers if (case.name, peer) in results}

@@ -1,4 +1,4 @@
-"""What the loader benchmark downloads, from which servers, and the commands of all programs."""
+"""Objects, servers and programs of the loader benchmark."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ from tests.environment.stores.installing import python_tool
 from tests.environment.stores.serving import Place, Store
 
 ROOT = Path(__file__).parents[1]
-LOADER, BOUND = "this loader", "network copy alone"
+LOADER, BOUND = "this loader", "network copy only"
 MIB = 1 << 20
 _BLOCK_BYTES = 16 * MIB
 _BOUND_RANGE_BYTES = 64 * MIB

@@ -25,6 +25,7 @@ from model_loader.errors import LoaderError, Reason
 from model_loader.manifest import File
 from model_loader.paths import Directory, PathSet, open_beneath, validate_path
 from model_loader.request import Limits
+from model_loader.syscalls import WriteBehind
 from model_loader.volume import no_space_error
 
 _READ_BYTES = 1 << 20
@@ -189,7 +190,7 @@ class _GzipReader:
 
 
 class _ReadAhead:
-    """Decompresses the stream of a tar archive in another thread: zlib, bz2 and lzma let this one write meanwhile.
+    """Decompresses the stream of a tar archive in another thread: zlib, bz2 and lzma release the GIL.
 
     It counts all bytes, also those of headers and of files that are not selected.
     """
@@ -402,6 +403,7 @@ def _write_member(
     hasher, size, start = FileHasher(), 0, b""
     descriptor = open_beneath(root, path, flags=os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     with open_content() as source, os.fdopen(descriptor, "wb", buffering=0) as target:
+        write_behind = WriteBehind(descriptor)
         while chunk := source.read(_READ_BYTES):
             # The bytes of a tar archive were counted when its stream was read.
             if isinstance(source, zipfile.ZipExtFile):
@@ -414,6 +416,7 @@ def _write_member(
             rest = memoryview(chunk)
             while rest:
                 rest = rest[target.write(rest) :]
+            write_behind.reach(size)
     return File(path=path, size=size, blake3=hasher.blake3), start
 
 

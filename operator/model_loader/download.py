@@ -27,7 +27,7 @@ from model_loader.manifest import Chunk, Entry, File, Listing
 from model_loader.paths import Directory, open_beneath
 from model_loader.progress import Progress
 from model_loader.request import Limits
-from model_loader.syscalls import preallocate
+from model_loader.syscalls import MIN_WRITE_BEHIND_BYTES, WriteBehind, preallocate
 from model_loader.volume import no_space_error
 
 PART_BYTES = 16 << 20
@@ -528,8 +528,9 @@ class Downloader:
                 if not is_resumable:
                     self._progress.remove_bytes(part.offset - start)
                     download.restart(self._build_hasher(download.entry))
-                    part.offset = start
+                    part.restart(start)
                 self._wait_before_retry(failures, error)
+        part.complete()
         if download.complete_part(start, part.offset, buffer, hashed=part.hashed):
             self._schedule.remove(download)
             self._finish_file(download)
@@ -589,6 +590,7 @@ class _Part:
         self.stop = stop
         self.hashed = hashed
         """True if its bytes are hashed as they arrive."""
+        self._write_behind = WriteBehind(download.descriptor, start)
 
     def write(self, data: memoryview) -> None:
         """Write the next bytes to their place, and hash them if it is their turn. Raises LoaderError (TooLarge)."""
@@ -601,6 +603,16 @@ class _Part:
         if self.hashed:
             self.download.update_hash(data)
         self.offset = offset
+        self._write_behind.reach(offset)
+
+    def restart(self, start: int) -> None:
+        """Begin again at the start of the part."""
+        self.offset = start
+        self._write_behind = WriteBehind(self.download.descriptor, start)
+
+    def complete(self) -> None:
+        """Let the kernel write the rest, unless it is small: it is written with many others then."""
+        self._write_behind.reach(self.offset, MIN_WRITE_BEHIND_BYTES)
 
 
 def _check_end(body: Readable, buffer: memoryview, part: _Part) -> None:

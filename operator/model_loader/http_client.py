@@ -193,6 +193,15 @@ class HttpClient:
         raise LoaderError(Reason.UNREACHABLE, f"{redact_url(url)} redirects more than {MAX_REDIRECTS} times.")
 
     @contextmanager
+    def head(self, url: str, headers: Mapping[str, str] | None = None) -> Iterator[Response]:
+        """Send a HEAD request and yield the response, which has no body: any status, also a redirect.
+
+        Raises LoaderError, or TransferError if another attempt may succeed.
+        """
+        with self._send(_Message("HEAD", url, headers or {})) as response:
+            yield response
+
+    @contextmanager
     def post(
         self, url: str, headers: Mapping[str, str] | None = None, *, body: bytes, content_type: str
     ) -> Iterator[Response]:
@@ -236,7 +245,7 @@ class HttpClient:
         """
         origin = parse_origin(message.url)
         try:
-            return self._try_exchange(message, self._pool.acquire(origin, fresh=message.method != "GET"))
+            return self._try_exchange(message, self._pool.acquire(origin, fresh=message.method == "POST"))
         except _StaleConnectionError:
             return self._try_exchange(message, self._pool.acquire(origin, fresh=True))
 
@@ -244,7 +253,7 @@ class HttpClient:
         try:
             connection.begin(_encode(message, connection))
             head = read_head(connection)
-            body = Body(connection, head)
+            body = Body(connection, head, is_empty=message.method == "HEAD")
         except BaseException as error:
             self._pool.release(connection, reusable=False)
             is_stale = connection.is_reused and not connection.received

@@ -221,7 +221,8 @@ def parse_head(text: bytes, stream: Stream) -> Head:
 class Body:
     """Body of a response. It is complete when `is_complete`, and never without a mark of its end (RFC 9112, 6.3)."""
 
-    def __init__(self, stream: Stream, head: Head) -> None:
+    def __init__(self, stream: Stream, head: Head, *, is_empty: bool = False) -> None:
+        """Read the body after a head. `is_empty`: that of the response to a HEAD request (RFC 9110, 9.3.2)."""
         self._stream = stream
         self.is_complete = False
         self._left: int | None = None
@@ -230,7 +231,7 @@ class Body:
         self._is_first_chunk = True
         self._requires_mark = False
         coding, length = head.fields.get("transfer-encoding"), head.fields.get("content-length")
-        if head.status in _BODYLESS_STATUSES:
+        if is_empty or head.status in _BODYLESS_STATUSES:
             self._left = 0
         elif coding is not None:
             if length is not None or coding.lower() != "chunked":

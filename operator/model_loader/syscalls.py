@@ -9,6 +9,9 @@ import os
 from functools import cache
 from typing import Any
 
+WRITE_BEHIND_BYTES = 8 << 20
+"""Bytes that are written together: each call costs system time."""
+MIN_WRITE_BEHIND_BYTES = 1 << 20
 _SYNC_FILE_RANGE_WRITE = 2
 """Start to write, do not wait (sync_file_range(2))."""
 
@@ -36,8 +39,22 @@ def preallocate(descriptor: int, size: int) -> None:
         os.ftruncate(descriptor, size)
 
 
+class WriteBehind:
+    """Lets the kernel write a file to the disk while more of it is written, so that a later sync waits for little."""
+
+    def __init__(self, descriptor: int, start: int = 0) -> None:
+        self._descriptor = descriptor
+        self._start = start
+
+    def reach(self, offset: int, minimum: int = WRITE_BEHIND_BYTES) -> None:
+        """Start to write the bytes up to `offset` if there are at least `minimum`."""
+        if offset - self._start >= minimum:
+            start_writing(self._descriptor, self._start, offset - self._start)
+            self._start = offset
+
+
 def start_writing(descriptor: int, offset: int, count: int) -> None:
-    """Let the kernel begin to write a range to the disk, so that a later sync waits for less."""
+    """Let the kernel begin to write a range to the disk."""
     function = _find_function("sync_file_range", ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
     if function is not None:
         function(descriptor, offset, count, _SYNC_FILE_RANGE_WRITE)

@@ -125,7 +125,12 @@ def stage_of(handler: Handler) -> str:
 
 @contextmanager
 def open_model(
-    web: Web, kind: str, changes: Mapping[str, Answer], environment: Mapping[str, str] | None = None
+    web: Web,
+    kind: str,
+    changes: Mapping[str, Answer],
+    environment: Mapping[str, str] | None = None,
+    *,
+    revision: str | None = None,
 ) -> Iterator[ObjectStoreSource]:
     """Open a store that works, except for the answers of some stages."""
 
@@ -146,6 +151,7 @@ def open_model(
     request = Request(
         uri=KINDS[kind].uri,
         target=Path("/x"),
+        revision=revision,
         allowed_networks=(ip_network("127.0.0.0/8"),),
         environment={name: value.replace("URL", web.url) for name, value in given.items()},
     )
@@ -394,6 +400,62 @@ def test_requester_pays_and_versions_are_signed(store: Web) -> None:
     for _, headers in store.asked:
         assert headers["x-amz-request-payer"] == "requester"
         assert "x-amz-request-payer" in headers["authorization"]
+
+
+FULL = {"X_Amz_Checksum_Type": "FULL_OBJECT"}
+
+
+def test_s3_checksum_is_that_of_the_entire_object(store: Web) -> None:
+    """A range may come with the checksum of one part of the upload, which is not used."""
+
+    def answer(handler: Handler) -> None:
+        if "Range" in handler.headers:
+            part = "bytes 0-5/20"
+            handler.answer(206, CONTENT[:6], Content_Range=part, X_Amz_Checksum_Crc64nvme="cGFydHBhcnQ=", **FULL)
+        else:
+            handler.answer(200, CONTENT, X_Amz_Checksum_Crc64nvme="ZW50aXJlZW4=", **FULL)
+
+    with open_model(store, "s3", {"object": answer}) as source:
+        [entry] = source.list_files().entries
+        for stop in (6, entry.size):
+            with source.open(entry, 0, stop) as reader:
+                assert reader.checksums == {"crc64nvme": "ZW50aXJlZW4="}
+                assert reader.readinto(memoryview(bytearray(20))) in {6, 20}
+        refuse: Answer = lambda handler: handler.answer(403) if handler.command == "HEAD" else answer(handler)  # noqa: E731
+        with open_model(store, "s3", {"object": refuse}) as other, other.open(entry, 0, 6) as reader:
+            assert reader.checksums == {}
+
+
+REVISIONS = {
+    "s3": ("3/L4=", "versionId=3%2FL4%3D"),
+    "gs": ("17", "generation=17"),
+    "az key": ("2026:1", "versionid=2026%3A1"),
+}
+
+
+@pytest.mark.parametrize("kind", REVISIONS)
+def test_revision_is_the_version_of_an_object(store: Web, kind: str) -> None:
+    revision, query = REVISIONS[kind]
+    found = {"name": "iris", "size": "20", "generation": "17"}
+
+    def answer(handler: Handler) -> None:
+        if kind == "gs" and "alt=media" not in handler.path:
+            handler.answer(200, json.dumps(found).encode())
+        else:
+            whole(CONTENT)(handler)
+
+    with open_model(store, kind, {"stat": answer}, revision=revision) as source:
+        assert load(source) == {"iris": CONTENT}
+    assert all(query in path for path, _ in store.asked)
+    missing: Answer = lambda handler: handler.answer(404)  # noqa: E731
+    with open_model(store, kind, {"stat": missing}, revision=revision) as source, pytest.raises(LoaderError) as error:
+        load(source)
+    assert error.value.reason == "ModelNotFound"
+
+
+def test_generation_must_be_a_number(store: Web) -> None:
+    with open_model(store, "gs", {}, revision="v1") as source, pytest.raises(LoaderError, match="is its generation"):
+        load(source)
 
 
 def test_google_project_pays(store: Web) -> None:

@@ -3,7 +3,7 @@
 import datetime as dt
 import os
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 
@@ -15,6 +15,8 @@ FILES = {"iris/v3/model.bin": os.urandom(9 << 20), "iris/v3/sub/config.json": b"
 WANTED = {"model.bin": FILES["iris/v3/model.bin"], "sub/config.json": b"{}"}
 
 
+AWS_KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+AWS_FILES = {"iris/v3/model.bin": b"small", "iris/v3/sub/config.json": b"{}"}
 SPACED = {"sp ace/100%/a+b %20.bin": b"spaced"}
 MARKERS = ("iris/v3/", "iris/v3/sub/")
 """Empty objects that web consoles and file systems create for directories."""
@@ -38,8 +40,37 @@ def azure_store(place: Place) -> Store:
 
 @pytest.fixture(scope="session")
 def aws(place: Place) -> Store:
-    files = {"iris/v3/model.bin": b"small", "iris/v3/sub/config.json": b"{}"}
-    return moto.start(place, quoted(files | SPACED | dict.fromkeys(MARKERS, b"")))
+    return moto.start(place, quoted(AWS_FILES | SPACED | dict.fromkeys(MARKERS, b"")))
+
+
+CONNECTS = """
+import sys
+from model_loader.cli import main
+sys.addaudithook(lambda event, args: event == "socket.connect" and print(args[1][0], args[1][1], file=sys.stderr))
+sys.exit(main([]))
+"""
+"""Runs the loader and prints the address of each connection."""
+
+
+@pytest.mark.parametrize(("store", "scheme"), [("gcs_store", "gs"), ("azure_store", "az"), ("aws", "s3")])
+def test_all_connections_go_to_the_endpoint(
+    load: Loader, request: pytest.FixtureRequest, store: str, scheme: str
+) -> None:
+    used: Store = request.getfixturevalue(store)
+    process = load.start(f"{scheme}://models/iris/v3", {**used.environment, **AWS_KEYS}, program=("-c", CONNECTS))
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert set(errors.splitlines()) == {f"127.0.0.1 {urlsplit(used.url).port}"}
+
+
+@pytest.mark.parametrize(("store", "scheme"), [("gcs_store", "gs"), ("azure_store", "az"), ("aws", "s3")])
+@pytest.mark.parametrize("end", ["", "/"])
+def test_whole_bucket_is_loaded(
+    load: Loader, request: pytest.FixtureRequest, store: str, scheme: str, end: str
+) -> None:
+    outcome = load(f"{scheme}://models{end}", {**request.getfixturevalue(store).environment, **AWS_KEYS})
+    expected = AWS_FILES if scheme == "s3" else FILES
+    assert (outcome.code, outcome.files) == (0, {**expected, **SPACED}), outcome.log
 
 
 @pytest.mark.parametrize(
@@ -49,7 +80,7 @@ def aws(place: Place) -> Store:
 def test_any_key_can_be_named(load: Loader, request: pytest.FixtureRequest, store: str, scheme: str, key: str) -> None:
     """The path of a directory or an object may contain spaces and percent signs."""
     environment = dict(request.getfixturevalue(store).environment)
-    environment |= {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"} if scheme == "s3" else {}
+    environment |= AWS_KEYS
     uri = f"{scheme}://models/sp%20ace/100%25" + ("/a+b%20%2520.bin" if key else "")
     outcome = load(uri, environment)
     assert (outcome.code, outcome.files) == (0, {"a+b %20.bin": b"spaced"}), outcome.log

@@ -56,6 +56,17 @@ def test_patterns_select_files(load: Loader, store: Store) -> None:
     assert "allowPatterns" in nothing.message
 
 
+ODD_KEYS = ("a b/c+d%20e&f=g;h", "\u00e9/e\u0301", "~-_.!*'()", "q?r#s:t@u$v,w", "\U0001f600", '<&>"')
+"""Keys that URLs, signatures and XML encode differently."""
+
+
+def test_odd_keys_are_loaded(load: Loader, store: Store, bucket: Path) -> None:
+    files = {f"{number}/{key}": b"content" for number, key in enumerate(ODD_KEYS)}
+    write(bucket, {f"odd/{key}": content for key, content in files.items()})
+    outcome = load("s3://models/odd", store.environment)
+    assert (outcome.code, outcome.files) == (0, files), outcome.log
+
+
 def test_single_object_is_downloaded(load: Loader, store: Store) -> None:
     assert load("s3://models/iris/v3/model.bin", store.environment, key="a").files == {"model.bin": b"weights"}
 

@@ -112,6 +112,11 @@ class AzureStore:
         with send_request(self._http, build, should_repeat, options, subject) as response:
             yield response
 
+    def fetch_checksums(self, key: str, options: ObjectOptions) -> Mapping[str, str]:
+        """Return nothing: listings and parts come with checksums if there are any."""
+        del key, options
+        return {}
+
     def describe_object(self, key: str, size: int, headers: Mapping[str, str]) -> Found:
         """Return a blob by the headers of a response with its content."""
         # The response to a range has the checksum of the whole blob under another name.

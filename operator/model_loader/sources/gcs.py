@@ -96,6 +96,11 @@ class GcsStore:
         with send_request(self._http, build, should_repeat, options, subject) as response:
             yield response
 
+    def fetch_checksums(self, key: str, options: ObjectOptions) -> Mapping[str, str]:
+        """Return nothing: listings and parts come with checksums if there are any."""
+        del key, options
+        return {}
+
     def describe_object(self, key: str, size: int, headers: Mapping[str, str]) -> Found:
         """Return an object by the headers of a response with its content."""
         version = headers.get("x-goog-generation", "")

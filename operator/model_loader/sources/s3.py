@@ -6,6 +6,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Sto
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import NamedTuple
 from urllib.parse import unquote_plus, urlsplit
 
 from model_loader.errors import LoaderError, Reason
@@ -36,6 +38,14 @@ _CHECKSUM_ALGORITHMS = ("crc64nvme", "crc32c", "crc32", "sha256")
 _LISTED = frozenset({"Key", "Size", "ETag", "LastModified", "IsTruncated", "NextContinuationToken", "EncodingType"})
 
 
+class _Base(NamedTuple):
+    """URL of a bucket, and the parts of it that are signed."""
+
+    url: str
+    host: str
+    path: str
+
+
 class S3Store:
     """A bucket."""
 
@@ -51,7 +61,8 @@ class S3Store:
         )
         self._style = _read_addressing_style(environment)
         self.region = read_region(environment)
-        self.build_url(self.region)  # raises an error before any request
+        self._bases: dict[str, _Base] = {}
+        self._find_base(self.region)  # raises an error before any request
         self._credentials = open_credentials(request, http, self.region)
         self._headers = _read_request_payer(environment)
         self.always_supports_ranges = not self._endpoint
@@ -68,6 +79,12 @@ class S3Store:
         if is_virtual and has_matching_certificate and _HOST_BUCKET.fullmatch(self._bucket):
             return f"{scheme}://{self._bucket}.{host}{path}"
         return f"{scheme}://{host}{path}/{self._bucket}"
+
+    def _find_base(self, region: str) -> _Base:
+        if region not in self._bases:
+            url = self.build_url(region)
+            self._bases[region] = _Base(url, host_header(url), urlsplit(url).path)
+        return self._bases[region]
 
     def list_page(self, prefix: str, token: str) -> Page:
         """Return a part of the objects below a prefix. Raises LoaderError."""
@@ -102,13 +119,21 @@ class S3Store:
 
         def build() -> tuple[str, dict[str, str]]:
             nonlocal credentials
-            url = f"{self.build_url(region)}{path}" + (f"?{query}" if query else "")
+            base = self._find_base(region)
+            url = f"{base.url}{path}" + (f"?{query}" if query else "")
             credentials = self._credentials.get()
             sent = {**self._headers, **headers}
             if credentials is None:
                 return url, sent
-            signed_path = urlsplit(url).path
-            return url, sign_request(host_header(url), signed_path, query, sent, credentials=credentials, region=region)
+            return url, sign_request(
+                base.host,
+                f"{base.path}{path}",
+                query,
+                sent,
+                credentials=credentials,
+                region=region,
+                method=options.method,
+            )
 
         def should_repeat(answer: StoreAnswer) -> bool:
             nonlocal region, is_moved
@@ -123,6 +148,14 @@ class S3Store:
         with send_request(self._http, build, should_repeat, options, subject) as response:
             yield response
 
+    def fetch_checksums(self, key: str, options: ObjectOptions) -> Mapping[str, str]:
+        """Request the checksums of an object, which S3 sends only with all of it."""
+        try:
+            with self.get_object(key, replace(options, byte_range=None, headers_only=True)) as response:
+                return parse_checksums(response.headers)
+        except LoaderError:
+            return {}  # the request for the content has the same error, and a body with its cause
+
     def describe_object(self, key: str, size: int, headers: Mapping[str, str]) -> Found:
         """Return an object by the headers of a response with its content."""
         version = build_version(headers.get("etag", ""), headers.get("last-modified", ""))
@@ -130,8 +163,11 @@ class S3Store:
 
 
 def parse_checksums(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the checksums of an entire object, in Base64. Those of the parts of an upload are of no use."""
-    if headers.get("x-amz-checksum-type", "").upper() != "FULL_OBJECT":
+    """Return the checksums of an entire object, in Base64.
+
+    Those of the checksums of parts are of no use, and with a range there may be that of one part of the upload.
+    """
+    if "content-range" in headers or headers.get("x-amz-checksum-type", "").upper() != "FULL_OBJECT":
         return {}
     found = {name: headers.get(f"x-amz-checksum-{name}", "") for name in _CHECKSUM_ALGORITHMS}
     return {name: value for name, value in found.items() if _CHECKSUM.fullmatch(value)}

@@ -58,11 +58,12 @@ def sign_request(
     *,
     credentials: Credentials,
     region: str,
+    method: str = "GET",
     now: float | None = None,
 ) -> dict[str, str]:
-    """Return the headers of a GET request to S3, signed. `path` and `query` are encoded; `now` is the wall clock.
+    """Return the headers of a request to S3 without a body, signed: the host and all x-amz-* headers.
 
-    The host and all x-amz-* headers are signed. The names of `headers` are in lower case.
+    `path` and `query` are encoded, and the names of `headers` in lower case. `now` is a time of the wall clock.
     """
     moment = time.gmtime(time.time() if now is None else now)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", moment)
@@ -73,7 +74,7 @@ def sign_request(
     names = sorted(signed)
     canonical_headers = "".join(f"{name}:{' '.join(signed[name].split())}\n" for name in names)
     signed_names = ";".join(names)
-    canonical = f"GET\n{path}\n{query}\n{canonical_headers}\n{signed_names}\n{EMPTY_SHA256}"
+    canonical = f"{method}\n{path}\n{query}\n{canonical_headers}\n{signed_names}\n{EMPTY_SHA256}"
     scope = f"{stamp[:8]}/{region}/s3/aws4_request"
     text = f"{_ALGORITHM}\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = _derive_key(credentials.secret_key, stamp[:8], region)

@@ -66,6 +66,14 @@ class ObjectOptions:
     is_probe: bool = False
     """True for a request that only finds out about an object: status 416 is a success, the object is empty."""
 
+    headers_only: bool = False
+    """True for a HEAD request: a response without the content."""
+
+    @property
+    def method(self) -> str:
+        """Method of HTTP."""
+        return "HEAD" if self.headers_only else "GET"
+
     def build_headers(self) -> dict[str, str]:
         """Return the headers of HTTP for range and version."""
         headers = {}
@@ -92,6 +100,12 @@ class Store(Protocol):
     def get_object(self, key: str, options: ObjectOptions) -> AbstractContextManager[Response]:
         """Send a request for an object, and yield a response with status 200 or 206. Raises LoaderError."""
 
+    def fetch_checksums(self, key: str, options: ObjectOptions) -> Mapping[str, str]:
+        """Request the checksums of an object that is read in parts, if neither listing nor parts come with them.
+
+        It is empty if there are none, or if they cannot be read.
+        """
+
     def describe_object(self, key: str, size: int, headers: Mapping[str, str]) -> Found:
         """Return an object by the headers of a response with its content. Its version is empty if there is none."""
 
@@ -104,7 +118,7 @@ def send_request(
     options: ObjectOptions,
     subject: str,
 ) -> Iterator[Response]:
-    """Send a GET request, and yield a successful response. Redirects are refused. Raises LoaderError.
+    """Send a request, and yield a successful response. Redirects are refused. Raises LoaderError.
 
     `build` returns URL and headers, signed for each attempt. `should_repeat` prepares another attempt after an answer
     without success, or returns False.
@@ -112,7 +126,7 @@ def send_request(
     for attempt in range(1, _MAX_ATTEMPTS + 1):
         url, headers = build()
         started = time.monotonic()
-        with http.get(url, headers, file=options.file, follow_redirects=False) as response:
+        with _open_response(http, url, headers, options) as response:
             if response.status in {OK, PARTIAL} or (options.is_probe and response.status == RANGE_NOT_SATISFIABLE):
                 yield response
                 return
@@ -121,6 +135,14 @@ def send_request(
         if attempt == _MAX_ATTEMPTS or not (should_repeat(answer) or is_late):
             break
     raise answer.to_error(subject)
+
+
+def _open_response(
+    http: HttpClient, url: str, headers: Mapping[str, str], options: ObjectOptions
+) -> AbstractContextManager[Response]:
+    if options.headers_only:
+        return http.head(url, headers)
+    return http.get(url, headers, file=options.file, follow_redirects=False)
 
 
 def find_object(store: Store, key: str, revision: str | None) -> Found:

@@ -314,6 +314,18 @@ def test_space_of_a_large_file_is_reserved_first(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+@pytest.mark.parametrize("supports_parallel_reads", [False, True])
+def test_large_files_are_written_to_the_disk_early(tmp_path: Path, *, supports_parallel_reads: bool) -> None:
+    """So the sync at the end waits for little. Many small files are written together."""
+    large = (2 * download.PART_BYTES) + (3 << 20)
+    store = PieceStore({"f": bytes(large), "small": bytes(1000)}, supports_parallel_reads=supports_parallel_reads)
+    started: list[tuple[int, int]] = []
+    with mock.patch("model_loader.syscalls.start_writing", side_effect=lambda _, *range_: started.append(range_)):
+        run(tmp_path, store)
+    ends = [start + count for start, count in sorted(started)]
+    assert [0, *ends] == [*(start for start, _ in sorted(started)), large]
+
+
 def test_volume_without_reservations_gets_a_file_with_a_hole(tmp_path: Path) -> None:
     with (tmp_path / "f").open("wb") as file, mock.patch("model_loader.syscalls._find_function", return_value=None):
         preallocate(file.fileno(), 1 << 20)
