@@ -210,16 +210,18 @@ def open_beneath(root: Directory, name: str, *, flags: int) -> int:
     No link is followed. Raises LoaderError for an unsafe name or a file that is not regular.
     """
     *directories, last = validate_path(name).split("/")
-    directory = os.dup(root.descriptor)
+    directory = root.descriptor
     try:
         for part in directories:
             deeper = _open_directory(directory, part)
-            os.close(directory)
+            if directory != root.descriptor:
+                os.close(directory)
             directory = deeper
         descriptor = os.open(last, flags | _FILE_FLAGS, 0o644, dir_fd=directory)
     finally:
-        os.close(directory)
-    if not is_unshared_file(os.fstat(descriptor)):
+        if directory != root.descriptor:
+            os.close(directory)
+    if not flags & os.O_EXCL and not is_unshared_file(os.fstat(descriptor)):  # a new file is both
         os.close(descriptor)
         raise LoaderError(Reason.UNSUPPORTED_KEY, f"{name!r} in the cache is not a regular file. Empty the cache.")
     return descriptor

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from urllib.parse import unquote, urlsplit
 
+from model_loader.download import Readable
 from model_loader.errors import LoaderError, Reason
 from model_loader.http_client import HttpClient, http_error
 from model_loader.manifest import Chunk, Entry, Listing
 from model_loader.redaction import redact_url
 from model_loader.request import Request, bad_uri_error
-from model_loader.sources.ranges import Readable, Slice, changed_file_error, read_chunks
+from model_loader.sources.ranges import Slice, changed_file_error, read_chunks
 
 _PARTIAL = 206
 _OK = 200
@@ -60,12 +61,11 @@ class HttpFileReader:
 class HttpsSource:
     """The file at an https URL."""
 
-    supports_parallel_reads = False
-
     def __init__(self, request: Request) -> None:
         if request.revision is not None:
             raise bad_uri_error(request.uri, "model.revision does not apply to a URL: remove it")
         self._url = request.uri
+        self.supports_parallel_reads = False
         self._extract = request.extract
         self._http = HttpClient(request)
         token = request.environment.get("HTTP_BEARER_TOKEN", "").strip()
@@ -81,6 +81,7 @@ class HttpsSource:
         name = unquote(urlsplit(self._url).path).rpartition("/")[2] or "model"
         length = headers.get("content-length", "")
         size = int(length) if length.isdecimal() and "content-encoding" not in headers else None
+        self.supports_parallel_reads = _supports_ranges(headers)
         entry = Entry(
             path=name,
             key=redact_url(self._url),
@@ -106,6 +107,11 @@ class HttpsSource:
 def get_version(headers: Mapping[str, str]) -> str:
     """Return the ETag of a file, or the date of its modification (RFC 9110, 8.8), or an empty text."""
     return headers.get("etag") or headers.get("last-modified") or ""
+
+
+def _supports_ranges(headers: Mapping[str, str]) -> bool:
+    """Return True if a server sends parts of a file that belong together: it names their version (RFC 9110, 14.3)."""
+    return headers.get("accept-ranges", "").strip().lower() == "bytes" and headers.get("etag", "").startswith('"')
 
 
 def _is_weak(headers: Mapping[str, str]) -> bool:

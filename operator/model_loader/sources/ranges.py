@@ -1,19 +1,14 @@
 """Parts of files, and files that are modified while they are read, for all stores."""
 
 from collections.abc import Iterator
-from typing import Protocol
 
+from model_loader.download import Readable
 from model_loader.errors import LoaderError, Reason, TransferError
 from model_loader.manifest import Chunk
 
+__all__ = ["Readable", "Slice", "changed_file_error", "read_chunks", "slice_chunks"]
+
 _CHUNK_BYTES = 64 << 10
-
-
-class Readable(Protocol):
-    """Bytes of a file."""
-
-    def readinto(self, view: memoryview, /) -> int:
-        """Read at most `len(view)` bytes; 0 at the end. Raises TransferError if the transfer is interrupted."""
 
 
 class Slice:

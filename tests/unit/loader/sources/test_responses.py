@@ -18,7 +18,7 @@ from model_loader.http_client import HttpClient
 from model_loader.pipeline import select_files
 from model_loader.report import Report
 from model_loader.request import Limits, Request
-from model_loader.sources import mlflow, oci, open_source
+from model_loader.sources import huggingface, mlflow, oci, open_source
 from model_loader.text import decode_json
 from tests.environment.stores.web import Handler, Web, serving
 from tests.support.hostile_text import HOSTILE_TEXTS
@@ -79,6 +79,8 @@ def test_any_response_is_parsed_or_refused(body: bytes) -> None:
         assert all(entry.size is not None for entry in oci.parse_manifest(body, "x", unpacks=False))
     with suppress(LoaderError):
         assert oci.parse_token(body, "x")
+    with suppress(LoaderError):
+        assert all(entry.path for entry in huggingface.parse_repository(body, "x").entries)
     try:
         answer = decode_json(body)
     except (ValueError, RecursionError):
