@@ -129,7 +129,7 @@ class ResumeJournal:
                 try:
                     identity, size, digest = json.loads(line)
                     self._records[str(identity)] = int(size), str(digest)
-                except (ValueError, TypeError, RecursionError):
+                except (ValueError, TypeError, RecursionError, OverflowError):
                     continue  # an incomplete line, written while the loader was killed
 
     def lookup(self, entry: Entry) -> tuple[int, str] | None:

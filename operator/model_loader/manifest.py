@@ -151,7 +151,7 @@ class Manifest:
                 resolution=str(body["resolution"]),
                 files=tuple(_parse_file(one) for one in body["files"]),
             )
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
             return None
 
 

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 _SECRET_NAME = re.compile(
     r"KEY|TOKEN|SECRET|PASSWORD|SAS|CREDENTIAL|SIGNATURE|CONNECTION_STRING|DOCKERCONFIG|DOCKER_CONFIG|USERNAME"
+    r"|^HTTP_URL$"
 )
 _SECRET_FIELD = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|AUTH|SIG|USERNAME")
 """Fields inside a value: of a Docker configuration, a key file, a signature or a connection string."""
@@ -43,7 +44,11 @@ class Redactor:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Redactor":
         """Return a redactor for the variables that are named like credentials: their values and all parts of them."""
-        values = [value for name, value in environment.items() if _SECRET_NAME.search(name.upper())]
+        values = [
+            value.partition("?")[2] if name == "HTTP_URL" else value  # a presigned URL: only its query is a credential
+            for name, value in environment.items()
+            if _SECRET_NAME.search(name.upper())
+        ]
         return cls([one for value in values for one in _parts(value)])
 
     def redact(self, text: str) -> str:

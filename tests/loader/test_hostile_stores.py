@@ -13,13 +13,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from model_loader import connections, egress
+from model_loader import backoff, connections, egress
 from model_loader.errors import LoaderError, TransferError
 from model_loader.request import Request
 from model_loader.sources import aws_identity, google_identity, open_source
 from model_loader.sources.object_store import ObjectStoreSource
 from tests.environment.cluster.pki import Authority
 from tests.environment.stores.web import Handler, Web, serving, whole
+from tests.loader.conftest import Loader
 
 CONTENT = b"weights of the model"
 CANARY = "canary0123456789"
@@ -166,14 +167,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
         yield web
 
 
-def load(source: ObjectStoreSource) -> dict[str, bytes]:
+def read_all(source: ObjectStoreSource) -> dict[str, bytes]:
     return {one.path: b"".join(source.read(one, 0, one.size)) for one in source.list_files().entries}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_store_of_these_tests_works(store: Web, kind: str) -> None:
     with open_model(store, kind, {}) as source:
-        assert load(source) == {"f": CONTENT}
+        assert read_all(source) == {"f": CONTENT}
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 300, 304])
@@ -184,7 +185,7 @@ def test_redirect_is_never_followed(store: Web, inner: Web, kind: str, stage: st
         handler.answer(status, b"", Location=f"{inner.url}/latest/meta-data/", X_Amz_Bucket_Region="inner/region")
 
     with open_model(store, kind, {stage: redirect}) as source, pytest.raises(LoaderError) as error:
-        load(source)
+        read_all(source)
     assert error.value.reason == "Unreachable"
     assert "the store redirects to 'localhost', which is refused" in error.value.message
     assert CANARY not in error.value.message
@@ -197,13 +198,13 @@ def test_token_request_is_never_redirected(store: Web, inner: Web, kind: str, tm
     token.write_text(CANARY)
     environment = {name: value.replace("TOKEN", str(token)) for name, value in (KINDS[kind].token or {}).items()}
     with open_model(store, kind, {}, environment) as source:
-        assert load(source) == {"f": CONTENT}
+        assert read_all(source) == {"f": CONTENT}
         sent = [headers.get("authorization", "") for path, headers in store.asked if "/token" not in path]
         assert all("NEW" in one for one in sent)
     for status in (302, 307):
         redirect: Answer = lambda handler, status=status: handler.answer(status, Location=inner.url)  # type: ignore[misc]  # noqa: E731
         with open_model(store, kind, {"token": redirect}, environment) as source, pytest.raises(LoaderError) as error:
-            load(source)
+            read_all(source)
         assert "which is refused" in error.value.message
         assert CANARY not in error.value.message
         assert [path for path, _ in store.asked if "/token" not in path] == []
@@ -219,7 +220,7 @@ def test_refused_token_is_an_invalid_credential(store: Web, kind: str, status: i
     code = {400: "InvalidIdentityToken", 401: "InvalidClientTokenId", 403: "AccessDenied"}[status]
     refuse: Answer = lambda handler: handler.answer(status, f"<Code>{code}</Code>{CANARY}".encode())  # noqa: E731
     with open_model(store, kind, {"token": refuse}, environment) as source, pytest.raises(LoaderError) as error:
-        load(source)
+        read_all(source)
     assert error.value.reason in {"InvalidCredentials", "AccessDenied"}
     assert CANARY not in error.value.message
 
@@ -242,7 +243,7 @@ def test_modified_object_is_noticed(store: Web, kind: str) -> None:
         handler.answer(412)
 
     with open_model(store, kind, {"object": refuse}) as source, pytest.raises(LoaderError, match="was modified"):
-        load(source)
+        read_all(source)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -261,14 +262,14 @@ def test_cut_object_is_a_transfer_error(store: Web, kind: str) -> None:
         handler.close_connection = True
 
     with open_model(store, kind, {"object": cut}) as source, pytest.raises(TransferError):
-        load(source)
+        read_all(source)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_page_instead_of_a_listing_is_refused(store: Web, kind: str) -> None:
     login: Answer = lambda handler: handler.answer(200, b"<html><body>Log in</body></html>")  # noqa: E731
     with open_model(store, kind, {"listing": login}) as source, pytest.raises(LoaderError, match="not that of a store"):
-        load(source)
+        read_all(source)
 
 
 class _Regional:
@@ -305,7 +306,7 @@ def test_bucket_in_another_region_is_signed_again(store: Web, refuse: Answer) ->
     regional = _Regional("eu-west-1", refuse)
     changes = dict.fromkeys(("stat", "listing", "object"), regional)
     with open_model(store, "s3", changes) as source:
-        assert load(source) == {"f": CONTENT}
+        assert read_all(source) == {"f": CONTENT}
     assert len(regional.hosts) == 4  # only the first request was signed for the wrong region
     assert set(regional.hosts) == {store.url.removeprefix("http://")}
 
@@ -313,7 +314,7 @@ def test_bucket_in_another_region_is_signed_again(store: Web, refuse: Answer) ->
 def test_region_is_tried_only_once(store: Web) -> None:
     regional = _Regional("eu-north-1", REGIONAL["redirect"])
     with open_model(store, "s3", {"stat": regional}) as source, pytest.raises(LoaderError) as error:
-        load(source)
+        read_all(source)
     assert len(regional.hosts) == 2
     assert error.value.reason == "Unreachable"
 
@@ -351,7 +352,7 @@ def test_bucket_of_aws_is_found_in_its_region(aws: Web) -> None:
     keys = {"AWS_ACCESS_KEY_ID": CANARY, "AWS_SECRET_ACCESS_KEY": CANARY, **aws.environment}
     with closing(open_source(Request(uri="s3://models/iris", target=Path("/x"), environment=keys))) as source:
         assert isinstance(source, ObjectStoreSource)
-        assert load(source) == {"f": CONTENT}
+        assert read_all(source) == {"f": CONTENT}
     hosts = [f"models.s3.{region}.amazonaws.com" for region in ("us-east-1", *("eu-west-1",) * 3)]
     assert regional.hosts == hosts
 
@@ -370,14 +371,14 @@ def test_expired_session_is_renewed_once(store: Web, tmp_path: Path) -> None:
             handler.answer(200, KINDS["s3"].listing)
 
     with open_model(store, "s3", {"listing": expire}, environment) as source:
-        assert load(source) == {"f": CONTENT}
+        assert read_all(source) == {"f": CONTENT}
     assert len([path for path, _ in store.asked if path.startswith("/token")]) == 2
 
 
 def test_expired_session_of_a_secret_is_named(store: Web) -> None:
     expire: Answer = lambda handler: handler.answer(400, b"<Error><Code>ExpiredToken</Code></Error>")  # noqa: E731
     with open_model(store, "s3", {"listing": expire}) as source, pytest.raises(LoaderError) as error:
-        load(source)
+        read_all(source)
     assert error.value.reason == "InvalidCredentials"
     assert "credentials that have expired" in error.value.message
 
@@ -390,7 +391,7 @@ def test_expired_signature_names_its_end(store: Web) -> None:
         open_model(store, "az signature", changes, old) as source,
         pytest.raises(LoaderError, match="expired at 2020-01-01 00:00:00 UTC"),
     ):
-        load(source)
+        read_all(source)
 
 
 def test_requester_pays_and_versions_are_signed(store: Web) -> None:
@@ -400,6 +401,61 @@ def test_requester_pays_and_versions_are_signed(store: Web) -> None:
     for _, headers in store.asked:
         assert headers["x-amz-request-payer"] == "requester"
         assert "x-amz-request-payer" in headers["authorization"]
+
+
+@pytest.mark.parametrize("stage", ["stat", "listing"])
+@pytest.mark.parametrize("kind", ["s3", "gs", "az key"])
+def test_cut_metadata_is_requested_again(store: Web, kind: str, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backoff, "RETRY_BACKOFF", backoff.Backoff(base=0.001, maximum=0.002, jitter=0.5))
+    calls: list[str] = []
+
+    def answer(handler: Handler) -> None:
+        calls.append(handler.path)
+        if len(calls) == 1:
+            handler.close_connection = True  # without any answer to a request for an object
+            if stage == "listing":
+                handler.begin(200, length=1000)
+                handler.wfile.write(b"<")
+        elif stage == "listing":
+            handler.answer(200, KINDS[kind].listing)
+        else:
+            handler.answer(404)
+
+    with open_model(store, kind, {stage: answer}) as source:
+        assert read_all(source) == {"f": CONTENT}
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from model_loader.cli import main
+code = main([])
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+print(status["VmHWM"].split()[0], end="", file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def test_endless_listing_takes_little_memory(load: Loader, store: Web) -> None:
+    """Each page has other objects and another token."""
+    pages: list[str] = []
+
+    def answer(handler: Handler) -> None:
+        if "prefix=" not in handler.path:
+            handler.answer(404)
+            return
+        pages.append(handler.path)
+        keys = (f"<Contents><Key>iris/{len(pages)}-{number}</Key><Size>1</Size></Contents>" for number in range(1000))
+        end = f"<IsTruncated>true</IsTruncated><NextContinuationToken>{len(pages)}</NextContinuationToken>"
+        handler.answer(200, f"<ListBucketResult>{''.join(keys)}{end}</ListBucketResult>".encode())
+
+    store.server.pages = _Everything(answer)
+    process = load.start("s3://models/iris", {"AWS_ENDPOINT_URL": store.url}, program=("-c", PROGRAM), max_files="5000")
+    output, errors = process.communicate(timeout=60)
+    report = json.loads(output.splitlines()[-1])
+    assert (report["reason"], len(pages)) == ("TooLarge", 12)
+    assert "lists more than 5000 files" in report["message"]
+    assert int(errors) << 10 < 60 << 20
 
 
 FULL = {"X_Amz_Checksum_Type": "FULL_OBJECT"}
@@ -445,23 +501,23 @@ def test_revision_is_the_version_of_an_object(store: Web, kind: str) -> None:
             whole(CONTENT)(handler)
 
     with open_model(store, kind, {"stat": answer}, revision=revision) as source:
-        assert load(source) == {"iris": CONTENT}
+        assert read_all(source) == {"iris": CONTENT}
     assert all(query in path for path, _ in store.asked)
     missing: Answer = lambda handler: handler.answer(404)  # noqa: E731
     with open_model(store, kind, {"stat": missing}, revision=revision) as source, pytest.raises(LoaderError) as error:
-        load(source)
+        read_all(source)
     assert error.value.reason == "ModelNotFound"
 
 
 def test_generation_must_be_a_number(store: Web) -> None:
     with open_model(store, "gs", {}, revision="v1") as source, pytest.raises(LoaderError, match="is its generation"):
-        load(source)
+        read_all(source)
 
 
 def test_google_project_pays(store: Web) -> None:
     environment = {**KINDS["gs"].environment, "GOOGLE_CLOUD_QUOTA_PROJECT": "payer"}
     with open_model(store, "gs", {}, environment) as source:
-        assert load(source) == {"f": CONTENT}
+        assert read_all(source) == {"f": CONTENT}
     assert all("userProject=payer" in path for path, _ in store.asked)
     assert "ifGenerationMatch=1" in store.asked[-1][0]
 
@@ -497,11 +553,11 @@ def test_agent_of_the_node_gives_an_identity(
         for name, value in environment.items()
     }
     with open_model(store, kind, {}, {**given, "MODEL_IDENTITY": "ServiceAccount"}) as source:
-        assert load(source) == {"f": CONTENT}
+        assert read_all(source) == {"f": CONTENT}
     assert all("NEW" in headers["authorization"] for _, headers in store.asked)
     inner.asked.clear()
     with open_model(store, kind, {}, given) as source:  # not declared by the ModelService
-        assert load(source) == {"f": CONTENT}
+        assert read_all(source) == {"f": CONTENT}
     assert inner.asked == []
 
 
@@ -517,7 +573,7 @@ def test_only_the_agent_is_asked_for_an_identity(store: Web, url: str, tmp_path:
         "MODEL_IDENTITY": "ServiceAccount",
     }
     with open_model(store, "s3", {}, environment) as source, pytest.raises(LoaderError):
-        load(source)
+        read_all(source)
     assert store.asked == []
 
 
@@ -531,5 +587,5 @@ def test_account_of_the_node_is_refused(store: Web, inner: Web, monkeypatch: pyt
     )
     environment = {"GOOGLE_BASE_URL": "URL", "MODEL_IDENTITY": "ServiceAccount"}
     with open_model(store, "gs", {}, environment) as source, pytest.raises(LoaderError, match="account of the node"):
-        load(source)
+        read_all(source)
     assert store.asked == []

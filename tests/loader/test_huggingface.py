@@ -172,6 +172,14 @@ def test_file_with_wrong_digest_is_refused(load: Loader, hub: Hub, environment: 
     assert hashlib.sha256(b"x" * 5000).hexdigest() in outcome.message
 
 
+def test_small_file_with_another_blob_is_refused(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
+    sha = hub.commit("org/small", {"config.json": b"{}"})
+    assert load("hf://org/small", environment, key="a").report["verified"] == ["git-sha1"]
+    hub.web.file(f"/org/small/resolve/{sha}/config.json", b"[]")
+    outcome = load("hf://org/small", environment, key="b")
+    assert (outcome.reason, outcome.files) == ("DigestMismatch", {})
+
+
 @pytest.mark.parametrize("path", ["../evil", "/evil", "a/../../evil", "a\\evil"])
 def test_unsafe_names_are_refused(load: Loader, hub: Hub, environment: dict[str, str], path: str) -> None:
     hub.commit("org/hostile", {path: b"evil"})

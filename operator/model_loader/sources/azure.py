@@ -127,7 +127,7 @@ class AzureStore:
         return Found(
             key=key,
             size=size,
-            version=build_version(_quote_etag(headers.get("etag", "")), headers.get("last-modified", "")),
+            version=build_version(headers.get("etag", ""), headers.get("last-modified", "")),
             is_directory=headers.get("x-ms-meta-hdi_isfolder", "").lower() == "true" or kind == "directory",
             checksums={"md5": digest} if _MD5.fullmatch(digest) else {},
         )
@@ -171,12 +171,7 @@ def _build_found(record: Mapping[str, str]) -> Found:
     return Found(
         key=key,
         size=parse_size(record["Properties/Content-Length"]),
-        version=build_version(_quote_etag(record.get("Properties/Etag", "")), modified),
+        version=build_version(record.get("Properties/Etag", ""), modified),
         is_directory=is_directory,
         checksums={"md5": digest} if _MD5.fullmatch(digest) else {},
     )
-
-
-def _quote_etag(text: str) -> str:
-    """Return an ETag as headers have it: listings have it without its quotes."""
-    return text if not text or text.endswith('"') else f'"{text}"'

@@ -1,19 +1,22 @@
 """https: a single file. The loader's own client checks each address, as redirects can lead anywhere (I1 to I3)."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from urllib.parse import unquote, urlsplit
 
 from model_loader.download import Readable
 from model_loader.errors import LoaderError, Reason
-from model_loader.http_client import HttpClient, http_error
+from model_loader.http_client import HttpClient, Response, http_error
 from model_loader.manifest import Chunk, Entry, Listing
 from model_loader.redaction import redact_url
 from model_loader.request import Request, bad_uri_error
+from model_loader.sources.presigned import expired_error, find_expiry, find_url, is_expired
 from model_loader.sources.ranges import Slice, changed_file_error, read_chunks
 
 _PARTIAL = 206
 _OK = 200
+_FORBIDDEN = 403
+_DENIED_REASONS = frozenset({Reason.ACCESS_DENIED, Reason.INVALID_CREDENTIALS})
 
 
 class HttpFileReader:
@@ -64,7 +67,8 @@ class HttpsSource:
     def __init__(self, request: Request) -> None:
         if request.revision is not None:
             raise bad_uri_error(request.uri, "model.revision does not apply to a URL: remove it")
-        self._url = request.uri
+        self._uri = redact_url(request.uri)
+        self._url = find_url(request)
         self.supports_parallel_reads = False
         self._extract = request.extract
         self._http = HttpClient(request)
@@ -76,7 +80,7 @@ class HttpsSource:
         """List the file. Its name is the last segment of the path."""
         with self._http.get(self._url, self._headers) as response:
             if response.status != _OK:
-                raise http_error(response, redact_url(self._url))
+                raise self._error(response)
             headers = response.headers
         name = unquote(urlsplit(self._url).path).rpartition("/")[2] or "model"
         length = headers.get("content-length", "")
@@ -84,20 +88,36 @@ class HttpsSource:
         self.supports_parallel_reads = _supports_ranges(headers)
         entry = Entry(
             path=name,
-            key=redact_url(self._url),
+            key=self._uri,
             size=size,
             version=get_version(headers),
             has_weak_version=_is_weak(headers),
         )
-        return Listing(entries=(entry,), resolved_uri=redact_url(self._url))
+        return Listing(entries=(entry,), resolved_uri=self._uri)
 
-    def open(self, entry: Entry, start: int, stop: int | None) -> AbstractContextManager[Readable]:
+    def _error(self, response: Response) -> LoaderError:
+        """Return the error for a response without success; a presigned URL may have expired."""
+        body = response.read() if find_expiry(self._url) is not None else b""
+        if is_expired(self._url, status=response.status, body=body):
+            return expired_error(self._url)
+        return http_error(response, self._uri)
+
+    @contextmanager
+    def open(self, entry: Entry, start: int, stop: int | None) -> Iterator[Readable]:
         """Open the file at `start`."""
-        return self._file.open(self._url, entry, start, stop)
+        try:
+            with self._file.open(self._url, entry, start, stop) as opened:
+                yield opened
+        except LoaderError as error:
+            # A download may last longer than the URL is valid.
+            if error.reason in _DENIED_REASONS and is_expired(self._url, status=_FORBIDDEN):
+                raise expired_error(self._url) from None
+            raise
 
     def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
         """Yield the bytes of the file."""
-        return self._file.read(self._url, entry, start, stop)
+        with self.open(entry, start, stop) as opened:
+            yield from read_chunks(opened)
 
     def close(self) -> None:
         """Close the connections."""

@@ -4,13 +4,18 @@ The loader signs and sends all requests itself, over HttpClient (rules I1 to I3)
 one that has an effect is that to another region of S3, for which the request is signed again.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
+from model_loader.backoff import RetrySchedule
 from model_loader.download import PART_BYTES
 from model_loader.errors import LoaderError, Reason
 from model_loader.http_client import HttpClient
+from model_loader.http_messages import ConnectionDroppedError
 from model_loader.manifest import Entry, Listing
 from model_loader.paths import list_parents
 from model_loader.redaction import redact_url
@@ -19,6 +24,7 @@ from model_loader.sources.ranges import Readable, Slice, changed_file_error, rea
 from model_loader.sources.store import OK, Found, ObjectOptions, Store, parse_content_range
 from model_loader.sources.store_errors import unexpected_response_error
 
+_Result = TypeVar("_Result")
 _MAX_EMPTY_PAGES = 1000
 """Maximum number of consecutive pages without an object. Stores may send some while they search."""
 _FOLDER_SUFFIX = "_$folder$"
@@ -74,7 +80,7 @@ class ObjectStoreSource:
         if not self._prefix or self._prefix.endswith("/"):
             return ()
         try:
-            found = self._store.stat_object(self._prefix, self._revision)
+            found = self._repeat_if_cut(lambda: self._store.stat_object(self._prefix, self._revision))
         except LoaderError as error:
             if self._revision:
                 raise
@@ -109,7 +115,7 @@ class ObjectStoreSource:
         """Yield the pages of a listing. Raises LoaderError for one that has no end."""
         token, empty_pages = "", 0
         while True:
-            page = self._store.list_page(prefix, token)
+            page = self._repeat_if_cut(partial(self._store.list_page, prefix, token))
             if any(not one.key.startswith(prefix) for one in page.found):
                 raise unexpected_response_error(self._uri)
             yield page.found
@@ -122,6 +128,17 @@ class ObjectStoreSource:
                 )
                 raise LoaderError(Reason.UNREACHABLE, message)
             token = page.continuation
+
+    def _repeat_if_cut(self, call: Callable[[], _Result]) -> _Result:
+        """Return the result of a request for metadata, which is repeated if its connection was cut."""
+        retries = RetrySchedule(self._request.deadline)
+        while True:
+            try:
+                return call()
+            except ConnectionDroppedError:
+                if (delay := retries.next_delay()) is None:
+                    raise
+            time.sleep(delay)
 
     @contextmanager
     def open(self, entry: Entry, start: int, stop: int | None) -> Iterator["ObjectReader"]:

@@ -80,7 +80,7 @@ class ObjectOptions:
         if self.byte_range is not None:
             start, stop = self.byte_range
             headers["range"] = f"bytes={start}-{'' if stop is None else stop - 1}"
-        if self.version and not self.version.startswith(MODIFIED_PREFIX):
+        if self.version.startswith('"'):  # a weak ETag never matches (RFC 9110, 13.1.1)
             headers["if-match"] = self.version
         return headers
 
@@ -172,10 +172,11 @@ def _build_found(store: Store, key: str, response: Response) -> Found:
 def build_version(etag: str, modified: str) -> str:
     """Return the ETag of an object, or else the second of its modification; empty without both.
 
-    Headers have the form of HTTP, listings that of RFC 3339. Both become the same text.
+    Some stores leave out the quotes of an ETag in listings. Dates have the form of HTTP in headers, that of RFC 3339
+    in listings. Equal ones become equal texts.
     """
     if etag:
-        return etag
+        return etag if etag.endswith('"') else f'"{etag}"'
     try:
         moment = datetime.fromisoformat(modified.strip())
     except ValueError:

@@ -32,7 +32,9 @@ _CODES = {
 _REASON_BY_CODE = {code: reason for reason, codes in _CODES.items() for code in codes.split()} | dict.fromkeys(
     _EXPIRED_CODES, Reason.INVALID_CREDENTIALS
 )
-_XML_CODE = re.compile(rb"<Code>\s*(\w{1,100})\s*</Code>")
+_XML_CODE = re.compile(rb"<Code>\s*([A-Za-z_]{1,64})\s*</Code>")
+_CODE = re.compile("[A-Za-z_]{1,64}")
+"""Form of all codes. It is printed, and a server could repeat what it was sent: keys and tokens have digits."""
 _XML_REGION = re.compile(rb"<Region>\s*([\w.-]{1,64})\s*</Region>")
 _EXPLANATIONS = {
     Reason.MODEL_NOT_FOUND: "does not exist. Check model.uri",
@@ -127,12 +129,12 @@ def parse_error_code(body: bytes) -> str:
         errors = error.get("errors")
         first = errors[0] if isinstance(errors, list) and errors else None
         error = first.get("reason") if isinstance(first, dict) else None
-    return error if isinstance(error, str) and re.fullmatch(r"\w{1,100}", error, re.ASCII) else ""
+    return error if isinstance(error, str) and _CODE.fullmatch(error) else ""
 
 
 def _header_code(headers: Mapping[str, str]) -> str:
     code = headers.get("x-ms-error-code", "")
-    return code if re.fullmatch(r"\w{1,100}", code, re.ASCII) else ""
+    return code if _CODE.fullmatch(code) else ""
 
 
 def _read_start(chunks: Iterator[bytes]) -> bytes:

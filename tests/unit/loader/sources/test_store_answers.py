@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from model_loader.errors import LoaderError
 from model_loader.sources import aws_identity, azure, azure_identity, gcs, google_identity, s3
 from model_loader.sources.aws_region import build_aws_host, find_bucket_region, other_region_error
-from model_loader.sources.store import build_version, parse_content_range, parse_endpoint, parse_size
+from model_loader.sources.store import ObjectOptions, build_version, parse_content_range, parse_endpoint, parse_size
 from model_loader.sources.store_errors import StoreAnswer, parse_error_code
 from model_loader.sources.xml_listing import XmlError, parse_xml
 
@@ -222,6 +222,12 @@ def test_dates_of_listings_and_headers_are_equal() -> None:
     listed = build_version("", "2026-01-01T00:00:00.123Z")
     assert listed == build_version("", "Thu, 01 Jan 2026 00:00:00 GMT") == "modified 2026-01-01T00:00:00Z"
     assert build_version("", "yesterday") == ""
+
+
+@pytest.mark.parametrize(("etag", "sent"), [('"1"', '"1"'), ("1", '"1"'), ('W/"1"', None), ("", None)])
+def test_only_strong_etags_are_conditions(etag: str, sent: str | None) -> None:
+    options = ObjectOptions(version=build_version(etag, "2026-01-01T00:00:00Z"))
+    assert options.build_headers().get("if-match") == sent
 
 
 @pytest.mark.parametrize("text", ["", "bytes 0-1/*", "bytes 1-", "items 0-1/2", "bytes 0-1/" + "9" * 20])
