@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.errors import BenchError
-from bench.loader_cases import LOADER, ROOT, Case, build_https_cases, build_s3_cases
+from bench.loader_cases import LOADER, ROOT, Case, build_cases
 from bench.provenance import Provenance
 from bench.report import markdown_table
 from tests.environment.cluster.directories import cache_directory
@@ -47,8 +47,7 @@ def measure_loader(rounds: int = ROUNDS, selected: str = "", programs: Sequence[
     provenance = str(Provenance.current()) if publishes else ""
     with here() as place, TemporaryDirectory(dir=cache_directory(), prefix="bench-loader-") as name:
         work = Path(name)
-        cases = [*build_s3_cases(place, work), *build_https_cases(place, work)]
-        cases = [case for case in cases if selected in case.name]
+        cases = build_cases(place, work, selected)
         if not cases:
             raise BenchError(f"No case has {selected!r} in its name.")
         results: dict[tuple[str, str], list[LoaderRun]] = {}

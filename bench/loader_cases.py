@@ -32,6 +32,9 @@ S3_CASES: Mapping[str, tuple[int, int]] = {
     "3,000 objects of 2 KiB": (3000, 2048),
 }
 """Number and size in bytes of the objects."""
+_FILE_CASE = "https, one file of 1 GiB"
+_HUB_CASE = "hf, 4 files of 64 MiB in Git LFS"
+_ARCHIVE_CASE = "https, a tar.gz of 1 GiB of weights"
 _BOTO = """
 import boto3, os, pathlib, sys
 from concurrent.futures import ThreadPoolExecutor
@@ -79,14 +82,22 @@ def _bound(ranges: Path, *more: str) -> Command:
     return lambda _: [sys.executable, str(ROOT / "bench" / "network_copy.py"), str(ranges), str(_BOUND_WORKERS), *more]
 
 
-def build_s3_cases(place: Place, work: Path) -> list[Case]:
-    """Start the S3 server with its objects."""
+def build_cases(place: Place, work: Path, selected: str) -> list[Case]:
+    """Start the servers and create the objects of the cases whose names contain a text."""
+    return [*_build_s3_cases(place, work, selected), *_build_https_cases(place, work, selected)]
+
+
+def _build_s3_cases(place: Place, work: Path, selected: str) -> list[Case]:
+    if not any(selected in name for name in S3_CASES):
+        return []
     store, bucket = s3.start(place)
     tools = python_tool("clients")
     python, fsspec = str(tools / "python"), str(python_tool("fsspec") / "python")
     environment = dict(store.environment) | {"S3_ENDPOINT_URL": store.url}
     cases = []
     for name, (count, size) in S3_CASES.items():
+        if selected not in name:
+            continue
         prefix = name.replace(" ", "-").replace(",", "")
         _create_files(bucket / prefix, count, size)
         keys = [f"{prefix}/{number:04}.bin" for number in range(count)]
@@ -103,7 +114,7 @@ def build_s3_cases(place: Place, work: Path) -> list[Case]:
     return cases
 
 
-def build_https_cases(place: Place, work: Path) -> list[Case]:
+def _build_https_cases(place: Place, work: Path, selected: str) -> list[Case]:
     """Start an https server with a file, an archive and a repository of the Hub."""
     files = work / "https"
     files.mkdir()
@@ -117,11 +128,8 @@ def build_https_cases(place: Place, work: Path) -> list[Case]:
     place.start("https", command, ready=lambda: place.listens(port))
     url = f"https://localhost:{port}"
     environment = {"SSL_CERT_FILE": str(trusted), "HF_ENDPOINT": url, "CURL_CA_BUNDLE": str(trusted)}
-    return [
-        _build_file_case(url, files, work, environment),
-        _build_hub_case(url, files, work, environment),
-        _build_archive_case(url, files, environment),
-    ]
+    builders = {_FILE_CASE: _build_file_case, _HUB_CASE: _build_hub_case, _ARCHIVE_CASE: _build_archive_case}
+    return [build(url, files, work, environment) for name, build in builders.items() if selected in name]
 
 
 def _build_file_case(url: str, files: Path, work: Path, environment: Mapping[str, str]) -> Case:
@@ -134,7 +142,7 @@ def _build_file_case(url: str, files: Path, work: Path, environment: Mapping[str
         "curl": lambda target: ["curl", "--silent", "--show-error", "--output", f"{target}/model", one],
         BOUND: _bound(ranges, environment["SSL_CERT_FILE"]),
     }
-    return Case("https, one file of 1 GiB", 1024, "curl", peers, environment)
+    return Case(_FILE_CASE, 1024, "curl", peers, environment)
 
 
 def _build_hub_case(url: str, files: Path, work: Path, environment: Mapping[str, str]) -> Case:
@@ -160,10 +168,10 @@ def _build_hub_case(url: str, files: Path, work: Path, environment: Mapping[str,
     sizes = {f"{url}/{one.relative_to(files)}": one.stat().st_size for one in resolved.iterdir()}
     ranges.write_text(_list_ranges(sizes))
     peers = {LOADER: _loader(f"hf://{name}"), BOUND: _bound(ranges, environment["SSL_CERT_FILE"])}
-    return Case("hf, 4 files of 64 MiB in Git LFS", large * 64, BOUND, peers, environment)
+    return Case(_HUB_CASE, large * 64, BOUND, peers, environment)
 
 
-def _build_archive_case(url: str, files: Path, environment: Mapping[str, str]) -> Case:
+def _build_archive_case(url: str, files: Path, _work: Path, environment: Mapping[str, str]) -> Case:
     """Build a tar.gz of one file of 1 GiB, half of whose bits are noise, as weights have."""
     archive, gunzip = files / "model.tar.gz", "gzip -dc (no download, no write)"
     generator = random.Random(1)  # noqa: S311 - noise
@@ -181,7 +189,7 @@ def _build_archive_case(url: str, files: Path, environment: Mapping[str, str]) -
         gunzip: lambda _: ["gzip", "-dc", str(archive)],
         "tar -xzf (no download)": lambda target: ["tar", "-xzf", str(archive), "-C", str(target)],
     }
-    return Case("https, a tar.gz of 1 GiB of weights", info.size / MIB, gunzip, peers, environment)
+    return Case(_ARCHIVE_CASE, info.size / MIB, gunzip, peers, environment)
 
 
 def _create_files(directory: Path, count: int, size: int) -> None:
