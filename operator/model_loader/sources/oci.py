@@ -109,7 +109,7 @@ class OciArtifactSource:
         return Listing(entries=entries, resolved_uri=resolved, commit=digest)
 
     def _supports_ranges(self, entries: Iterable[Entry]) -> bool:
-        """Return True if the registry sends parts of its layers; without large ones it is not asked."""
+        """Return True if the registry sends parts of its layers; without large ones there is no request."""
         large = next((entry for entry in entries if (entry.size or 0) > PART_BYTES), None)
         if large is None:
             return False
@@ -215,7 +215,7 @@ class OciArtifactSource:
 
 
 def choose_manifest(body: bytes, subject: str, machine: str) -> str | None:
-    """Return the digest of the manifest that an index has for a machine; None if it is no index. Raises LoaderError."""
+    """Return the digest of the manifest that an index has for a machine; None for anything but an index. Raises LoaderError."""
     try:
         index = as_object(decode_json(body))
         if "manifests" not in index:
