@@ -280,7 +280,7 @@ class _StaleConnectionError(Exception):
 
 def _encode(message: _Message, connection: Connection) -> bytes:
     """Return the bytes of a request. Raises LoaderError."""
-    fields = [("Host", host_header(message.url)), ("User-Agent", "model-loader")]
+    fields = [("Host", _host_header(connection.origin)), ("User-Agent", "model-loader")]
     # Sizes, ranges and digests are those of the content without an encoding.
     fields.append(("Accept-Encoding", "identity"))
     if message.method == "POST":
@@ -333,7 +333,11 @@ def parse_origin(url: str) -> Origin:
 
 def host_header(url: str) -> str:
     """Return the value of Host for a URL, which signatures cover: no port if it is that of the scheme."""
-    scheme, host, port = parse_origin(url)
+    return _host_header(parse_origin(url))
+
+
+def _host_header(origin: Origin) -> str:
+    scheme, host, port = origin
     name = f"[{host}]" if ":" in host else host
     return name if port == _PORTS[scheme] else f"{name}:{port}"
 
