@@ -120,7 +120,7 @@ class _LoaderRun:
         write_termination_message(line)
         if self._is_interactive:
             text = f"{report.reason}: {report.message}" if code else report.message
-            where = f"\nsha256:{report.digest} {self._target}" if report.digest else ""
+            where = f"\nblake3:{report.digest} {self._target}" if report.digest else ""
             print(self._redact(text + where), file=sys.stderr)  # noqa: T201
         print(line, flush=True)  # noqa: T201 - part of the interface to the operator
         return code

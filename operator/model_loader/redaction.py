@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 _SECRET_NAME = re.compile(
     r"KEY|TOKEN|SECRET|PASSWORD|SAS|CREDENTIAL|SIGNATURE|CONNECTION_STRING|DOCKERCONFIG|DOCKER_CONFIG|USERNAME"
+    r"|^HTTP_URL$"
 )
 _SECRET_FIELD = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|AUTH|SIG|USERNAME")
 """Fields inside a value: of a Docker configuration, a key file, a signature or a connection string."""
@@ -47,8 +48,11 @@ class Redactor:
 
         A variable that ends in _FILE is a path.
         """
-        secret = [name for name in environment if _SECRET_NAME.search(name.upper()) and not name.endswith("_FILE")]
-        values = [environment[name] for name in secret]
+        values = [
+            value.partition("?")[2] if name == "HTTP_URL" else value  # a presigned URL: only its query is a credential
+            for name, value in environment.items()
+            if _SECRET_NAME.search(name.upper()) and not name.endswith("_FILE")
+        ]
         return cls([one for value in values for one in _parts(value)])
 
     def redact(self, text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from blake3 import blake3
 
 from tests.environment import images
 from tests.environment.cluster import Cluster
@@ -45,7 +46,11 @@ class Stores:
 
     @property
     def digest(self) -> str:
-        return f"sha256:{hashlib.sha256(self.model).hexdigest()}"
+        return f"blake3:{blake3(self.model).hexdigest()}"
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.model).hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +124,7 @@ def test_s3_model_is_loaded_before_the_server_starts(
 
 
 def test_registry_alias_is_resolved(ns: NamespaceFixture, stores: Stores) -> None:
-    ns.apply(with_model("alias", "models:/diabetes@champion", sha256=stores.digest.removeprefix("sha256:")))
+    ns.apply(with_model("alias", "models:/diabetes@champion", sha256=stores.sha256))
     ns.wait_ready("alias", within=90)
     assert predict(ns, "alias") == pytest.approx(199.6, abs=0.1)
     assert model_status(ns, "alias")["resolvedURI"] == "models:/diabetes/1 (s3://models/diabetes/v1)"
