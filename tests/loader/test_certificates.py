@@ -64,14 +64,6 @@ def test_file_without_certificates_is_reported(load: Loader, tmp_path: Path, sto
     assert outcome.message.startswith(f"AWS_CA_BUNDLE names {file}, which contains no certificate")
 
 
-def test_missing_bundle_of_the_administrator(load: Loader, tmp_path: Path, store: tuple[str, dict[str, str]]) -> None:
-    uri, environment = store
-    outcome = load(uri, {**environment, "MODEL_CA_BUNDLE": str(tmp_path / "missing")})
-    assert (outcome.code, outcome.reason) == (1, "LoaderFailed")
-    assert "MODEL_CA_BUNDLE names" in outcome.message
-    assert "cannot be read: No such file or directory." in outcome.message
-
-
 def test_damaged_certificate_is_reported(load: Loader, web: Web, tmp_path: Path) -> None:
     file = tmp_path / "damaged.crt"
     file.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
