@@ -51,7 +51,7 @@ LABEL org.opencontainers.image.title="ModelService loader" \
 COPY --from=loader-dependencies /app/venv /app/venv
 COPY --from=project /app/site/model_loader /app/site/model_loader
 USER 10001:10001
-# Isolated: the environment contains variables of a Secret, which must not change the behaviour of Python.
+# Isolated: variables that a webhook adds to pods must not change the behaviour of Python.
 ENTRYPOINT ["/app/venv/bin/python3", "-IBu", "-m", "model_loader"]
 
 FROM ${BASE_IMAGE} AS operator

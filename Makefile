@@ -18,12 +18,14 @@ WORKERS := --numprocesses 3 --dist loadscope
 PYTEST := $(RUN) python -m tests.environment.suite
 # Options of the benchmarks, such as make bench ARGS=--quick.
 ARGS :=
+# Time of each fuzzer of make fuzz, in seconds.
+SECONDS_EACH := 60
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONPATH := .
 # The tests start hundreds of Python processes: without bytecode files each of them would compile its modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup fmt lint types test test-unprivileged test-sweeps test-versions test-traffic test-images unit golden generate verify images bench bench-scale bench-loader demo demo-down clean
+.PHONY: help setup fmt lint types test test-unprivileged test-sweeps test-versions test-traffic test-images fuzz unit golden generate verify images bench bench-scale bench-loader demo demo-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +98,9 @@ test-unprivileged: lint types verify ## all but the node tier: needs neither roo
 	@$(RUN) python -m tests.environment.stores
 	@$(RUN) python -m bench prepare
 	$(PYTEST) $(WORKERS) -m "not node"
+
+fuzz: setup ## fuzz what the loader reads from others, SECONDS_EACH (60) for each kind; a found input joins the corpus
+	$(RUN) python -m tests.fuzz --seconds $(SECONDS_EACH)
 
 test-sweeps: setup ## generated sweeps on real control planes: every crash point, every value of every field
 	@$(RUN) python -m tests.environment.cluster build --tier control-plane

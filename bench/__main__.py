@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
             case "isolation":
                 text = measure_isolation(chosen.objects)
             case "loader":
-                text = measure_loader(chosen.rounds)
+                text = measure_loader(chosen.rounds, chosen.case, chosen.programs)
             case _:
                 text = _run(chosen)
     except (BenchError, ClusterError) as error:
@@ -71,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     isolation.add_argument("--objects", type=_positive, default=ISOLATION_OBJECTS, help=f"default: {ISOLATION_OBJECTS}")
     loader = commands.add_parser("loader", help="compare the loader with other programs that download from S3")
     loader.add_argument("--rounds", type=_positive, default=ROUNDS, help=f"fewer than {ROUNDS} write nothing")
+    loader.add_argument("--case", default="", help="part of the names of the cases to measure; nothing is written")
+    loader.add_argument("--programs", nargs="+", default=(), help="only these programs; nothing is written")
     return parser
 
 

@@ -1,55 +1,31 @@
-"""Comparison of the loader with other programs that download from S3: interleaved runs over loopback.
+"""Comparison of the loader with other programs: interleaved runs over loopback.
 
-All download from the same server (versitygw on a directory) into an empty directory of the same disk. This loader
-compares SHA-256 digests and syncs its files to the disk; the others do neither.
+All download from the same servers into an empty directory of the same disk. This loader compares digests and syncs its
+files to the disk; the others do neither. The bound receives all bytes and discards them.
 """
 
 import os
 import shutil
 import statistics
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.errors import BenchError
+from bench.loader_cases import LOADER, ROOT, Case, build_cases
 from bench.provenance import Provenance
 from bench.report import markdown_table
 from tests.environment.cluster.directories import cache_directory
 from tests.environment.cluster.progress import say
-from tests.environment.stores import s3
-from tests.environment.stores.installing import python_tool
-from tests.environment.stores.serving import Store, here
+from tests.environment.stores.serving import here
 
-ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "LOADER.md"
 ROUNDS = 5
-MIB = 1 << 20
 _POLL_SECONDS = 0.005
-CASES: Mapping[str, tuple[int, int]] = {
-    "one object of 1 GiB": (1, 1024 * MIB),
-    "16 objects of 16 MiB": (16, 16 * MIB),
-    "300 objects of 2 KiB": (300, 2048),
-}
-"""Number and size in bytes of the objects."""
-_BOTO = """
-import boto3, os, pathlib, sys
-from concurrent.futures import ThreadPoolExecutor
-prefix, target = sys.argv[1] + "/", pathlib.Path(sys.argv[2])
-client = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
-pages = client.get_paginator("list_objects_v2").paginate(Bucket="models", Prefix=prefix)
-keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
-with ThreadPoolExecutor(8) as pool:
-    list(pool.map(lambda key: client.download_file("models", key, str(target / key[len(prefix):])), keys))
-"""
-_FSSPEC = """
-import os, sys
-import s3fs
-files = s3fs.S3FileSystem(endpoint_url=os.environ["AWS_ENDPOINT_URL"])
-files.get("models/" + sys.argv[1] + "/", sys.argv[2] + "/", recursive=True)
-"""
+_MIN_MIB = 100
+"""Below, the CPU time is that of the start and of requests, not of bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,52 +38,45 @@ class LoaderRun:
     """Largest resident memory."""
 
 
-def measure_loader(rounds: int = ROUNDS) -> str:
-    """Measure all programs and return the tables; with all rounds also write bench/LOADER.md."""
-    provenance = str(Provenance.current()) if rounds >= ROUNDS else ""
-    with here() as host, TemporaryDirectory(dir=cache_directory(), prefix="bench-loader-") as name:
-        store, bucket = s3.start(host)
+def measure_loader(rounds: int = ROUNDS, selected: str = "", programs: Sequence[str] = ()) -> str:
+    """Measure all programs and return the tables; with all rounds and cases also write bench/LOADER.md.
+
+    `selected` is a part of the names of the cases to measure; `programs` are the only ones to run.
+    """
+    publishes = rounds >= ROUNDS and not selected and not programs
+    provenance = str(Provenance.current()) if publishes else ""
+    with here() as place, TemporaryDirectory(dir=cache_directory(), prefix="bench-loader-") as name:
         work = Path(name)
-        for case, (count, size) in CASES.items():
-            _create_objects(bucket / _prefix(case), count, size)
+        cases = build_cases(place, work, selected)
+        if not cases:
+            raise BenchError(f"No case has {selected!r} in its name.")
         results: dict[tuple[str, str], list[LoaderRun]] = {}
-        peers = _peers()
         for number in range(rounds):
-            order = list(peers)[number % len(peers) :] + list(peers)[: number % len(peers)]
-            for case in CASES:
-                for peer in order:
-                    target = work / "target"
-                    measured = _run(peers[peer](_prefix(case), target), target, store)
-                    results.setdefault((peer, case), []).append(measured)
-                    say(f"round {number + 1}/{rounds}, {case}, {peer}: {measured.seconds:.2f} s")
-    text = _document(results, rounds, provenance)
-    if rounds >= ROUNDS:
+            for case in cases:
+                peers = [peer for peer in case.peers if not programs or peer in programs]
+                shift = number % len(peers)
+                for peer in peers[shift:] + peers[:shift]:
+                    measured = _run(case, peer, work / "target")
+                    results.setdefault((case.name, peer), []).append(measured)
+                    say(f"round {number + 1}/{rounds}, {case.name}, {peer}: {measured.seconds:.2f} s")
+    text = _document(cases, results, rounds, provenance)
+    if publishes:
         RESULTS.write_text(text)
     return text
 
 
-def _peers() -> dict[str, Callable[[str, Path], list[str]]]:
-    tools = python_tool("clients")
-    python, fsspec = str(tools / "python"), str(python_tool("fsspec") / "python")
-    loader = [sys.executable, "-m", "model_loader", "--allow-cidr", "127.0.0.0/8"]
-    return {
-        "this loader": lambda prefix, target: [*loader, "--uri", f"s3://models/{prefix}", "--to", f"{target}/model"],
-        "s5cmd": lambda prefix, target: [str(tools / "s5cmd"), "cp", f"s3://models/{prefix}/*", f"{target}/"],
-        "boto3": lambda prefix, target: [python, "-c", _BOTO, prefix, str(target)],
-        "s3fs (fsspec)": lambda prefix, target: [fsspec, "-c", _FSSPEC, prefix, str(target)],
-    }
-
-
-def _run(command: list[str], target: Path, store: Store) -> LoaderRun:
+def _run(case: Case, peer: str, target: Path) -> LoaderRun:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     os.sync()
+    command = case.peers[peer](target)
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "operator"), "HOME": str(target)}
-    environment |= dict(store.environment) | {"S3_ENDPOINT_URL": store.url}
+    environment |= case.environment
+    program = shutil.which(command[0]) or command[0]
     started = time.perf_counter()
     with Path(os.devnull).open("r+b") as nothing:
         actions = [(os.POSIX_SPAWN_DUP2, nothing.fileno(), descriptor) for descriptor in (0, 1, 2)]
-        pid = os.posix_spawn(command[0], command, environment, file_actions=actions)
+        pid = os.posix_spawn(program, command, environment, file_actions=actions)
         memory, ended = 0.0, 0
         while not ended:
             # Not ru_maxrss, which starts with the memory of the parent process.
@@ -115,7 +84,7 @@ def _run(command: list[str], target: Path, store: Store) -> LoaderRun:
             ended, status, usage = os.wait4(pid, os.WNOHANG)
             time.sleep(_POLL_SECONDS)
     if status:
-        raise BenchError(f"{command[:3]} ended with {os.waitstatus_to_exitcode(status)}.")
+        raise BenchError(f"{peer}, {case.name} ended with {os.waitstatus_to_exitcode(status)}.")
     return LoaderRun(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, memory)
 
 
@@ -129,39 +98,34 @@ def _peak_memory(pid: int) -> float:
     return int(found[0]) / 1024 if found else 0.0
 
 
-def _create_objects(directory: Path, count: int, size: int) -> None:
-    directory.mkdir(parents=True)
-    for number in range(count):
-        with (directory / f"{number:03}.bin").open("wb") as file:
-            for start in range(0, size, 16 * MIB):
-                file.write(os.urandom(min(16 * MIB, size - start)))
-
-
-def _prefix(case: str) -> str:
-    return case.replace(" ", "-")
-
-
-def _document(results: Mapping[tuple[str, str], list[LoaderRun]], rounds: int, provenance: str) -> str:
-    peers = list(dict.fromkeys(peer for peer, _ in results))
+def _document(
+    cases: Sequence[Case], results: Mapping[tuple[str, str], list[LoaderRun]], rounds: int, provenance: str
+) -> str:
     parts = [
         "# Loader benchmark\n",
         f"Written by `make bench-loader` {provenance}",
         f"with medians of {rounds} rounds. Each round runs all programs, in rotated order,",
-        "over loopback, on the same machine as the store. This loader compares digests (SHA-256) and syncs to",
-        "the disk; the others do neither.\n",
+        "over loopback, on the same machine as the store. This loader compares digests and syncs to the disk; the",
+        "others do neither. The network copy only receives all bytes over four connections and discards them.\n",
     ]
-    for case, (count, size) in CASES.items():
-        mib = count * size / MIB
-        fastest = _median(results["s5cmd", case], "seconds")
-        rows = [["", "MiB/s", "seconds (min-max)", "of s5cmd", "CPU s", "peak memory, MiB"]]
-        for peer in peers:
-            runs = results[peer, case]
-            seconds = _median(runs, "seconds")
-            spread = f"{seconds:.2f} ({min(run.seconds for run in runs):.2f}-{max(run.seconds for run in runs):.2f})"
-            figures = [f"{mib / seconds:.0f}", spread, f"{fastest / seconds:.2f}x"]
-            rows.append([peer, *figures, f"{_median(runs, 'cpu'):.2f}", f"{_median(runs, 'mib'):.0f}"])
-        parts += [f"## {case[0].upper()}{case[1:]}\n", markdown_table(rows), ""]
+    for case in cases:
+        runs = {peer: results[case.name, peer] for peer in case.peers if (case.name, peer) in results}
+        parts += [f"## {case.name[0].upper()}{case.name[1:]}\n", _table(case, runs), ""]
     return "\n".join(parts)
+
+
+def _table(case: Case, runs: Mapping[str, list[LoaderRun]]) -> str:
+    reference = case.reference if case.reference in runs else LOADER if LOADER in runs else next(iter(runs))
+    compared = _median(runs[reference], "seconds")
+    title = f"speed, {reference} = 1"
+    rows = [["", "MiB/s", "seconds (min-max)", title, "CPU s", "CPU s per GiB", "peak memory, MiB"]]
+    for peer, found in runs.items():
+        seconds, cpu = _median(found, "seconds"), _median(found, "cpu")
+        spread = f"{seconds:.2f} ({min(run.seconds for run in found):.2f}-{max(run.seconds for run in found):.2f})"
+        per_gib = f"{cpu * 1024 / case.mib:.2f}" if case.mib >= _MIN_MIB else ""
+        figures = [f"{case.mib / seconds:.0f}", spread, f"{compared / seconds:.2f}x", f"{cpu:.2f}", per_gib]
+        rows.append([peer, *figures, f"{_median(found, 'mib'):.0f}"])
+    return markdown_table(rows)
 
 
 def _median(runs: list[LoaderRun], field: str) -> float:

@@ -2,6 +2,10 @@
 
 import sys
 
-from model_loader.cli import main
+from model_loader.process import protect_process
 
-sys.exit(main())
+environment = protect_process()
+
+from model_loader.cli import main  # noqa: E402 - after the protection, so that no library sees the environment
+
+sys.exit(main(environment=environment))

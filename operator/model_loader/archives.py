@@ -6,27 +6,38 @@ not unpacked. An archive is read to its end, so that all its checksums are compa
 """
 
 import bz2
-import gzip
-import hashlib
 import lzma
 import os
+import queue
 import stat
 import struct
 import tarfile
+import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import IO
+from typing import IO, Self
 
+from model_loader.digests import FileHasher
 from model_loader.errors import LoaderError, Reason
 from model_loader.manifest import File
 from model_loader.paths import Directory, PathSet, open_beneath, validate_path
 from model_loader.request import Limits
+from model_loader.syscalls import WriteBehind
 from model_loader.volume import no_space_error
 
 _READ_BYTES = 1 << 20
+_CHUNK_BYTES = 256 << 10
+_INPUT_BYTES = 64 << 10
+"""Compressed bytes that are read together: what a chunk leaves of them is copied."""
+_READ_AHEAD_CHUNKS = 8
+_CLOSE_POLL_SECONDS = 0.1
+_GZIP_WBITS = 31
+"""A member of gzip with its header and trailer (zlib.h, inflateInit2)."""
+_START_BYTES = 1024
+"""Bytes of each file that are given to `inspect`."""
 _MIN_SIZE_LIMIT_BYTES = 16 << 20
 """Allowed for every archive, whatever the ratio: a few zeros compress a thousandfold."""
 _MAX_HEADER_BYTES = 1 << 20
@@ -59,11 +70,17 @@ Member = tuple[str, Callable[[], IO[bytes]]]
 
 
 def unpack_archive(
-    archive: IO[bytes], root: Directory, *, is_selected: Callable[[str], bool], limits: Limits
+    archive: IO[bytes],
+    root: Directory,
+    *,
+    is_selected: Callable[[str], bool],
+    limits: Limits,
+    inspect: Callable[[str, bytes], None] | None = None,
 ) -> tuple[File, ...]:
     """Write the selected files of a tar (plain, gzip, bzip2, xz) or zip archive below `root`. Raises LoaderError.
 
-    The archive and its files together take at most `limits.max_bytes`.
+    The archive and its files together take at most `limits.max_bytes`. `inspect` is given the path and the first bytes
+    of each file, and may raise LoaderError. The files are not synced to the disk.
     """
     budget = _UnpackBudget(limits, archive_bytes=os.fstat(archive.fileno()).st_size)
     paths = PathSet("The archive contains")
@@ -73,7 +90,10 @@ def unpack_archive(
             path = _normalize_name(name)
             if is_selected(path):
                 paths.add(path)
-                files.append(_write_member(open_content, root, path, budget))
+                file, start = _write_member(open_content, root, path, budget)
+                files.append(file)
+                if inspect is not None:
+                    inspect(path, start)
     if not files:
         message = "The archive contains no file selected by model.loader.allowPatterns and ignorePatterns."
         raise LoaderError(Reason.MODEL_NOT_FOUND, message)
@@ -137,17 +157,80 @@ class _BoundedHeader(tarfile.TarInfo):
         return info
 
 
-class _CountingReader:
-    """Decompressed stream of a tar archive that counts all bytes, also those of headers and skipped files."""
+class _GzipReader:
+    """Content of all members of a gzip file (RFC 1952). zlib compares the checksum and the size of each of them.
 
-    def __init__(self, stream: IO[bytes], budget: _UnpackBudget) -> None:
-        self._stream = stream
+    gzip.GzipFile reads 8 KiB at a time before Python 3.12, and computes the checksum in a second pass.
+    """
+
+    def __init__(self, archive: IO[bytes]) -> None:
+        self._archive = archive
+        self._input = b""
+        self._member = zlib.decompressobj(wbits=_GZIP_WBITS)
+
+    def read(self, size: int) -> bytes:
+        """Return at most `size` bytes, none at the end. Raises zlib.error or EOFError for a damaged file."""
+        while True:
+            if not self._input:
+                self._input = self._archive.read(_INPUT_BYTES)
+            if self._member.eof:
+                self._input = self._input.lstrip(b"\0")  # padding of tapes
+                if not self._input and not (more := self._archive.read(_INPUT_BYTES)):
+                    return b""
+                if not self._input:
+                    self._input = more
+                    continue
+                self._member = zlib.decompressobj(wbits=_GZIP_WBITS)
+            elif not self._input:
+                raise EOFError("its end is missing")
+            content = self._member.decompress(self._input, size)
+            self._input = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+            if content:
+                return content
+
+
+class _ReadAhead:
+    """Decompresses the stream of a tar archive in another thread: zlib, bz2 and lzma release the GIL.
+
+    It counts all bytes, also those of headers and of files that are not selected.
+    """
+
+    def __init__(self, read: Callable[[int], bytes], budget: _UnpackBudget) -> None:
+        self._read = read
         self._budget = budget
+        self._chunks: queue.Queue[bytes | BaseException] = queue.Queue(_READ_AHEAD_CHUNKS)
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._run, name="decompress", daemon=True)
 
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(min(size, _MAX_HEADER_BYTES) if size >= 0 else _MAX_HEADER_BYTES)
-        self._budget.count_read(len(data))
-        return data
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_closed = True
+        while self._thread.is_alive():
+            with suppress(queue.Empty):
+                self._chunks.get(timeout=_CLOSE_POLL_SECONDS)
+
+    def _run(self) -> None:
+        chunk: bytes | BaseException = b"-"
+        while chunk and not self._is_closed:
+            try:
+                chunk = self._read(_CHUNK_BYTES)
+            except BaseException as error:  # noqa: BLE001 - raised by the thread that reads
+                self._chunks.put(error)
+                return
+            self._chunks.put(chunk)
+
+    def read(self, _: int = -1) -> bytes:
+        """Return the next bytes, of any number; none at the end."""
+        chunk = self._chunks.get()
+        if isinstance(chunk, BaseException) or not chunk:
+            self._chunks.put(chunk)  # for the next call
+        if isinstance(chunk, BaseException):
+            raise chunk
+        self._budget.count_read(len(chunk))
+        return chunk
 
 
 def _iter_members(archive: IO[bytes], budget: _UnpackBudget) -> Iterator[Member]:
@@ -251,20 +334,22 @@ def _check_zip_flags(archive: IO[bytes], info: zipfile.ZipInfo) -> None:
 
 
 def _iter_tar_members(archive: IO[bytes], budget: _UnpackBudget) -> Iterator[Member]:
-    with _open_decompressed(archive) as stream:
-        counting_reader = _CountingReader(stream, budget)
+    with (
+        _open_decompressed(archive) as read,
+        _ReadAhead(read, budget) as stream,
         # Read as a stream, so that offsets stated in the archive are never used.
-        with tarfile.open(fileobj=counting_reader, mode="r|", tarinfo=_BoundedHeader) as source:  # type: ignore[call-overload]
-            for info in source:
-                budget.count_member()
-                if info.isdir():
-                    _validate_directory_name(info.name)
-                elif not info.isreg() or info.issparse():
-                    raise _special_file_error(info.name)
-                else:
-                    yield info.name, partial(_open_member, source, info)
-                source.members.clear()  # tarfile would keep all of them in memory
-            _check_tar_end(source.fileobj)
+        tarfile.open(fileobj=stream, mode="r|", tarinfo=_BoundedHeader) as source,  # type: ignore[call-overload]
+    ):
+        for info in source:
+            budget.count_member()
+            if info.isdir():
+                _validate_directory_name(info.name)
+            elif not info.isreg() or info.issparse():
+                raise _special_file_error(info.name)
+            else:
+                yield info.name, partial(_open_member, source, info)
+            source.members.clear()  # tarfile would keep all of them in memory
+        _check_tar_end(source.fileobj)
 
 
 def _check_tar_end(stream: IO[bytes]) -> None:
@@ -297,36 +382,42 @@ def _read_magic(archive: IO[bytes]) -> bytes:
 
 
 @contextmanager
-def _open_decompressed(archive: IO[bytes]) -> Iterator[IO[bytes]]:
+def _open_decompressed(archive: IO[bytes]) -> Iterator[Callable[[int], bytes]]:
     start = _read_magic(archive)
     if start.startswith(b"\x1f\x8b"):
-        with gzip.open(archive) as stream:
-            yield stream  # type: ignore[misc] # it reads bytes, which is sufficient
+        yield _GzipReader(archive).read
     elif start.startswith(b"BZh"):
         with bz2.open(archive) as stream:
-            yield stream
+            yield stream.read
     elif start.startswith(b"\xfd7zXZ\0"):
         with lzma.open(archive) as stream:
-            yield stream
+            yield stream.read
     else:
-        yield archive
+        yield archive.read
 
 
-def _write_member(open_content: Callable[[], IO[bytes]], root: Directory, path: str, budget: _UnpackBudget) -> File:
-    digest, size = hashlib.sha256(), 0
+def _write_member(
+    open_content: Callable[[], IO[bytes]], root: Directory, path: str, budget: _UnpackBudget
+) -> tuple[File, bytes]:
+    """Write one file. Return it and its first bytes."""
+    hasher, size, start = FileHasher(), 0, b""
     descriptor = open_beneath(root, path, flags=os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-    with open_content() as source, os.fdopen(descriptor, "wb") as target:
+    with open_content() as source, os.fdopen(descriptor, "wb", buffering=0) as target:
+        write_behind = WriteBehind(descriptor)
         while chunk := source.read(_READ_BYTES):
             # The bytes of a tar archive were counted when its stream was read.
             if isinstance(source, zipfile.ZipExtFile):
                 budget.count_read(len(chunk))
             budget.count_written(len(chunk))
-            digest.update(chunk)
+            hasher.update(chunk)
+            if len(start) < _START_BYTES:
+                start += chunk[: _START_BYTES - len(start)]
             size += len(chunk)
-            target.write(chunk)
-        target.flush()
-        os.fsync(target.fileno())
-    return File(path=path, size=size, sha256=digest.hexdigest())
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[target.write(rest) :]
+            write_behind.reach(size)
+    return File(path=path, size=size, blake3=hasher.blake3), start
 
 
 def _normalize_name(name: str) -> str:

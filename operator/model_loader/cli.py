@@ -1,6 +1,7 @@
 """Command line of the loader.
 
-Without arguments it is an init container that reads its environment. With --uri it is a tool for a terminal.
+Without arguments it is an init container: the request is in its environment, the credentials are files. With --uri it
+is a tool for a terminal, which reads both from its user.
 """
 
 import argparse
@@ -9,11 +10,12 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from model_loader import __version__
+from model_loader.credentials import read_credentials, read_token_files
 from model_loader.errors import LoaderError, Reason
 from model_loader.pipeline import load_model, resolve_model
 from model_loader.progress import JsonLogger, Progress, build_bar_display, build_line_display
@@ -22,22 +24,22 @@ from model_loader.report import Report, write_termination_message
 from model_loader.request import Limits, Request, parse_networks
 
 EXIT_FAILURE = 1
+_MAX_IGNORED_KEYS = 10
+"""Keys that are named in a message: a Secret may have thousands."""
+_MAX_KEY_CHARS = 80
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Load or resolve a model and return the exit code."""
+def main(arguments: Sequence[str] | None = None, *, environment: Mapping[str, str] | None = None) -> int:
+    """Load or resolve a model and return the exit code. `environment` defaults to that of the process."""
     _encode_output()
     options = _build_parser().parse_args(arguments)
-    _remove_proxy_variables()
-    environment = dict(os.environ)
-    redactor = Redactor.from_environment(environment)
+    given = dict(os.environ) if environment is None else environment
     os.umask(0o022)
     signal.signal(signal.SIGTERM, _exit_on_signal)  # PID 1 of a container has no default handler
-    run = _LoaderRun(
-        redactor.redact, uri=options.uri or environment.get("MODEL_URI", ""), is_interactive=options.uri is not None
-    )
+    run = _LoaderRun(uri=options.uri or given.get("MODEL_URI", ""), is_interactive=options.uri is not None)
     try:
-        report = run.execute(_parse_request(options, environment), resolve_only=options.resolve)
+        request = _parse_request(options, run.read_environment(given))
+        report = run.execute(request, resolve_only=options.resolve)
     except LoaderError as error:
         return run.report_failure(error)
     except OSError as error:
@@ -57,25 +59,41 @@ def _encode_output() -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
-def _remove_proxy_variables() -> None:
-    """Remove proxy settings, so that the loader connects directly.
-
-    A proxy that a Secret configures could connect to any address (I1, B9).
-    """
-    for name in [name for name in os.environ if name.upper().endswith("_PROXY")]:
-        del os.environ[name]
-
-
 class _LoaderRun:
     """One run of the loader: shows its progress and reports its result."""
 
-    def __init__(self, redact: Callable[[str], str], *, uri: str, is_interactive: bool) -> None:
-        self._redact = redact
+    def __init__(self, *, uri: str, is_interactive: bool) -> None:
+        self._redactor = Redactor()
         self._uri = uri
         self._is_interactive = is_interactive
-        self._log = JsonLogger(sys.stderr if is_interactive else sys.stdout, redact)
+        self._log = JsonLogger(sys.stderr if is_interactive else sys.stdout, self._redact)
+        self._hints: dict[Reason, str] = {}
+        """Sentences that are added to the message of a failure with this reason."""
         self._progress: Progress | None = None
         self._target: Path | None = None
+
+    def read_environment(self, environment: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the environment of the request, with credentials, which are removed from all output from now on."""
+        found = read_credentials(environment, is_tool=self._is_interactive)
+        self._redactor = Redactor.from_environment({**found.environment, **read_token_files(found.environment)})
+        if found.ignored:
+            keys = ", ".join(name[:_MAX_KEY_CHARS] for name in found.ignored[:_MAX_IGNORED_KEYS])
+            hint = f"These keys of the Secret are unknown and were ignored: {keys}."
+            self._hints |= dict.fromkeys((Reason.ACCESS_DENIED, Reason.INVALID_CREDENTIALS), hint)
+            self._log.log_event("ignored-keys", keys=keys, count=len(found.ignored))
+        return self._without_missing_bundle(found.environment)
+
+    def _without_missing_bundle(self, environment: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the environment without MODEL_CA_BUNDLE if the namespace has no such ConfigMap (it is optional)."""
+        file = environment.get("MODEL_CA_BUNDLE")
+        if not file or self._is_interactive or Path(file).exists():
+            return environment
+        self._hints[Reason.UNREACHABLE] = f"The certificate authorities of --loader-ca-bundle are missing: {file}."
+        self._log.log_event("ca-bundle-missing", file=file)
+        return {name: text for name, text in environment.items() if name != "MODEL_CA_BUNDLE"}
+
+    def _redact(self, text: str) -> str:
+        return self._redactor.redact(text)
 
     def execute(self, request: Request, *, resolve_only: bool) -> Report:
         self._target = request.target
@@ -93,6 +111,8 @@ class _LoaderRun:
 
     def report_failure(self, error: LoaderError) -> int:
         seconds = self._progress.elapsed_seconds if self._progress else 0.0
+        if hint := self._hints.get(error.reason):
+            error = LoaderError(error.reason, f"{error.message} {hint}")
         return self.write_report(Report.from_error(error, uri=self._uri, seconds=seconds), EXIT_FAILURE)
 
     def write_report(self, report: Report, code: int) -> int:
@@ -100,7 +120,7 @@ class _LoaderRun:
         write_termination_message(line)
         if self._is_interactive:
             text = f"{report.reason}: {report.message}" if code else report.message
-            where = f"\nsha256:{report.digest} {self._target}" if report.digest else ""
+            where = f"\nblake3:{report.digest} {self._target}" if report.digest else ""
             print(self._redact(text + where), file=sys.stderr)  # noqa: T201
         print(line, flush=True)  # noqa: T201 - part of the interface to the operator
         return code
@@ -117,9 +137,10 @@ def _exit_on_signal(*_: Any) -> NoReturn:  # noqa: ANN401 - a signal handler's a
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="model_loader",
-        description="Load a model into a directory, complete and verified. Credentials are read from the environment"
-        " variables that each store defines. Without --uri, the request is read from variables as well (MODEL_URI,"
-        " MODEL_PATH and others).",
+        description="Load a model into a directory, complete and verified. Credentials and endpoints are read from the"
+        " environment variables that each store defines, or from files of these names in MODEL_CREDENTIALS_DIR. Without"
+        " --uri, the request is read from variables (MODEL_URI, MODEL_PATH and others), and credentials only from"
+        " files.",
     )
     add = parser.add_argument
     add("--version", action="version", version=__version__)

@@ -14,16 +14,22 @@ from model_loader.request import Network
 
 Address = IPv4Address | IPv6Address
 
+
+class UnknownHostError(LoaderError):
+    """A host whose name cannot be resolved."""
+
+
 FORBIDDEN_RANGES: tuple[Network, ...] = tuple(
     ip_network(text)
     for text in (
         *("169.254.0.0/16", "fe80::/10"),  # link-local, the range of most metadata services
-        *("100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32", "fd00:ec2::254/128", "fd20:ce::254/128"),
+        *("100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32"),
+        *("fd00:ec2::/32", "fd20:ce::/32", "fd00:42::42/128"),
         *("0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8", "240.0.0.0/4"),  # unspecified, multicast, reserved
     )
 )
-"""Ranges that no setting can allow: the metadata services of AWS, Azure, Google Cloud, Oracle and Alibaba, and
-addresses that are not a single host."""
+"""Ranges that no setting can allow: the metadata services of AWS (with EKS Pod Identity), Azure, Google Cloud, Oracle,
+Alibaba and Scaleway, and addresses that are not a single host."""
 _PROTOCOL_RANGES: tuple[Network, ...] = (ip_network("192.0.0.0/24"), ip_network("2001::/23"))
 """Assigned to protocols (RFC 6890). `ipaddress` reports some of them as global, depending on its version."""
 _IPV4_EMBEDDING_RANGES: tuple[tuple[Network, int], ...] = (
@@ -105,9 +111,8 @@ def _resolve_host(host: str, port: int) -> list[Address]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise LoaderError(
-            Reason.UNREACHABLE, f"The host {host!r} cannot be resolved: {_os_error_text(error)}."
-        ) from None
+        message = f"The host {host!r} cannot be resolved: {_os_error_text(error)}."
+        raise UnknownHostError(Reason.UNREACHABLE, message) from None
     # Only link-local addresses have a scope (fe80::1%eth0), and all of them are refused.
     return list(dict.fromkeys(ip_address(str(entry[4][0]).partition("%")[0]) for entry in found))
 

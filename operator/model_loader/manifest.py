@@ -2,14 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
+
+from blake3 import blake3
 
 Json = Any
 """Value that was decoded from JSON. Its type is checked where it is used."""
 Chunk = Any
-"""Buffer with bytes of a file: bytes, memoryview or obstore.Bytes (collections.abc.Buffer from Python 3.12)."""
+"""Buffer with bytes of a file: bytes or memoryview (collections.abc.Buffer from Python 3.12)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,8 @@ class Entry:
     """ETag, version or digest that changes with the content; empty if the store has none."""
     sha256: str | None = None
     """Digest that the store announces."""
+    checksums: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Other announced checksums, in hexadecimal digits or Base64, by the names of `digests.CHECKSUMS`."""
     has_weak_version: bool = False
     """True if different contents may have the same version (RFC 9110, 8.8.1)."""
 
@@ -70,7 +74,11 @@ class File:
 
     path: str
     size: int
-    sha256: str
+    blake3: str
+    sha256: str | None = None
+    """Only if it was promised or requested."""
+    verified: tuple[str, ...] = ()
+    """Names of the checksums that were compared with those that its store, or the request, promised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +92,33 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        r"""SHA-256 of a single file, or of the output of `sha256sum` for all files, sorted by path as bytes.
+        r"""BLAKE3 of a single file, or of the output of `b3sum` for all files, sorted by path as bytes.
 
-        `find . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum` prints the same.
+        `find . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 b3sum | b3sum` prints the same.
         """
         if len(self.files) == 1:
-            return self.files[0].sha256
-        lines = (f"{file.sha256}  {file.path}\n" for file in self.sort_files())
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+            return self.files[0].blake3
+        return blake3(self._list_digests((file.path, file.blake3) for file in self.sort_files())).hexdigest()
+
+    @property
+    def sha256(self) -> str | None:
+        """The same with `sha256sum`; None if it was not computed for each file."""
+        found = [(file.path, file.sha256) for file in self.sort_files() if file.sha256 is not None]
+        if len(found) != len(self.files):
+            return None
+        return found[0][1] if len(found) == 1 else hashlib.sha256(self._list_digests(found)).hexdigest()
+
+    @staticmethod
+    def _list_digests(digests: Iterable[tuple[str, str]]) -> bytes:
+        return "".join(f"{digest}  {path}\n" for path, digest in digests).encode()
+
+    @property
+    def verified(self) -> tuple[str, ...]:
+        """Checksums that were compared, as `crc64nvme`, or `md5 (3 of 4 files)` if others have none."""
+        names = sorted({name for file in self.files for name in file.verified})
+        counts = {name: sum(name in file.verified for file in self.files) for name in names}
+        total = len(self.files)
+        return tuple(name if count == total else f"{name} ({count} of {total} files)" for name, count in counts.items())
 
     @property
     def size(self) -> int:
@@ -108,25 +135,38 @@ class Manifest:
             "uri": self.uri,
             "resolvedURI": self.resolved_uri,
             "resolution": self.resolution,
-            "digest": self.digest,
-            "files": [asdict(file) for file in self.sort_files()],
+            "digest": f"blake3:{self.digest}",
+            "files": [_describe_file(file) for file in self.sort_files()],
         }
         return json.dumps(body, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self | None:
-        """Parse a marker; return None if it is not valid."""
+        """Parse a marker; return None if it is not valid, such as one of an earlier version, without BLAKE3."""
         try:
             body = json.loads(text)
             return cls(
                 uri=str(body["uri"]),
                 resolved_uri=str(body["resolvedURI"]),
                 resolution=str(body["resolution"]),
-                files=tuple(_parse_files(body["files"])),
+                files=tuple(_parse_file(one) for one in body["files"]),
             )
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
             return None
 
 
-def _parse_files(entries: Iterable[Json]) -> Iterable[File]:
-    return (File(path=str(one["path"]), size=int(one["size"]), sha256=str(one["sha256"])) for one in entries)
+def _describe_file(file: File) -> Json:
+    body: dict[str, Json] = {"path": file.path, "size": file.size, "blake3": file.blake3}
+    if file.sha256 is not None:
+        body["sha256"] = file.sha256
+    return body | {"verified": list(file.verified)}
+
+
+def _parse_file(one: Json) -> File:
+    return File(
+        path=str(one["path"]),
+        size=int(one["size"]),
+        blake3=str(one["blake3"]),
+        sha256=str(one["sha256"]) if "sha256" in one else None,
+        verified=tuple(str(name) for name in one["verified"]),
+    )

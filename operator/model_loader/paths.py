@@ -7,13 +7,13 @@ another program puts on the volume.
 
 import errno
 import os
-import shutil
 import stat
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, Self
+from uuid import uuid4
 
 from model_loader.errors import LoaderError, Reason
 
@@ -148,12 +148,9 @@ class Directory:
 
     def remove(self, name: str) -> None:
         """Remove a file, a link or a directory with its contents, but nothing behind a link."""
-        try:
-            os.unlink(name, dir_fd=self.descriptor)
-        except FileNotFoundError:
-            return
-        except (IsADirectoryError, PermissionError):
-            shutil.rmtree(name, dir_fd=self.descriptor)
+        with suppress(FileNotFoundError):
+            if not _unlink(self.descriptor, name):
+                _remove_directory(self.descriptor, name)
 
     def remove_all_but(self, paths: Iterable[str]) -> None:
         """Remove everything below the directory except for the named regular files and their directories."""
@@ -169,11 +166,16 @@ class Directory:
             below[:] = [name for name in below if _join(root, name) in directories]
 
     def walk(self) -> Iterator[tuple[str, os.stat_result]]:
-        """Yield path and status of everything below the directory; the status of a link is its own."""
+        """Yield path and status of everything below the directory; the status of a link is its own.
+
+        Directories that are nested deeper than those of any model are yielded, but not their contents.
+        """
         for root, below, names, descriptor in os.fwalk(".", dir_fd=self.descriptor, onerror=_raise):
             for name in (*below, *names):
                 status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
                 yield _join(root, name), status
+            if root.count("/") > MAX_PARTS:  # fwalk is recursive, and has a descriptor open for each level
+                below.clear()
 
     def sync(self) -> None:
         """Sync the names in the directory, so that they survive a crash."""
@@ -183,6 +185,40 @@ class Directory:
         """Sync the names in the directory and in all below it."""
         for _, _, _, descriptor in os.fwalk(".", dir_fd=self.descriptor, onerror=_raise):
             os.fsync(descriptor)
+
+
+def _unlink(directory: int, name: str) -> bool:
+    """Remove a file, a link or an empty directory; return False for another directory."""
+    try:
+        os.unlink(name, dir_fd=directory)
+    except (IsADirectoryError, PermissionError):  # the second on systems other than Linux
+        try:
+            os.rmdir(name, dir_fd=directory)
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise
+            return False
+    return True
+
+
+def _remove_directory(parent: int, name: str) -> None:
+    """Remove a directory with its contents, but nothing behind a link.
+
+    It may be nested thousands of levels deep, for which shutil.rmtree has neither the recursion depth nor the
+    descriptors: each directory inside it is first moved to its top.
+    """
+    prefix, moved = uuid4().hex, 0
+    with Directory(os.open(name, _DIRECTORY_FLAGS, dir_fd=parent)) as top:
+        while names := [one for one in top.list_names() if not _unlink(top.descriptor, one)]:
+            for one in names:
+                with Directory(os.open(one, _DIRECTORY_FLAGS, dir_fd=top.descriptor)) as directory:
+                    for inner in directory.list_names():
+                        if not _unlink(directory.descriptor, inner):
+                            moved += 1
+                            new_name = f"{prefix}-{moved}"
+                            os.rename(inner, new_name, src_dir_fd=directory.descriptor, dst_dir_fd=top.descriptor)
+                os.rmdir(one, dir_fd=top.descriptor)
+    os.rmdir(name, dir_fd=parent)
 
 
 def is_unshared_file(status: os.stat_result) -> bool:
@@ -210,16 +246,18 @@ def open_beneath(root: Directory, name: str, *, flags: int) -> int:
     No link is followed. Raises LoaderError for an unsafe name or a file that is not regular.
     """
     *directories, last = validate_path(name).split("/")
-    directory = os.dup(root.descriptor)
+    directory = root.descriptor
     try:
         for part in directories:
             deeper = _open_directory(directory, part)
-            os.close(directory)
+            if directory != root.descriptor:
+                os.close(directory)
             directory = deeper
         descriptor = os.open(last, flags | _FILE_FLAGS, 0o644, dir_fd=directory)
     finally:
-        os.close(directory)
-    if not is_unshared_file(os.fstat(descriptor)):
+        if directory != root.descriptor:
+            os.close(directory)
+    if not flags & os.O_EXCL and not is_unshared_file(os.fstat(descriptor)):  # a new file is both
         os.close(descriptor)
         raise LoaderError(Reason.UNSUPPORTED_KEY, f"{name!r} in the cache is not a regular file. Empty the cache.")
     return descriptor

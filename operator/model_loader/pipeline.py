@@ -1,14 +1,25 @@
 """Load one model: resolve, list, check, download, verify, publish."""
 
 import os
+from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import IO
 
 from model_loader.archives import unpack_archive
-from model_loader.download import Downloader, ResumeJournal, Source, digest_mismatch_error, too_large_error
+from model_loader.download import (
+    START_BYTES,
+    Downloader,
+    Inspector,
+    ResumeJournal,
+    Source,
+    digest_mismatch_error,
+    too_large_error,
+)
 from model_loader.errors import LoaderError, Reason
 from model_loader.manifest import Entry, File, Listing, Manifest
 from model_loader.paths import Directory, PathSet, is_unshared_file, validate_path
-from model_loader.plausibility import check_plausible
+from model_loader.plausibility import check_plausible, check_start
 from model_loader.progress import JsonLogger, Progress
 from model_loader.report import Report
 from model_loader.request import Request
@@ -47,7 +58,7 @@ def load_model(request: Request, progress: Progress, log: JsonLogger) -> Report:
         source = open_source(request)
         try:
             listing = select_files(source.list_files(), request)
-            if published is not None and published.resolution == listing.resolution:
+            if published is not None and published.resolution == listing.resolution and _has_digest(published, request):
                 _check_digest(published, request)
                 return _report_cached(workspace, published, progress)
             log.log_event("resolved", uri=listing.resolved_uri, files=len(listing.entries), bytes=listing.size)
@@ -123,20 +134,36 @@ def _download_model(context: LoadContext, listing: Listing) -> Manifest:
     request, workspace = context.request, context.workspace
     context.progress.total_bytes = listing.size if all(entry.size is not None for entry in listing.entries) else None
     # An earlier loader may have downloaded a part: that part needs no more space.
-    present = sum(status.st_size for _, status in workspace.partial.walk() if is_unshared_file(status))
+    present = sum(_count_stored_bytes(status) for _, status in workspace.partial.walk() if is_unshared_file(status))
     if listing.size - present > (available := workspace.available_bytes()):
         raise too_large_error(f"The model has {listing.size} bytes, and the volume has room for {available + present}.")
     files = _download_archive(context, listing.entries[0]) if request.extract else _download_files(context, listing)
     manifest = Manifest(uri=request.uri, resolved_uri=listing.resolved_uri, resolution=listing.resolution, files=files)
-    check_plausible(manifest.files, workspace.tree, request)
+    check_plausible(manifest.files, request)
     _check_digest(manifest, request)
+    if request.sha256 is not None:
+        manifest = replace(manifest, files=tuple(_mark_verified(file, "sha256") for file in files))
+    context.log.log_event("verified", checksums=", ".join(manifest.verified) or "none")
     return manifest
 
 
+def _count_stored_bytes(status: os.stat_result) -> int:
+    """Return the bytes of a file that take space: a large file has its size before its bytes (stat(2), st_blocks)."""
+    return min(status.st_size, status.st_blocks * 512)
+
+
+def _mark_verified(file: File, *algorithms: str) -> File:
+    return replace(file, verified=tuple(sorted({*file.verified, *algorithms})))
+
+
 def _download_files(context: LoadContext, listing: Listing) -> tuple[File, ...]:
-    workspace = context.workspace
+    workspace, request = context.workspace, context.request
     workspace.partial.remove(_ARCHIVE_DIRECTORY)
-    return _build_downloader(context, workspace.tree).download(listing.entries)
+
+    def inspect(path: str, start: bytes) -> None:
+        check_start(path, start, request)
+
+    return _download(context, workspace.tree, listing.entries, inspect)
 
 
 def _download_archive(context: LoadContext, entry: Entry) -> tuple[File, ...]:
@@ -145,36 +172,65 @@ def _download_archive(context: LoadContext, entry: Entry) -> tuple[File, ...]:
     # What an earlier loader unpacked is unpacked again. The archive itself is resumed.
     workspace.tree.remove_all_but(())
     with workspace.partial.replace_with_directory(_ARCHIVE_DIRECTORY) as directory:
-        [file] = _build_downloader(context, directory).download([replace(entry, path=_ARCHIVE_NAME)])
-        if request.sha256 is not None and file.sha256 != request.sha256:
-            check_plausible([file], directory, request)
-            raise digest_mismatch_error("The archive", expected=request.sha256, found=file.sha256)
-        try:
-            with os.fdopen(directory.open_file(_ARCHIVE_NAME, os.O_RDONLY), "rb") as archive:
-                return unpack_archive(archive, workspace.tree, is_selected=request.is_selected, limits=request.limits)
-        except LoaderError as error:
-            if error.reason is Reason.UNSUPPORTED_KEY:
-                check_plausible([file], directory, request)
-            workspace.discard_partial()
-            raise
+        [file] = _download(context, directory, [replace(entry, path=_ARCHIVE_NAME)])
+        with os.fdopen(directory.open_file(_ARCHIVE_NAME, os.O_RDONLY), "rb") as archive:
+            if request.sha256 is not None and file.sha256 != request.sha256:
+                _check_archive_plausible(archive, file, request)
+                raise digest_mismatch_error("The archive", expected=request.sha256, found=file.sha256 or "")
+            try:
+                members = unpack_archive(
+                    archive,
+                    workspace.tree,
+                    is_selected=request.is_selected,
+                    limits=request.limits,
+                    inspect=lambda path, start: check_start(path, start, request),
+                )
+            except LoaderError as error:
+                if error.reason is Reason.UNSUPPORTED_KEY:
+                    _check_archive_plausible(archive, file, request)
+                workspace.discard_partial()
+                raise
+    return tuple(_mark_verified(member, *file.verified) for member in members)
 
 
-def _build_downloader(context: LoadContext, root: Directory) -> Downloader:
-    journal = ResumeJournal(context.workspace.partial)
-    return Downloader(context.source, root, journal, context.request.limits, context.progress)
+def _check_archive_plausible(archive: IO[bytes], file: File, request: Request) -> None:
+    """Raise LoaderError if a store sent something else than an archive."""
+    archive.seek(0)
+    check_start(file.path, archive.read(START_BYTES), request)
+    check_plausible([file], request)
+
+
+def _download(
+    context: LoadContext, root: Directory, entries: Iterable[Entry], inspect: Inspector | None = None
+) -> tuple[File, ...]:
+    with closing(ResumeJournal(context.workspace.partial)) as journal:
+        return Downloader(
+            context.source,
+            root,
+            journal,
+            context.request.limits,
+            context.progress,
+            needs_sha256=context.request.sha256 is not None,
+            inspect=inspect,
+        ).download(entries)
 
 
 def _satisfies(published: Manifest, request: Request) -> bool:
     """Return True if the published tree can be used without a request to the store, which may be unreachable."""
     if request.resolution is not None and request.resolution != published.resolution:
         return False
-    return request.sha256 is None or request.extract or request.sha256 == published.digest
+    return request.sha256 is None or request.extract or request.sha256 == published.sha256
+
+
+def _has_digest(published: Manifest, request: Request) -> bool:
+    """Return True unless a SHA-256 digest is requested that was not computed when the tree was loaded."""
+    return request.sha256 is None or request.extract or published.sha256 is not None
 
 
 def _check_digest(manifest: Manifest, request: Request) -> None:
     """Compare the digest of the tree. The digest of an archive was compared before it was unpacked."""
-    if request.sha256 is not None and not request.extract and manifest.digest != request.sha256:
-        raise digest_mismatch_error("The model", expected=request.sha256, found=manifest.digest)
+    if request.sha256 is not None and not request.extract and manifest.sha256 != request.sha256:
+        raise digest_mismatch_error("The model", expected=request.sha256, found=manifest.sha256 or "")
 
 
 def _report_cached(workspace: Workspace, published: Manifest, progress: Progress) -> Report:
@@ -190,6 +246,7 @@ def _build_report(reason: str, message: str, manifest: Manifest, progress: Progr
         resolved_uri=manifest.resolved_uri,
         resolution=manifest.resolution,
         digest=manifest.digest,
+        verified=manifest.verified,
         bytes=manifest.size,
         files=len(manifest.files),
         seconds=progress.elapsed_seconds,

@@ -3,17 +3,15 @@
 A file that model.loader.allowPatterns names in full, without a wildcard, is accepted as it is.
 """
 
-import os
 import re
 from collections.abc import Iterable
 
 from model_loader.errors import LoaderError, Reason
 from model_loader.manifest import File
-from model_loader.paths import Directory, open_beneath
 from model_loader.request import Request
 
-_START_BYTES = 1024
-"""Bytes of a file that are read. A pointer of Git LFS is shorter (git-lfs, docs/spec.md)."""
+START_BYTES = 1024
+"""Bytes of a file that are checked. A pointer of Git LFS is shorter (git-lfs, docs/spec.md)."""
 _PAGE = re.compile(rb"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _PREAMBLES = ((b"<?xml", b"?>"), (b"<!--", b"-->"))
 """Begin and end of what may precede a page."""
@@ -24,12 +22,15 @@ _POINTER = re.compile(
 )
 
 
-def check_plausible(files: Iterable[File], directory: Directory, request: Request) -> None:
-    """Raise LoaderError (NotAModel) for a page, a pointer of Git LFS, or a model without a byte."""
+def check_start(path: str, start: bytes, request: Request) -> None:
+    """Raise LoaderError (NotAModel) for the first bytes of a page or of a pointer of Git LFS."""
+    if path not in request.allow_patterns and (problem := _find_problem(path, start[:START_BYTES])) is not None:
+        raise _not_a_model_error(problem, path)
+
+
+def check_plausible(files: Iterable[File], request: Request) -> None:
+    """Raise LoaderError (NotAModel) for a model without a byte."""
     unnamed = [file for file in files if file.path not in request.allow_patterns]
-    for file in unnamed:
-        if (problem := _find_problem(file, directory)) is not None:
-            raise _not_a_model_error(problem, file.path)
     if unnamed and not any(file.size for file in files):
         message = (
             f"Every file at {request.uri} is empty." if len(unnamed) > 1 else f"The file at {request.uri} is empty."
@@ -37,17 +38,16 @@ def check_plausible(files: Iterable[File], directory: Directory, request: Reques
         raise _not_a_model_error(message, unnamed[0].path)
 
 
-def _find_problem(file: File, directory: Directory) -> str | None:
-    start = _read_start(file, directory)
+def _find_problem(path: str, start: bytes) -> str | None:
     if (pointer := _POINTER.fullmatch(start)) is not None:
         size = int(pointer[1])
         return (
-            f"The file {file.path!r} is a pointer of Git LFS to {size} bytes, not the file itself."
+            f"The file {path!r} is a pointer of Git LFS to {size} bytes, not the file itself."
             " Run git lfs pull before the upload, or use the address of the file's content."
         )
-    if _is_page(start) and not file.path.lower().endswith(_PAGE_SUFFIXES):
+    if _is_page(start) and not path.lower().endswith(_PAGE_SUFFIXES):
         return (
-            f"The file {file.path!r} is an HTML page, such as a login form or the page about a file. Use the"
+            f"The file {path!r} is an HTML page, such as a login form or the page about a file. Use the"
             " address of the file itself (/resolve/ or /raw/ instead of /blob/ or /tree/), or hf:// for the Hub."
         )
     return None
@@ -58,11 +58,6 @@ def _is_page(start: bytes) -> bool:
     while end := next((end for begin, end in _PREAMBLES if start.startswith(begin)), None):
         start = start.partition(end)[2].lstrip()
     return _PAGE.match(start) is not None
-
-
-def _read_start(file: File, directory: Directory) -> bytes:
-    with os.fdopen(open_beneath(directory, file.path, flags=os.O_RDONLY), "rb") as content:
-        return content.read(_START_BYTES)
 
 
 def _not_a_model_error(problem: str, path: str) -> LoaderError:

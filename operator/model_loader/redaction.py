@@ -1,8 +1,9 @@
 """Removal of credentials from everything that is printed (rule I9).
 
 Servers may repeat what they were sent, so a credential is also removed in the forms in which it is sent and quoted:
-Base64 (a login of HTTP Basic), percent-encoded, and escaped as in JSON and Python. Texts must be cleaned before they
-are encoded as JSON.
+Base64 (a login of HTTP Basic), percent-encoded, and escaped as in JSON and Python. Of a credential in a URL, only the
+part before or after a separator may be left: each part is removed as well. Texts must be cleaned before they are
+encoded as JSON.
 """
 
 import json
@@ -14,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 _SECRET_NAME = re.compile(
     r"KEY|TOKEN|SECRET|PASSWORD|SAS|CREDENTIAL|SIGNATURE|CONNECTION_STRING|DOCKERCONFIG|DOCKER_CONFIG|USERNAME"
+    r"|^HTTP_URL$"
 )
 _SECRET_FIELD = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|AUTH|SIG|USERNAME")
 """Fields inside a value: of a Docker configuration, a key file, a signature or a connection string."""
@@ -42,8 +44,15 @@ class Redactor:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Redactor":
-        """Return a redactor for the variables that are named like credentials: their values and all parts of them."""
-        values = [value for name, value in environment.items() if _SECRET_NAME.search(name.upper())]
+        """Return a redactor for the variables that are named like credentials: their values and all parts of them.
+
+        A variable that ends in _FILE is a path.
+        """
+        values = [
+            value.partition("?")[2] if name == "HTTP_URL" else value  # a presigned URL: only its query is a credential
+            for name, value in environment.items()
+            if _SECRET_NAME.search(name.upper()) and not name.endswith("_FILE")
+        ]
         return cls([one for value in values for one in _parts(value)])
 
     def redact(self, text: str) -> str:
@@ -55,14 +64,21 @@ class Redactor:
 
 def _parts(value: str) -> Iterator[str]:
     """Yield a value, its lines, the values of its query string (a signature), and those in its JSON (a key file)."""
-    yield value
-    yield from (line.strip() for line in value.splitlines())
+    yield from _cut_parts(value)
     query = parse_qsl(value.strip().lstrip("?").replace(";", "&").replace("+", "%2B"))
     yield from (found for name, found in query if _is_secret_field(name))
     try:
         yield from _inner_values(json.loads(value), "", 0)
     except (ValueError, RecursionError):
         return
+
+
+def _cut_parts(value: str) -> Iterator[str]:
+    """Yield a value, its lines, and the parts of a line that are left where a URL is cut at its separators."""
+    yield value
+    for line in value.splitlines():
+        yield line.strip()
+        yield from re.split("[?#@]", line)
 
 
 def _inner_values(value: Any, name: str, depth: int) -> Iterator[str]:  # noqa: ANN401 - JSON of any type
@@ -75,8 +91,7 @@ def _inner_values(value: Any, name: str, depth: int) -> Iterator[str]:  # noqa: 
         for one in value:
             yield from _inner_values(one, name, depth + 1)
     elif isinstance(value, str) and _is_secret_field(name):
-        yield value
-        yield from (line.strip() for line in value.splitlines())
+        yield from _cut_parts(value)
         yield from _login_parts(value)
 
 
@@ -92,7 +107,7 @@ def _login_parts(value: str) -> Iterator[str]:
         return
     if ":" in login:
         yield login
-        yield login.partition(":")[2]
+        yield from _cut_parts(login.partition(":")[2])
 
 
 def _count_visible(text: str) -> int:

@@ -1,7 +1,8 @@
 """Result of a run: one line of JSON, written to the termination message and to standard output.
 
-`{reason, message, uri, resolvedURI, resolution, digest, bytes, files, seconds}`; reason is Loaded, Cached or Resolved,
-or one of `errors.Reason`. Kubernetes keeps 4096 bytes of a termination message (core/v1, Container).
+`{reason, message, uri, resolvedURI, resolution, digest, verified, bytes, files, seconds}`; reason is Loaded, Cached or
+Resolved, or one of `errors.Reason`. `digest` is `blake3:HEX`; `verified` names the checksums that were compared with
+those that the store or the request promised. Kubernetes keeps 4096 bytes of a termination message (core/v1, Container).
 """
 
 import json
@@ -29,6 +30,7 @@ class Report:
     resolved_uri: str = ""
     resolution: str = ""
     digest: str = ""
+    verified: tuple[str, ...] = ()
     bytes: int = 0
     files: int = 0
     seconds: float = 0.0
@@ -46,13 +48,14 @@ class Report:
             "uri": self.uri,
             "resolvedURI": self.resolved_uri,
             "resolution": self.resolution,
-            "digest": f"sha256:{self.digest}" if self.digest else "",
+            "digest": f"blake3:{self.digest}" if self.digest else "",
         }
+        lists = {"verified": list(self.verified)} if self.verified else {}
         numbers = {"bytes": self.bytes, "files": self.files, "seconds": round(self.seconds, 2)}
         max_chars, line = _MAX_TEXT_CHARS, ""
         while not line or len(line.encode()) > _MAX_LINE_BYTES:
             present = {name: sanitize(redact(text), max_chars) for name, text in texts.items() if text}
-            line, max_chars = json.dumps(present | numbers, ensure_ascii=False), max_chars // 2
+            line, max_chars = json.dumps(present | lists | numbers, ensure_ascii=False), max_chars // 2
         return line
 
 

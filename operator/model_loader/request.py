@@ -12,11 +12,10 @@ from urllib.parse import unquote, urlsplit
 
 from model_loader.errors import LoaderError, Reason
 from model_loader.redaction import redact_url
+from model_loader.uris import SCHEMES, find_credential, find_right_form
 
 Network = IPv4Network | IPv6Network
 
-SCHEMES = ("s3", "gs", "az", "abfs", "abfss", "https", "http", "hf", "models", "oci+artifact")
-"""Schemes of URIs that are downloaded. oci, pvc and file are volumes or parts of the image."""
 _GIB = 1 << 30
 
 
@@ -54,14 +53,9 @@ class Request:
     """Time of the monotonic clock, in seconds."""
 
     def __post_init__(self) -> None:
-        if not re.match(r"[a-z0-9+]+:", self.uri) or self.scheme not in SCHEMES:
-            raise bad_uri_error(self.uri, f"it must begin with one of {', '.join(SCHEMES)}, followed by ':'")
-        if re.search(r"[\s\x00-\x1f\x7f]", self.uri):
-            raise bad_uri_error(self.uri, "it contains spaces or control characters: percent-encode them")
-        try:
-            urlsplit(self.uri)
-        except ValueError as error:
-            raise bad_uri_error(self.uri, f"its host is not valid: {error}") from None
+        problem = _find_uri_problem(self.uri)
+        if problem is not None:
+            raise bad_uri_error(self.uri, problem)
 
     @property
     def deadline(self) -> float:
@@ -125,9 +119,36 @@ def decode_uri_part(text: str, uri: str) -> str:
     return decoded
 
 
+def _find_uri_problem(uri: str) -> str | None:
+    """Return what is wrong with a URI of any scheme, or None. Each source checks the parts of a URI."""
+    if re.search(r"[\s\x00-\x1f\x7f]", uri):
+        return "it contains spaces or control characters: percent-encode them"
+    if (advice := find_right_form(uri)) is not None:
+        return advice
+    if uri.partition(":")[0] not in SCHEMES or ":" not in uri:
+        return f"it must begin with one of {', '.join(SCHEMES)}, followed by ':'"
+    try:
+        urlsplit(uri)
+    except ValueError as error:
+        return f"its host is not valid: {error}"
+    return _find_secret(uri)
+
+
+def _find_secret(uri: str) -> str | None:
+    """Return what to do about a credential in a URI, which everyone who can read the object would see, or None."""
+    if re.match(r"[a-z0-9+]+://[^/?#]*@", uri) and not re.match("(abfss?|hf)://[^/?#:@]*@", uri):
+        return "it contains a user name or password: put them into the Secret of model.credentials"
+    if (name := find_credential(uri)) is None:
+        return None
+    return (
+        f"its parameter {name!r} is a credential. Remove the query from model.uri, and put the whole URL into the"
+        " Secret of model.credentials as HTTP_URL"
+    )
+
+
 def bad_uri_error(uri: str, why: str) -> LoaderError:
     """Return the error for an invalid model.uri."""
-    quoted = redact_url(uri) if "//" in uri else uri
+    quoted = redact_url(uri) if "//" in uri else re.split("[?#]", uri, maxsplit=1)[0]
     return LoaderError(Reason.BAD_URI, f"model.uri {quoted!r} is invalid: {why}.")
 
 

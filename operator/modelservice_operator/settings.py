@@ -18,6 +18,12 @@ class LoaderSettings:
     """Polling interval of updatePolicy Auto, unless the spec sets one."""
     allowed_cidrs: tuple[str, ...] = ()
     """Private ranges that loaders may connect to. Link-local and metadata addresses are never allowed."""
+    proxy: str | None = None
+    """URL of the proxy that loaders connect through, without a login: it is part of every pod."""
+    no_proxy: tuple[str, ...] = ()
+    """Hosts, domains and ranges that loaders connect to directly."""
+    ca_bundle: str | None = None
+    """CONFIGMAP/KEY with certificate authorities that loaders trust too, where a namespace has that ConfigMap."""
 
 
 DEFAULT_LOADER = LoaderSettings()

@@ -375,6 +375,16 @@ CASES: tuple[FailureCase, ...] = (
         report_timeout=90.0,
     ),
     FailureCase(
+        "credentials",
+        "The Secret of model.credentials does not exist",
+        SERVER.with_spec(model={"uri": "s3://models/iris", "credentials": {"secretRef": {"name": "model-store"}}}),
+        Reason.VOLUME_PENDING,
+        ONLY_POD + r'MountVolume\.SetUp failed for volume "model-credentials" : secret "model-store" not found\. '
+        r"Create the Secret that model\.credentials names; pods recover automatically\.",
+        is_event("FailedMount"),
+        report_timeout=90.0,
+    ),
+    FailureCase(
         "claim",
         "A PersistentVolumeClaim is not bound",
         SERVER.with_spec(mounts=CLAIM_MOUNT),

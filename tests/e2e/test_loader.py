@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from blake3 import blake3
 
 from tests.environment import images
 from tests.environment.cluster import Cluster
@@ -30,6 +32,7 @@ SERVER = ModelServiceBuilder().with_spec(
     probes={"readiness": {"httpGet": {"path": "/isAlive"}}},
 )
 CANARY = "canary-9f31c6d2"
+KEY = "AWS_SECRET_ACCESS_KEY"
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,11 @@ class Stores:
 
     @property
     def digest(self) -> str:
-        return f"sha256:{hashlib.sha256(self.model).hexdigest()}"
+        return f"blake3:{blake3(self.model).hexdigest()}"
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.model).hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +124,7 @@ def test_s3_model_is_loaded_before_the_server_starts(
 
 
 def test_registry_alias_is_resolved(ns: NamespaceFixture, stores: Stores) -> None:
-    ns.apply(with_model("alias", "models:/diabetes@champion", sha256=stores.digest.removeprefix("sha256:")))
+    ns.apply(with_model("alias", "models:/diabetes@champion", sha256=stores.sha256))
     ns.wait_ready("alias", within=120)
     assert predict(ns, "alias") == pytest.approx(199.6, abs=0.1)
     assert model_status(ns, "alias")["resolvedURI"] == "models:/diabetes/1 (s3://models/diabetes/v1)"
@@ -149,6 +156,50 @@ def test_unknown_credentials_are_reported(ns: NamespaceFixture) -> None:
     ns.wait(reports_reason(ns, "unknown", "InvalidCredentials"), "InvalidCredentials", within=120, name="unknown")
     pods = ns.kubectl("get", "pods", "--selector=app.kubernetes.io/instance=unknown", "-o", "name").split()
     assert CANARY not in ns.kubectl("logs", pods[0], "-c", "model-loader")
+
+
+SEE_PROCESSES = """
+import pathlib
+for file in pathlib.Path("/proc").glob("[0-9]*/*"):
+    if file.name in {"environ", "cmdline", "mountinfo"}:
+        try: print(file.read_bytes().decode(errors="replace"))
+        except OSError: pass
+"""
+"""Prints the environment, the arguments and the mounts of all processes of a container."""
+
+
+def test_credentials_stay_in_the_loader(ns: NamespaceFixture, stores: Stores) -> None:
+    """The Secret has more than the model needs; nothing of it is in the server, and only the loader mounts it."""
+    login = {"auths": {"registry.example.com": {"auth": b64encode(f"robot:{CANARY}".encode()).decode()}}}
+    values = {"HF_TOKEN": CANARY, ".dockerconfigjson": json.dumps(login), "unknown.key": CANARY}
+    apply_secret(ns, "more", {**stores.s3.environment, **values})
+    ns.apply(with_model("secret", "s3://models/diabetes/v1", login="more"))
+    ns.wait_ready("secret", within=120)
+    seen = ns.kubectl("exec", "deployment/secret", "-c", "model", "--", "python3", "-c", SEE_PROCESSES)
+    assert "MODEL_PATH=" in seen
+    for hidden in (CANARY, b64encode(f"robot:{CANARY}".encode()).decode(), stores.s3.environment[KEY], "/model-creden"):
+        assert hidden not in seen
+    pods = ns.kubectl("get", "pods", "--selector=app.kubernetes.io/instance=secret", "-o", "json")
+    [pod] = json.loads(pods)["items"]
+    containers = pod["spec"]["initContainers"] + pod["spec"]["containers"]
+    assert [one["name"] for one in containers if "model-credentials" in str(one["volumeMounts"])] == ["model-loader"]
+    log = ns.kubectl("logs", pod["metadata"]["name"], "-c", "model-loader")
+    assert '"keys": "unknown.key"' in log
+    assert CANARY not in log
+
+
+@pytest.mark.parametrize("user", [{"runAsUser": 20_001}, {"runAsUser": 20_001, "runAsGroup": 0}, {"fsGroup": 30_001}])
+def test_every_user_can_read_the_credentials(ns: NamespaceFixture, user: dict[str, int]) -> None:
+    name = f"user-{'-'.join(str(number) for number in user.values())}"
+    ns.apply(with_model(name, "s3://models/diabetes/v1").with_spec(**user))
+    ns.wait_ready(name, within=120)
+
+
+def test_dangerous_key_of_a_secret_is_reported(ns: NamespaceFixture, stores: Stores) -> None:
+    apply_secret(ns, "preload", stores.s3.but(LD_PRELOAD=f"/model-cache/{CANARY}.so"))
+    ns.apply(with_model("preload", "s3://models/diabetes/v1", login="preload"))
+    ns.wait(reports_reason(ns, "preload", "InvalidCredentials"), "InvalidCredentials", within=120, name="preload")
+    assert "has the key LD_PRELOAD, which can change how programs run" in ns.condition("preload")["message"]
 
 
 def test_missing_model_is_reported_until_uploaded(ns: NamespaceFixture, stores: Stores) -> None:

@@ -74,7 +74,7 @@ iris = model_service()
         ),
         (
             iris.with_spec(mounts=[{"name": "tmp", "mountPath": "/a", "emptyDir": {}}]),
-            "the names tmp, home and model are reserved",
+            "the names tmp, home, model, model-credentials and model-ca-bundle are reserved",
         ),
         (
             iris.with_spec(mounts=[{"name": "a", "mountPath": "/a", "subPath": "../b", "emptyDir": {}}]),
@@ -97,8 +97,9 @@ iris = model_service()
         (iris.named("a.dot"), "metadata.name must start with a lower-case letter"),
         (iris.named("a" * 64), "at most 63 characters long"),
         (iris.named("Upper"), "a lowercase RFC 1123 subdomain"),
-        (iris.with_spec(model={"uri": "s3://bucket"}), "must name a bucket and a path in it: write s3://"),
-        (iris.with_spec(model={"uri": "models:/iris"}), "must name a version or an alias of a registered model"),
+        (iris.with_spec(model={"uri": "s3:///iris"}), "must name a bucket, and may name a path in it: write s3://"),
+        (iris.with_spec(model={"uri": "models:/iris"}), "must name a model of MLflow: write models:/NAME/VERSION"),
+        (iris.with_spec(model={"uri": "gcs://models/iris"}), "by bucket: write gs://BUCKET/PATH"),
         (iris.with_spec(model={"uri": "file:///app/../etc/passwd"}), "must not contain '..'"),
         (iris.with_spec(model={"path": "relative"}), "must be an absolute path without control characters: begin with"),
         (iris.with_spec(env=[{"name": "PORT", "value": "1"}]), "PORT must be equal to containerPort"),

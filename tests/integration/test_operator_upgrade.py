@@ -29,7 +29,10 @@ QUIET_SECONDS = 3.0
 """Status writes are deferred for up to a second."""
 OLD_LOADER = (DEFAULT_LOADER.image, str(DEFAULT_LOADER.timeout_seconds), None)
 NEW_LOADER = ("loader:next", "1200", "10.30.0.0/16")
-NEW_SETTINGS = ("--loader-image", "loader:next", "--loader-seconds", "1200", "--allow-cidr", "10.30.0.0/16")
+NEW_SETTINGS = (
+    *("--loader-image", "loader:next", "--loader-seconds", "1200", "--allow-cidr", "10.30.0.0/16"),
+    *("--loader-proxy", "http://proxy.example.com:3128", "--loader-ca-bundle", "company-ca/ca-bundle.crt"),
+)
 
 
 class Start(Protocol):

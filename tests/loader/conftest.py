@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from model_loader.credentials import SETTINGS
 from tests.environment.stores import mlflow, s3
 from tests.environment.stores.hub import Hub
 from tests.environment.stores.serving import Place, Store, here
@@ -18,6 +20,10 @@ from tests.environment.stores.web import Web, serving
 
 LOOPBACK = "127.0.0.0/8"
 OPERATOR = Path(__file__).parents[2] / "operator"
+IDENTITY_VARIABLES = frozenset(
+    {"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AZURE_FEDERATED_TOKEN_FILE"}
+)
+"""Variables that a webhook sets for a pod whose ServiceAccount has a cloud identity."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +52,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Loader:
-    """Runs the loader like an init container, configured by its environment."""
+    """Runs the loader like an init container: the request is in its environment, the credentials are files."""
 
     volume: Path
 
     def __call__(self, uri: str, store: Mapping[str, str] | None = None, *, key: str = "model", **more: str) -> Outcome:
-        """Run the loader to its end. `more` are additional variables: sha256 is MODEL_SHA256."""
+        """Run the loader to its end.
+
+        `store` are the values of a Secret, and variables of an image. `more` are variables of the operator: sha256 is
+        MODEL_SHA256.
+        """
         process = self.start(uri, store, key=key, **more)
         output, errors = process.communicate(timeout=120)
         assert "Traceback" not in errors, errors
@@ -67,17 +77,7 @@ class Loader:
         **more: str,
     ) -> subprocess.Popen[str]:
         """Start the loader. `program` are the arguments of Python."""
-        given = {f"MODEL_{name.upper()}": value for name, value in more.items()}
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(OPERATOR),
-            "PYTHONSAFEPATH": "1",
-            "MODEL_URI": uri,
-            "MODEL_PATH": str(self.volume / key),
-            "MODEL_ALLOWED_CIDRS": LOOPBACK,
-            **(store or {}),
-            **given,
-        }
+        environment = self.environment(uri, store, key=key, **more)
         return subprocess.Popen(
             [sys.executable, *program],
             env=environment,
@@ -87,6 +87,37 @@ class Loader:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def environment(
+        self, uri: str, store: Mapping[str, str] | None = None, *, key: str = "model", **more: str
+    ) -> dict[str, str]:
+        """Return the environment of a loader. What a Secret may contain is written to files."""
+        secret = {name: value for name, value in (store or {}).items() if name in SETTINGS}
+        image = {name: value for name, value in (store or {}).items() if name not in SETTINGS}
+        identity = {"MODEL_IDENTITY": "ServiceAccount"} if IDENTITY_VARIABLES & image.keys() else {}
+        return {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(OPERATOR),
+            "PYTHONSAFEPATH": "1",
+            "MODEL_URI": uri,
+            "MODEL_PATH": str(self.volume / key),
+            "MODEL_ALLOWED_CIDRS": LOOPBACK,
+            "MODEL_CREDENTIALS_DIR": str(self.write_secret(secret)) if secret else "",
+            **identity,
+            **image,
+            **{f"MODEL_{name.upper()}": value for name, value in more.items()},
+        }
+
+    def write_secret(self, values: Mapping[str, str | bytes]) -> Path:
+        """Write a volume as the kubelet does: links to the files of the version that `..data` names."""
+        volume = Path(tempfile.mkdtemp(prefix="secret-", dir=self.volume.parent))
+        version = volume / "..2026_01_01_00_00_00.123456789"
+        version.mkdir()
+        (volume / "..data").symlink_to(version.name)
+        for name, value in values.items():
+            (version / name).write_bytes(value.encode() if isinstance(value, str) else value)
+            (volume / name).symlink_to(f"..data/{name}")
+        return volume
 
     def partial_directories(self) -> list[str]:
         """Names of unfinished downloads on the volume."""

@@ -10,7 +10,7 @@ from tests.loader.conftest import Loader
 
 MODEL = b"weights"
 DATE = "Thu, 01 Jan 2026 00:00:00 GMT"
-VARIABLES = ("SSL_CERT_FILE", "AWS_CA_BUNDLE")
+VARIABLES = ("MODEL_CA_BUNDLE", "SSL_CERT_FILE", "AWS_CA_BUNDLE")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def other_authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["https", "s3"])
 def store(request: pytest.FixtureRequest, web: Web) -> tuple[str, dict[str, str]]:
-    """URI and environment of the same file for each client: the loader's own and obstore."""
+    """URI and environment of the same file for each kind of store: one without and one with a listing."""
     if request.param == "https":
         return web.file("/model.bin", MODEL), {}
     web.page("/models/model.bin", lambda handler: handler.answer(200, MODEL, ETag='"1"', Last_Modified=DATE))
@@ -62,3 +62,11 @@ def test_file_without_certificates_is_reported(load: Loader, tmp_path: Path, sto
     outcome = load(uri, {**environment, "AWS_CA_BUNDLE": str(file)})
     assert (outcome.code, outcome.reason) == (1, "LoaderFailed")
     assert outcome.message.startswith(f"AWS_CA_BUNDLE names {file}, which contains no certificate")
+
+
+def test_damaged_certificate_is_reported(load: Loader, web: Web, tmp_path: Path) -> None:
+    file = tmp_path / "damaged.crt"
+    file.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    outcome = load(web.file("/model.bin", MODEL), {"MODEL_CA_BUNDLE": str(file)})
+    assert (outcome.code, outcome.reason) == (1, "LoaderFailed")
+    assert "damaged certificate" in outcome.message

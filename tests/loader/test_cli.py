@@ -76,7 +76,7 @@ def test_resolve_reports_the_resolution_of_a_uri(web: Web, tmp_path: Path) -> No
 SECRETS = {
     "MLFLOW_TRACKING_USERNAME": "canary-user",
     "MLFLOW_TRACKING_PASSWORD": 'canary"pass\\word',
-    "HF_TOKEN": "canary-token with\ta tab",
+    "HF_TOKEN": "canary-token'with#a?quote",
     ".dockerconfigjson": json.dumps({"auths": {"r.io": {"auth": b64encode(b"u:canary-docker").decode()}}}),
 }
 
@@ -91,8 +91,14 @@ def test_reflected_credentials_are_not_printed(
 
     def reflect(handler: Handler) -> None:
         login = handler.headers["Authorization"]
-        forms = [login, b64decode(login.partition(" ")[2]).decode(), quote(password, safe=""), repr(password), token]
-        forms += [json.dumps(password), b64encode(b"x" + password.encode()).decode(), "u:canary-docker", "\ud800\u00e9"]
+        forms = [login, b64decode(login.partition(" ")[2]).decode(), quote(password, safe=""), repr(password)]
+        forms += [
+            json.dumps(password),
+            b64encode(b"x" + password.encode()).decode(),
+            "u:canary-docker",
+            "\ud800\u00e9",
+            token,
+        ]
         body = json.dumps({"artifact_uri": f"ftp://host/{' '.join(forms)}"}).encode()
         handler.answer(200, body, Content_Type="application/json")
 

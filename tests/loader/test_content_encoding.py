@@ -161,9 +161,9 @@ STORES = {
 
 @pytest.mark.parametrize(("uri", "variable"), STORES.values(), ids=STORES)
 def test_object_store_never_decodes_a_listing(load: Loader, plain_web: Web, uri: str, variable: str) -> None:
-    plain_web.page("/models/iris", lambda handler: handler.answer(404))
     body = ENCODE["gzip"](b"")
-    plain_web.page("/models", lambda handler: handler.answer(200, body, Content_Encoding="gzip"))
+    for listing in ("/models", "/models/", "/storage/v1/b/models/o"):
+        plain_web.page(listing, lambda handler: handler.answer(200, body, Content_Encoding="gzip"))
     report, peak = run(load, uri, {variable: plain_web.url, "AZURE_STORAGE_ACCOUNT_NAME": "tests"})
     assert report["reason"] == "Unreachable", report
     assert peak < MAX_PEAK_BYTES

@@ -14,7 +14,7 @@ import pytest
 from tests.environment.stores.hub import Hub
 from tests.environment.stores.serving import Store, write
 from tests.environment.stores.web import Handler, Web, unannounced, whole
-from tests.loader.conftest import OPERATOR, Loader
+from tests.loader.conftest import Loader
 
 FILES = {f"part-{number}.bin": os.urandom(3 << 20) for number in range(6)} | {"large.bin": os.urandom(30 << 20)}
 
@@ -41,7 +41,11 @@ def test_load_recovers_from_a_kill_while_publishing(load: Loader, store: Store, 
         "sys.exit(main([]))"
     )
     process = subprocess.run(
-        [sys.executable, "-c", kill], env=environment(load, store), capture_output=True, check=False, timeout=60
+        [sys.executable, "-c", kill],
+        env=load.environment("s3://models/faults", store.environment),
+        capture_output=True,
+        check=False,
+        timeout=60,
     )
     assert process.returncode == -signal.SIGKILL
     seen = {path.name: path.read_bytes() for path in (load.volume / "model").glob("*")}
@@ -191,21 +195,13 @@ def test_loaders_without_locks_do_not_corrupt_each_other(load: Loader, store: St
     )
     command = [sys.executable, "-c", unlocked]
     loaders = [
-        subprocess.Popen(command, env=environment(load, store), stdout=subprocess.PIPE, text=True) for _ in range(3)
+        subprocess.Popen(
+            command, env=load.environment("s3://models/faults", store.environment), stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
     ]
     for loader in loaders:
         output, _ = loader.communicate(timeout=60)
         assert loader.returncode == 0, output
     assert load("s3://models/faults", store.environment).files == FILES
     assert load.partial_directories() == []
-
-
-def environment(load: Loader, store: Store) -> dict[str, str]:
-    return {
-        **os.environ,
-        "PYTHONPATH": str(OPERATOR),
-        "MODEL_URI": "s3://models/faults",
-        "MODEL_PATH": str(load.volume / "model"),
-        "MODEL_ALLOWED_CIDRS": "127.0.0.0/8",
-        **store.environment,
-    }

@@ -7,8 +7,10 @@ import threading
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from typing import Any
 
 import pytest
+from blake3 import blake3
 
 from tests.environment.stores.web import Handler, Web, changing, cut, dripping, endless, lying, unannounced, whole
 from tests.loader.conftest import Loader
@@ -22,11 +24,29 @@ def test_file_is_downloaded_and_verified(load: Loader, web: Web) -> None:
     url = web.file("/models/iris%20v3.bin", MODEL)
     outcome = load(url, web.environment, sha256=DIGEST)
     assert (outcome.code, outcome.reason, outcome.files) == (0, "Loaded", {"iris v3.bin": MODEL})
-    assert outcome.report["digest"] == f"sha256:{DIGEST}"
+    assert outcome.report["digest"] == f"blake3:{blake3(MODEL).hexdigest()}"
+    assert outcome.report["verified"] == ["sha256"]
     assert load.partial_directories() == []
     before = len(web.asked)
     assert load(url, web.environment, sha256=DIGEST).reason == "Cached"
     assert len(web.asked) == before
+
+
+@pytest.mark.parametrize("headers", [{"Accept_Ranges": "bytes"}, {}, {"Accept_Ranges": "none"}], ids=str)
+def test_large_file_is_read_in_parts_if_the_server_can(load: Loader, web: Web, headers: dict[str, str]) -> None:
+    content = os.urandom(40 << 20)
+    serve = whole(content)
+
+    def answer(handler: Handler) -> None:
+        begin: Any = handler.begin
+        handler.begin = lambda *args, **more: begin(*args, **more, **headers)  # type: ignore[method-assign]
+        serve(handler)
+
+    outcome = load(web.page("/large.bin", answer), web.environment)
+    assert outcome.files == {"large.bin": content}
+    asked = {found.get("Range") for path, found in web.asked if path == "/large.bin"}
+    assert len(asked - {None}) == (3 if headers.get("Accept_Ranges") == "bytes" else 0)
+    web.asked.clear()
 
 
 def test_digest_mismatch_publishes_nothing(load: Loader, web: Web) -> None:

@@ -1,4 +1,4 @@
-"""Hugging Face: the real client with a hub of the tests."""
+"""Hugging Face: a hub of the tests, whose responses have the form of the real one."""
 
 import hashlib
 import json
@@ -43,6 +43,24 @@ def test_revision_is_read_from_the_uri_or_the_field(load: Loader, hub: Hub, envi
     assert load("hf://org/rose@dev", environment, key="c", revision="main").reason == "BadURI"
 
 
+@pytest.mark.parametrize("uri", ["hf://org/pull@refs/pr/1", "hf://org/pull@refs%2Fpr%2F1"])
+def test_revision_of_a_pull_request_is_loaded(load: Loader, hub: Hub, environment: dict[str, str], uri: str) -> None:
+    hub.commit("org/pull", {"a": b"pull"}, branch="refs%2Fpr%2F1")
+    assert load(uri, environment).files == {"a": b"pull"}
+
+
+@pytest.mark.parametrize("uri", ["hf://gpt2", "hf://gpt2@main"])
+def test_repository_without_an_organisation_is_loaded(
+    load: Loader, hub: Hub, environment: dict[str, str], uri: str
+) -> None:
+    """The Hub redirects such names to the organisation that owns the repository today."""
+    sha = hub.commit("openai-community/gpt2", {"a": b"gpt2"})
+    path = "/api/models/{}/revision/main"
+    hub.web.redirect(path.format("gpt2"), path.format("openai-community/gpt2"), status=307)
+    outcome = load(uri, environment)
+    assert (outcome.files, outcome.report["resolvedURI"]) == ({"a": b"gpt2"}, f"hf://openai-community/gpt2@{sha}")
+
+
 def test_private_repository_requires_a_token(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
     hub.commit("org/secret", {"a": b"secret"}, private=True)
     missing = load("hf://org/secret", environment, key="a")
@@ -53,16 +71,27 @@ def test_private_repository_requires_a_token(load: Loader, hub: Hub, environment
     assert "canary" not in wrong.log
 
 
-def test_hub_error_codes_map_to_reasons(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
-    hub.refuse("/api/models/org/gone/revision/main", 404, "RepoNotFound")
-    hub.refuse("/api/models/org/iris/revision/none", 404, "RevisionNotFound")
-    hub.refuse("/api/models/org/gated/revision/main", 403, "GatedRepo")
-    assert load("hf://org/gone", environment).reason == "ModelNotFound"
-    revision = load("hf://org/iris@none", environment)
-    assert (revision.reason, revision.message) == (
-        "ModelNotFound",
-        "The revision 'none' of hf://org/iris does not exist. Check model.revision.",
-    )
+REFUSALS = (
+    (404, "RepoNotFound", "", "ModelNotFound", "does not exist or is private"),
+    (401, "RepoNotFound", "", "ModelNotFound", "put HF_TOKEN into the Secret"),
+    (401, "", "Repository not found", "ModelNotFound", "does not exist or is private"),
+    (401, "", "Invalid credentials in Authorization header", "InvalidCredentials", "does not know HF_TOKEN"),
+    (403, "", "Access to this resource is disabled.", "AccessDenied", "was disabled by Hugging Face"),
+    (404, "RevisionNotFound", "", "ModelNotFound", "The revision 'main' of hf://org/x does not exist"),
+    (403, "GatedRepo", "", "AccessDenied", "accept its conditions"),
+    (403, "", "Forbidden", "AccessDenied", "cannot be read with these credentials (HTTP 403)"),
+)
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: f"{refusal[0]} {refusal[1] or refusal[2]}")
+def test_refusal_of_the_hub_is_reported(
+    load: Loader, hub: Hub, environment: dict[str, str], refusal: tuple[int, str, str, str, str]
+) -> None:
+    status, code, message, reason, text = refusal
+    hub.refuse("/api/models/org/x/revision/main", status, code, message)
+    outcome = load("hf://org/x", environment)
+    assert (outcome.code, outcome.reason) == (1, reason)
+    assert text in outcome.message
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -87,10 +116,11 @@ def test_gated_repository_requires_acceptance(
 def test_renamed_repository_is_downloaded(load: Loader, hub: Hub, environment: dict[str, str], status: int) -> None:
     """The Hub redirects the old name to the new one, by a path without a host."""
     sha = hub.commit("org/new-name", FILES, private=True)
-    for path in ("/api/models/org/{}/revision/main", *(f"/org/{{}}/resolve/{sha}/{name}" for name in FILES)):
-        hub.web.redirect(path.format("old-name"), path.format("new-name"), status=status)
+    path = "/api/models/org/{}/revision/main"
+    hub.web.redirect(path.format("old-name"), path.format("new-name") + "?blobs=true", status=status)
     outcome = load("hf://org/old-name", {**environment, "HF_TOKEN": TOKEN})
     assert (outcome.code, outcome.files) == (0, FILES), outcome.log
+    assert outcome.report["resolvedURI"] == f"hf://org/new-name@{sha}"
 
 
 def test_token_is_not_sent_to_another_origin(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
@@ -102,7 +132,34 @@ def test_token_is_not_sent_to_another_origin(load: Loader, hub: Hub, environment
     assert [headers.get("Authorization") for asked, headers in hub.web.asked if asked.startswith(path)] == [None]
 
 
-@pytest.mark.parametrize("uri", ["hf://iris", "hf://a/b/c", "hf://-a/b", "hf://a/../b", "hf://a/b--c"])
+def test_file_of_xet_is_loaded_without_the_token(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
+    """Files of LFS and Xet are redirected to other hosts, with a signature in the URL."""
+    sha = hub.commit("org/xet", {"model.bin": WEIGHTS})
+    hub.web.file("/xet-bridge/model.bin", WEIGHTS)
+    other_host = hub.web.url.replace("localhost", "127.0.0.1")
+    hub.move_file("org/xet", sha, "model.bin", f"{other_host}/xet-bridge/model.bin?X-Amz-Signature=canary")
+    outcome = load("hf://org/xet", {**environment, "HF_TOKEN": TOKEN})
+    assert (outcome.code, outcome.files) == (0, {"model.bin": WEIGHTS}), outcome.log
+    asked = [headers for path, headers in hub.web.asked if path.startswith("/xet-bridge/model.bin")]
+    assert asked
+    assert not any("Authorization" in headers for headers in asked)
+    assert "canary" not in outcome.log
+
+
+def test_relative_location_of_a_file_is_followed(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
+    sha = hub.commit("org/relative", {"model.bin": WEIGHTS})
+    hub.web.file(f"/api/resolve-cache/models/org/relative/{sha}/model.bin", WEIGHTS)
+    hub.move_file("org/relative", sha, "model.bin", f"/api/resolve-cache/models/org/relative/{sha}/model.bin")
+    assert load("hf://org/relative", environment).files == {"model.bin": WEIGHTS}
+
+
+def test_names_with_special_characters_are_loaded(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
+    files = {"a b+c%20d/ü#?.txt": b"1", "1_Pooling/config.json": b"2", "empty": b""}
+    hub.commit("org/names", files)
+    assert load("hf://org/names", environment).files == files
+
+
+@pytest.mark.parametrize("uri", ["hf://datasets/org/a", "hf://a/b/c", "hf://-a/b", "hf://a/../b", "hf://a/b--c"])
 def test_invalid_repository_name_is_reported(load: Loader, environment: dict[str, str], uri: str) -> None:
     assert load(uri, environment).reason == "BadURI"
 
@@ -113,6 +170,14 @@ def test_file_with_wrong_digest_is_refused(load: Loader, hub: Hub, environment: 
     outcome = load("hf://org/forged", environment)
     assert (outcome.reason, outcome.files) == ("DigestMismatch", {})
     assert hashlib.sha256(b"x" * 5000).hexdigest() in outcome.message
+
+
+def test_small_file_with_another_blob_is_refused(load: Loader, hub: Hub, environment: dict[str, str]) -> None:
+    sha = hub.commit("org/small", {"config.json": b"{}"})
+    assert load("hf://org/small", environment, key="a").report["verified"] == ["git-sha1"]
+    hub.web.file(f"/org/small/resolve/{sha}/config.json", b"[]")
+    outcome = load("hf://org/small", environment, key="b")
+    assert (outcome.reason, outcome.files) == ("DigestMismatch", {})
 
 
 @pytest.mark.parametrize("path", ["../evil", "/evil", "a/../../evil", "a\\evil"])

@@ -3,25 +3,23 @@
 import datetime as dt
 import os
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-import httpx
 import pytest
 
 from tests.environment.stores import azure, gcs, moto
 from tests.environment.stores.serving import Place, Store
-from tests.environment.stores.web import Handler, Web
 from tests.loader.conftest import Loader
-
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 FILES = {"iris/v3/model.bin": os.urandom(9 << 20), "iris/v3/sub/config.json": b"{}", "iris/v30/other": b"-"}
 WANTED = {"model.bin": FILES["iris/v3/model.bin"], "sub/config.json": b"{}"}
 
 
+AWS_KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+AWS_FILES = {"iris/v3/model.bin": b"small", "iris/v3/sub/config.json": b"{}"}
 SPACED = {"sp ace/100%/a+b %20.bin": b"spaced"}
 MARKERS = ("iris/v3/", "iris/v3/sub/")
-"""Empty objects that web consoles and file systems create for directories; obstore removes the slash."""
+"""Empty objects that web consoles and file systems create for directories."""
 
 
 def quoted(files: dict[str, bytes]) -> dict[str, bytes]:
@@ -42,8 +40,37 @@ def azure_store(place: Place) -> Store:
 
 @pytest.fixture(scope="session")
 def aws(place: Place) -> Store:
-    files = {"iris/v3/model.bin": b"small", "iris/v3/sub/config.json": b"{}"}
-    return moto.start(place, quoted(files | SPACED | dict.fromkeys(MARKERS, b"")))
+    return moto.start(place, quoted(AWS_FILES | SPACED | dict.fromkeys(MARKERS, b"")))
+
+
+CONNECTS = """
+import sys
+from model_loader.cli import main
+sys.addaudithook(lambda event, args: event == "socket.connect" and print(args[1][0], args[1][1], file=sys.stderr))
+sys.exit(main([]))
+"""
+"""Runs the loader and prints the address of each connection."""
+
+
+@pytest.mark.parametrize(("store", "scheme"), [("gcs_store", "gs"), ("azure_store", "az"), ("aws", "s3")])
+def test_all_connections_go_to_the_endpoint(
+    load: Loader, request: pytest.FixtureRequest, store: str, scheme: str
+) -> None:
+    used: Store = request.getfixturevalue(store)
+    process = load.start(f"{scheme}://models/iris/v3", {**used.environment, **AWS_KEYS}, program=("-c", CONNECTS))
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert set(errors.splitlines()) == {f"127.0.0.1 {urlsplit(used.url).port}"}
+
+
+@pytest.mark.parametrize(("store", "scheme"), [("gcs_store", "gs"), ("azure_store", "az"), ("aws", "s3")])
+@pytest.mark.parametrize("end", ["", "/"])
+def test_whole_bucket_is_loaded(
+    load: Loader, request: pytest.FixtureRequest, store: str, scheme: str, end: str
+) -> None:
+    outcome = load(f"{scheme}://models{end}", {**request.getfixturevalue(store).environment, **AWS_KEYS})
+    expected = AWS_FILES if scheme == "s3" else FILES
+    assert (outcome.code, outcome.files) == (0, {**expected, **SPACED}), outcome.log
 
 
 @pytest.mark.parametrize(
@@ -53,7 +80,7 @@ def aws(place: Place) -> Store:
 def test_any_key_can_be_named(load: Loader, request: pytest.FixtureRequest, store: str, scheme: str, key: str) -> None:
     """The path of a directory or an object may contain spaces and percent signs."""
     environment = dict(request.getfixturevalue(store).environment)
-    environment |= {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"} if scheme == "s3" else {}
+    environment |= AWS_KEYS
     uri = f"{scheme}://models/sp%20ace/100%25" + ("/a+b%20%2520.bin" if key else "")
     outcome = load(uri, environment)
     assert (outcome.code, outcome.files) == (0, {"a+b %20.bin": b"spaced"}), outcome.log
@@ -111,21 +138,11 @@ def test_azure_without_an_account_is_reported(load: Loader) -> None:
     assert (outcome.reason, "AZURE_STORAGE_ACCOUNT_NAME" in outcome.message) == ("BadURI", True)
 
 
-def test_s3_is_read_with_web_identity(load: Loader, aws: Store, web: Web, tmp_path: Path) -> None:
+def test_s3_is_read_with_web_identity(load: Loader, aws: Store, tmp_path: Path) -> None:
     """Web identity (EKS): a token of the cluster is exchanged for keys that expire after an hour, over TLS."""
     token = tmp_path / "token"
-    token.write_text("header.payload.signature")
-    trusted = tmp_path / "trusted"
-    assert web.certificates is not None
-    trusted.write_text(Path(aws.environment["SSL_CERT_FILE"]).read_text() + web.certificates.read_text())
-
-    def exchange(handler: Handler) -> None:
-        """Forward the request as a form, which moto requires. AWS also accepts parameters in the URL."""
-        answer = httpx.post(aws.url, content=handler.path.partition("?")[2], headers=FORM, verify=False)  # noqa: S501
-        handler.answer(answer.status_code, answer.content)
-
-    identity = {"AWS_ROLE_ARN": moto.ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": str(token), "SSL_CERT_FILE": str(trusted)}
-    identity["AWS_ENDPOINT_URL_STS"] = web.page("/", exchange)
+    token.write_text("header.payload.signature\n")
+    identity = {"AWS_ROLE_ARN": moto.ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": str(token), "AWS_ENDPOINT_URL_STS": aws.url}
     outcome = load("s3://models/iris/v3", {**aws.environment, **identity})
     assert (outcome.code, outcome.files) == (0, {"model.bin": b"small", "sub/config.json": b"{}"}), outcome.log
 

@@ -3,6 +3,8 @@
 import gzip
 import hashlib
 import json
+import os
+import platform
 import threading
 from base64 import b64encode
 from collections.abc import Callable
@@ -202,3 +204,100 @@ def test_directory_of_oras_is_explained_or_unpacked(load: Loader, web: Web) -> N
     assert "oras push REGISTRY/NAME:TAG $(find . -type f)" in outcome.message
     unpacked = load(uri, web.environment, key="b", extract="true")
     assert unpacked.files == {f"modeldir/{name}": content for name, content in FILES.items()}, unpacked.log
+
+
+def serve_manifest(web: Web, reference: str, manifest: object) -> str:
+    """Serve a manifest without a login under a tag and its digest; return the digest."""
+    body = json.dumps(manifest).encode()
+    digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+    for one in (reference, digest):
+        web.page(f"/v2/team/open/manifests/{one}", lambda handler: handler.answer(200, body))
+    return digest
+
+
+def serve_layer(web: Web, content: bytes, media_type: str = "application/octet-stream", **annotations: str) -> object:
+    """Serve a layer without a login; return its entry in a manifest."""
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    web.page(f"/v2/team/open/blobs/{digest}", whole(content))
+    return {"mediaType": media_type, "digest": digest, "size": len(content), "annotations": annotations}
+
+
+def titled(web: Web, content: bytes) -> object:
+    return serve_layer(web, content, **{"org.opencontainers.image.title": "model.bin"})
+
+
+def platform_of(name: str) -> dict[str, str]:
+    system, _, architecture = name.partition("/")
+    return {"os": system, "architecture": architecture}
+
+
+INDEXES: dict[str, tuple[list[str], bytes | None]] = {
+    "one of three platforms": (["linux/amd64", "linux/arm64", "windows/amd64"], None),
+    "one without a platform": ([""], b"0"),
+    "one and its attestation": (["linux/s390x", "unknown/unknown"], b"0"),
+}
+
+
+@pytest.mark.parametrize(("platforms", "expected"), INDEXES.values(), ids=INDEXES)
+def test_index_is_resolved_by_platform(load: Loader, web: Web, platforms: list[str], expected: bytes | None) -> None:
+    digests = [
+        serve_manifest(web, f"m{number}", {"layers": [titled(web, str(number).encode())]})
+        for number in range(len(platforms))
+    ]
+    entries = [
+        {"digest": digest, **({"platform": platform_of(name)} if name else {})}
+        for digest, name in zip(digests, platforms, strict=True)
+    ]
+    serve_manifest(web, "index", {"manifests": entries})
+    own = {"x86_64": "linux/amd64", "aarch64": "linux/arm64"}[platform.machine()]
+    number = platforms.index(own) if expected is None else int(expected)
+    outcome = load(f"oci+artifact://{urlsplit(web.url).netloc}/team/open:index", web.environment)
+    assert outcome.files == {"model.bin": str(number).encode()}, outcome.log
+    assert outcome.report["resolution"] == digests[number]
+
+
+@pytest.mark.parametrize("platforms", [[], ["", ""], ["linux/s390x", "linux/riscv64"]])
+def test_index_without_this_platform_is_reported(load: Loader, web: Web, platforms: list[str]) -> None:
+    digest = serve_manifest(web, "m", {"layers": [titled(web, b"x")]})
+    entries = [{"digest": digest, **({"platform": platform_of(name)} if name else {})} for name in platforms]
+    serve_manifest(web, "index", {"manifests": entries})
+    outcome = load(f"oci+artifact://{urlsplit(web.url).netloc}/team/open:index", web.environment)
+    assert (outcome.code, outcome.reason) == (1, "UnsupportedKey")
+    assert f"is an index with {len(platforms)} manifests" in outcome.message
+    assert (digest in outcome.message) == bool(platforms)
+
+
+PACKAGES = {
+    "ModelPack": ("application/vnd.cncf.model.weight.v1.tar+gzip", "modctl"),
+    "Docker": ("application/vnd.docker.ai.gguf.v3", "docker model"),
+    "KitOps": ("application/vnd.kitops.modelkit.model.v1.tar+gzip", "kit"),
+}
+
+
+@pytest.mark.parametrize(("media_type", "tool"), PACKAGES.values(), ids=PACKAGES)
+def test_package_of_another_tool_is_explained(load: Loader, web: Web, media_type: str, tool: str) -> None:
+    serve_manifest(web, "package", {"layers": [serve_layer(web, b"weights", media_type)]})
+    outcome = load(f"oci+artifact://{urlsplit(web.url).netloc}/team/open:package", web.environment)
+    assert (outcome.code, outcome.reason) == (1, "UnsupportedKey")
+    assert f"is a package of {tool}, whose layers are not files with names." in outcome.message
+    assert "oras push REGISTRY/NAME:TAG $(find . -type f)" in outcome.message
+
+
+@pytest.mark.parametrize(
+    "media_type", ["application/vnd.cncf.model.weight.v1.raw", "application/vnd.docker.ai.gguf.v3"]
+)
+def test_package_with_file_names_is_loaded(load: Loader, web: Web, media_type: str) -> None:
+    layer = serve_layer(web, b"weights", media_type, **{"org.cncf.model.filepath": "sub/model.gguf"})
+    serve_manifest(web, "named", {"layers": [layer]})
+    outcome = load(f"oci+artifact://{urlsplit(web.url).netloc}/team/open:named", web.environment)
+    assert outcome.files == {"sub/model.gguf": b"weights"}, outcome.log
+
+
+def test_large_layer_is_read_in_parts(load: Loader, web: Web) -> None:
+    content = os.urandom(40 << 20)
+    serve_manifest(web, "large", {"layers": [titled(web, content)]})
+    web.asked.clear()
+    outcome = load(f"oci+artifact://{urlsplit(web.url).netloc}/team/open:large", web.environment)
+    assert outcome.files == {"model.bin": content}, outcome.log
+    ranges = {headers.get("Range") for path, headers in web.asked if "/blobs/" in path}
+    assert len(ranges) > 2

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from contextlib import closing
-from datetime import timedelta
 from email.utils import formatdate
 from ipaddress import ip_network
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from model_loader import backoff
 from model_loader.errors import LoaderError, TransferError
 from model_loader.request import Limits, Request
-from model_loader.sources import object_store, open_source
+from model_loader.sources import open_source
 from tests.environment.stores.web import Handler, Web, whole
 
 NAMES = ("run-429", "NotFound-AccessDenied-503-SlowDown", "ExpiredToken inner:Status")
@@ -31,8 +30,6 @@ SCHEMES = STORES | OTHERS
 @pytest.fixture(autouse=True)
 def fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backoff, "RETRY_BACKOFF", backoff.Backoff(base=0.001, maximum=0.002, jitter=0.5))
-    settings = {"max_retries": 0, "retry_timeout": timedelta(seconds=1)}
-    monkeypatch.setattr(object_store, "_RETRY", settings)
 
 
 @pytest.fixture
@@ -112,6 +109,8 @@ CODES = [
     (503, "ServerBusy", "StoreQuotaExceeded"),
     (400, "InvalidBucketName", "BadURI"),
     (500, "InternalError", "Unreachable"),
+    (403, "InvalidObjectState", "AccessDenied"),
+    (403, "RequestTimeTooSkewed", "InvalidCredentials"),
 ]
 
 
@@ -156,7 +155,11 @@ BUSY: dict[str, Callable[[Handler], None]] = {
 
 @pytest.mark.parametrize(
     ("scheme", "busy"),
-    [*((scheme, "503") for scheme in OTHERS), ("hf", "429 in seconds"), ("https", "429 at a date")],
+    [
+        *((scheme, "503") for scheme in OTHERS),
+        *((scheme, "429 in seconds") for scheme in ("hf", *STORES)),
+        ("https", "429 at a date"),
+    ],
 )
 def test_metadata_is_requested_again(answering: Any, scheme: str, busy: str) -> None:
     """The request to a store that is busy once is repeated, not before the time that it names."""
@@ -170,7 +173,7 @@ def test_metadata_is_requested_again(answering: Any, scheme: str, busy: str) -> 
             handler.answer(404)
 
     assert str(list_model(scheme, "iris", answering(answer).url).reason) == "ModelNotFound"
-    assert len(times) == 2
+    assert len(times) == (3 if scheme in STORES else 2)  # an object of that name, then a directory
     if busy == "429 in seconds":
         assert times[1] - times[0] >= 1
 

@@ -56,6 +56,17 @@ def test_patterns_select_files(load: Loader, store: Store) -> None:
     assert "allowPatterns" in nothing.message
 
 
+ODD_KEYS = ("a b/c+d%20e&f=g;h", "\u00e9/e\u0301", "~-_.!*'()", "q?r#s:t@u$v,w", "\U0001f600", '<&>"')
+"""Keys that URLs, signatures and XML encode differently."""
+
+
+def test_odd_keys_are_loaded(load: Loader, store: Store, bucket: Path) -> None:
+    files = {f"{number}/{key}": b"content" for number, key in enumerate(ODD_KEYS)}
+    write(bucket, {f"odd/{key}": content for key, content in files.items()})
+    outcome = load("s3://models/odd", store.environment)
+    assert (outcome.code, outcome.files) == (0, files), outcome.log
+
+
 def test_single_object_is_downloaded(load: Loader, store: Store) -> None:
     assert load("s3://models/iris/v3/model.bin", store.environment, key="a").files == {"model.bin": b"weights"}
 
@@ -97,7 +108,7 @@ def test_line_break_after_a_key_is_ignored(load: Loader, store: Store) -> None:
     assert load("s3://models/iris/v3", store.but(AWS_SECRET_ACCESS_KEY=f"{s3.SECRET}\n")).reason == "Loaded"
 
 
-def test_client_panic_is_reported(load: Loader, store: Store, tmp_path: Path) -> None:
+def test_token_that_is_not_accepted_is_reported(load: Loader, store: Store, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("not-a-token\n")
     identity = store.but(
         AWS_ACCESS_KEY_ID=None,
@@ -125,7 +136,7 @@ def test_proxy_variables_are_ignored(load: Loader, store: Store, plain_web: Web)
         ("http://10.0.0.1:9000", "it is private"),
         ("ftp://127.0.0.1", "is not an http(s) URL"),
         ("http://0x7f000001:9000", "unusual way to write an address"),
-        ("https://127.0.0.1:1", "cannot be read"),
+        ("https://127.0.0.1:1", "cannot be reached"),
     ],
 )
 def test_endpoint_is_checked_before_use(load: Loader, store: Store, endpoint: str, text: str) -> None:

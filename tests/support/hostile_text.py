@@ -28,7 +28,7 @@ _PARTS = st.sampled_from(
         "persistentvolumeclaim ",
         "OSError: [Errno 30] Read-only file system: '/app/\ud800/x' ",
         '{"reason": "ModelNotFound", "message": "bad \\ud800 \\u0000 text"}',
-        '{"resolvedURI": "s3://\\udc00", "digest": "sha256:\\ud83d", "resolution": "\\ud83d", "files": 1e999}',
+        '{"resolvedURI": "s3://\\udc00", "digest": "blake3:\\ud83d", "resolution": "\\ud83d", "files": 1e999}',
         '{"resolvedURI": "s3://x", "files": 99999999999999999999, "bytes": 1}',
     ]
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelservice_operator.api.primitives import HARMLESS_ANNOTATIONS, HARMLESS_LABELS
+from tests.support.uri_forms import CREDENTIAL_NAMES
 
 
 @dataclass(frozen=True)
@@ -288,26 +289,69 @@ RULE_CASES: dict[str, RuleCase] = {
     "must be a URI without spaces and control characters: percent-encode them (RFC 3986)": RuleCase(
         ("file:///a b", "file:///a\n", "file:///a\u202eb"), ("file:///a%20b", "file:///modèle")
     ),
-    "must begin with one of file, s3, gs, az, abfs, abfss, https, http, hf, models, oci, oci+artifact and pvc,"
+    "must begin with one of file, s3, gs, az, abfs, abfss, https, http, hf, models, runs, oci, oci+artifact and pvc,"
     " followed by ':', such as file:///app/model.joblib": RuleCase(
-        ("ftp://a/b", "/app/model", "S3://a", "javascript:alert(1)"), ("file:///a",)
+        ("ftp://a/b", "hdfs://a/b", "javascript:alert(1)"), ("file:///a",)
+    ),
+    "must begin with a scheme in lower case, such as s3://BUCKET/PATH": RuleCase(
+        ("S3://a/b", "Https://a/b"), ("s3://A/B",)
+    ),
+    "must name objects of Google Cloud Storage by bucket: write gs://BUCKET/PATH": RuleCase(
+        ("gcs://a/b", "https://console.cloud.google.com/storage/browser/a/b", "https://storage.googleapis.com/a/b/"),
+        ("gs://a/b", "https://storage.googleapis.com/a/b"),
+    ),
+    "must name objects of S3 by bucket: write s3://BUCKET/PATH": RuleCase(
+        ("s3a://a/b", "https://s3.console.aws.amazon.com/s3/buckets/a", "https://a.s3.amazonaws.com/b/"),
+        ("s3://a/b", "https://a.s3.amazonaws.com/b"),
+    ),
+    "must name objects of a store with the API of S3 as s3://BUCKET/PATH: put AWS_ENDPOINT_URL into the Secret of"
+    " model.credentials": RuleCase(("minio://a/b", "cosn://a/b"), ("s3://a/b",)),
+    "must name blobs of Azure by container: write az://CONTAINER/PATH, or"
+    " abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH": RuleCase(
+        ("wasbs://a@b.blob.core.windows.net/c", "adl://a/b", "abfss://b.dfs.core.windows.net/a/c"),
+        ("abfss://a@b.dfs.core.windows.net/c", "az://a/b"),
+    ),
+    "must name a model of Hugging Face by its repository: write hf://ORGANISATION/REPOSITORY, optionally with"
+    " @REVISION": RuleCase(
+        ("huggingface://a/b", "https://huggingface.co/a/b", "https://huggingface.co/a/b/tree/main"),
+        ("hf://a/b", "https://huggingface.co/a/b/resolve/main/c"),
+    ),
+    "must name a model of Hugging Face, not a dataset, a Space or a page: write hf://ORGANISATION/REPOSITORY": RuleCase(
+        ("hf://datasets/a/b", "https://huggingface.co/spaces/a/b"), ("hf://a/b", "hf://datasets")
+    ),
+    "must name a model of MLflow, whose server then reads its own files: write models:/NAME/VERSION or"
+    " runs:/RUN_ID/PATH": RuleCase(("mlflow-artifacts:/1/a", "dbfs:/a"), ("runs:/0/a",)),
+    "must name an image whose directory /models is mounted as oci://REGISTRY/NAME:TAG, or an artifact as"
+    " oci+artifact://REGISTRY/NAME:TAG": RuleCase(("docker://a/b", "oras://a/b:1"), ("oci://a/b:1",)),
+    "must not name a model of Ollama: write hf://ORGANISATION/REPOSITORY of a repository with the GGUF file": RuleCase(
+        ("ollama:llama3", "https://ollama.com/library/llama3"), ("hf://a/b",)
+    ),
+    "must have a scheme: write file:///PATH for a file of the image, pvc://CLAIM/PATH for one of a claim, or"
+    " hf://ORGANISATION/REPOSITORY for Hugging Face": RuleCase(
+        ("/app/model", "a/b", "./a:b", "C:\\a", "C:/a"), ("file:///app/model",)
     ),
     "must name a file of the image by its absolute path: write file:///PATH": RuleCase(
         ("file://host/a", "file:a", "file:///"), ("file:///a",)
     ),
-    "must name a bucket and a path in it: write s3://BUCKET/PATH (the same for gs, az and abfs)": RuleCase(
-        ("s3://a", "s3://a/", "s3:///a", "gs://a//b", "az://a/b?c", "abfs:a/b", "s3://a/b#c"),
-        ("s3://a/b", "gs://a/b/", "az://a/b", "abfss://box@account.dfs.core.windows.net/a"),
+    "must name a bucket, and may name a path in it: write s3://BUCKET/PATH (the same for gs, az and abfs)": RuleCase(
+        ("s3:///a", "s3://", "gs://a//b", "az://a/b?c", "abfs:a/b", "s3://a/b#c"),
+        ("s3://a", "gs://a/", "s3://a/b", "gs://a/b/", "az://a/b", "abfss://box@account.dfs.core.windows.net/a"),
     ),
     "must name a host and a file on it: write https://HOST/PATH": RuleCase(
         ("https://a", "https:///a", "http://a/", "https://a/b#c"), ("https://a/b?c=d", "http://10.0.0.1:8080/a")
     ),
-    "must name a Hugging Face repository: write hf://ORGANISATION/REPOSITORY, optionally with @REVISION": RuleCase(
-        ("hf://a", "hf:a/b", "hf://a/b/c", "hf://a/b@", "hf://-a/b"),
-        ("hf://a/b", "hf://a/b.c@main", "hf://a/b@refs/pr/1"),
+    "must name a Hugging Face repository: write hf://ORGANISATION/REPOSITORY, optionally with @REVISION, and name"
+    " files in loader.allowPatterns": RuleCase(
+        ("hf:a/b", "hf://a/b/c", "hf://a/b@", "hf://-a/b", "hf://a/b:main"),
+        ("hf://a", "hf://a@main", "hf://a/b", "hf://a/b.c@main", "hf://a/b@refs/pr/1"),
     ),
-    "must name a version or an alias of a registered model: write models:/NAME/VERSION or models:/NAME@ALIAS": RuleCase(
-        ("models:/a", "models:/a/latest", "models:/a@", "models://a/1", "models:/a/1/b"), ("models:/a/3", "models:/a@b")
+    "must name a model of MLflow: write models:/NAME/VERSION, models:/NAME@ALIAS, models:/NAME/latest or"
+    " models:/m-ID": RuleCase(
+        ("models:/a", "models:/a/champion", "models:/a@", "models://a/1", "models:/a/1/b", "models:/m-"),
+        ("models:/a/3", "models:/a@b", "models:/a/latest", "models:/a/Production", "models:/m-0a"),
+    ),
+    "must name a run of MLflow: write runs:/RUN_ID/PATH": RuleCase(
+        ("runs:/", "runs://a/b", "runs:/a//b", "runs:/a/b?c"), ("runs:/0a", "runs:/0a/b", "runs:/0a/b/c%20d")
     ),
     "must name a registry and a repository: write oci://REGISTRY/NAME:TAG (the same for oci+artifact)": RuleCase(
         ("oci://a", "oci:///a", "oci+artifact://a/", "oci://a/b?c"),
@@ -321,15 +365,16 @@ RULE_CASES: dict[str, RuleCase] = {
         ("https://me:secret@example.com/a", "s3://key@bucket/a", "abfss://box:secret@account/a", "https://:s@h/a"),
         ("file:///a@b",),
     ),
-    "must not contain a signature or token: put credentials into a Secret and reference it in"
-    " model.credentials": RuleCase(
+    "must not contain a signature or token: put credentials, or a whole presigned URL as HTTP_URL, into a Secret and"
+    " reference it in model.credentials": RuleCase(
         (
             "https://a/b?sig=0",
             "https://a/b?x=1&X-Amz-Signature=0",
             "https://a/b?Signature=0&Expires=1",
             "gs://a?token=0",
+            *(f"https://a/b?c=d&{name}=0" for name in CREDENTIAL_NAMES),
         ),
-        ("file:///sig=0",),
+        ("file:///sig=0", "https://a/b?versionId=3&download=true"),
     ),
     "must be a commit, branch or version: letters, digits, '-', '_', '.' and '/'": RuleCase(
         ("-rf", "a b", "../a", "$(A)"), ("main", "refs/pr/1", "0123abc")
@@ -608,8 +653,8 @@ RULE_CASES: dict[str, RuleCase] = {
     ),
     "must be the name of a volume: lower-case letters, digits and '-', beginning and ending with a letter or"
     " digit": RuleCase(("A", "a.b", "-a", "a-", "a_b"), ("a", "0", "a" * 63)),
-    "the names tmp, home and model are reserved: choose another name": RuleCase(
-        ("tmp", "home", "model"), ("tmp2", "homes", "models")
+    "the names tmp, home, model, model-credentials and model-ca-bundle are reserved: choose another name": RuleCase(
+        ("tmp", "home", "model", "model-credentials", "model-ca-bundle"), ("tmp2", "homes", "models", "model-store")
     ),
     "must be an absolute path without ':' and control characters: begin with '/'": RuleCase(
         ("a", "/a:b", "/a\nb"), ("/a", "/a b", f"{_TMP}/a")

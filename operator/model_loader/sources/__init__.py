@@ -20,7 +20,7 @@ def open_source(request: Request) -> Source:
             from model_loader.sources.object_store import ObjectStoreSource
 
             return ObjectStoreSource(request)
-        case "https" if is_azure_url(request.uri):
+        case "https" if is_azure_url(request.uri) and not request.environment.get("HTTP_URL"):
             from model_loader.sources.object_store import ObjectStoreSource
 
             return ObjectStoreSource(request)
@@ -32,10 +32,10 @@ def open_source(request: Request) -> Source:
             from model_loader.sources.huggingface import HuggingFaceSource
 
             return HuggingFaceSource(request)
-        case "models":
-            from model_loader.sources.mlflow import open_model_version
+        case "models" | "runs":
+            from model_loader.sources.mlflow import open_mlflow_model
 
-            return open_model_version(request)
+            return open_mlflow_model(request)
         case "oci+artifact":
             from model_loader.sources.oci import OciArtifactSource
 

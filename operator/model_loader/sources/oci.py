@@ -2,26 +2,39 @@
 
 import hashlib
 import json
+import platform
 import re
 import threading
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from model_loader.download import PART_BYTES, Readable
 from model_loader.errors import LoaderError, Reason
 from model_loader.http_client import HttpClient, encode_basic_login, has_origin, http_error, http_status_error
 from model_loader.manifest import Chunk, Entry, Listing
 from model_loader.request import Request, bad_uri_error
 from model_loader.sources.https import HttpFileReader
+from model_loader.sources.ranges import read_chunks
 from model_loader.text import as_list, as_object, decode_json, size_field, text_field
 
-_OK, _UNAUTHORIZED = 200, 401
-_MANIFESTS = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+_OK, _PARTIAL, _UNAUTHORIZED = 200, 206, 401
+_MANIFESTS = (
+    "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json,"
+    " application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json"
+)
 _TITLE_ANNOTATION = "org.opencontainers.image.title"
 """Annotation with the file name of a layer (OCI image specification, annotations)."""
+_FILE_PATH_ANNOTATION = "org.cncf.model.filepath"
+"""Annotation with the file name of a layer (CNCF ModelPack specification, annotations)."""
+_TOOLS = {"vnd.docker.ai.": "docker model", "vnd.kitops.": "kit", "ml.kitops": "kit", "vnd.cncf.model.": "modctl"}
+"""Parts of media types, and the tools whose packages have them."""
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+"""Names of the kernel, and those of GOARCH, which an index has."""
 _UNPACK_ANNOTATION = "io.deis.oras.content.unpack"
 """Annotation of a layer that is a directory, which oras packed as tar and gzip."""
 _REFERENCE = re.compile(
@@ -35,6 +48,7 @@ _DOCKER_HUB_API = "registry-1.docker.io"
 _SHORT_SUFFIX = re.compile(r"[a-z]{1,3}\.[a-z]{2}")
 """Domains such as co.uk and com.au, below which names are registered."""
 _CLIENT_ID = "model-loader"
+_MAX_QUOTED_MANIFESTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +70,8 @@ class _Login:
 class OciArtifactSource:
     """An artifact in a registry."""
 
-    supports_parallel_reads = False
-
     def __init__(self, request: Request) -> None:
+        self.supports_parallel_reads = False
         found = _REFERENCE.fullmatch(request.uri)
         if found is None:
             raise bad_uri_error(
@@ -86,26 +99,42 @@ class OciArtifactSource:
         return f"oci+artifact://{self._host}/{self._name} ({self._reference})"
 
     def list_files(self) -> Listing:
-        """List the layers as files."""
-        subject = self._subject
-        body = self._get_manifest()
-        digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
-        if self._reference.startswith("sha256:") and self._reference != digest:
-            message = f"The registry returned the manifest {digest} instead of {self._reference}."
-            raise LoaderError(Reason.DIGEST_MISMATCH, message)
-        entries = parse_manifest(body, subject, unpacks=self._extract)
+        """List the layers as files. An index is resolved to its manifest for this platform."""
+        digest, body = self._get_manifest(self._reference)
+        if (chosen := choose_manifest(body, self._subject, platform.machine())) is not None:
+            digest, body = self._get_manifest(chosen)
+        entries = parse_manifest(body, self._subject, unpacks=self._extract)
+        self.supports_parallel_reads = self._supports_ranges(entries)
         resolved = f"oci+artifact://{self._host}/{self._name}@{digest}"
         return Listing(entries=entries, resolved_uri=resolved, commit=digest)
 
-    def _get_manifest(self) -> bytes:
-        """Return the manifest, after a login if the registry requires one."""
-        url = f"{self._url}/manifests/{self._reference}"
+    def _supports_ranges(self, entries: Iterable[Entry]) -> bool:
+        """Return True if the registry sends parts of its layers; without large ones there is no request."""
+        large = next((entry for entry in entries if (entry.size or 0) > PART_BYTES), None)
+        if large is None:
+            return False
+        headers = {"Range": "bytes=0-0", **self._headers}
+        with self._http.get(f"{self._url}/blobs/{large.key}", headers, file=large.key) as response:
+            return response.status == _PARTIAL
+
+    def _get_manifest(self, reference: str) -> tuple[str, bytes]:
+        """Return a manifest and its digest, which is compared with the requested one."""
+        body = self._request_manifest(reference)
+        digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+        if reference.startswith("sha256:") and reference != digest:
+            message = f"The registry returned the manifest {digest} instead of {reference}."
+            raise LoaderError(Reason.DIGEST_MISMATCH, message)
+        return digest, body
+
+    def _request_manifest(self, reference: str) -> bytes:
+        """Return a manifest, after a login if the registry requires one."""
+        url = f"{self._url}/manifests/{reference}"
         for attempt in (1, 2):
             with self._http.get(url, {"Accept": _MANIFESTS, **self._headers}) as response:
-                if response.status_code == _OK:
+                if response.status == _OK:
                     return response.read()
             # A host that the registry redirects to may ask for a login, but does not get that of the registry.
-            may_log_in = response.status_code == _UNAUTHORIZED and has_origin(response, self._url)
+            may_log_in = response.status == _UNAUTHORIZED and has_origin(response, self._url)
             if not may_log_in or attempt == 2:  # noqa: PLR2004
                 break
             self._challenge = response.headers.get("www-authenticate", "")
@@ -132,7 +161,7 @@ class OciArtifactSource:
             headers = {"Authorization": f"Basic {self._login.basic}"} if self._login.basic else {}
             request = self._http.get(add_query(realm, wanted), headers)
         with request as response:
-            if response.status_code != _OK:
+            if response.status != _OK:
                 raise http_error(response, self._subject)
             body = response.read()
         return {"Authorization": f"Bearer {parse_token(body, self._subject)}"}
@@ -148,23 +177,31 @@ class OciArtifactSource:
             )
             raise LoaderError(Reason.INVALID_CREDENTIALS, message)
 
-    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
+    @contextmanager
+    def open(self, entry: Entry, start: int, stop: int | None) -> Iterator[Readable]:
         """Yield the bytes of a layer. Its digest is verified at the end."""
+        with ExitStack() as stack:
+            headers = self._headers
+            try:
+                opened = stack.enter_context(self._open(entry, start, stop, headers))
+            except LoaderError as error:
+                if error.reason is not Reason.INVALID_CREDENTIALS or not self._challenge:
+                    raise
+                # Tokens last a few minutes, a download may take longer.
+                self._renew(headers)
+                opened = stack.enter_context(self._open(entry, start, stop, self._headers))
+            yield opened
+
+    def _open(
+        self, entry: Entry, start: int, stop: int | None, headers: Mapping[str, str]
+    ) -> AbstractContextManager[Readable]:
         fixed = Entry(path=entry.path, key=entry.key, size=entry.size)
-        headers, url = self._headers, f"{self._url}/blobs/{entry.key}"
-        offset = start
-        try:
-            for chunk in HttpFileReader(self._http, headers).read(url, fixed, start, stop):
-                offset += len(chunk)
-                yield chunk
-        except LoaderError as error:
-            if error.reason is not Reason.INVALID_CREDENTIALS or not self._challenge or offset > start:
-                raise
-        else:
-            return
-        # Tokens last a few minutes, a download may take longer.
-        self._renew(headers)
-        yield from HttpFileReader(self._http, self._headers).read(url, fixed, start, stop)
+        return HttpFileReader(self._http, headers).open(f"{self._url}/blobs/{entry.key}", fixed, start, stop)
+
+    def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[Chunk]:
+        """Yield the bytes of a layer in chunks."""
+        with self.open(entry, start, stop) as opened:
+            yield from read_chunks(opened)
 
     def _renew(self, expired: Mapping[str, str]) -> None:
         """Get a new token, unless another thread has one already."""
@@ -177,30 +214,69 @@ class OciArtifactSource:
         self._http.close()
 
 
+def choose_manifest(body: bytes, subject: str, machine: str) -> str | None:
+    """Return the digest of the manifest that an index has for a machine; None for anything but an index. Raises LoaderError."""
+    try:
+        index = as_object(decode_json(body))
+        if "manifests" not in index:
+            return None
+        found = [(_parse_platform(one), text_field(one, "digest")) for one in as_list(index["manifests"])]
+    except (ValueError, RecursionError):
+        raise _not_an_artifact_error(subject) from None
+    models = [(name, digest) for name, digest in found if name != "unknown/unknown" and _DIGEST.fullmatch(digest)]
+    wanted = f"linux/{_ARCHITECTURES.get(machine, machine)}"
+    chosen = models if len(models) == 1 else [one for one in models if one[0] == wanted]
+    if len(chosen) == 1:
+        return chosen[0][1]
+    names = ", ".join(f"{name or 'no platform'} ({digest})" for name, digest in models[:_MAX_QUOTED_MANIFESTS])
+    message = f"{subject} is an index with {len(models)} manifests, and not exactly one of them is for {wanted}."
+    hint = f" Name one by its digest: {names}." if names else ""
+    raise LoaderError(Reason.UNSUPPORTED_KEY, message + hint)
+
+
+def _parse_platform(manifest: Any) -> str:  # noqa: ANN401 - JSON of any type
+    """Return OS/ARCHITECTURE, or an empty text. Attestations of BuildKit have unknown/unknown."""
+    found = as_object(as_object(manifest).get("platform") or {})
+    return f"{text_field(found, 'os')}/{text_field(found, 'architecture')}" if found else ""
+
+
 def parse_manifest(body: bytes, subject: str, *, unpacks: bool) -> tuple[Entry, ...]:
     """Return the layers of a manifest as files; `unpacks`: an archive will be unpacked. Raises LoaderError."""
     try:
         layers = as_list(as_object(decode_json(body)).get("layers"))
         return tuple(_parse_layer(layer, subject, unpacks=unpacks and len(layers) == 1) for layer in layers)
     except (ValueError, RecursionError):
-        message = f"{subject} is not an artifact with layers. Use oci:// for an image."
-        raise LoaderError(Reason.MODEL_NOT_FOUND, message) from None
+        raise _not_an_artifact_error(subject) from None
+
+
+def _not_an_artifact_error(subject: str) -> LoaderError:
+    return LoaderError(Reason.MODEL_NOT_FOUND, f"{subject} is not an artifact with layers. Use oci:// for an image.")
+
+
+def _parse_title(layer: Mapping[str, Any], annotations: Mapping[str, Any], subject: str) -> str:
+    """Return the file name of a layer. Raises LoaderError if it has none, as in packages of some tools."""
+    media_type = str(layer.get("mediaType") or "")
+    is_file = media_type.endswith(".raw") or "vnd.docker.ai." in media_type
+    title = annotations.get(_TITLE_ANNOTATION) or (annotations.get(_FILE_PATH_ANNOTATION) if is_file else None)
+    if isinstance(title, str) and title:
+        return title
+    tool = next((name for mark, name in _TOOLS.items() if mark in media_type), None)
+    if tool is not None:
+        message = f"{subject} is a package of {tool}, whose layers are not files with names. Download it with {tool},"
+        hint = " then push its files: run `oras push REGISTRY/NAME:TAG $(find . -type f)` in their directory."
+        raise LoaderError(Reason.UNSUPPORTED_KEY, message + hint)
+    message = f"{subject} has a layer without a file name ({_TITLE_ANNOTATION}). Push it with oras, or use oci:// for"
+    raise LoaderError(Reason.UNSUPPORTED_KEY, f"{message} an image.")
 
 
 def _parse_layer(layer: Any, subject: str, *, unpacks: bool) -> Entry:  # noqa: ANN401 - JSON of any type
     digest, size = text_field(layer, "digest"), size_field(layer, "size")
     annotations = as_object(layer.get("annotations") or {})
-    title = annotations.get(_TITLE_ANNOTATION)
     if not _DIGEST.fullmatch(digest) or size is None:
         raise LoaderError(
             Reason.UNSUPPORTED_KEY, f"{subject} has a layer without a SHA-256 digest. Push the artifact again."
         )
-    if not isinstance(title, str) or not title:
-        message = (
-            f"{subject} has a layer without a file name ({_TITLE_ANNOTATION}). Push it with oras, or use oci:// for an"
-            " image."
-        )
-        raise LoaderError(Reason.UNSUPPORTED_KEY, message)
+    title = _parse_title(layer, annotations, subject)
     if annotations.get(_UNPACK_ANNOTATION) == "true" and not unpacks:
         message = (
             f"{subject} contains the directory {title!r}, which oras packed into an archive. Push its files instead:"

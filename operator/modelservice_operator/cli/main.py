@@ -6,6 +6,7 @@ the schema generator would cost the operator memory.
 
 import argparse
 import gc
+import re
 from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
@@ -118,12 +119,52 @@ def _add_loader_options(run: argparse.ArgumentParser) -> None:
         metavar="CIDR",
         help="private address range that loaders may connect to, also without TLS; repeatable",
     )
+    run.add_argument(
+        "--loader-proxy",
+        type=_proxy,
+        metavar="URL",
+        help="HTTP proxy of loaders, such as http://proxy.example.com:3128",
+    )
+    run.add_argument(
+        "--loader-no-proxy",
+        action="append",
+        default=[],
+        type=_no_proxy,
+        metavar="HOSTS",
+        help="hosts, domains and CIDR ranges without the proxy, separated by commas; repeatable",
+    )
+    run.add_argument(
+        "--loader-ca-bundle",
+        type=_ca_bundle,
+        metavar="CONFIGMAP/KEY",
+        help="ConfigMap of each namespace, and its key, with PEM certificates of authorities that loaders trust too",
+    )
 
 
 def _positive_int(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
     return int(text)
+
+
+def _proxy(text: str) -> str:
+    """Check the URL of a proxy. A login would be readable in every pod and Deployment."""
+    if not re.fullmatch(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?", text):
+        raise argparse.ArgumentTypeError("must be the http(s) URL of a host, without user name, path and query")
+    return text.rstrip("/")
+
+
+def _no_proxy(text: str) -> list[str]:
+    hosts = [host.strip() for host in text.split(",") if host.strip()]
+    if not all(re.fullmatch(r"[A-Za-z0-9.*:/_\[\]-]+", host) for host in hosts):
+        raise argparse.ArgumentTypeError("must be host names, domains, addresses and ranges, separated by commas")
+    return hosts
+
+
+def _ca_bundle(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/[-._a-zA-Z0-9]{1,253}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a ConfigMap and its key, as in NAME/KEY")
+    return text
 
 
 def _cidr(text: str) -> str:

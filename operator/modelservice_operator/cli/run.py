@@ -45,6 +45,9 @@ def settings_from(options: argparse.Namespace) -> Settings:
             timeout_seconds=options.loader_seconds,
             refresh_interval_seconds=options.refresh_seconds,
             allowed_cidrs=tuple(dict.fromkeys(options.allow_cidr)),
+            proxy=options.loader_proxy,
+            no_proxy=tuple(dict.fromkeys(one for found in options.loader_no_proxy for one in found)),
+            ca_bundle=options.loader_ca_bundle,
         ),
     )
 

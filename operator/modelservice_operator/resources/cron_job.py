@@ -8,6 +8,7 @@ is written.
 import hashlib
 from typing import Any
 
+from modelservice_operator.api.v1alpha1.model import ModelSource
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import CRON_JOB
 from modelservice_operator.resources.desired import DesiredChild
@@ -22,7 +23,12 @@ from modelservice_operator.resources.metadata import (
     omit_none,
     type_meta,
 )
-from modelservice_operator.resources.model_volume import build_resolver_container, cache_key, is_downloaded
+from modelservice_operator.resources.model_volume import (
+    build_input_volumes,
+    build_resolver_container,
+    cache_key,
+    is_downloaded,
+)
 from modelservice_operator.resources.security_context import mounts_token, pod_security, service_account
 from modelservice_operator.settings import LoaderSettings
 
@@ -74,13 +80,14 @@ def build_cron_job(service: ModelService, settings: LoaderSettings) -> DesiredCh
 
 def _build_resolver_pod_spec(service: ModelService, settings: LoaderSettings) -> dict[str, Any]:
     spec = service.spec
+    volumes = build_input_volumes(spec.model or ModelSource.default(), settings)
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": mounts_token(spec),
         "enableServiceLinks": False,
         "securityContext": pod_security(spec, sysctls=False),
         "containers": [build_resolver_container(service, settings)],
-        **omit_none(imagePullSecrets=image_pull_secrets(spec)),
+        **omit_none(volumes=volumes or None, imagePullSecrets=image_pull_secrets(spec)),
         **service_account(spec),
     }
 

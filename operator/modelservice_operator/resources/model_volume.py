@@ -1,7 +1,9 @@
 """Builds the volume of the model: downloaded by an init container, or mounted. The scheme of the URI decides.
 
-The contract with the loader is its environment (MODEL_URI, MODEL_PATH and others), its exit code and its termination
-message; model.loader.image may be another image that follows it. A downloaded model is published in a directory named
+The contract with the loader is its environment (MODEL_URI, MODEL_PATH and others), the files of the Secret of
+model.credentials, its exit code and its termination message; model.loader.image may be another image that follows it.
+The Secret is mounted, not put into the environment: its keys could otherwise set any variable of the process, and
+children and crash reports of a process contain its environment. A downloaded model is published in a directory named
 after a hash of all settings that determine its content. Only this directory is mounted into the server, read-only, so
 pods of two revisions can share a claim.
 """
@@ -24,6 +26,13 @@ from modelservice_operator.settings import LoaderSettings
 MODEL_VOLUME_NAME = "model"
 CACHE_PATH = "/model-cache"
 """Path of the cache in the loader."""
+CREDENTIALS_VOLUME_NAME = "model-credentials"
+CREDENTIALS_PATH = "/model-credentials"
+"""Directory of the loader with a file for each key of the Secret."""
+CA_VOLUME_NAME = "model-ca-bundle"
+CA_PATH = "/model-ca-bundle"
+CA_FILE = "ca-bundle.crt"
+"""Name of the file in CA_PATH, whatever the key of the ConfigMap is."""
 RESOLUTION_VARIABLE = "MODEL_RESOLUTION"
 """Variable of the loader: revision that the URI last resolved to, with updatePolicy Auto."""
 IMAGE_MODEL_PATH = "models"
@@ -34,6 +43,8 @@ _NO_LIMIT = 1 << 60
 """Bytes. The loader checks the size of the claim instead."""
 _REQUESTS = {"cpu": "100m", "memory": "128Mi"}
 _MEMORY_LIMIT = 512 << 20
+_CREDENTIALS_MODE = 0o440
+"""Root owns the files. The kubelet gives them the pod's fsGroup, which the loader is a member of."""
 _DOWNLOADED_SCHEMES = frozenset({"s3", "gs", "az", "abfs", "abfss", "https", "http", "hf", "models", "oci+artifact"})
 
 
@@ -99,12 +110,14 @@ def _build_downloaded(
         "resources": _build_loader_resources(options, cache),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": container_security(),
-        "volumeMounts": [_build_cache_mount(claim)],
-        **omit_none(envFrom=_credentials_source(model)),
+        "volumeMounts": [_build_cache_mount(claim), *_build_input_mounts(model, settings)],
     }
     return ModelVolume(
         init_containers=(container,),
-        volumes=({"name": MODEL_VOLUME_NAME} | _build_cache_volume(cache),),
+        volumes=(
+            {"name": MODEL_VOLUME_NAME} | _build_cache_volume(cache),
+            *build_input_volumes(model, settings),
+        ),
         mounts=({"name": MODEL_VOLUME_NAME, "mountPath": model.path, "subPath": sub_path, "readOnly": True},),
         timeout_seconds=_timeout_seconds(options, settings),
     )
@@ -126,19 +139,42 @@ def cache_key(model: ModelSource, resolution: str | None) -> str:
 
 
 def build_resolver_container(service: ModelService, settings: LoaderSettings) -> dict[str, Any]:
-    """Return the container that resolves the URI without downloading: the loader without its volume."""
+    """Return the container that resolves the URI without downloading: the loader without its cache.
+
+    Its pod needs the volumes of `build_input_volumes`.
+    """
     model = service.spec.model or ModelSource.default()
     [container] = _build_downloaded(service, model, settings, None).init_containers
-    without_volume = {name: value for name, value in container.items() if name != "volumeMounts"}
-    return without_volume | {"name": RESOLVER_NAME, "args": ["--resolve"]}
+    without_cache = {name: value for name, value in container.items() if name != "volumeMounts"}
+    mounts = _build_input_mounts(model, settings)
+    return without_cache | {"name": RESOLVER_NAME, "args": ["--resolve"], **omit_none(volumeMounts=mounts or None)}
+
+
+def build_input_volumes(model: ModelSource, settings: LoaderSettings) -> list[dict[str, Any]]:
+    """Return the volumes that a loader reads: credentials and certificate authorities. No other container has them."""
+    volumes: list[dict[str, Any]] = []
+    if model.credentials is not None:
+        secret = {"secretName": model.credentials.secret_ref.name, "defaultMode": _CREDENTIALS_MODE}
+        volumes.append({"name": CREDENTIALS_VOLUME_NAME, "secret": secret})
+    if settings.ca_bundle is not None:
+        name, _, key = settings.ca_bundle.partition("/")
+        # Optional: a namespace may not have it, and a public store does not need it.
+        source = {"name": name, "items": [{"key": key, "path": CA_FILE}], "optional": True}
+        volumes.append({"name": CA_VOLUME_NAME, "configMap": source})
+    return volumes
+
+
+def _build_input_mounts(model: ModelSource, settings: LoaderSettings) -> list[dict[str, Any]]:
+    paths = {CREDENTIALS_VOLUME_NAME: CREDENTIALS_PATH, CA_VOLUME_NAME: CA_PATH}
+    names = [volume["name"] for volume in build_input_volumes(model, settings)]
+    return [{"name": name, "mountPath": paths[name], "readOnly": True} for name in names]
 
 
 def _build_loader_environment(
     service: ModelService, model: ModelSource, settings: LoaderSettings, resolution: str | None
 ) -> list[dict[str, Any]]:
-    """Return the environment of the loader. A variable missing here could be set by the Secret of the credentials."""
+    """Return the environment of the loader. Nothing of it can come from the Secret of the credentials."""
     options = model.loader or Loader.default()
-    uses_service_account = service.spec.service_account_name is not None and model.credentials is None
     values: Mapping[str, str] = {
         "MODEL_URI": model.uri or "",
         "MODEL_PATH": f"{CACHE_PATH}/{cache_key(model, resolution)}",
@@ -152,14 +188,16 @@ def _build_loader_environment(
         "MODEL_MAX_FILES": "",
         "MODEL_TIMEOUT_SECONDS": str(_timeout_seconds(options, settings)),
         "MODEL_ALLOWED_CIDRS": " ".join(settings.allowed_cidrs),
-        "MODEL_IDENTITY": "ServiceAccount" if uses_service_account else "",
+        # A pod without a name of a ServiceAccount runs as `default`, whose cloud identity is not meant for the model.
+        "MODEL_IDENTITY": "ServiceAccount" if service.spec.service_account_name is not None else "",
+        # Only where they are set: a template without them stays as it was (see `retained`).
+        **({"MODEL_CREDENTIALS_DIR": CREDENTIALS_PATH} if model.credentials is not None else {}),
+        **({"MODEL_PROXY": settings.proxy} if settings.proxy is not None else {}),
+        **({"MODEL_NO_PROXY": ",".join(settings.no_proxy)} if settings.no_proxy else {}),
+        **({"MODEL_CA_BUNDLE": f"{CA_PATH}/{CA_FILE}"} if settings.ca_bundle is not None else {}),
     }
     # The API server drops an empty value, which would otherwise count as drift; `$` is doubled for the kubelet.
     return [{"name": name, **omit_none(value=text.replace("$", "$$") or None)} for name, text in values.items()]
-
-
-def _credentials_source(model: ModelSource) -> list[dict[str, Any]] | None:
-    return None if model.credentials is None else [{"secretRef": {"name": model.credentials.secret_ref.name}}]
 
 
 def _timeout_seconds(options: Loader, settings: LoaderSettings) -> int:

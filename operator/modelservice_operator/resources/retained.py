@@ -1,6 +1,6 @@
 """Settings of the loader that a Deployment retains, so that its pod template depends only on the spec.
 
-The image, the allowed ranges and the time limit of the loader are settings of the operator and part of the template. A
+The image, the network and the time limit of the loader are settings of the operator and part of the template. A
 Deployment records those that its template was built with, and the hash of that template. They are used again as long as
 they yield the recorded template: an operator with other settings restarts no pod. Once the spec changes the template,
 and with it the hash, the current settings are used.
@@ -59,6 +59,10 @@ class _RecordedSettings(BaseModel):
     image: str = Field(min_length=1)
     allowed_cidrs: list[str] = Field(alias="allowedCIDRs")
     timeout_seconds: int = Field(alias="timeoutSeconds", gt=0)
+    # Absent from records of operators without these settings, and written only if they are set.
+    proxy: str | None = None
+    no_proxy: list[str] = Field(default=[], alias="noProxy")
+    ca_bundle: str | None = Field(default=None, alias="caBundle", pattern="^[^/]+/[^/]+$")
 
 
 def _parse_settings(text: str, loader: LoaderSettings) -> LoaderSettings | None:
@@ -72,11 +76,19 @@ def _parse_settings(text: str, loader: LoaderSettings) -> LoaderSettings | None:
         image=recorded.image,
         allowed_cidrs=tuple(recorded.allowed_cidrs),
         timeout_seconds=recorded.timeout_seconds,
+        proxy=recorded.proxy,
+        no_proxy=tuple(recorded.no_proxy),
+        ca_bundle=recorded.ca_bundle,
     )
 
 
 def _format_settings(loader: LoaderSettings) -> str:
     recorded = _RecordedSettings(
-        image=loader.image, allowedCIDRs=list(loader.allowed_cidrs), timeoutSeconds=loader.timeout_seconds
+        image=loader.image,
+        allowedCIDRs=list(loader.allowed_cidrs),
+        timeoutSeconds=loader.timeout_seconds,
+        proxy=loader.proxy,
+        noProxy=list(loader.no_proxy),
+        caBundle=loader.ca_bundle,
     )
-    return recorded.model_dump_json(by_alias=True)
+    return recorded.model_dump_json(by_alias=True, exclude_defaults=True)

@@ -1,6 +1,7 @@
 """Advice by cause: tables of (pattern of the reported text, what to do). The first match applies."""
 
 from modelservice_operator.api.v1alpha1.spec import ModelServiceSpec
+from modelservice_operator.resources.model_volume import CREDENTIALS_VOLUME_NAME
 
 Advice = tuple[tuple[str, str], ...]
 
@@ -50,6 +51,10 @@ FAILED_POD_ADVICE: Advice = (
     (r"device|OutOf\S+/", "The node has fewer healthy devices than it reports: check its device plugin."),
 )
 MOUNT_ADVICE: Advice = (
+    (
+        rf'volume "{CREDENTIALS_VOLUME_NAME}" : secret .*not found',
+        "Create the Secret that model.credentials names; pods recover automatically.",
+    ),
     (r"Multi-Attach", f"A pod on another node uses the volume: set {NO_SURGE}, or use a claim with ReadWriteMany."),
     (r"CSI driver|driver name", "Install the CSI driver on the nodes, or correct its name."),
 )

@@ -39,14 +39,10 @@ _START_ERROR_REASONS = frozenset({"CreateContainerError", "RunContainerError", "
 """Waiting reasons of the kubelet and termination reasons of containerd."""
 KILL_EXIT_CODES = frozenset({137, 143})
 """Exit codes after SIGKILL and SIGTERM."""
-_VOLUME_MESSAGE_PREFIXES = (
-    "MountVolume",
-    "AttachVolume",
-    "MapVolume",
-    "Multi-Attach error",
-    "Unable to attach or mount volumes",
-)
-"""Prefixes of messages about volumes, from the kubelet and the attach-detach controller."""
+_VOLUME_MESSAGE_PREFIXES = ("MountVolume", "AttachVolume", "MapVolume", "Multi-Attach error")
+"""Prefixes of messages about one volume, from the kubelet and the attach-detach controller."""
+_VOLUMES_MESSAGE_PREFIX = "Unable to attach or mount volumes"
+"""Prefix of the kubelet's summary, every 2 minutes. It has no cause, and would replace a message with one."""
 _ERROR_PREFIXES = re.compile(
     r"^(?:ErrImagePull: |rpc error: code = \w+ desc = |failed to pull (?:and unpack )?image \"[^\"]*\": "
     r"|failed to resolve (?:image|reference \"[^\"]*\"): |[Bb]ack-off pulling image \"[^\"]*\"(?:: |$))+"
@@ -91,7 +87,7 @@ def loader_reason(termination: Termination) -> Reason:
 
 def starting_finding(state: str, pod: Pod, snapshot: Snapshot, *, advice: str = "") -> Finding:
     """Return the finding for a pod that is starting, or for the volume that it is waiting for."""
-    message = _event_message(snapshot, *_VOLUME_MESSAGE_PREFIXES)
+    message = _event_message(snapshot, *_VOLUME_MESSAGE_PREFIXES) or _event_message(snapshot, _VOLUMES_MESSAGE_PREFIX)
     waiting = waits_for_volumes(pod)
     if waiting and message:
         cause = with_full_stop(truncate(normalize(message, snapshot)))

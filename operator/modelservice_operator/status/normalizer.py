@@ -30,7 +30,7 @@ _VOLATILE_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?i)\b(?:x-amz-)?request[-_ ]?id[\"']?[:= ]+[\"']?[\w/+=-]+[\"']?", ""),
         (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", ""),
         (r"\b0x[0-9a-f]{5,}\b", ""),
-        (r"(?<!sha256:)\b[0-9a-f]{24,}\b", ""),  # container IDs; digests are stable and useful
+        (r"(?<!sha256:)(?<!blake3:)\b[0-9a-f]{24,}\b", ""),  # container IDs; digests are stable and useful
         (r"\b(wgunicorn-|tmp)[a-z0-9_]{8}\b", r"\1…"),  # temporary files of Python
         (IP_PATTERN + r":\d+->", ""),  # local end of a connection
         (r"\b([Bb]ack-off) (?:\d+(?:\.\d+)?[hms]+)+", r"\1"),

@@ -12,7 +12,7 @@ from modelservice_operator.resources.cron_job import tracks_updates
 from modelservice_operator.resources.metadata import INSTANCE_LABEL, MODEL_CACHE_KEY_LABEL, RESOLVER_NAME
 from modelservice_operator.resources.model_volume import cache_key
 from modelservice_operator.status.conditions import Explanation, find_condition, parse_condition
-from modelservice_operator.status.containers import loader_failure
+from modelservice_operator.status.containers import loader_failure, waits_for_volumes
 from modelservice_operator.status.diagnosis import diagnose_pod
 from modelservice_operator.status.foreign_settings import suspended_message
 from modelservice_operator.status.pods import Pod, Termination
@@ -124,6 +124,8 @@ def _lingering_outcome(pod: Pod, snapshot: Snapshot) -> TrackingCondition:
 
 def _unfinished_outcome(pod: Pod, snapshot: Snapshot) -> TrackingCondition | None:
     finding = diagnose_pod(pod, snapshot)
+    if waits_for_volumes(pod) and (missing := _missing_credentials(pod, snapshot)) is not None:
+        return missing
     is_starting = finding is None or finding.reason is Reason.STARTING
     if not snapshot.is_older(pod.uid, MAX_CHECK_SECONDS if is_starting else PROBLEM_GRACE_SECONDS):
         return None
@@ -131,6 +133,22 @@ def _unfinished_outcome(pod: Pod, snapshot: Snapshot) -> TrackingCondition | Non
         command = f"kubectl describe pods {_selector(snapshot)},app.kubernetes.io/name=modelservice-refresh"
         return _failed(Reason.CHECK_NOT_ENDING, f"The newest check of model.uri does not end. See {command}.")
     return _failed(finding.reason, f"The pod of the newest check of model.uri is not ready: {finding.text}")
+
+
+def _missing_credentials(pod: Pod, snapshot: Snapshot) -> TrackingCondition | None:
+    """Return the condition if a pod waits for its volumes: the Secret is the only one that may be missing.
+
+    The Events of these pods, which would say so, are not read.
+    """
+    model, namespace = snapshot.service.spec.model, snapshot.service.metadata.namespace
+    if model is None or model.credentials is None or not snapshot.is_older(pod.uid, PROBLEM_GRACE_SECONDS):
+        return None
+    name = model.credentials.secret_ref.name
+    text = (
+        "The pod of the newest check of model.uri is waiting for its volumes. Check that the Secret of"
+        f" model.credentials exists: kubectl get -n {namespace} secret/{name}."
+    )
+    return _failed(Reason.VOLUME_PENDING, text)
 
 
 def _unstarted_check(snapshot: Snapshot) -> TrackingCondition | None:

@@ -1,4 +1,4 @@
-"""A model hub, as far as the real client asks one: its REST API for one organisation, with private repositories."""
+"""A model hub, as far as the loader asks one: its REST API, with private, renamed and refused repositories."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from tests.environment.stores.web import Handler, Web, whole
 
@@ -31,12 +32,18 @@ class Hub:
             self._page(f"/api/models/{name}/revision/{revision}", _json(info), private=private)
         self._page(f"/api/models/{name}", _json(info), private=private)
         for path, content in files.items():
-            self._page(f"/{name}/resolve/{sha}/{path}", whole(content), private=private)
+            self._page(f"/{name}/resolve/{sha}/{quote(path)}", whole(content), private=private)
         return sha
 
-    def refuse(self, path: str, status: int, code: str) -> None:
-        """Answer as the Hub does when it says no."""
-        self.web.page(path, lambda handler: handler.answer(status, b"{}", X_Error_Code=code, X_Error_Message=code))
+    def move_file(self, name: str, sha: str, path: str, target: str) -> None:
+        """Redirect a file as the Hub does for files of LFS and Xet: to other hosts, or to a path without a host."""
+        headers = {"X_Linked_ETag": '"0"', "X_Xet_Hash": "0" * 64, "Location": target}
+        self._page(f"/{name}/resolve/{sha}/{path}", lambda handler: handler.answer(302, **headers), private=False)
+
+    def refuse(self, path: str, status: int, code: str, message: str = "") -> None:
+        """Answer as the Hub does when it says no. For some causes it sends a message, but no code."""
+        headers = {"X_Error_Message": message or code} | ({"X_Error_Code": code} if code else {})
+        self.web.page(path, lambda handler: handler.answer(status, b"{}", **headers))
 
     def _page(self, path: str, answer: object, *, private: bool) -> None:
         def guarded(handler: Handler) -> None:
@@ -55,6 +62,15 @@ def _json(body: object) -> object:
 
 
 def _sibling(path: str, content: bytes) -> dict[str, object]:
+    size = len(content)
+    if size <= 1000:
+        return {"rfilename": path, "size": size, "blobId": git_blob(content)}
     digest = hashlib.sha256(content).hexdigest()
-    large = {"lfs": {"size": len(content), "sha256": digest, "pointerSize": 134}} if len(content) > 1000 else {}
-    return {"rfilename": path, "size": len(content), "blobId": digest[:40], **large}
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {size}\n".encode()
+    large = {"size": size, "sha256": digest, "pointerSize": len(pointer)}
+    return {"rfilename": path, "size": size, "blobId": git_blob(pointer), "lfs": large}
+
+
+def git_blob(content: bytes) -> str:
+    """Return the name of a blob, as `git hash-object` prints it."""
+    return hashlib.sha1(b"blob %d\0%b" % (len(content), content), usedforsecurity=False).hexdigest()

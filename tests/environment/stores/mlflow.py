@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import httpx
 
@@ -26,11 +27,14 @@ class Tracking:
     store: Store
     place: Place
 
-    def register(self, name: str, source: str, *, run: str | None = None) -> str:
-        """Register the artifacts at `source` as the next version of a model; return its number."""
+    def register(self, name: str, source: str, *, run: str = "", model: str = "") -> str:
+        """Register the artifacts at `source`, of a run or a logged model, as the next version; return its number."""
         self._post("registered-models/create", {"name": name}, fine=("RESOURCE_ALREADY_EXISTS",))
         answer = self._post(
-            "model-versions/create", {"name": name, "source": source} | ({"run_id": run} if run else {})
+            "model-versions/create",
+            {"name": name, "source": source}
+            | ({"run_id": run} if run else {})
+            | ({"model_id": model} if model else {}),
         )
         return str(answer["model_version"]["version"])
 
@@ -40,13 +44,37 @@ class Tracking:
 
     def publish(self, name: str, files: Mapping[str, bytes]) -> str:
         """Have a run log artifacts that the server hands out, and register them; return the version's number."""
-        run = self._post("runs/create", {"experiment_id": "0"})["run"]["info"]
-        place = run["artifact_uri"].removeprefix("mlflow-artifacts:/")
-        for path, content in files.items():
-            self._request("PUT", f"api/2.0/mlflow-artifacts/artifacts/{place}/model/{path}", content)
-        return self.register(name, f"{run['artifact_uri']}/model", run=run["run_id"])
+        run, artifacts = self.log(files)
+        return self.register(name, f"{artifacts}/model", run=run)
 
-    def _post(self, path: str, body: Mapping[str, str], *, fine: tuple[str, ...] = ()) -> Any:
+    def log(self, files: Mapping[str, bytes], *, path: str = "model") -> tuple[str, str]:
+        """Have a run log artifacts below a path; return its ID and the URI of its artifacts."""
+        run = self._post("runs/create", {"experiment_id": "0"})["run"]["info"]
+        self.upload(f"{run['artifact_uri']}/{path}", files)
+        return run["run_id"], run["artifact_uri"]
+
+    def log_model(self, name: str, files: Mapping[str, bytes], *, run: str = "", is_ready: bool = True) -> str:
+        """Log a model as MLflow 3 does: with artifacts that are not those of its run; return its ID."""
+        body = {"experiment_id": "0", "name": name} | ({"source_run_id": run} if run else {})
+        info = self._post("logged-models", body)["model"]["info"]
+        self.upload(info["artifact_uri"], files)
+        if is_ready:
+            finished = json.dumps({"model_id": info["model_id"], "status": "LOGGED_MODEL_READY"}).encode()
+            self._request("PATCH", f"{_API}/logged-models/{info['model_id']}", finished)
+        return str(info["model_id"])
+
+    def upload(self, uri: str, files: Mapping[str, bytes]) -> None:
+        """Write artifacts below a URI that the server hands out."""
+        place = uri.removeprefix("mlflow-artifacts:/")
+        for path, content in files.items():
+            self._request("PUT", f"api/2.0/mlflow-artifacts/artifacts/{quote(f'{place}/{path}')}", content)
+
+    def move_to_stage(self, name: str, version: str, stage: str) -> None:
+        """Move a version to a stage, as before there were aliases."""
+        body = {"name": name, "version": version, "stage": stage, "archive_existing_versions": False}
+        self._post("model-versions/transition-stage", body)
+
+    def _post(self, path: str, body: Mapping[str, Any], *, fine: tuple[str, ...] = ()) -> Any:
         return json.loads(self._request("POST", f"{_API}/{path}", json.dumps(body).encode(), fine=fine))
 
     def _request(self, method: str, path: str, body: bytes, *, fine: tuple[str, ...] = ()) -> str:

@@ -9,3 +9,24 @@ def test_main_rejects_invalid_number(workers: str, capsys: pytest.CaptureFixture
         main(["run", "--workers", workers])
     assert caught.value.code == 2
     assert "is not a positive integer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("--loader-proxy", "proxy:3128"),
+        ("--loader-proxy", "socks5://proxy:1080"),
+        ("--loader-proxy", "http://me:secret@proxy:3128"),
+        ("--loader-proxy", "http://proxy:3128/path"),
+        ("--loader-no-proxy", "a b"),
+        ("--loader-ca-bundle", "company-ca"),
+        ("--loader-ca-bundle", "Company/ca.pem"),
+        ("--loader-ca-bundle", "a/b/c"),
+        ("--allow-cidr", "10.0.0.1/8"),
+    ],
+)
+def test_main_rejects_invalid_loader_option(option: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["run", option, text])
+    assert caught.value.code == 2
+    assert option in capsys.readouterr().err

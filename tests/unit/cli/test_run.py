@@ -38,6 +38,8 @@ def test_settings_are_taken_from_the_options() -> None:
             *("--lease-name", "ours"),
             *("--resync-seconds", "30", "--discovery-seconds", "5", "--probe-port", "0", "--loader-image", "loader:1"),
             *("--loader-seconds", "60", "--refresh-seconds", "120", "--allow-cidr", "10.0.0.0/8"),
+            *("--loader-proxy", "http://proxy.example.com:3128/", "--loader-no-proxy", ".svc, 10.0.0.0/8"),
+            *("--loader-no-proxy", ".svc,minio.store", "--loader-ca-bundle", "company-ca/trust-bundle.pem"),
         ]
     )
     assert settings_from(options) == Settings(
@@ -49,6 +51,12 @@ def test_settings_are_taken_from_the_options() -> None:
         discovery_interval=5,
         probe_port=0,
         loader=LoaderSettings(
-            image="loader:1", timeout_seconds=60, refresh_interval_seconds=120, allowed_cidrs=("10.0.0.0/8",)
+            image="loader:1",
+            timeout_seconds=60,
+            refresh_interval_seconds=120,
+            allowed_cidrs=("10.0.0.0/8",),
+            proxy="http://proxy.example.com:3128",
+            no_proxy=(".svc", "10.0.0.0/8", "minio.store"),
+            ca_bundle="company-ca/trust-bundle.pem",
         ),
     )

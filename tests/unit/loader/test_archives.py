@@ -9,6 +9,7 @@ import stat
 import struct
 import tarfile
 import tempfile
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -278,6 +279,26 @@ def test_damaged_header_never_ends_a_tar(place: float, bit: int) -> None:
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress], ids=["tar", "gz", "bz2", "xz"])
 def test_data_after_the_end_of_a_tar_is_refused(pack: Callable[[bytes], bytes]) -> None:
     assert try_to_unpack(pack(build_tar(NOISE) + build_tar({"more": b"more"}))) is None
+
+
+def test_gzip_with_padding_at_its_end_is_unpacked() -> None:
+    assert try_to_unpack(gzip.compress(build_tar(NOISE)) + bytes(100_000)) == NOISE
+
+
+@pytest.mark.parametrize("more", [b"more", bytes(100_000) + b"\x1f", gzip.compress(b"more"), b"\x1f\x8b"])
+def test_gzip_followed_by_other_data_is_refused(more: bytes) -> None:
+    assert try_to_unpack(gzip.compress(build_tar(NOISE)) + more) is None
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress], ids=["tar", "gz", "bz2", "xz"])
+@pytest.mark.parametrize("limits", [Limits(max_bytes=9 << 20), Limits(max_files=1)], ids=["bytes", "files"])
+def test_decompression_ends_with_a_refused_archive(pack: Callable[[bytes], bytes], limits: Limits) -> None:
+    """The thread that decompresses is ahead by a few chunks when the first file is refused."""
+    content = pack(build_tar({"a": bytes(1 << 20), "b": bytes(16 << 20)}))
+    with tempfile.TemporaryDirectory() as directory, pytest.raises(LoaderError) as raised:
+        unpack(Path(directory), content, limits=limits)
+    assert raised.value.reason is Reason.TOO_LARGE
+    assert "decompress" not in {thread.name for thread in threading.enumerate()}
 
 
 @given(st.permutations(["a", "a/b", "c"]))

@@ -1,15 +1,12 @@
 """The authorities that all clients of stores trust."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from model_loader.certificates import read_ca_bundle
 from model_loader.errors import LoaderError
 from model_loader.http_client import build_tls_context
-from model_loader.request import Request
-from model_loader.sources.object_store import ObjectStoreSource
 from tests.environment.cluster.pki import Authority
 
 
@@ -17,27 +14,21 @@ from tests.environment.cluster.pki import Authority
 def authorities(tmp_path: Path) -> dict[str, str]:
     """One authority for each variable; a comment of each file is not in ASCII."""
     environment = {}
-    for name in ("SSL_CERT_FILE", "AWS_CA_BUNDLE"):
+    for name in ("MODEL_CA_BUNDLE", "SSL_CERT_FILE", "AWS_CA_BUNDLE"):
         file = tmp_path / name
         file.write_bytes("# Autorität\n".encode() + Authority.create(name).pair.certificate)
         environment[name] = str(file)
     return environment
 
 
-def test_bundle_holds_the_files_of_both_variables(authorities: dict[str, str]) -> None:
+def test_bundle_holds_the_files_of_all_variables(authorities: dict[str, str]) -> None:
     bundle = read_ca_bundle(authorities)
     assert all(Path(file).read_bytes() in bundle for file in authorities.values())
     assert read_ca_bundle({}) == b""
     assert read_ca_bundle({"SSL_CERT_FILE": "/no/such/file"}) == b""
 
 
-def test_http_client_and_object_store_trust_the_same(
-    authorities: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given: dict[str, Any] = {}
-    monkeypatch.setattr("model_loader.sources.object_store.S3Store", lambda *_, **options: given.update(options))
-    ObjectStoreSource(Request(uri="s3://bucket/model", target=Path("/model"), environment=authorities))
-    assert given["client_options"]["root_certificate"] == read_ca_bundle(authorities)
+def test_http_client_trusts_all_of_them(authorities: dict[str, str]) -> None:
     trusted = str(build_tls_context(authorities).get_ca_certs())
     assert all(f"(('commonName', '{name}'),)" in trusted for name in authorities)
 

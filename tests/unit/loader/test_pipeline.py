@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import hashlib
 import io
 import os
 import signal
@@ -17,6 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from model_loader import paths, pipeline
+from model_loader import volume as volume_module
 from model_loader.backoff import Backoff
 from model_loader.errors import LoaderError, Reason, TransferError
 from model_loader.manifest import Chunk, Entry, Listing
@@ -24,6 +26,7 @@ from model_loader.pipeline import load_model
 from model_loader.progress import JsonLogger, Progress
 from model_loader.report import Report
 from model_loader.request import Limits, Request
+from model_loader.volume import Workspace
 from tests.unit.loader.test_archives import build_tar
 
 Files = dict[str, bytes]
@@ -95,7 +98,7 @@ def volume_directory() -> Iterator[Path]:
         yield Path(directory) / "volume"
 
 
-SYSTEM_CALLS = ("open", "mkdir", "rename", "unlink", "rmdir", "pwrite", "ftruncate", "fsync")
+SYSTEM_CALLS = ("open", "mkdir", "rename", "unlink", "rmdir", "write", "pwrite", "ftruncate", "fsync")
 
 
 def run_killed(volume: Path, store: MemoryStore, *, calls: int, **options: object) -> bool:
@@ -152,6 +155,7 @@ class Change:
 CHANGES = {
     "files": Change(FIRST, THEN),
     "files, reversed": Change(THEN, FIRST, step=4),
+    "files of equal names and sizes": Change(FIRST, {path: b"x" * len(text) for path, text in FIRST.items()}, step=2),
     "archive": Change(FIRST, THEN, extract=True, step=3),
     "archive, unchanged": Change(FIRST, FIRST, extract=True, step=4),
 }
@@ -180,6 +184,56 @@ def is_tree(files: Files) -> bool:
 
 
 TREES = st.dictionaries(PATHS, st.binary(min_size=1, max_size=4), min_size=1, max_size=4).filter(is_tree)
+
+
+MANY = {f"{number}": b"%d" % number for number in range(100)}
+
+
+@pytest.mark.parametrize("has_syncfs", [True, False])
+@pytest.mark.parametrize("files", [FIRST, MANY], ids=["few", "many"])
+def test_tree_is_synced_before_it_is_published(tmp_path: Path, files: Files, *, has_syncfs: bool) -> None:
+    """Few files are synced one by one; for many there is one call, if the system has it."""
+    steps: list[str] = []
+
+    def record(name: str, real: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object) -> object:
+            steps.append(name)
+            return real(*arguments)
+
+        return call
+
+    with (
+        mock.patch.object(volume_module, "sync_file_system", record("all", lambda _: has_syncfs)),
+        mock.patch.object(os, "fsync", record("one", os.fsync)),
+        mock.patch.object(Workspace, "_rename_tree", record("rename", Workspace._rename_tree)),  # noqa: SLF001
+    ):
+        load(tmp_path, MemoryStore(files))
+    before = steps[: steps.index("rename")]
+    if files is MANY and has_syncfs:
+        assert before == ["all", "one"]  # the marker
+    else:
+        assert before.count("one") > len(files)
+    assert read_tree(tmp_path / "model") == files
+
+
+def test_tree_without_the_requested_digest_is_loaded_again(tmp_path: Path) -> None:
+    """SHA-256 is computed only if it is requested: the marker of an earlier load may not have it."""
+    store = MemoryStore({"f": b"content"})
+    load(tmp_path, store)
+    digest = hashlib.sha256(b"content").hexdigest()
+    assert load(tmp_path, store, sha256=digest).reason == "Loaded"
+    assert load(tmp_path, store, sha256=digest).reason == "Cached"
+    with pytest.raises(LoaderError, match=f"{digest} instead of {'0' * 64}"):
+        load(tmp_path, store, sha256="0" * 64)
+
+
+def test_tree_of_an_earlier_version_is_loaded_again(tmp_path: Path) -> None:
+    store = MemoryStore(FIRST)
+    load(tmp_path, store)
+    marker = tmp_path / ".model.json"
+    marker.write_text(marker.read_text().replace('"blake3": ', '"sha256": '))
+    assert load(tmp_path, store).reason == "Loaded"
+    assert read_tree(tmp_path / "model") == FIRST
 
 
 @settings(max_examples=15, deadline=None)

@@ -130,3 +130,16 @@ def test_ordinary_words_are_kept() -> None:
     text = "Loaded 1 file from https://annex.example/a"
     assert Redactor.from_environment(secrets).redact(text) == text
     assert Redactor(["\n" * 9, "a\n\n\n\n\n", " \t\r\n" * 3]).redact(text) == text
+
+
+@pytest.mark.parametrize("separator", ["?", "#", "@", "/", "?#", "\n", "%3F", "%23", "%40"])
+@pytest.mark.parametrize("place", ["https://h/{}", "https://{}", "https://u:{}@h/p", "ftp://h/a?b={}", "{}"])
+def test_parts_of_a_secret_in_a_cut_url_are_redacted(separator: str, place: str) -> None:
+    """Sources print a URL without user name, query and fragment, which cuts a secret that a server repeats in it."""
+    secret = f"canary-one{separator}canary-two"
+    redact = Redactor.from_environment({"HF_TOKEN": secret}).redact
+    assert "canary" not in redact(redact_url(place.format(secret)))
+    assert "canary" not in redact(redact_url(place.format(quote(secret, safe=""))))
+    config = json.dumps({"auths": {"r.io": {"auth": b64encode(f"user:{secret}".encode()).decode()}}})
+    redact = Redactor.from_environment({".dockerconfigjson": config}).redact
+    assert "canary" not in redact(redact_url(place.format(secret)))

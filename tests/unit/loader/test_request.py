@@ -43,7 +43,7 @@ def test_empty_variables_are_ignored() -> None:
         ({"MODEL_URI": ""}, "MODEL_URI must be set"),
         ({"MODEL_PATH": ""}, "MODEL_PATH must be set"),
         ({"MODEL_URI": "ftp://a/b"}, "it must begin with one of s3, gs"),
-        ({"MODEL_URI": "/a/b"}, "it must begin with one of"),
+        ({"MODEL_URI": "/a/b"}, "write file:///a/b"),
         ({"MODEL_URI": "s3://a/b c"}, "spaces or control characters"),
         ({"MODEL_MAX_BYTES": "-1"}, "must be a positive whole number"),
         ({"MODEL_TIMEOUT_SECONDS": "soon"}, "must be a positive whole number"),

@@ -44,15 +44,28 @@ def test_resolver_pods_do_not_match_the_service_selector() -> None:
         assert not selector.items() <= labels
 
 
-def test_resolver_has_credentials_and_no_volume() -> None:
-    found = cron_job()
+def resolver_pod(**fields: Any) -> dict[str, Any]:
+    found = cron_job(**fields)
     assert found is not None
-    pod = found["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    pod: dict[str, Any] = found["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    return pod
+
+
+def test_resolver_has_credentials_and_no_cache() -> None:
+    pod = resolver_pod()
     [container] = pod["containers"]
     assert container["args"] == ["--resolve"]
-    assert container["envFrom"] == [{"secretRef": {"name": "registry"}}]
-    assert "volumeMounts" not in container
+    assert "envFrom" not in container
+    assert container["volumeMounts"] == [
+        {"name": "model-credentials", "mountPath": "/model-credentials", "readOnly": True}
+    ]
+    assert pod["volumes"] == [{"name": "model-credentials", "secret": {"secretName": "registry", "defaultMode": 0o440}}]
+
+
+def test_resolver_without_credentials_has_no_volume() -> None:
+    pod = resolver_pod(model=FOLLOWED | {"credentials": None})
     assert "volumes" not in pod
+    assert "volumeMounts" not in pod["containers"][0]
 
 
 def test_suspended_service_suspends_the_cron_job() -> None:

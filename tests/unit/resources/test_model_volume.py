@@ -66,11 +66,35 @@ def test_cache_key_depends_on_the_resolution() -> None:
     assert environment(one)["MODEL_RESOLUTION"] == "models:/iris/1"
 
 
-def test_secret_cannot_override_loader_variables() -> None:
-    """A Secret of the author's may have any keys: none of them may widen what the administrator allows."""
-    spec = template(credentials={"secretRef": {"name": "store"}})
-    [container] = spec["template"]["spec"]["initContainers"]
-    assert container["envFrom"] == [{"secretRef": {"name": "store"}}]
+CREDENTIALS = {"secretRef": {"name": "store"}}
+
+
+def test_credentials_are_files_of_the_loader_only() -> None:
+    """The Secret has any keys: in an environment they could change how a process runs, and its children inherit it."""
+    model = {"uri": S3, "credentials": CREDENTIALS}
+    service = model_service().with_spec(
+        model=model,
+        initContainers=[{"name": "warm-up", "image": "a", "mounts": [{"name": "model", "mountPath": "/m"}]}],
+        sidecars=[{"name": "proxy", "image": "b"}],
+    )
+    pod = build_children(service.parsed())[0].body["spec"]["template"]["spec"]
+    [loader] = [one for one in pod["initContainers"] if one["name"] == "model-loader"]
+    # Root owns the files, and their group is the fsGroup of the pod.
+    assert [one for one in pod["volumes"] if "store" in str(one)] == [
+        {"name": "model-credentials", "secret": {"secretName": "store", "defaultMode": 0o440}}
+    ]
+    assert {"name": "model-credentials", "mountPath": "/model-credentials", "readOnly": True} in loader["volumeMounts"]
+    others = [one for one in [*pod["containers"], *pod["initContainers"]] if one is not loader]
+    assert len(others) == 3
+    assert "model-credentials" not in str(others)
+    assert "secretRef" not in str(pod)
+    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsUser"] == 10_001
+
+
+def test_operator_sets_all_variables_of_the_loader() -> None:
+    spec = template(credentials=CREDENTIALS)
+    assert environment(spec)["MODEL_CREDENTIALS_DIR"] == "/model-credentials"
+    assert "MODEL_CREDENTIALS_DIR" not in environment(template())
     assert {name for name in environment(spec) if name.startswith("MODEL_")} >= {
         *("MODEL_URI", "MODEL_PATH", "MODEL_REVISION", "MODEL_SHA256", "MODEL_RESOLUTION", "MODEL_ALLOW_PATTERNS"),
         *("MODEL_IGNORE_PATTERNS", "MODEL_EXTRACT", "MODEL_MAX_BYTES", "MODEL_TIMEOUT_SECONDS"),
@@ -79,7 +103,7 @@ def test_secret_cannot_override_loader_variables() -> None:
 
 
 def test_only_the_loader_gets_credentials() -> None:
-    spec = template(credentials={"secretRef": {"name": "store"}})
+    spec = template(credentials=CREDENTIALS)
     assert "store" not in str(spec["template"]["spec"]["containers"])
 
 
@@ -129,10 +153,33 @@ def test_operator_settings_reach_the_loader() -> None:
     assert spec["template"]["spec"]["initContainers"][0]["image"] == "registry.local/loader:1"
 
 
-def test_service_account_is_used_without_credentials() -> None:
-    service = model_service().with_spec(serviceAccountName="reader", model={"uri": "gs://models/iris"}).parsed()
+def test_network_settings_reach_the_loader() -> None:
+    settings = LoaderSettings(
+        proxy="http://proxy:3128", no_proxy=("10.0.0.0/8", ".svc"), ca_bundle="company-ca/trust-bundle.pem"
+    )
+    spec = template(settings=settings)
+    assert {name: text for name, text in environment(spec).items() if "PROXY" in name or "CA_BUNDLE" in name} == {
+        "MODEL_PROXY": "http://proxy:3128",
+        "MODEL_NO_PROXY": "10.0.0.0/8,.svc",
+        "MODEL_CA_BUNDLE": "/model-ca-bundle/ca-bundle.crt",
+    }
+    [loader] = spec["template"]["spec"]["initContainers"]
+    assert {"name": "model-ca-bundle", "mountPath": "/model-ca-bundle", "readOnly": True} in loader["volumeMounts"]
+    items = [{"key": "trust-bundle.pem", "path": "ca-bundle.crt"}]
+    assert spec["template"]["spec"]["volumes"][-1] == {
+        "name": "model-ca-bundle",
+        "configMap": {"name": "company-ca", "items": items, "optional": True},
+    }
+
+
+@pytest.mark.parametrize("credentials", [None, CREDENTIALS])
+@pytest.mark.parametrize("account", [None, "reader"])
+def test_only_a_named_service_account_is_an_identity(account: str | None, credentials: dict[str, Any] | None) -> None:
+    """A pod without one runs as `default`, whose cloud identity is not meant for the model."""
+    model = {"uri": "gs://models/iris", "credentials": credentials}
+    service = model_service().with_spec(serviceAccountName=account, model=model).parsed()
     [deployment, *_] = build_children(service)
-    assert environment(deployment.body["spec"])["MODEL_IDENTITY"] == "ServiceAccount"
+    assert environment(deployment.body["spec"])["MODEL_IDENTITY"] == ("ServiceAccount" if account else "")
 
 
 def test_dollar_signs_are_escaped() -> None:

@@ -1,6 +1,7 @@
 """The pod template depends only on the spec: settings of the loader are retained until the spec changes it."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,11 @@ from tests.support.builders import ModelServiceBuilder, model_service
 
 OLD = LoaderSettings(image="loader:1", timeout_seconds=900, allowed_cidrs=("10.20.0.0/16",))
 NEW = LoaderSettings(image="loader:2", timeout_seconds=1200, allowed_cidrs=("10.20.0.0/16", "10.30.0.0/16"))
+NETWORK: dict[str, Any] = {
+    "proxy": "http://proxy:3128",
+    "no_proxy": (".svc", "10.0.0.0/8"),
+    "ca_bundle": "company-ca/ca.pem",
+}
 SERVICE = model_service().with_spec(model={"uri": "s3://models/iris"})
 
 
@@ -94,6 +100,23 @@ def test_change_back_is_a_new_revision() -> None:
     assert record(third) not in {record(first), record(second)}
 
 
+@pytest.mark.parametrize("before", [{}, NETWORK])
+@pytest.mark.parametrize("after", [{}, NETWORK, {"proxy": "http://other:3128"}, {"ca_bundle": "other/ca.pem"}])
+def test_network_settings_are_retained(before: dict[str, Any], after: dict[str, Any]) -> None:
+    first = deployment(loader=replace(OLD, **before))
+    second = deployment(loader=replace(NEW, **after), retained=record(first))
+    assert second == first
+    assert deployment(loader=replace(OLD, **before), retained=record(second)) == first
+
+
+def test_settings_that_are_not_set_are_not_recorded() -> None:
+    """A record of an operator without them is the same."""
+    assert json.loads(record(deployment(loader=OLD)).loader_settings) == json.loads(settings_text())
+    found = json.loads(record(deployment(loader=replace(OLD, **NETWORK))).loader_settings)
+    added = {"proxy": "http://proxy:3128", "noProxy": [".svc", "10.0.0.0/8"], "caBundle": "company-ca/ca.pem"}
+    assert found == json.loads(settings_text(**added))
+
+
 def test_several_upgrades_retain_the_first_settings() -> None:
     first = deployment(loader=OLD)
     second = deployment(loader=NEW, retained=record(first))
@@ -127,6 +150,11 @@ def test_settings_of_the_spec_take_precedence() -> None:
         settings_text(timeoutSeconds=-1),
         settings_text(image="elsewhere.example.com/loader:1"),
         settings_text(allowedCIDRs=["0.0.0.0/0"]),
+        settings_text(proxy="http://elsewhere.example.com:3128"),
+        settings_text(proxy=3128),
+        settings_text(noProxy=".svc"),
+        settings_text(caBundle="company-ca"),
+        settings_text(caBundle="a/b/c"),
     ],
 )
 def test_damaged_settings_are_replaced_by_the_current_ones(text: str) -> None:
@@ -154,7 +182,7 @@ def test_record_of_an_object_without_annotations_is_none(live: dict[str, Any] | 
 def test_settings_of_a_newer_operator_are_kept_as_written() -> None:
     """One with more settings writes more fields; as long as the template is the same, nothing is written."""
     first = deployment(loader=OLD)
-    found = record(first)._replace(loader_settings=settings_text(proxy="http://proxy:3128"))
+    found = record(first)._replace(loader_settings=settings_text(mirror="https://mirror.example.com"))
     second = deployment(retained=found)
     assert record(second) == found
     assert second.body["spec"] == first.body["spec"]

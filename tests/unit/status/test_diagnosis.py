@@ -610,6 +610,23 @@ def test_volume_event_is_reported() -> None:
     assert unready(new_pod().waiting("ContainerCreating"), pod_event_messages=(note,))[0] == "Starting"
 
 
+NO_SUCH_SOURCE = 'MountVolume.SetUp failed for volume "model-credentials" : secret "store" not found'
+SUMMARY = "Unable to attach or mount volumes: unmounted volumes=[model-credentials]: context deadline exceeded"
+
+
+@pytest.mark.parametrize("notes", [(NO_SUCH_SOURCE,), (SUMMARY, NO_SUCH_SOURCE), (NO_SUCH_SOURCE, SUMMARY)])
+def test_missing_secret_of_the_credentials_is_named(notes: tuple[str, ...]) -> None:
+    """The kubelet's summary, which names no Secret, comes every two minutes: the status must not alternate."""
+    pod = new_pod().waiting("PodInitializing").with_condition("PodReadyToStartContainers", "False")
+    hint = "Create the Secret that model.credentials names; pods recover automatically."
+    assert unready(pod, pod_event_messages=notes) == ("VolumePending", f"The only pod: {NO_SUCH_SOURCE}. {hint}")
+
+
+def test_summary_of_volumes_is_reported_without_a_cause() -> None:
+    pod = new_pod().waiting("PodInitializing").with_condition("PodReadyToStartContainers", "False")
+    assert unready(pod, pod_event_messages=(SUMMARY,))[1].startswith(f"The only pod: {SUMMARY}")
+
+
 @pytest.mark.parametrize(
     ("note", "advice"),
     [

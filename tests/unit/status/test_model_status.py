@@ -28,7 +28,7 @@ def model_status(found: Snapshot, previous: dict[str, Any]) -> dict[str, Any] | 
 
 
 S3 = "s3://models/iris/v3"
-DIGEST = f"sha256:{'ab' * 32}"
+DIGEST = f"blake3:{'ab' * 32}"
 REPORT = {"reason": "Loaded", "message": "x", "resolvedURI": S3, "digest": DIGEST, "files": 2, "bytes": 10, "uri": S3}
 DOWNLOADED = model_service().with_spec(model={"uri": S3})
 
@@ -60,10 +60,10 @@ def test_loaded_model_is_reported() -> None:
 
 
 def test_report_of_the_newest_pod_is_used() -> None:
-    newer = loaded({**REPORT, "digest": "sha256:new"}, suffix="aaaaa", time="2026-01-02T04:00:00Z")
+    newer = loaded({**REPORT, "digest": "blake3:new"}, suffix="aaaaa", time="2026-01-02T04:00:00Z")
     status = model_status(snapshot(loaded(), newer, service=DOWNLOADED), {})
     assert status is not None
-    assert status["digest"] == "sha256:new"
+    assert status["digest"] == "blake3:new"
 
 
 def test_one_failed_loader_is_a_failure() -> None:

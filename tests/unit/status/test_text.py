@@ -21,6 +21,7 @@ SNAPSHOT = snapshot(new_pod(), new_pod().of_revision(OLD_HASH))
         ("at 0x7f00deadbeef", "at"),
         ('task "9f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0" died', 'task "" died'),
         ("sha256:" + "ab" * 32, "sha256:" + "ab" * 32),
+        ("blake3:" + "ab" * 32, "blake3:" + "ab" * 32),
         ("read udp 198.18.0.4:43210->10.96.0.10:53: i/o timeout", "read udp 10.96.0.10:53: i/o timeout"),
         ("back-off 5m0s restarting", "back-off restarting"),
         ("'/tmp/wgunicorn-8a7sd_x1' of /tmp/tmpab12cd34/x", "'/tmp/wgunicorn-…' of /tmp/tmp…/x"),

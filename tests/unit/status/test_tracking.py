@@ -134,6 +134,23 @@ def test_check_that_cannot_start_is_reported_after_a_minute(pod: PodBuilder, rea
     assert found[2].startswith("The pod of the newest check of model.uri is not ready: ")
 
 
+def test_check_without_its_secret_is_reported() -> None:
+    """The Events of its pod, which name the Secret, are not read."""
+    model = SERVICE.spec["model"] | {"credentials": {"secretRef": {"name": "store"}}}
+    pod = new_pod().waiting("ContainerCreating", name="model-resolver").in_phase("Pending")
+    waiting = check(pod.with_condition("PodReadyToStartContainers", "False"))
+    service = SERVICE.with_spec(model=model)
+    assert tracked(waiting, service=service, previous=SUCCEEDING, ages={UID: 59.0}) == ACTIVE
+    found = tracked(waiting, service=service, previous=SUCCEEDING, ages={UID: 60.0})
+    assert found[:2] == ("False", "VolumePending")
+    assert found[2] == (
+        "The pod of the newest check of model.uri is waiting for its volumes. Check that the Secret of"
+        " model.credentials exists: kubectl get -n ml secret/store."
+    )
+    assert tracked(waiting, previous=SUCCEEDING, ages={UID: 60.0}) == ACTIVE
+    assert tracked(check(pod), service=service, previous=SUCCEEDING, ages={UID: 60.0}) == ACTIVE
+
+
 def test_check_without_a_pod_is_reported_after_a_minute() -> None:
     assert tracked(check(ended()), cron_job=RUNNING_CRON_JOB, ages={"job": 59.0}) == ACTIVE
     assert tracked(check(ended()), cron_job=RUNNING_CRON_JOB, ages={"job": 60.0}) == (

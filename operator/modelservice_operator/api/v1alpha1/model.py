@@ -20,63 +20,10 @@ from modelservice_operator.api.primitives import (
 )
 from modelservice_operator.api.v1alpha1.environment import LocalReference
 from modelservice_operator.api.v1alpha1.pods import OtherResources
+from modelservice_operator.api.v1alpha1.uri import Uri
 from modelservice_operator.api.v1alpha1.volumes import ClaimMount, EmptyDirMount
 
-_SCHEMES = "file|s3|gs|az|abfss?|https?|hf|models|oci|oci[+]artifact|pvc"
 _FILE = "file://"
-_FORMS = (
-    ("file", "^file:///.", "must name a file of the image by its absolute path: write file:///PATH"),
-    (
-        "(s3|gs|az|abfss?)",
-        "^[a-z0-9]+://[^/?#]+/[^/?#][^?#]*$",
-        "must name a bucket and a path in it: write s3://BUCKET/PATH (the same for gs, az and abfs)",
-    ),
-    ("https?", "^https?://[^/?#]+/[^#]+$", "must name a host and a file on it: write https://HOST/PATH"),
-    (
-        "hf",
-        "^hf://[A-Za-z0-9][-A-Za-z0-9._]*/[A-Za-z0-9][-A-Za-z0-9._]*(@[^@]+)?$",
-        "must name a Hugging Face repository: write hf://ORGANISATION/REPOSITORY, optionally with @REVISION",
-    ),
-    (
-        "models",
-        "^models:/[^/@]+(/[0-9]+|@[^/@]+)$",
-        "must name a version or an alias of a registered model: write models:/NAME/VERSION or models:/NAME@ALIAS",
-    ),
-    (
-        "oci([+]artifact)?",
-        "^oci([+]artifact)?://[^/?#@]+/[^?#]+$",
-        "must name a registry and a repository: write oci://REGISTRY/NAME:TAG (the same for oci+artifact)",
-    ),
-    ("pvc", "^pvc://[a-z0-9][-a-z0-9.]*(/[^?#]*)?$", "must name a claim and a directory in it: write pvc://CLAIM/PATH"),
-)
-"""Scheme, pattern and message. They only check for missing parts; the loader checks the rest."""
-Uri = Annotated[
-    str,
-    string_with_pattern(
-        r"^[^\s\p{C}]+$",
-        "must be a URI without spaces and control characters: percent-encode them (RFC 3986)",
-        max_length=2048,
-        rules=cel_rules(
-            Rule(
-                f"self.matches('^({_SCHEMES}):')",
-                "must begin with one of file, s3, gs, az, abfs, abfss, https, http, hf, models, oci, oci+artifact and"
-                " pvc, followed by ':', such as file:///app/model.joblib",
-            ),
-            *(Rule(f"!self.matches('^{scheme}:') || self.matches('{form}')", said) for scheme, form, said in _FORMS),
-            ("!self.split('/').exists(part, part == '..')", "must not contain '..': write the normalized path"),
-            Rule(
-                "!self.matches('^[a-z0-9+]+://([^/?#]*:)?[^/?#]*@') || self.matches('^abfss?://[^/?#:@]*@')",
-                "must not contain a user name or password: put them into a Secret and reference it in"
-                " model.credentials",
-            ),
-            Rule(
-                "!self.matches('(?i)[?&](sig|signature|token|awsaccesskeyid|x-(amz|goog)-(signature|credential))=')",
-                "must not contain a signature or token: put credentials into a Secret and reference it in"
-                " model.credentials",
-            ),
-        ),
-    ),
-]
 Patterns = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=1024)]], Field(max_length=64, json_schema_extra=ATOMIC)
 ]
@@ -86,8 +33,8 @@ class Credentials(ApiModel):
     """Credentials for the model store."""
 
     secret_ref: LocalReference = Field(
-        description="Secret with the environment variables of the store (AWS_*, GOOGLE_*, AZURE_*, HF_TOKEN, MLFLOW_*)."
-        " Only the loader gets them.",
+        description="Secret whose keys are settings of the store (AWS_*, GOOGLE_*, AZURE_*, HF_TOKEN, MLFLOW_*). It is"
+        " mounted into the loader only.",
         examples=[{"name": "model-store"}],
     )
 
@@ -174,9 +121,9 @@ class ModelSource(ApiModel):
     )
     uri: Uri | None = Field(
         default=None,
-        description="Location of the model. Models at s3, gs, az, abfs, https, hf (Hugging Face), models (MLflow) and"
-        " oci+artifact are downloaded before the server starts; oci (an image) and pvc (a claim) are mounted;"
-        " file:///path is a file of the server's image, in which %XX is not decoded.",
+        description="Location of the model. Models at s3, gs, az, abfs, https, hf (Hugging Face), models and runs"
+        " (MLflow) and oci+artifact are downloaded before the server starts; oci (an image) and pvc (a claim) are"
+        " mounted; file:///path is a file of the server's image, in which %XX is not decoded.",
         examples=["s3://models/iris/v3"],
     )
     name: str | None = Field(
@@ -210,8 +157,8 @@ class ModelSource(ApiModel):
     )
     credentials: Credentials | None = Field(
         default=None,
-        description="Credentials for the model store. Defaults to the ServiceAccount's identity if one is set,"
-        " otherwise anonymous access.",
+        description="Credentials for the model store. They take precedence over the identity of serviceAccountName;"
+        " without either, access is anonymous.",
         examples=[{"secretRef": {"name": "model-store"}}],
     )
     sha256: (

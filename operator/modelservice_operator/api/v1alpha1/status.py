@@ -75,8 +75,8 @@ class ModelStatus(ApiModel):
     digest: str | None = Field(
         default=None,
         max_length=512,
-        description="Digest of the downloaded model.",
-        examples=["sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"],
+        description="Digest of the downloaded model as its loader reports it, such as that of b3sum.",
+        examples=["blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"],
     )
     state: Literal["Pending", "Loading", "Loaded", "Failed"] | None = Field(
         default=None, description="Loading state of the model.", examples=["Loaded"]

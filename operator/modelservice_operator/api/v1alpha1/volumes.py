@@ -361,6 +361,9 @@ _SOURCES = "configMap, secret, persistentVolumeClaim, emptyDir, csi, ephemeral, 
 _COUNTED = ", ".join(f"has(self.{name})" for name in (*_SOURCES.replace(" and ", ", ").split(", "), "hostPath"))
 
 
+_RESERVED_NAMES = ["tmp", "home", "model", "model-credentials", "model-ca-bundle"]
+
+
 class Mount(ApiModel):
     """A volume mounted into the model container."""
 
@@ -375,9 +378,10 @@ class Mount(ApiModel):
         dns_label(
             "volume",
             rules=cel_rules(
-                (
-                    "!(self in ['tmp', 'home', 'model'])",
-                    "the names tmp, home and model are reserved: choose another name",
+                Rule(
+                    f"!(self in {_RESERVED_NAMES})",
+                    "the names tmp, home, model, model-credentials and model-ca-bundle are reserved: choose another"
+                    " name",
                 )
             ),
         ),
