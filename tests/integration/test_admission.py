@@ -97,7 +97,7 @@ iris = model_service()
         (iris.named("a.dot"), "metadata.name must start with a lower-case letter"),
         (iris.named("a" * 64), "at most 63 characters long"),
         (iris.named("Upper"), "a lowercase RFC 1123 subdomain"),
-        (iris.with_spec(model={"uri": "s3://bucket"}), "must name a bucket and a path in it: write s3://"),
+        (iris.with_spec(model={"uri": "s3:///iris"}), "must name a bucket, and may name a path in it: write s3://"),
         (iris.with_spec(model={"uri": "models:/iris"}), "must name a model of MLflow: write models:/NAME/VERSION"),
         (iris.with_spec(model={"uri": "gcs://models/iris"}), "by bucket: write gs://BUCKET/PATH"),
         (iris.with_spec(model={"uri": "file:///app/../etc/passwd"}), "must not contain '..'"),

@@ -323,9 +323,9 @@ RULE_CASES: dict[str, RuleCase] = {
     "must name a file of the image by its absolute path: write file:///PATH": RuleCase(
         ("file://host/a", "file:a", "file:///"), ("file:///a",)
     ),
-    "must name a bucket and a path in it: write s3://BUCKET/PATH (the same for gs, az and abfs)": RuleCase(
-        ("s3://a", "s3://a/", "s3:///a", "gs://a//b", "az://a/b?c", "abfs:a/b", "s3://a/b#c"),
-        ("s3://a/b", "gs://a/b/", "az://a/b", "abfss://box@account.dfs.core.windows.net/a"),
+    "must name a bucket, and may name a path in it: write s3://BUCKET/PATH (the same for gs, az and abfs)": RuleCase(
+        ("s3:///a", "s3://", "gs://a//b", "az://a/b?c", "abfs:a/b", "s3://a/b#c"),
+        ("s3://a", "gs://a/", "s3://a/b", "gs://a/b/", "az://a/b", "abfss://box@account.dfs.core.windows.net/a"),
     ),
     "must name a host and a file on it: write https://HOST/PATH": RuleCase(
         ("https://a", "https:///a", "http://a/", "https://a/b#c"), ("https://a/b?c=d", "http://10.0.0.1:8080/a")

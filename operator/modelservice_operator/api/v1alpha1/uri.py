@@ -14,8 +14,8 @@ _FORMS = (
     ("file", "^file:///.", "must name a file of the image by its absolute path: write file:///PATH"),
     (
         "(s3|gs|az|abfss?)",
-        "^[a-z0-9]+://[^/?#]+/[^/?#][^?#]*$",
-        "must name a bucket and a path in it: write s3://BUCKET/PATH (the same for gs, az and abfs)",
+        "^[a-z0-9]+://[^/?#]+(/([^/?#][^?#]*)?)?$",
+        "must name a bucket, and may name a path in it: write s3://BUCKET/PATH (the same for gs, az and abfs)",
     ),
     ("https?", "^https?://[^/?#]+/[^#]+$", "must name a host and a file on it: write https://HOST/PATH"),
     (
