@@ -484,22 +484,32 @@ class Downloader:
         return self._schedule.find_help_wanted()
 
     def _open_download(self, entry: Entry, buffer: memoryview) -> _FileDownload:
+        """Open a file, at the bytes that an earlier loader has written, and reserve its space."""
         is_divisible = self._source.supports_parallel_reads and entry.is_resumable
-        part_bytes = PART_BYTES if is_divisible else None
-        try:
-            descriptor = open_beneath(self._root, entry.path, flags=os.O_RDWR | os.O_CREAT | os.O_EXCL)
-            resumed = HashedPrefix(0, self._build_hasher(entry))
-        except FileExistsError:
-            descriptor = open_beneath(self._root, entry.path, flags=os.O_RDWR)
-            resumed = HashedPrefix.verify(
-                descriptor, self._journal.lookup(entry), buffer, lambda: self._build_hasher(entry)
-            )
-            os.ftruncate(descriptor, resumed.size)
-            self._progress.add_bytes(resumed.size)
-        if entry.size is not None and entry.size > PART_BYTES:
-            with _report_full_volume():
-                preallocate(descriptor, entry.size)
-        return _FileDownload(entry, descriptor, resumed, self._journal, part_bytes=part_bytes)
+        with _report_full_volume():
+            try:
+                descriptor = open_beneath(self._root, entry.path, flags=os.O_RDWR | os.O_CREAT | os.O_EXCL)
+                is_new = True
+            except FileExistsError:
+                descriptor = open_beneath(self._root, entry.path, flags=os.O_RDWR)
+                is_new = False
+            try:
+                resumed = (
+                    HashedPrefix(0, self._build_hasher(entry)) if is_new else self._resume(entry, descriptor, buffer)
+                )
+                if entry.size is not None and entry.size > PART_BYTES:
+                    preallocate(descriptor, entry.size)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        return _FileDownload(entry, descriptor, resumed, self._journal, part_bytes=PART_BYTES if is_divisible else None)
+
+    def _resume(self, entry: Entry, descriptor: int, buffer: memoryview) -> HashedPrefix:
+        recorded = self._journal.lookup(entry)
+        resumed = HashedPrefix.verify(descriptor, recorded, buffer, lambda: self._build_hasher(entry))
+        os.ftruncate(descriptor, resumed.size)
+        self._progress.add_bytes(resumed.size)
+        return resumed
 
     def _build_hasher(self, entry: Entry) -> FileHasher:
         return FileHasher(parse_promises(entry, {}).keys() | self._requested, size=entry.size)
@@ -531,7 +541,9 @@ class Downloader:
                     part.restart(start)
                 self._wait_before_retry(failures, error)
         part.complete()
-        if download.complete_part(start, part.offset, buffer, hashed=part.hashed):
+        with _report_full_volume():
+            is_complete = download.complete_part(start, part.offset, buffer, hashed=part.hashed)
+        if is_complete:
             self._schedule.remove(download)
             self._finish_file(download)
 
