@@ -2,6 +2,7 @@
 
 import json
 import socket
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from model_loader import backoff, connections, egress
+from model_loader.digests import FileHasher
 from model_loader.errors import LoaderError, TransferError
 from model_loader.request import Request
 from model_loader.sources import aws_identity, google_identity, open_source
@@ -480,6 +482,23 @@ def test_s3_checksum_is_that_of_the_entire_object(store: Web) -> None:
         refuse: Answer = lambda handler: handler.answer(403) if handler.command == "HEAD" else answer(handler)  # noqa: E731
         with open_model(store, "s3", {"object": refuse}) as other, other.open(entry, 0, 6) as reader:
             assert reader.checksums == {}
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_checksum_of_s3_is_compared(load: Loader, store: Web, *, is_right: bool) -> None:
+    hasher = FileHasher(["crc64nvme"])
+    hasher.update(CONTENT if is_right else b"other")
+    checksum = b64encode(hasher.checksum("crc64nvme") or b"").decode()
+    answers: dict[str, Answer] = {
+        "stat": lambda handler: handler.answer(404),
+        "listing": lambda handler: handler.answer(200, KINDS["s3"].listing),
+        "object": lambda handler: handler.answer(200, CONTENT, X_Amz_Checksum_Crc64nvme=checksum, **FULL),
+    }
+    store.server.pages = _Everything(lambda handler: answers[stage_of(handler)](handler))
+    outcome = load("s3://models/iris", {"AWS_ENDPOINT_URL": store.url})
+    assert outcome.reason == ("Loaded" if is_right else "DigestMismatch"), outcome.log
+    assert "crc64nvme" in outcome.log
+    assert outcome.files == ({"f": CONTENT} if is_right else {})
 
 
 REVISIONS = {

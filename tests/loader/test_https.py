@@ -288,6 +288,32 @@ def test_parts_of_two_versions_are_never_joined(load: Loader, web: Web, headers:
         assert (outcome.reason, "was modified" in outcome.message) == ("DigestMismatch", True)
 
 
+@pytest.mark.parametrize(
+    ("content_range", "reason"),
+    [
+        ("bytes 0-299999/300000", "Unreachable"),
+        ("bytes 100001-299999/300000", "Unreachable"),
+        ("bytes 100000-299999/300001", "DigestMismatch"),
+        ("bytes 100000-299999", "Unreachable"),
+        ("", "Unreachable"),
+    ],
+)
+def test_another_range_is_refused(load: Loader, web: Web, content_range: str, reason: str) -> None:
+    """The transfer is cut after 100,000 bytes, and continues with a part that was not requested."""
+
+    def answer(handler: Handler) -> None:
+        tag = {"ETag": '"1"'}
+        if "Range" in handler.headers:
+            handler.answer(206, MODEL[100_000:], Content_Range=content_range, **tag)
+        else:
+            handler.begin(200, length=len(MODEL), **tag)
+            handler.wfile.write(MODEL[:100_000])
+            handler.close_connection = True
+
+    outcome = load(web.page("/other-range", answer), web.environment)
+    assert (outcome.code, outcome.reason, outcome.files) == (1, reason, {})
+
+
 def test_transfer_without_a_validator_starts_again(load: Loader, web: Web) -> None:
     outcome = load(web.page("/unversioned", versioned(TWO, [100_000], [{}])), web.environment)
     assert (outcome.code, outcome.files) == (0, {"unversioned": TWO[1]})

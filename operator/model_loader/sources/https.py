@@ -1,5 +1,6 @@
 """https: a single file. The loader's own client checks each address, as redirects can lead anywhere (I1 to I3)."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import unquote, urlsplit
@@ -13,6 +14,8 @@ from model_loader.request import Request, bad_uri_error
 from model_loader.sources.presigned import expired_error, find_expiry, find_url, is_expired
 from model_loader.sources.ranges import Slice, changed_file_error, read_chunks
 
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
+"""RFC 9110, 14.4."""
 _PARTIAL = 206
 _OK = 200
 _FORBIDDEN = 403
@@ -48,7 +51,7 @@ class HttpFileReader:
             if entry.size is None and entry.sha256 is None and not self._is_digest_known:
                 response.require_marked_end(subject)
             if response.status == _PARTIAL:
-                check_range(response.headers.get("content-range", ""), start, subject)
+                check_range(response.headers.get("content-range", ""), entry, start, stop, subject)
                 yield response
             elif start or not to_end:
                 yield Slice(response, start, stop)
@@ -148,7 +151,10 @@ def check_unchanged(entry: Entry, version: str, subject: str) -> None:
         raise changed_file_error(subject)
 
 
-def check_range(text: str, start: int, subject: str) -> None:
-    """Raise LoaderError if a Content-Range does not begin at `start`."""
-    if not text.startswith(f"bytes {start}-"):
+def check_range(text: str, entry: Entry, start: int, stop: int | None, subject: str) -> None:
+    """Raise LoaderError if a Content-Range is not the requested part, or that of a file of another size."""
+    found = _CONTENT_RANGE.fullmatch(text)
+    if found is None or int(found[1]) != start or (stop is not None and int(found[2]) >= stop):
         raise LoaderError(Reason.UNREACHABLE, f"{subject} responded with a range other than the requested one.")
+    if entry.size is not None and found[3] not in {"*", str(entry.size)}:
+        raise changed_file_error(subject)

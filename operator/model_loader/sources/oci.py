@@ -215,7 +215,10 @@ class OciArtifactSource:
 
 
 def choose_manifest(body: bytes, subject: str, machine: str) -> str | None:
-    """Return the digest of the manifest that an index has for a machine; None for anything but an index. Raises LoaderError."""
+    """Return the digest of the manifest that an index has for a machine; None for a manifest.
+
+    Raises LoaderError.
+    """
     try:
         index = as_object(decode_json(body))
         if "manifests" not in index:

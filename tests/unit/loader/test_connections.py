@@ -9,6 +9,8 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model_loader import connections, http_messages
 from model_loader.connections import MAX_CONNECTIONS
@@ -360,3 +362,72 @@ def test_credentials_stay_with_their_origin(location: str) -> None:
 @pytest.mark.parametrize("location", ["/b", "b", "https://Store.Example:443/b", "//store.example/b"])
 def test_credentials_are_sent_to_their_origin(location: str) -> None:
     assert prepare_redirect("https://store.example/a", location, CREDENTIALS)[1] == CREDENTIALS
+
+
+class Bytes:
+    """A socket that has received some bytes, in pieces."""
+
+    def __init__(self, data: bytes, piece: int) -> None:
+        self._data = data
+        self._piece = piece
+
+    def recv_into(self, buffer: memoryview) -> int:
+        part = self._data[: min(self._piece, len(buffer))]
+        buffer[: len(part)] = part
+        self._data = self._data[len(part) :]
+        return len(part)
+
+    def sendall(self, data: bytes) -> None: ...
+
+    def settimeout(self, value: float | None) -> None: ...
+
+    def close(self) -> None: ...
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        *(
+            b"HTTP/1.1 200 OK\r\n",
+            b"HTTP/1.0 204\r\n",
+            b"HTTP/1.1 100 Continue\r\n\r\n",
+            b"HTTP/1.1 304 -\r\n",
+            b"HTTP/",
+        ),
+        *(b"Content-Length: 2\r\n", b"Content-Length:", b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n"),
+        *(
+            b"\r\n",
+            b"\r",
+            b"\n",
+            b"\0",
+            b":",
+            b" ",
+            b"0\r\n",
+            b"1\r\nx\r\n",
+            b"ffffffffffff\r\n",
+            b";a=b",
+            b"ok",
+            b"\xff",
+        ),
+    ]
+)
+
+
+@given(st.lists(FRAGMENTS | st.binary(max_size=8), max_size=12).map(b"".join), st.integers(1, 64))
+def test_any_bytes_are_a_response_or_an_error(data: bytes, piece: int) -> None:
+    def read(size: int) -> tuple[int, bytes] | None:
+        stream = http_messages.Stream(Bytes(data, size), "store.example")
+        view, found = memoryview(bytearray(7)), b""
+        try:
+            stream.begin(b"")
+            head = http_messages.read_head(stream)
+            body = http_messages.Body(stream, head)
+            while count := body.readinto(view):
+                found += bytes(view[:count])
+        except LoaderError:
+            return None
+        assert body.is_complete
+        return head.status, found
+
+    outcome = read(piece)
+    assert outcome == read(len(data) + 1)  # the pieces in which bytes arrive change nothing
+    assert outcome is None or outcome[1] in data.replace(b"\r\n1\r\n", b"") or b"chunked" in data

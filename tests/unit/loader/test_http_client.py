@@ -64,6 +64,9 @@ def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> No
 BROKEN_URLS = (
     "https://[x/a",
     "https://store.example:99999/a",
+    "https://store.example:0/a",
+    "https://store%2fexample/a",
+    "https://store example/a",
     "https://[2001:db8::1/a",
     "https://u:canary@[x/a?canary",
 )
