@@ -110,11 +110,12 @@ def _document(
     ]
     for case in cases:
         runs = {peer: results[case.name, peer] for peer in case.peers if (case.name, peer) in results}
-        parts += [f"## {case.name[0].upper()}{case.name[1:]}\n", _table(case, runs), ""]
+        parts += [f"## {case.name[0].upper()}{case.name[1:]}\n", format_table(case, runs), ""]
     return "\n".join(parts)
 
 
-def _table(case: Case, runs: Mapping[str, list[LoaderRun]]) -> str:
+def format_table(case: Case, runs: Mapping[str, list[LoaderRun]]) -> str:
+    """Return the table of a case: medians, and speeds compared with that of its reference."""
     reference = case.reference if case.reference in runs else LOADER if LOADER in runs else next(iter(runs))
     compared = _median(runs[reference], "seconds")
     title = f"speed, {reference} = 1"
