@@ -16,7 +16,8 @@ from typing import Any, NoReturn
 from model_loader import __version__
 from model_loader.errors import LoaderError, Reason
 from model_loader.pipeline import load_model, resolve_model
-from model_loader.progress import JsonLogger, Progress, build_bar_display, build_line_display
+from model_loader.progress import BarDisplay, JsonLogger, LineDisplay, Progress
+from model_loader.progress_server import ProgressServer, parse_port
 from model_loader.redaction import Redactor
 from model_loader.report import Report, write_termination_message
 from model_loader.request import Limits, Request, parse_networks
@@ -75,27 +76,29 @@ class _LoaderRun:
         self._is_interactive = is_interactive
         self._log = JsonLogger(sys.stderr if is_interactive else sys.stdout, redact)
         self._progress: Progress | None = None
+        self._display: BarDisplay | LineDisplay | None = None
         self._target: Path | None = None
 
     def execute(self, request: Request, *, resolve_only: bool) -> Report:
         self._target = request.target
         shows_bar = self._is_interactive and sys.stderr.isatty()
-        display = build_bar_display() if shows_bar else build_line_display(self._log)
-        interval = 0.2 if shows_bar else 5.0
-        with Progress(
-            display, self._exit_on_timeout, timeout=request.limits.timeout_seconds, interval=interval
-        ) as self._progress:
-            return (
-                resolve_model(request, self._progress)
-                if resolve_only
-                else load_model(request, self._progress, self._log)
-            )
+        self._display = display = BarDisplay() if shows_bar else LineDisplay(self._log)
+        timeout = request.limits.timeout_seconds
+        progress = Progress(display.show, self._exit_on_timeout, timeout=timeout, interval=display.interval)
+        with progress as self._progress:
+            if resolve_only:
+                return resolve_model(request, progress)
+            port = 0 if self._is_interactive else parse_port(request.environment)
+            with ProgressServer(port, lambda: progress.figures().as_fields()):
+                return load_model(request, progress, self._log)
 
     def report_failure(self, error: LoaderError) -> int:
         seconds = self._progress.elapsed_seconds if self._progress else 0.0
         return self.write_report(Report.from_error(error, uri=self._uri, seconds=seconds), EXIT_FAILURE)
 
     def write_report(self, report: Report, code: int) -> int:
+        if self._display is not None:
+            self._display.close()
         line = report.to_json_line(self._redact)
         write_termination_message(line)
         if self._is_interactive:

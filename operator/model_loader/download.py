@@ -256,7 +256,7 @@ class Downloader:
         descriptor = open_beneath(self._root, entry.path, flags=os.O_RDWR | os.O_CREAT)
         resumed = _HashedPrefix.verify(descriptor, self._journal.lookup(entry))
         os.ftruncate(descriptor, resumed.size)
-        self._progress.add_bytes(resumed.size)
+        self._progress.resume_bytes(resumed.size)
         return _FileDownload(entry, descriptor, resumed, self._journal)
 
     def _download_part(self, download: _FileDownload, start: int, stop: int | None) -> None:
