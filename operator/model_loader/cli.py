@@ -1,10 +1,13 @@
 """Command line of the loader.
 
-Without arguments it is an init container that reads its environment. With --uri it is a tool for a terminal.
+Without arguments it is an init container that reads its environment. With --uri it is a tool for a terminal, and
+`pack DIRECTORY ARCHIVE` writes an image.
 """
 
 import argparse
 import io
+import json
+import math
 import os
 import shutil
 import signal
@@ -15,6 +18,7 @@ from typing import Any, NoReturn
 
 from model_loader import __version__
 from model_loader.errors import LoaderError, Reason
+from model_loader.pack import pack_directory
 from model_loader.pipeline import load_model, resolve_model
 from model_loader.progress import BarDisplay, JsonLogger, LineDisplay, Progress
 from model_loader.progress_server import ProgressServer, parse_port
@@ -28,6 +32,9 @@ EXIT_FAILURE = 1
 def main(arguments: Sequence[str] | None = None) -> int:
     """Load or resolve a model and return the exit code."""
     _encode_output()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["pack"]:
+        return _pack(_build_pack_parser().parse_args(arguments[1:]))
     options = _build_parser().parse_args(arguments)
     _remove_proxy_variables()
     environment = dict(os.environ)
@@ -49,6 +56,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = f"Internal error ({type(error).__name__}). Please report it."
         return run.report_failure(LoaderError(Reason.LOADER_FAILED, message))
     return run.write_report(report, 0)
+
+
+def _pack(options: argparse.Namespace) -> int:
+    """Write a directory as an image, and print its digest."""
+    display = BarDisplay() if sys.stderr.isatty() else LineDisplay(JsonLogger(sys.stderr, str))
+    progress = Progress(display.show, lambda _: None, timeout=math.inf, interval=display.interval)
+    try:
+        with progress:
+            image = pack_directory(
+                options.directory,
+                options.archive,
+                name=options.name,
+                architecture=options.architecture,
+                on_total=progress.expect_bytes,
+                on_bytes=progress.add_bytes,
+            )
+    except (LoaderError, OSError) as error:
+        display.close()
+        print(error, file=sys.stderr)  # noqa: T201
+        return EXIT_FAILURE
+    display.close()
+    print(json.dumps({"digest": image.digest, "bytes": image.bytes, "files": image.files}))  # noqa: T201
+    return 0
 
 
 def _encode_output() -> None:
@@ -137,6 +167,20 @@ def _build_parser() -> argparse.ArgumentParser:
     add("--allow-cidr", action="append", default=[], metavar="CIDR", help="allow a private range; repeatable")
     add("--max-bytes", type=int, help="maximum size in bytes (default: available disk space)")
     add("--timeout", type=float, default=Limits().timeout_seconds, metavar="SECONDS", help="default: %(default)g")
+    return parser
+
+
+def _build_pack_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="model_loader pack",
+        description="Write a directory as an image in an OCI archive, for model.uri oci://REGISTRY/NAME:TAG. The same"
+        " files yield the same digest. To push it: skopeo copy oci-archive:ARCHIVE docker://REGISTRY/NAME:TAG",
+    )
+    add = parser.add_argument
+    add("directory", type=Path, help="directory with the files of the model")
+    add("archive", type=Path, help="archive to write, such as iris.tar")
+    add("--name", default="", metavar="REGISTRY/NAME:TAG", help="name that containerd and podman import it as")
+    add("--architecture", default="amd64", help="architecture in the image (default: %(default)s); files have none")
     return parser
 
 

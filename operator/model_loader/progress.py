@@ -126,6 +126,10 @@ class Progress:
         self._stopped.set()
         self._thread.join()
 
+    def expect_bytes(self, count: int) -> None:
+        """Set the number of bytes of the whole model."""
+        self.total_bytes = count
+
     def add_bytes(self, count: int) -> None:
         """Count received bytes."""
         with self._lock:
