@@ -23,7 +23,7 @@ from model_loader.pipeline import load_model, resolve_model
 from model_loader.progress import BarDisplay, JsonLogger, LineDisplay, Progress
 from model_loader.progress_server import ProgressServer, parse_port
 from model_loader.redaction import Redactor
-from model_loader.report import Report, write_termination_message
+from model_loader.report import TERMINATION_MESSAGE_PATH, Report, write_termination_message
 from model_loader.request import Limits, Request, parse_networks
 
 EXIT_FAILURE = 1
@@ -118,7 +118,8 @@ class _LoaderRun:
         with progress as self._progress:
             if resolve_only:
                 return resolve_model(request, progress)
-            port = 0 if self._is_interactive else parse_port(request.environment)
+            is_pod = TERMINATION_MESSAGE_PATH.exists()
+            port = 0 if self._is_interactive else parse_port(request.environment, is_pod=is_pod)
             with ProgressServer(port, lambda: progress.figures().as_fields()):
                 return load_model(request, progress, self._log)
 

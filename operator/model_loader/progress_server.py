@@ -11,15 +11,22 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Self
 
+PROGRESS_PORT = 9413
+"""Port from which the operator reads (`modelservice_operator.resources.model_volume`)."""
 _BACKLOG = 4
 _PAUSE = 0.02
 """Seconds between two connections: a peer that connects endlessly takes no noticeable CPU time of the load."""
 _MAX_PORT = 65_535
 
 
-def parse_port(environment: Mapping[str, str]) -> int:
-    """Return MODEL_PROGRESS_PORT; 0 if it is missing or no port: a load does not fail because of its display."""
-    text = environment.get("MODEL_PROGRESS_PORT", "")
+def parse_port(environment: Mapping[str, str], *, is_pod: bool) -> int:
+    """Return MODEL_PROGRESS_PORT, which defaults to PROGRESS_PORT in a pod, and to 0 elsewhere.
+
+    Any other text counts as 0, which disables it: a load does not fail because of its display.
+    """
+    text = environment.get("MODEL_PROGRESS_PORT")
+    if text is None:
+        return PROGRESS_PORT if is_pod else 0
     is_port = text.isascii() and text.isdecimal() and len(text) <= len(str(_MAX_PORT)) and int(text) <= _MAX_PORT
     return int(text) if is_port else 0
 

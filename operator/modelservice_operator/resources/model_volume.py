@@ -25,7 +25,10 @@ MODEL_VOLUME_NAME = "model"
 CACHE_PATH = "/model-cache"
 """Path of the cache in the loader."""
 PROGRESS_PORT = 9413
-"""Port at which a loader reports its progress (`model_loader.progress_server`), while it runs."""
+"""Port at which a loader reports its progress while it runs (`model_loader.progress_server`).
+
+No variable names it: the pod template of an earlier version stays as it was.
+"""
 RESOLUTION_VARIABLE = "MODEL_RESOLUTION"
 """Variable of the loader: revision that the URI last resolved to, with updatePolicy Auto."""
 IMAGE_MODEL_PATH = "models"
@@ -154,7 +157,6 @@ def _build_loader_environment(
         "MODEL_MAX_FILES": "",
         "MODEL_TIMEOUT_SECONDS": str(_timeout_seconds(options, settings)),
         "MODEL_ALLOWED_CIDRS": " ".join(settings.allowed_cidrs),
-        "MODEL_PROGRESS_PORT": str(PROGRESS_PORT),
         "MODEL_IDENTITY": "ServiceAccount" if uses_service_account else "",
     }
     # The API server drops an empty value, which would otherwise count as drift; `$` is doubled for the kubelet.

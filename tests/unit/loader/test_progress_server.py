@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from model_loader.progress_server import ProgressServer, parse_port
+from model_loader.progress_server import PROGRESS_PORT, ProgressServer, parse_port
+from modelservice_operator.resources.model_volume import PROGRESS_PORT as OPERATOR_PORT
 
 FIGURES: dict[str, int | None] = {"bytes": 250, "total": 1000, "secondsLeft": 15}
 
@@ -80,4 +81,9 @@ def test_port_in_use_is_ignored() -> None:
     [("9413", 9413), ("", 0), ("0", 0), ("65536", 0), ("-1", 0), ("x", 0), ("9" * 5000, 0), ("\u0669", 0)],
 )
 def test_port_variable_is_parsed(text: str, port: int) -> None:
-    assert parse_port({"MODEL_PROGRESS_PORT": text}) == port
+    assert parse_port({"MODEL_PROGRESS_PORT": text}, is_pod=True) == port
+
+
+def test_default_port_is_open_only_in_a_pod() -> None:
+    assert parse_port({}, is_pod=True) == PROGRESS_PORT == OPERATOR_PORT
+    assert parse_port({}, is_pod=False) == 0
