@@ -2,10 +2,13 @@
 
 Without arguments it is an init container: the request is in its environment, the credentials are files. With --uri it
 is a tool for a terminal, which reads both from its user.
+`pack DIRECTORY ARCHIVE` writes an image.
 """
 
 import argparse
 import io
+import json
+import math
 import os
 import shutil
 import signal
@@ -17,10 +20,12 @@ from typing import Any, NoReturn
 from model_loader import __version__
 from model_loader.credentials import read_credentials, read_token_files
 from model_loader.errors import LoaderError, Reason
+from model_loader.pack import pack_directory
 from model_loader.pipeline import load_model, resolve_model
-from model_loader.progress import JsonLogger, Progress, build_bar_display, build_line_display
+from model_loader.progress import BarDisplay, JsonLogger, LineDisplay, Progress
+from model_loader.progress_server import ProgressServer, parse_port
 from model_loader.redaction import Redactor
-from model_loader.report import Report, write_termination_message
+from model_loader.report import TERMINATION_MESSAGE_PATH, Report, write_termination_message
 from model_loader.request import Limits, Request, parse_networks
 
 EXIT_FAILURE = 1
@@ -32,6 +37,9 @@ _MAX_KEY_CHARS = 80
 def main(arguments: Sequence[str] | None = None, *, environment: Mapping[str, str] | None = None) -> int:
     """Load or resolve a model and return the exit code. `environment` defaults to that of the process."""
     _encode_output()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["pack"]:
+        return _pack(_build_pack_parser().parse_args(arguments[1:]))
     options = _build_parser().parse_args(arguments)
     given = dict(os.environ) if environment is None else environment
     os.umask(0o022)
@@ -52,6 +60,29 @@ def main(arguments: Sequence[str] | None = None, *, environment: Mapping[str, st
     return run.write_report(report, 0)
 
 
+def _pack(options: argparse.Namespace) -> int:
+    """Write a directory as an image, and print its digest."""
+    display = BarDisplay() if sys.stderr.isatty() else LineDisplay(JsonLogger(sys.stderr, str))
+    progress = Progress(display.show, lambda _: None, timeout=math.inf, interval=display.interval)
+    try:
+        with progress:
+            image = pack_directory(
+                options.directory,
+                options.archive,
+                name=options.name,
+                architecture=options.architecture,
+                on_total=progress.expect_bytes,
+                on_bytes=progress.add_bytes,
+            )
+    except (LoaderError, OSError) as error:
+        display.close()
+        print(error, file=sys.stderr)  # noqa: T201
+        return EXIT_FAILURE
+    display.close()
+    print(json.dumps({"digest": image.digest, "bytes": image.bytes, "files": image.files}))  # noqa: T201
+    return 0
+
+
 def _encode_output() -> None:
     """Write UTF-8 whatever the locale is, and never fail for a text of a store that is not valid."""
     for stream in (sys.stdout, sys.stderr):
@@ -70,6 +101,7 @@ class _LoaderRun:
         self._hints: dict[Reason, str] = {}
         """Sentences that are added to the message of a failure with this reason."""
         self._progress: Progress | None = None
+        self._display: BarDisplay | LineDisplay | None = None
         self._target: Path | None = None
 
     def read_environment(self, environment: Mapping[str, str]) -> Mapping[str, str]:
@@ -98,16 +130,16 @@ class _LoaderRun:
     def execute(self, request: Request, *, resolve_only: bool) -> Report:
         self._target = request.target
         shows_bar = self._is_interactive and sys.stderr.isatty()
-        display = build_bar_display() if shows_bar else build_line_display(self._log)
-        interval = 0.2 if shows_bar else 5.0
-        with Progress(
-            display, self._exit_on_timeout, timeout=request.limits.timeout_seconds, interval=interval
-        ) as self._progress:
-            return (
-                resolve_model(request, self._progress)
-                if resolve_only
-                else load_model(request, self._progress, self._log)
-            )
+        self._display = display = BarDisplay() if shows_bar else LineDisplay(self._log)
+        timeout = request.limits.timeout_seconds
+        progress = Progress(display.show, self._exit_on_timeout, timeout=timeout, interval=display.interval)
+        with progress as self._progress:
+            if resolve_only:
+                return resolve_model(request, progress)
+            is_pod = TERMINATION_MESSAGE_PATH.exists()
+            port = 0 if self._is_interactive else parse_port(request.environment, is_pod=is_pod)
+            with ProgressServer(port, lambda: progress.figures().as_fields()):
+                return load_model(request, progress, self._log)
 
     def report_failure(self, error: LoaderError) -> int:
         seconds = self._progress.elapsed_seconds if self._progress else 0.0
@@ -116,6 +148,8 @@ class _LoaderRun:
         return self.write_report(Report.from_error(error, uri=self._uri, seconds=seconds), EXIT_FAILURE)
 
     def write_report(self, report: Report, code: int) -> int:
+        if self._display is not None:
+            self._display.close()
         line = report.to_json_line(self._redact)
         write_termination_message(line)
         if self._is_interactive:
@@ -155,6 +189,20 @@ def _build_parser() -> argparse.ArgumentParser:
     add("--allow-cidr", action="append", default=[], metavar="CIDR", help="allow a private range; repeatable")
     add("--max-bytes", type=int, help="maximum size in bytes (default: available disk space)")
     add("--timeout", type=float, default=Limits().timeout_seconds, metavar="SECONDS", help="default: %(default)g")
+    return parser
+
+
+def _build_pack_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="model_loader pack",
+        description="Write a directory as an image in an OCI archive, for model.uri oci://REGISTRY/NAME:TAG. The same"
+        " files yield the same digest. To push it: skopeo copy oci-archive:ARCHIVE docker://REGISTRY/NAME:TAG",
+    )
+    add = parser.add_argument
+    add("directory", type=Path, help="directory with the files of the model")
+    add("archive", type=Path, help="archive to write, such as iris.tar")
+    add("--name", default="", metavar="REGISTRY/NAME:TAG", help="name that containerd and podman import it as")
+    add("--architecture", default="amd64", help="architecture in the image (default: %(default)s); files have none")
     return parser
 
 

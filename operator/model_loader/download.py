@@ -508,7 +508,7 @@ class Downloader:
         recorded = self._journal.lookup(entry)
         resumed = HashedPrefix.verify(descriptor, recorded, buffer, lambda: self._build_hasher(entry))
         os.ftruncate(descriptor, resumed.size)
-        self._progress.add_bytes(resumed.size)
+        self._progress.resume_bytes(resumed.size)
         return resumed
 
     def _build_hasher(self, entry: Entry) -> FileHasher:

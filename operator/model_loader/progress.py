@@ -4,8 +4,9 @@ import json
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import Self, TextIO
+from typing import NamedTuple, Self, TextIO
 
 from model_loader.errors import LoaderError, Reason
 
@@ -13,6 +14,57 @@ _DISPLAY_INTERVAL = 5.0
 MIN_BYTES_PER_SECOND = 1024
 """A store that sends fewer during `_STALL_TIMEOUT` is stalled (rule I12, slow-loris)."""
 _STALL_TIMEOUT = 60.0
+_RATE_WINDOW = 30.0
+"""Seconds of which the rate is the mean: a store that pauses for a moment does not change the time left much."""
+_MAX_SECONDS_LEFT = 30 * 24 * 3600
+
+
+class Figures(NamedTuple):
+    """Progress of a load at one moment. What is unknown is None."""
+
+    bytes: int
+    total_bytes: int | None
+    files: int
+    bytes_per_second: int | None = None
+
+    @property
+    def percent(self) -> int | None:
+        """Return the loaded percentage of the bytes, rounded down."""
+        return min(100, self.bytes * 100 // self.total_bytes) if self.total_bytes else None
+
+    @property
+    def seconds_left(self) -> int | None:
+        """Return the time until all bytes are loaded at the present rate, rounded up; None without a rate."""
+        if self.total_bytes is None or not self.bytes_per_second:
+            return None
+        return min(-(-max(0, self.total_bytes - self.bytes) // self.bytes_per_second), _MAX_SECONDS_LEFT)
+
+    def as_fields(self) -> dict[str, int | None]:
+        """Return the fields of an event of the log, which the operator reads as well."""
+        return {
+            "bytes": self.bytes,
+            "total": self.total_bytes,
+            "files": self.files,
+            "percent": self.percent,
+            "bytesPerSecond": self.bytes_per_second,
+            "secondsLeft": self.seconds_left,
+        }
+
+
+class RateMeter:
+    """Measures the rate of a count that never decreases, as the mean of the last `_RATE_WINDOW` seconds."""
+
+    def __init__(self, now: float) -> None:
+        self._samples = deque([(now, 0)])
+
+    def measure(self, now: float, count: int) -> int | None:
+        """Return the rate per second up to `now`, in seconds; None if no time has passed or nothing was counted."""
+        while len(self._samples) > 1 and self._samples[1][0] <= now - _RATE_WINDOW:
+            self._samples.popleft()
+        since, counted = self._samples[0]
+        if now - self._samples[-1][0] >= 1:
+            self._samples.append((now, count))
+        return int((count - counted) / (now - since)) or None if now > since else None
 
 
 class JsonLogger:
@@ -41,7 +93,7 @@ class Progress:
 
     def __init__(
         self,
-        display: Callable[[int, int | None, int], None],
+        display: Callable[[Figures], None],
         on_timeout: Callable[[LoaderError], None],
         *,
         timeout: float,
@@ -52,7 +104,7 @@ class Progress:
         self.deadline = self.started + timeout
         self.bytes = 0
         self._received_bytes = 0
-        """Never decreases, unlike `bytes`."""
+        """Received from the store by this process. Never decreases, unlike `bytes`."""
         self.files = 0
         self.total_bytes: int | None = None
         self._display = display
@@ -63,6 +115,7 @@ class Progress:
         self._transfers = 0
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self._rate = RateMeter(self.started)
         self._thread = threading.Thread(target=self._monitor, name="progress", daemon=True)
 
     def __enter__(self) -> Self:
@@ -73,11 +126,20 @@ class Progress:
         self._stopped.set()
         self._thread.join()
 
+    def expect_bytes(self, count: int) -> None:
+        """Set the number of bytes of the whole model."""
+        self.total_bytes = count
+
     def add_bytes(self, count: int) -> None:
         """Count received bytes."""
         with self._lock:
             self.bytes += count
             self._received_bytes += count
+
+    def resume_bytes(self, count: int) -> None:
+        """Count bytes that an earlier loader received: loaded, but without a rate."""
+        with self._lock:
+            self.bytes += count
 
     def remove_bytes(self, count: int) -> None:
         """Subtract bytes that were received and are not used."""
@@ -104,6 +166,12 @@ class Progress:
         with self._lock:
             self._transfers -= 1
 
+    def figures(self) -> Figures:
+        """Return the progress at this moment. Threads may call it."""
+        with self._lock:
+            rate = self._rate.measure(time.monotonic(), self._received_bytes)
+            return Figures(self.bytes, self.total_bytes, self.files, rate)
+
     @property
     def elapsed_seconds(self) -> float:
         """Time since the start of the load."""
@@ -113,7 +181,7 @@ class Progress:
         slow_since, bytes_then = time.monotonic(), 0
         while not self._stopped.wait(min(self._interval, max(self.deadline - time.monotonic(), 0.01))):
             now = time.monotonic()
-            self._display(self.bytes, self.total_bytes, self.files)
+            self._display(self.figures())
             if now >= self.deadline:
                 message = f"Download timed out after {self._timeout:.0f} s. Raise model.loader.timeoutSeconds."
                 self._on_timeout(LoaderError(Reason.TIMEOUT, message))
@@ -125,20 +193,39 @@ class Progress:
                 self._on_timeout(LoaderError(Reason.TIMEOUT, message))
 
 
-def build_line_display(log: JsonLogger) -> Callable[[int, int | None, int], None]:
-    """Return a function that writes the progress to the log."""
-    return lambda done, total, files: log.log_event("progress", bytes=done, total=total, files=files)
+class LineDisplay:
+    """Writes the progress to the log, one line of JSON each time."""
+
+    interval = _DISPLAY_INTERVAL
+
+    def __init__(self, log: JsonLogger) -> None:
+        self._log = log
+
+    def show(self, figures: Figures) -> None:
+        """Write one line."""
+        self._log.log_event("progress", **figures.as_fields())
+
+    def close(self) -> None:
+        """Do nothing: each line is complete."""
 
 
-def build_bar_display() -> Callable[[int, int | None, int], None]:
-    """Return a function that shows the progress as a bar on the terminal."""
-    from tqdm import tqdm  # noqa: PLC0415 - only needed on a terminal
+class BarDisplay:
+    """Shows the progress on a terminal: a bar with the percentage, bytes, time left, rate and number of files."""
 
-    bar = tqdm(unit="B", unit_scale=True, unit_divisor=1024, file=sys.stderr, leave=False)
+    interval = 0.2
 
-    def display(done: int, total: int | None, files: int) -> None:
-        bar.total = total
-        bar.set_postfix_str(f"{files} files", refresh=False)
-        bar.update(done - bar.n)
+    def __init__(self) -> None:
+        from tqdm import tqdm  # noqa: PLC0415 - only needed on a terminal
 
-    return display
+        self._bar = tqdm(unit="B", unit_scale=True, unit_divisor=1024, file=sys.stderr, leave=False, dynamic_ncols=True)
+
+    def show(self, figures: Figures) -> None:
+        """Draw the bar. Bytes may decrease: those of a file that is downloaded again do not count."""
+        self._bar.total = figures.total_bytes
+        self._bar.set_postfix_str("1 file" if figures.files == 1 else f"{figures.files} files", refresh=False)
+        self._bar.update(figures.bytes - self._bar.n)
+        self._bar.refresh()
+
+    def close(self) -> None:
+        """Remove the bar, so that the result begins a new line."""
+        self._bar.close()

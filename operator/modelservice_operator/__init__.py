@@ -6,7 +6,7 @@ cli           commands; the composition root
 manager       process lifetime: wiring, leader election, kopf
 controller    work queue and reconciler, one ModelService at a time
 apply         writes children and status; never modifies objects it does not own
-events        writes Events about transitions, reads those of unready pods
+events        writes Events about transitions, reads those of unready pods, and the progress of loaders
 status        snapshot -> status; pure
 cache         lists, watches and stores objects
 resources     spec -> children; pure

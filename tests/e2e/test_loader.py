@@ -3,6 +3,7 @@
 import hashlib
 import json
 from base64 import b64encode
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,10 @@ import httpx
 import pytest
 from blake3 import blake3
 
+from model_loader.pack import pack_directory
 from tests.environment import images
 from tests.environment.cluster import Cluster
 from tests.environment.cluster.build import goarch
-from tests.environment.cluster.oci import write_archive
 from tests.environment.images import ImageName
 from tests.environment.stores import mlflow, s3
 from tests.environment.stores.serving import Store, in_node, write
@@ -234,6 +235,37 @@ def test_replicas_share_a_cache_and_download_once(ns: NamespaceFixture, stores: 
     store_is_away.rename(stores.bucket)
 
 
+SLOW_STORE = """
+import sys, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", str(50 << 16))
+        self.end_headers()
+        for _ in range(50):
+            self.wfile.write(b"weights." * 8192)
+            time.sleep(1)
+ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
+"""
+"""A file of 50 times 64 KiB, one each second."""
+
+
+def test_status_shows_the_progress_of_a_slow_load(ns: NamespaceFixture, node_cluster: Cluster) -> None:
+    place = in_node(node_cluster)
+    port = place.port()
+    command = [sys.executable, "-c", SLOW_STORE, place.host, str(port)]
+    place.start("slow-store", command, ready=lambda: place.listens(port))
+    ns.apply(SERVER.named("slow").with_spec(model={"uri": f"http://{place.host}:{port}/model.bin"}))
+    ns.wait(lambda: "secondsLeft" in model_status(ns, "slow").get("progress", {}), "progress", within=90, name="slow")
+    progress = model_status(ns, "slow")["progress"]
+    assert progress["totalBytes"] == 50 << 16
+    assert 0 < progress["percent"] < 100
+    assert 0 < progress["secondsLeft"] <= 50
+    ns.wait(lambda: model_status(ns, "slow").get("state") == "Loaded", "the model", within=90, name="slow")
+    assert "progress" not in model_status(ns, "slow")
+
+
 def test_pvc_model_is_mounted(ns: NamespaceFixture, stores: Stores) -> None:
     directory = stores.bucket.parents[2] / "filled"
     create_claim(ns, "filled", directory)
@@ -244,12 +276,13 @@ def test_pvc_model_is_mounted(ns: NamespaceFixture, stores: Stores) -> None:
     assert ns.condition("mounted", "ModelLoaded")["message"] == "The model is mounted."
 
 
-def test_image_model_is_mounted(ns: NamespaceFixture, stores: Stores, tmp_path: Path) -> None:
+def test_packed_model_is_mounted(ns: NamespaceFixture, stores: Stores, tmp_path: Path) -> None:
+    """The node has the image: both pods are ready, although no registry has that name."""
     archive, name = tmp_path / "model.tar", "modelservice.dev/tests/model:1"
-    content = {"models/model.joblib": stores.model}
-    write_archive(archive, name, content, entrypoint=("/none",), architecture=goarch())
+    write(tmp_path / "model", {"model.joblib": stores.model})
+    pack_directory(tmp_path / "model", archive, name=name, architecture=goarch())
     ns.cluster.load_image(archive)
-    ns.apply(SERVER.named("modelcar").with_spec(model={"uri": f"oci://{name}"}))
+    ns.apply(SERVER.named("modelcar").with_spec(model={"uri": f"oci://{name}"}, replicas=2))
     ns.wait_ready("modelcar", within=120)
     assert predict(ns, "modelcar") == pytest.approx(199.6, abs=0.1)
     assert ns.condition("modelcar", "ModelLoaded")["status"] == "True"

@@ -3,11 +3,16 @@
 import json
 import os
 import pty
+import re
 import signal
+import socket
 import subprocess
 import sys
+import termios
 import time
 from base64 import b64decode, b64encode
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -41,21 +46,81 @@ def test_terminal_output_describes_the_load(web: Web, tmp_path: Path) -> None:
     assert report["digest"] in done.stderr
 
 
-def test_progress_bar_is_shown_on_a_terminal(web: Web, tmp_path: Path) -> None:
-    url = web.file("/models/bar.bin", MODEL)
+def paced(chunks: int, size: int, seconds: float) -> Callable[[Handler], None]:
+    """A body in chunks of `size` bytes, with a pause before each."""
+
+    def answer(handler: Handler) -> None:
+        handler.begin(200, length=chunks * size)
+        for _ in range(chunks):
+            time.sleep(seconds)
+            handler.wfile.write(bytes(range(256)) * (size // 256))
+
+    return answer
+
+
+def read_terminal(terminal: int) -> str:
+    """Return what was shown until the program closed its end of the terminal."""
+    shown = b""
+    with suppress(OSError):  # EIO: the end is closed (pty(7))
+        while chunk := os.read(terminal, 65_536):
+            shown += chunk
+    return shown.decode()
+
+
+def test_progress_bar_shows_share_rate_and_time_left(web: Web, tmp_path: Path) -> None:
+    url = web.page("/models/bar.bin", paced(20, 1 << 20, 0.1))
     master, slave = pty.openpty()
-    process = subprocess.Popen(
+    termios.tcsetwinsize(slave, (24, 100))
+    with subprocess.Popen(
         [sys.executable, "-m", "model_loader", "--allow-cidr", LOOPBACK, "--uri", url],
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(OPERATOR), "TERM": "xterm", **web.environment},
         stdout=subprocess.DEVNULL,
         stderr=slave,
-    )
-    assert process.wait(timeout=60) == 0
-    os.close(slave)
-    shown = os.read(master, 65_536).decode()
+    ) as process:
+        os.close(slave)
+        frames = re.split(r"[\r\n]+", read_terminal(master))
     os.close(master)
-    assert "Loaded 1 file" in shown
+    assert process.returncode == 0
+    bars = [found for frame in frames if (found := BAR.search(frame))]
+    shares = [int(bar["percent"]) for bar in bars]
+    assert len(bars) >= 5, frames
+    assert shares == sorted(shares)
+    assert 0 < shares[len(shares) // 2] < 100
+    assert all(frame.startswith("Loaded 1 file") for frame in frames if "Loaded" in frame), "the bar is removed"
+    assert "Loaded 1 file" in "".join(frames)
+
+
+BAR = re.compile(
+    r"(?P<percent>\d+)%\|.*\| +(?P<done>[\d.]+[kM]?)/20\.0M \[\d+:\d+<(?P<left>\d+:\d+), +[\d.]+[kM]?B/s, \d files?\]"
+)
+"""Share, bytes, time since the start, time left, rate and files."""
+
+
+def test_pod_log_and_port_show_share_rate_and_time(load: Loader, web: Web) -> None:
+    """One line each 5 seconds in the log, and the same figures for each connection to the port."""
+    url = web.page("/models/pod.bin", paced(80, 1 << 18, 0.1))
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    process = load.start(url, web.environment, progress_port=str(port))
+    read: list[dict[str, int]] = []
+    while process.poll() is None:
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
+            read.append(json.loads(peer.makefile().read()))
+        time.sleep(1)
+    output, _ = process.communicate()
+    lines = [json.loads(line) for line in output.splitlines()]
+    logged = [line for line in lines if line.get("event") == "progress"]
+    assert lines[-1]["reason"] == "Loaded"
+    assert len(logged) == 1, "a load of 8 seconds has one line"
+    assert logged[0]["total"] == 20 << 20
+    assert 0 < logged[0]["percent"] < 100
+    assert 2e6 < logged[0]["bytesPerSecond"] < 3e6
+    assert 1 <= logged[0]["secondsLeft"] <= 6
+    assert len(read) >= 4
+    loaded = [figures["bytes"] for figures in read]
+    assert loaded == sorted(loaded)
+    assert read[-1].keys() == logged[0].keys() - {"event"}
 
 
 def test_failure_is_reported_without_a_traceback(web: Web, tmp_path: Path) -> None:

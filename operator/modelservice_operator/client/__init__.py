@@ -1,1 +1,1 @@
-"""One API server over HTTP. The only package that imports aiohttp."""
+"""One API server over HTTP, and the lines of loaders. The only package that imports aiohttp."""

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from modelservice_operator.apimachinery.wait import TokenBucket
 from modelservice_operator.controller.ages import Ages
+from modelservice_operator.events.load_progress import TrackedLoad
 from modelservice_operator.events.pod_events import TrackedPod
 
 STATUS_BURST = 20
@@ -49,6 +50,8 @@ class ObjectState:
     """Ages of the objects that the status waits for."""
     tracked_pod: TrackedPod | None = None
     """The pod whose Events are read."""
+    tracked_load: TrackedLoad | None = None
+    """The loader whose progress is read."""
 
     def observe(self, generation: int) -> None:
         """Record the generation of the Deployment that its controller has observed.

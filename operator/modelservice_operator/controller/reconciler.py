@@ -27,6 +27,7 @@ from modelservice_operator.errors import (
     TerminalError,
     TerminatingError,
 )
+from modelservice_operator.events.load_progress import LoadProgressReader
 from modelservice_operator.events.pod_events import PodEventReader
 from modelservice_operator.events.transitions import drift_events
 from modelservice_operator.resources import DesiredChild
@@ -36,6 +37,7 @@ from modelservice_operator.resources.model_volume import is_downloaded
 from modelservice_operator.resources.retained import Retained
 from modelservice_operator.settings import Settings
 from modelservice_operator.status import Diagnosis, compute_invalid_status, compute_status, diagnose, requeue_after
+from modelservice_operator.status.model_status import find_loading_pods
 from modelservice_operator.status.snapshot import Snapshot
 
 T = TypeVar("T")
@@ -77,6 +79,7 @@ class Reconciler:
         pod_events: PodEventReader,
         settings: Settings,
         *,
+        load_progress: LoadProgressReader,
         blocked_names: BlockedNames,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -85,6 +88,7 @@ class Reconciler:
         self._applier = applier
         self._status_writer = status_writer
         self._pod_events = pod_events
+        self._load_progress = load_progress
         self._clock = clock
         self._gatherer = Gatherer(informers)
         self._plans = PlanCache(settings.loader)
@@ -205,7 +209,8 @@ class Reconciler:
         if error is None and _is_new(planned) and (deferral := self._status_writer.defer(state)) is not None:
             return [deferral]  # by then there is more to report, too
         gathered = self._gatherer.gather(plan.service, plan.children, error)
-        snapshot = state.ages.measure(gathered, planned.get("status") or {}, self._clock.monotonic())
+        aged = state.ages.measure(gathered, planned.get("status") or {}, self._clock.monotonic())
+        snapshot = await self._read_progress(aged, planned.get("status") or {}, state)
         diagnosis = await self._diagnose(snapshot, state)
         live = self._informers.get(MODEL_SERVICE, key)
         if live is None or not plan.matches(live["metadata"]):
@@ -217,7 +222,16 @@ class Reconciler:
         if snapshot.rollout is not None:
             state.observe(snapshot.rollout.observed_generation)
         delay = await self._status_writer.write(state, live, status, urgent=error is not None)
-        return [delay, requeue_after(snapshot, status), self._seconds_to_next_read(state)]
+        return [delay, requeue_after(snapshot, status), *self._seconds_to_next_reads(state)]
+
+    async def _read_progress(self, snapshot: Snapshot, previous: Object, state: ObjectState) -> Snapshot:
+        """Add the progress of a loader, while one runs."""
+        is_reported = "progress" in (previous.get("model") or {})
+        pods = find_loading_pods(snapshot)
+        tracked = await self._load_progress.read(pods, state.tracked_load, is_reported=is_reported)
+        state.tracked_load = tracked
+        progress = None if tracked is None else tracked.progress
+        return snapshot if progress is None else replace(snapshot, load_progress=progress)
 
     async def _diagnose(self, snapshot: Snapshot, state: ObjectState) -> Diagnosis:
         """Diagnose the pods, with the Events of a pod that stays unready."""
@@ -232,8 +246,13 @@ class Reconciler:
             return diagnosis
         return diagnose(snapshot.with_pod_events(tracked.messages), diagnosis.groups)
 
-    def _seconds_to_next_read(self, state: ObjectState) -> float | None:
-        return None if state.tracked_pod is None else self._pod_events.seconds_to_next_read(state.tracked_pod)
+    def _seconds_to_next_reads(self, state: ObjectState) -> list[float]:
+        """Return after how many seconds Events and progress are read again."""
+        events, load = state.tracked_pod, state.tracked_load
+        return [
+            *([] if events is None else [self._pod_events.seconds_to_next_read(events)]),
+            *([] if load is None else [self._load_progress.seconds_to_next_read(load)]),
+        ]
 
     def _seconds_to_recheck(self, state: ObjectState) -> float | None:
         if state.recheck_replicas_at is None:

@@ -67,7 +67,7 @@ def transform_pod(body: Object) -> Object:
     """Keep identity and owner of a Pod, and why it is not ready. A healthy one takes fewer than 500 bytes as JSON."""
     status = body.get("status") or {}
     stored = {
-        **_text_fields(status, "phase", "reason", "message"),
+        **_text_fields(status, "phase", "reason", "message", *(["podIP"] if _is_loading(status) else [])),
         "conditions": _pod_conditions(status.get("conditions") or ()),
         "initContainerStatuses": _containers(status.get("initContainerStatuses") or ()),
         "containerStatuses": _containers(status.get("containerStatuses") or ()),
@@ -75,6 +75,13 @@ def transform_pod(body: Object) -> Object:
     gates = [_text_fields(gate, "name") for gate in (body.get("spec") or {}).get("schedulingGates") or ()]
     spec = {"spec": {"schedulingGates": gates}} if gates else {}
     return {"metadata": _metadata(body), **spec, "status": _omit_empty(stored)}
+
+
+def _is_loading(pod_status: Mapping[str, Any]) -> bool:
+    """Return True while the loader runs: only then its address is read (see `events.load_progress`)."""
+    containers = pod_status.get("initContainerStatuses") or ()
+    loaders = (one for one in containers if one.get("name") == LOADER_NAME)
+    return any((loader.get("state") or {}).get("running") is not None for loader in loaders)
 
 
 def transform_replica_set(body: Object) -> Object:

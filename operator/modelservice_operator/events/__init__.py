@@ -1,1 +1,1 @@
-"""Kubernetes Events, written and read. Best effort: no failure here fails a reconcile."""
+"""Kubernetes Events, written and read, and the progress of loaders. Best effort: no failure here fails a reconcile."""

@@ -22,6 +22,7 @@ from modelservice_operator.controller.reconciler import Reconciler
 from modelservice_operator.controller.status_writer import StatusWriter
 from modelservice_operator.controller.watches import EventHandlers, build_informers
 from modelservice_operator.controller.workqueue import Priority, WorkQueue
+from modelservice_operator.events.load_progress import LoadProgressReader
 from modelservice_operator.events.pod_events import PodEventReader
 from modelservice_operator.events.recorder import EventRecorder
 from modelservice_operator.manager.health import HealthChecks
@@ -65,6 +66,7 @@ class Manager:
             status_writer,
             PodEventReader(self._client, clock=clock),
             settings,
+            load_progress=LoadProgressReader(clock=clock),
             blocked_names=self._blocked_names,
             clock=clock,
         )

@@ -33,6 +33,11 @@ CA_VOLUME_NAME = "model-ca-bundle"
 CA_PATH = "/model-ca-bundle"
 CA_FILE = "ca-bundle.crt"
 """Name of the file in CA_PATH, whatever the key of the ConfigMap is."""
+PROGRESS_PORT = 9413
+"""Port at which a loader reports its progress while it runs (`model_loader.progress_server`).
+
+No variable names it: the pod template of an earlier version stays as it was.
+"""
 RESOLUTION_VARIABLE = "MODEL_RESOLUTION"
 """Variable of the loader: revision that the URI last resolved to, with updatePolicy Auto."""
 IMAGE_MODEL_PATH = "models"

@@ -13,7 +13,7 @@ from modelservice_operator.status.conditions import Explanation, find_condition,
 from modelservice_operator.status.containers import loader_finding
 from modelservice_operator.status.loader_report import Report
 from modelservice_operator.status.pod_groups import MAX_EXAMINED_PODS
-from modelservice_operator.status.pods import Container, Termination
+from modelservice_operator.status.pods import Container, Pod, Termination
 from modelservice_operator.status.reasons import ConditionType, Reason
 from modelservice_operator.status.snapshot import Snapshot
 from modelservice_operator.status.text import normalize, truncate
@@ -49,11 +49,24 @@ def compute_model_status(snapshot: Snapshot, previous: Mapping[str, Any]) -> Mod
     retained = _retained_status(snapshot, previous, uri)
     if retained is None:
         report = model.report or Report()
+        progress = snapshot.load_progress if model.state == "Loading" else None
         reported = omit_none(resolvedURI=report.resolved_uri or None, digest=report.digest or None)
-        return ModelStatus({"uri": uri, **reported, "state": model.state}, model.state == "Loaded", model.explanation)
+        status = {"uri": uri, **reported, "state": model.state, **omit_none(progress=progress and progress.to_status())}
+        return ModelStatus(status, model.state == "Loaded", model.explanation)
     before = parse_condition(find_condition(previous.get("conditions"), ConditionType.MODEL_LOADED))
     loaded, explanation = before or (model.state == "Loaded", model.explanation)
     return ModelStatus(retained, loaded is True, explanation)
+
+
+def find_loading_pods(snapshot: Snapshot) -> tuple[Pod, ...]:
+    """Return the pods whose loaders run, oldest first, while `status.model.state` is Loading; empty otherwise."""
+    if not is_downloaded(snapshot.service):
+        return ()
+    loaders = [(pod, loader) for pod in snapshot.current_pods for loader in pod.containers if _is_loader(loader)]
+    if any(loader.last_termination is not None for _, loader in loaders):
+        return ()
+    loading = (pod for pod, loader in loaders if loader.running)
+    return tuple(sorted(loading, key=lambda pod: (pod.created, pod.name)))
 
 
 def _retained_status(snapshot: Snapshot, previous: Mapping[str, Any], uri: str) -> Object | None:

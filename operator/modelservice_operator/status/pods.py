@@ -80,6 +80,8 @@ class Pod(NamedTuple):
     phase: str
     reason: str
     message: str
+    ip: str
+    """Address; empty unless the loader runs."""
     scheduling_gates: tuple[str, ...]
     """Names of the gates that keep the pod from being scheduled (KEP-3521)."""
     conditions: Mapping[str, Body]
@@ -108,6 +110,7 @@ class Pod(NamedTuple):
             phase=status.get("phase") or "",
             reason=status.get("reason") or "",
             message=status.get("message") or "",
+            ip=status.get("podIP") or "",
             scheduling_gates=tuple(
                 gate.get("name") or "" for gate in (body.get("spec") or {}).get("schedulingGates") or ()
             ),

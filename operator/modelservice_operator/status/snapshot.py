@@ -11,6 +11,7 @@ from modelservice_operator.apimachinery.objects import NamespacedName
 from modelservice_operator.apimachinery.text import sanitize
 from modelservice_operator.errors import OperatorError
 from modelservice_operator.resources.metadata import REVISION, TEMPLATE_HASH
+from modelservice_operator.status.load_progress import LoadProgress
 from modelservice_operator.status.normalizer import TextNormalizer
 from modelservice_operator.status.pods import Pod
 
@@ -109,6 +110,8 @@ class Snapshot:
     """Seconds since the operator first saw an object that it waits for, by UID (see `controller.ages`)."""
     pod_event_messages: tuple[str, ...] = ()
     """Messages of the Events of an unready pod about its probes and volumes, newest first."""
+    load_progress: LoadProgress | None = None
+    """Progress of a loader of the newest revision; None if it is not known."""
 
     @cached_property
     def current_replica_set(self) -> Mapping[str, Any] | None:

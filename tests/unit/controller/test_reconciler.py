@@ -1,6 +1,7 @@
 """The reconciler decides without a server: what it asks for again, and when."""
 
 import itertools
+import json
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from typing import Any
@@ -11,6 +12,8 @@ from modelservice_operator.apimachinery.kinds import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
     MODEL_SERVICE,
+    POD,
+    REPLICA_SET,
     SERVICE,
     ResourceKind,
 )
@@ -41,6 +44,7 @@ from modelservice_operator.errors import (
     OperatorError,
     TerminalError,
 )
+from modelservice_operator.events.load_progress import LoadProgressReader
 from modelservice_operator.events.pod_events import PodEventReader
 from modelservice_operator.events.recorder import EventRecorder
 from modelservice_operator.events.transitions import EventSpec
@@ -50,6 +54,7 @@ from modelservice_operator.resources.service import build_service
 from modelservice_operator.settings import DEFAULT_LOADER, LoaderSettings, Settings
 from tests.support.builders import ModelServiceBuilder, model_service
 from tests.support.clock import ManualClock
+from tests.support.pods import DEPLOYMENT_UID, new_pod, new_replica_set
 
 KEY = NamespacedName("ml", "iris")
 
@@ -162,15 +167,29 @@ class Fixture:
         )
         applier = Applier(writer, self.informers, clock=self.clock)
         pod_events = PodEventReader(self.server, clock=self.clock)
+        self.loader_lines: list[bytes | None] = []
+        """Lines of the loader, one for each connection."""
+        self.connections: list[tuple[float, str]] = []
+        """Times and addresses of the connections to loaders."""
+        load_progress = LoadProgressReader(clock=self.clock, read=self._read_line)
         self.reconciler = Reconciler(
             self.informers,
             applier,
             status_writer,
             pod_events,
             settings,
+            load_progress=load_progress,
             blocked_names=BlockedNames(context, lambda _: None),
             clock=self.clock,
         )
+
+    async def _read_line(self, address: str, _port: int) -> bytes | None:
+        self.connections.append((self.clock.seconds, address))
+        return self.loader_lines.pop(0)
+
+    def statuses(self) -> list[dict[str, Any]]:
+        """Return the `status.model` of each status write."""
+        return [body["status"]["model"] for method, _, body in self.server.requests if method == "PUT"]
 
 
 async def test_replicas_are_rechecked_after_autoscaling_is_disabled() -> None:
@@ -597,3 +616,97 @@ async def test_status_that_others_change_is_restored_rarely() -> None:
         times += [seconds] * (len(fixture.server.writes("PUT")) - before)
     assert len([time for time in times if time <= 60]) <= 7
     assert len([time for time in times if time > 60]) <= 540 / STATUS_REFILL_SECONDS
+
+
+class LoadingFixture(Fixture):
+    """A ModelService whose only pod loads the model, in a loop that calls the reconciler when it asks to."""
+
+    def __init__(self) -> None:
+        super().__init__(DOWNLOADED, DOWNLOADED)
+        live = self.informers.get(DEPLOYMENT, KEY)
+        assert live is not None
+        annotations = live["metadata"]["annotations"] | {"deployment.kubernetes.io/revision": "2"}
+        metadata = live["metadata"] | {"uid": DEPLOYMENT_UID, "annotations": annotations, "resourceVersion": "2"}
+        status = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1}
+        self.informers.upsert(DEPLOYMENT, live | {"metadata": metadata, "status": status})
+        self.informers.upsert(REPLICA_SET, new_replica_set())
+        self.version = 0
+        self.set_loader({"running": {}})
+
+    def set_loader(self, state: dict[str, Any]) -> None:
+        self.version += 1
+        pod = new_pod().container("model-loader", init=True, state=state).body()
+        pod["metadata"]["resourceVersion"] = str(self.version)
+        self.informers.upsert(POD, pod)
+
+    async def run(self, seconds: float) -> None:
+        """Reconcile until this time has passed: when the result asks for it, and otherwise at the end."""
+        end = self.clock.seconds + seconds
+        while self.clock.seconds < end:
+            result = await self.reconciler.reconcile(KEY)
+            assert result.error is None
+            wait = end - self.clock.seconds if result.requeue_after is None else result.requeue_after
+            self.clock.seconds = min(end, self.clock.seconds + max(wait, 0.01))
+
+
+def loader_line(loaded: int, total: int = 1000) -> bytes:
+    return json.dumps({"bytes": loaded, "total": total, "secondsLeft": (total - loaded) // 10}).encode()
+
+
+async def test_progress_of_a_load_costs_a_write_each_15_s() -> None:
+    fixture = LoadingFixture()
+    fixture.loader_lines = [loader_line(150), loader_line(300), loader_line(300), loader_line(600)]
+    await fixture.run(70)
+    assert [(seconds - 1000, address) for seconds, address in fixture.connections] == [
+        (15, "198.18.0.9"),
+        (30, "198.18.0.9"),
+        (45, "198.18.0.9"),
+        (60, "198.18.0.9"),
+    ]
+    # The third read is like the second: nothing is written.
+    assert [status.get("progress") for status in fixture.statuses()] == [
+        None,
+        {"loadedBytes": 150, "totalBytes": 1000, "percent": 15, "secondsLeft": 85},
+        {"loadedBytes": 300, "totalBytes": 1000, "percent": 30, "secondsLeft": 70},
+        {"loadedBytes": 600, "totalBytes": 1000, "percent": 60, "secondsLeft": 40},
+    ]
+
+
+async def test_loaded_model_costs_no_further_read_or_write() -> None:
+    fixture = LoadingFixture()
+    fixture.loader_lines = [loader_line(150)]
+    await fixture.run(20)
+    fixture.set_loader({"terminated": {"exitCode": 0, "message": ""}})
+    await fixture.run(3600)
+    assert len(fixture.connections) == 1
+    assert [(status["state"], "progress" in status) for status in fixture.statuses()] == [
+        ("Loading", False),
+        ("Loading", True),
+        ("Loaded", False),
+    ]
+
+
+async def test_load_of_less_than_15_s_costs_nothing() -> None:
+    fixture = LoadingFixture()
+    await fixture.run(14)
+    fixture.set_loader({"terminated": {"exitCode": 0, "message": ""}})
+    await fixture.run(600)
+    assert fixture.connections == []
+    assert [status["state"] for status in fixture.statuses()] == ["Loading", "Loaded"]
+
+
+async def test_loader_that_has_just_ended_costs_no_write() -> None:
+    """The port is closed before the status of the pod says that the loader has ended."""
+    fixture = LoadingFixture()
+    fixture.loader_lines = [loader_line(150), None]
+    await fixture.run(31)
+    assert len(fixture.connections) == 2
+    assert len(fixture.statuses()) == 2
+
+
+async def test_failing_reads_remove_the_progress_once() -> None:
+    fixture = LoadingFixture()
+    fixture.loader_lines = [loader_line(150), *[None] * 20]
+    await fixture.run(15 + 15 + 30 + 60 + 120 + 240 * 10)
+    assert [round(seconds - 1000) for seconds, _ in fixture.connections][:6] == [15, 30, 60, 120, 240, 480]
+    assert ["progress" in status for status in fixture.statuses()] == [False, True, False]

@@ -28,6 +28,7 @@ PODS = {
     "crash": new_pod().crashed(message="Traceback: no module named iris"),
     "crashed just now": new_pod().crashed(waits=False, message="bye"),
     "loader": new_pod().crashed(name="model-loader", init=True),
+    "loading": new_pod().container("model-loader", init=True, state={"running": {"startedAt": CREATED}}),
     "evicted": new_pod().in_phase("Failed", reason="Evicted", message="The node was low on resource: memory."),
     "starting": new_pod().running(started=False),
     "unknown state": new_pod().container(state={}),
@@ -55,6 +56,14 @@ def test_healthy_pod_is_small() -> None:
 def test_transform_pod_is_idempotent(pod: Any) -> None:
     once = transform_pod(pod.body())
     assert transform_pod(once) == once == json.loads(json.dumps(once))
+
+
+def test_address_is_kept_only_while_the_loader_runs() -> None:
+    states: dict[str, Body] = {"running": {"startedAt": CREATED}, "waiting": {}, "terminated": {"exitCode": 0}}
+    pods = {name: new_pod().container("model-loader", init=True, state={name: state}) for name, state in states.items()}
+    kept = {name: transform_pod(pod.body())["status"].get("podIP") for name, pod in pods.items()}
+    assert kept == {"running": "198.18.0.9", "waiting": None, "terminated": None}
+    assert "podIP" not in transform_pod(new_pod().running(started=True).body())["status"]
 
 
 def test_termination_of_a_crashed_container_is_kept() -> None:

@@ -14,6 +14,7 @@ _PRINTER_COLUMNS = (
     ("Desired", "integer", ".status.desiredReplicas", "Desired number of pods.", 0),
     ("Model", "string", ".spec.model.uri", "", 0),
     ("Age", "date", ".metadata.creationTimestamp", "", 0),
+    ("Loading", "integer", ".status.model.progress.percent", "Loaded percentage of the model, while it is loaded.", 1),
     ("URL", "string", ".status.url", "", 1),
     ("Image", "string", ".spec.image", "", 1),
 )

@@ -13,6 +13,7 @@ from modelservice_operator.api.markers import (
 
 ReplicaCount = Annotated[int, Field(ge=0, le=2_147_483_647, json_schema_extra=INT32)]
 Generation = Annotated[int, Field(ge=-1, le=2**53 - 1, json_schema_extra={"format": "int64"})]
+ByteCount = Annotated[int, Field(ge=0, le=2**53 - 1, json_schema_extra={"format": "int64"})]
 Name = Annotated[str, Field(max_length=253)]
 Url = Annotated[str, Field(max_length=4096)]
 Message = Annotated[str, Field(max_length=32_768)]
@@ -62,6 +63,23 @@ class AutoscalingStatus(ApiModel):
     last_scale_time: Time | None = Field(default=None, description="Time of the last scaling.", examples=[_TIME])
 
 
+class LoadProgress(ApiModel):
+    """Progress of the loader of one pod. It is updated every 15 seconds while the model is loaded."""
+
+    loaded_bytes: ByteCount = Field(description="Number of loaded bytes.", examples=[3_221_225_472])
+    total_bytes: ByteCount | None = Field(
+        default=None,
+        description="Size of the model in bytes. Not set if the store does not report it.",
+        examples=[10_737_418_240],
+    )
+    percent: Annotated[int, Field(ge=0, le=100, json_schema_extra=INT32)] | None = Field(
+        default=None, description="Loaded percentage of the bytes, rounded down.", examples=[30]
+    )
+    seconds_left: Annotated[int, Field(ge=0, le=2_592_000, json_schema_extra=INT32)] | None = Field(
+        default=None, description="Estimated time left in seconds, at the rate of the last 30 seconds.", examples=[41]
+    )
+
+
 class ModelStatus(ApiModel):
     """The model of the current revision."""
 
@@ -80,6 +98,11 @@ class ModelStatus(ApiModel):
     )
     state: Literal["Pending", "Loading", "Loaded", "Failed"] | None = Field(
         default=None, description="Loading state of the model.", examples=["Loaded"]
+    )
+    progress: LoadProgress | None = Field(
+        default=None,
+        description="Progress of the load. Only set while a model is loaded that takes more than 15 seconds.",
+        examples=[{"loadedBytes": 3_221_225_472, "totalBytes": 10_737_418_240, "percent": 30, "secondsLeft": 41}],
     )
 
 
