@@ -84,7 +84,7 @@ class FailureCase:
     needs_own_namespace: bool = False
     report_delay: float = 0.0
     """Seconds after its first sign in which the failure is deliberately not reported."""
-    report_timeout: float = 60.0
+    report_timeout: float = 120.0
     """Seconds until the failure must be reported."""
 
     @property
@@ -372,7 +372,7 @@ CASES: tuple[FailureCase, ...] = (
         is_event("FailedMount"),
         corrected=None,
         fix=(dict(CONFIG_MAP),),
-        report_timeout=90.0,
+        report_timeout=150.0,
     ),
     FailureCase(
         "credentials",
@@ -382,7 +382,7 @@ CASES: tuple[FailureCase, ...] = (
         ONLY_POD + r'MountVolume\.SetUp failed for volume "model-credentials" : secret "model-store" not found\. '
         r"Create the Secret that model\.credentials names; pods recover automatically\.",
         is_event("FailedMount"),
-        report_timeout=90.0,
+        report_timeout=150.0,
     ),
     FailureCase(
         "claim",
@@ -395,7 +395,7 @@ CASES: tuple[FailureCase, ...] = (
         corrected=None,
         prerequisites=(claim("gallery"),),
         fix=(volume("gallery"),),
-        report_timeout=90.0,
+        report_timeout=150.0,
     ),
     FailureCase(
         "missing-claim",
@@ -407,7 +407,7 @@ CASES: tuple[FailureCase, ...] = (
         has_condition("PodScheduled", "False"),
         corrected=None,
         fix=(volume("missing"), claim("missing")),
-        report_timeout=90.0,
+        report_timeout=150.0,
     ),
     FailureCase(
         "gate",
@@ -470,7 +470,7 @@ CASES: tuple[FailureCase, ...] = (
         corrected=SERVER.with_spec(autoscaling={"maxReplicas": 3, "targetCPUUtilizationPercentage": 80}),
         kind="AutoscalerReady",
         report_delay=STARTUP_GRACE_SECONDS,
-        report_timeout=120.0,
+        report_timeout=180.0,
     ),
     FailureCase(
         "slow",

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from base64 import b64encode
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path

@@ -201,7 +201,7 @@ class FieldRemoval:
         def seen(body: Object) -> bool:
             return bool(body.get("status", {}).get("observedGeneration") == generation)
 
-        assert await self.watcher.wait(MODEL_SERVICE, name, seen, within=30), f"{name} is not observed."
+        assert await self.watcher.wait(MODEL_SERVICE, name, seen, within=90), f"{name} is not observed."
 
     async def _child(self, kind: ResourceKind, name: str) -> Any:
         try:

@@ -196,7 +196,7 @@ class LatencyTest:
         for number, name in enumerate(names):
             await self._post(poison_object(name, specs[number % len(specs)]))
         for name in names:
-            assert await self.watcher.wait(MODEL_SERVICE, name, lambda body: "status" in body, within=30)
+            assert await self.watcher.wait(MODEL_SERVICE, name, lambda body: "status" in body, within=90)
         return names
 
     async def round(self, prefix: str, poison_names: list[str]) -> list[float]:
@@ -215,7 +215,7 @@ class LatencyTest:
         started = time.monotonic()
         await self._post(poison_object(name, {"image": IMAGE, "autoscaling": {"maxReplicas": 3}}))
         waits = (
-            self.watcher.wait(kind, name, lambda _: True, within=30)
+            self.watcher.wait(kind, name, lambda _: True, within=90)
             for kind in (DEPLOYMENT, SERVICE, HORIZONTAL_POD_AUTOSCALER)
         )
         seen = [moment for moment in await asyncio.gather(*waits) if moment is not None]

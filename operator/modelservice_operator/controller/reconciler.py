@@ -231,7 +231,7 @@ class Reconciler:
         tracked = await self._load_progress.read(pods, state.tracked_load, is_reported=is_reported)
         state.tracked_load = tracked
         progress = None if tracked is None else tracked.progress
-        return snapshot if progress is None else replace(snapshot, load_progress=progress)
+        return snapshot if progress is None else snapshot.with_load_progress(progress)
 
     async def _diagnose(self, snapshot: Snapshot, state: ObjectState) -> Diagnosis:
         """Diagnose the pods, with the Events of a pod that stays unready."""

@@ -29,7 +29,7 @@ _NOT_LITERAL = tuple(
     re.compile(part)
     for part in (r"\\.", r"\[[^\]]*\]", r"\([^()]*\)", r"[^\0](?:[*+?]|\{[^}]*\})", r"[*+?.^$]|\{[^}]*\}")
 )
-"""Parts of a pattern that are no literal text, in the order in which they can be replaced."""
+"""Parts of a pattern that are not literal text, in the order in which they can be replaced."""
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _MAX_LINE_CHARS = 200
 """Characters of a quoted line: the cause and the advice follow it."""
@@ -65,7 +65,7 @@ def find_cause(log: str) -> tuple[str, CrashCause] | None:
 def _first_match(lines: list[str], table: tuple[CrashCause, ...]) -> tuple[str, CrashCause] | None:
     lowered = [_lower(line) for line in lines]
     log = "\n".join(lowered)
-    # Finding a word takes a twentieth of the time that a pattern takes, and most logs have the words of few patterns.
+    # Finding a word takes a twentieth of the time of a pattern, and most logs contain words that few patterns require.
     possible = [cause for cause in table if any(word in log for word in required_words(cause.pattern))]
     pairs = zip(lines, lowered, strict=True)
     return next(

@@ -135,13 +135,21 @@ class Snapshot:
         return tuple(sorted(current, key=lambda pod: pod.name))
 
     def with_pod_events(self, messages: tuple[str, ...]) -> Self:
-        """Return the snapshot with messages of Events. What has been derived from its pods is kept, for it is the same.
+        """Return the snapshot with messages of Events."""
+        return self._share_derived(replace(self, pod_event_messages=messages))
+
+    def with_load_progress(self, progress: LoadProgress) -> Self:
+        """Return the snapshot with the progress of a loader."""
+        return self._share_derived(replace(self, load_progress=progress))
+
+    def _share_derived(self, changed: Self) -> Self:
+        """Add what has been derived from the pods already, which are those of the changed snapshot too.
 
         A thousand pods would be sorted again, and the normalizer built again.
         """
-        result = replace(self, pod_event_messages=messages)
-        vars(result).update({name: value for name, value in vars(self).items() if name not in vars(result)})
-        return result
+        fields = vars(changed)
+        fields.update({name: value for name, value in vars(self).items() if name not in fields})
+        return changed
 
     @property
     def autoscaler_uid(self) -> str:

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
 
@@ -28,7 +27,7 @@ PROGRESS = LoadProgress(loaded_bytes=300, total_bytes=1000, seconds_left=70)
 
 def pods(*addresses: str) -> tuple[Pod, ...]:
     pod = Pod.of(new_pod().body())
-    return tuple(replace(pod, uid=f"uid-{number}", ip=address) for number, address in enumerate(addresses))
+    return tuple(pod._replace(uid=f"uid-{number}", ip=address) for number, address in enumerate(addresses))
 
 
 class Loaders:
