@@ -37,7 +37,8 @@ def unbracketed_hosts(source: str) -> Iterator[str]:
         if not isinstance(node, ast.JoinedStr):
             continue
         for before, after in zip(node.values, node.values[1:], strict=False):
-            ends_scheme = isinstance(before, ast.Constant) and str(before.value).endswith("://")
+            text = str(before.value) if isinstance(before, ast.Constant) else ""
+            ends_scheme = text.endswith("://") and "^" not in text  # a pattern is not a URL
             if ends_scheme and isinstance(after, ast.FormattedValue) and not names_a_host(after.value):
                 yield ast.unparse(node)
 
