@@ -3,21 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cachetools import LRUCache
-
 from modelservice_operator.status.pods import Pod
 
 MIN_CACHED_PODS = 100
 """Pods of a ModelService from which on they are cached: fewer are parsed in less than a millisecond."""
 _MAX_PODS = 20_000
-"""Pods of all ModelServices that are cached; the least recently used one is parsed again."""
+"""Pods of all ModelServices that are cached; the one that was parsed first is parsed again."""
 
 
 class PodCache:
     """Caches parsed pods by UID and version, which identify what the API server sent."""
 
     def __init__(self) -> None:
-        self._parsed: LRUCache[tuple[str, str, frozenset[str]], Pod] = LRUCache(_MAX_PODS)
+        # A reconcile reads every pod of its ModelService: an order of use would be the same, and costs more than a hit.
+        self._parsed: dict[tuple[str, str, frozenset[str]], Pod] = {}
 
     def parse(self, bodies: Sequence[Mapping[str, Any]], sidecars: frozenset[str]) -> tuple[Pod, ...]:
         """Return the pods of one ModelService; `sidecars` are the names of its sidecars."""
@@ -30,5 +29,7 @@ class PodCache:
         key = (metadata.get("uid", ""), metadata.get("resourceVersion", ""), sidecars)
         found = self._parsed.get(key)
         if found is None:
+            if len(self._parsed) >= _MAX_PODS:
+                del self._parsed[next(iter(self._parsed))]
             found = self._parsed[key] = Pod.of(body, sidecars=sidecars)
         return found

@@ -45,7 +45,7 @@ def _group_key(pod: Pod) -> Hashable:
         pod.condition("Ready").get("reason"),
         is_unscheduled and (scheduled.get("reason"), waits_for_claim(pod)),
         waits_for_volumes(pod),
-        tuple(_container_key(container) for container in pod.containers if not container.ready),
+        tuple([_container_key(container) for container in pod.containers if not container.ready]),
     )
 
 

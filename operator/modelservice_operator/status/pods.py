@@ -95,11 +95,12 @@ class Pod(NamedTuple):
         `sidecars` are the init containers that keep running (KEP-753): their states are those of other containers.
         """
         metadata, status = body["metadata"], body.get("status") or {}
-        init_containers = (
+        init_containers = [
             Container.of(entry, init=entry.get("name") not in sidecars)
             for entry in status.get("initContainerStatuses") or ()
-        )
-        containers = (Container.of(entry, init=False) for entry in status.get("containerStatuses") or ())
+        ]
+        containers = [Container.of(entry, init=False) for entry in status.get("containerStatuses") or ()]
+        gates = (body.get("spec") or {}).get("schedulingGates")
         return cls(
             name=metadata["name"],
             uid=metadata.get("uid") or "",
@@ -111,9 +112,7 @@ class Pod(NamedTuple):
             reason=status.get("reason") or "",
             message=status.get("message") or "",
             ip=status.get("podIP") or "",
-            scheduling_gates=tuple(
-                gate.get("name") or "" for gate in (body.get("spec") or {}).get("schedulingGates") or ()
-            ),
+            scheduling_gates=tuple([gate.get("name") or "" for gate in gates]) if gates else (),
             conditions={entry.get("type", ""): entry for entry in status.get("conditions") or ()},
             containers=(*init_containers, *containers),
         )
@@ -144,4 +143,7 @@ class Pod(NamedTuple):
 
 
 def _controller_uid(owners: Iterable[Body]) -> str:
-    return next((str(owner.get("uid") or "") for owner in owners if owner.get("controller")), "")
+    for owner in owners:
+        if owner.get("controller"):
+            return str(owner.get("uid") or "")
+    return ""

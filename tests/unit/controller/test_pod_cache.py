@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from modelservice_operator.controller import pod_cache
 from modelservice_operator.controller.pod_cache import MIN_CACHED_PODS, PodCache
 from modelservice_operator.status.pods import Pod
 from tests.support.failing_pods import failing_pods
@@ -28,3 +29,13 @@ def test_only_a_changed_pod_is_parsed_again() -> None:
 def test_pod_is_parsed_again_for_other_sidecars() -> None:
     cache, found = PodCache(), bodies(MIN_CACHED_PODS)
     assert cache.parse(found, frozenset())[0] is not cache.parse(found, frozenset({"proxy"}))[0]
+
+
+def test_pod_that_was_parsed_first_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pod_cache, "_MAX_PODS", MIN_CACHED_PODS)
+    cache, found = PodCache(), bodies(MIN_CACHED_PODS + 1)
+    before = cache.parse(found[:-1], frozenset())
+    cache.parse(found[1:], frozenset())
+    after = cache.parse(found[1:], frozenset())
+    assert [one is other for one, other in zip(after, before[1:], strict=False)] == [True] * (MIN_CACHED_PODS - 1)
+    assert cache.parse(found[:-1], frozenset())[0] is not before[0]
