@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import IO
 
-from model_loader.archives import unpack_archive
 from model_loader.download import (
     START_BYTES,
     Downloader,
@@ -168,6 +167,8 @@ def _download_files(context: LoadContext, listing: Listing) -> tuple[File, ...]:
 
 def _download_archive(context: LoadContext, entry: Entry) -> tuple[File, ...]:
     """Download an archive, compare it with the digest of the request, and unpack it."""
+    from model_loader.archives import unpack_archive  # noqa: PLC0415 - most models are no archives
+
     request, workspace = context.request, context.workspace
     # What an earlier loader unpacked is unpacked again. The archive itself is resumed.
     workspace.tree.remove_all_but(())

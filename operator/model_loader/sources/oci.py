@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import platform
+import os
 import re
 import threading
 from base64 import b64decode
@@ -101,7 +101,7 @@ class OciArtifactSource:
     def list_files(self) -> Listing:
         """List the layers as files. An index is resolved to its manifest for this platform."""
         digest, body = self._get_manifest(self._reference)
-        if (chosen := choose_manifest(body, self._subject, platform.machine())) is not None:
+        if (chosen := choose_manifest(body, self._subject, os.uname().machine)) is not None:
             digest, body = self._get_manifest(chosen)
         entries = parse_manifest(body, self._subject, unpacks=self._extract)
         self.supports_parallel_reads = self._supports_ranges(entries)
