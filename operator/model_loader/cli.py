@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,7 +19,7 @@ from model_loader.errors import LoaderError, Reason
 from model_loader.pipeline import load_model, resolve_model
 from model_loader.progress import BarDisplay, JsonLogger, LineDisplay, Progress
 from model_loader.progress_server import ProgressServer, parse_port
-from model_loader.redaction import Redactor
+from model_loader.redaction import Redactor, cut_secret
 from model_loader.report import TERMINATION_MESSAGE_PATH, Report, write_termination_message
 from model_loader.request import Request
 
@@ -47,7 +48,8 @@ def main(arguments: Sequence[str] | None = None, *, environment: Mapping[str, st
     signal.signal(signal.SIGTERM, _exit_on_signal)  # PID 1 of a container has no default handler
     run = _LoaderRun(uri=uri or given.get("MODEL_URI", ""), is_interactive=uri is not None)
     try:
-        report = run.execute(build_request(run.read_environment(given)), resolve_only=resolve_only)
+        request = replace(build_request(run.read_environment(given)), hide=run.hide)
+        report = run.execute(request, resolve_only=resolve_only)
     except LoaderError as error:
         return run.report_failure(error)
     except OSError as error:
@@ -100,6 +102,10 @@ class _LoaderRun:
         self._hints[Reason.UNREACHABLE] = f"The certificate authorities of --loader-ca-bundle are missing: {file}."
         self._log.log_event("ca-bundle-missing", file=file)
         return {name: text for name, text in environment.items() if name != "MODEL_CA_BUNDLE"}
+
+    def hide(self, secret: str) -> None:
+        """Remove a credential that a service has issued from all output from now on."""
+        self._redactor.add(*cut_secret(secret))
 
     def _redact(self, text: str) -> str:
         return self._redactor.redact(text)

@@ -82,6 +82,7 @@ class OciArtifactSource:
             raise bad_uri_error(request.uri, "it already contains a tag or digest: remove model.revision")
         self._reference = found["digest"] or found["tag"] or request.revision or "latest"
         self._extract = request.extract
+        self._hide = request.hide
         self._http = HttpClient(request)
         self._login = _read_login(request.environment, self._host, self._name)
         self._headers: dict[str, str] = {}
@@ -164,7 +165,9 @@ class OciArtifactSource:
             if response.status != _OK:
                 raise http_error(response, self._subject)
             body = response.read()
-        return {"Authorization": f"Bearer {parse_token(body, self._subject)}"}
+        token = parse_token(body, self._subject)
+        self._hide(token)
+        return {"Authorization": f"Bearer {token}"}
 
     def _check_realm(self, realm: str) -> None:
         """Raise LoaderError if the login may not be sent to the host that issues tokens."""
