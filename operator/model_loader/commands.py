@@ -23,7 +23,7 @@ _EXIT_FAILURE = 1
 
 
 class Options(NamedTuple):
-    """What the arguments say."""
+    """Meaning of the arguments."""
 
     build_request: Callable[[Mapping[str, str]], Request]
     """Function that is given the environment with the credentials."""

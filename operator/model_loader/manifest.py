@@ -30,6 +30,8 @@ class Entry:
     """Digest that the store announces."""
     checksums: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Other announced checksums, in hexadecimal digits or Base64, by the names of `digests.CHECKSUMS`."""
+    is_packed_directory: bool = False
+    """True for a directory that was packed into an archive: all its files are below `path`, or anywhere below "."."""
     has_weak_version: bool = False
     """True if different contents may have the same version (RFC 9110, 8.8.1)."""
 
