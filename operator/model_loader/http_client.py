@@ -33,12 +33,12 @@ _CHUNK_BYTES = 64 << 10
 _MAX_DRAINED_BYTES = 16 << 10
 """Rest of a body that is read to keep its connection."""
 _DRAIN_TIMEOUT = 0.05
-_COMPRESSED_FILE_SUFFIXES = (".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".br", ".z")
+COMPRESSED_FILE_SUFFIXES = (".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".br", ".z")
 """Files that servers may label with their own compression, such as Apache with AddEncoding."""
 _PORTABLE_HEADERS = frozenset({"accept", "range", "if-range"})
 """Headers that are sent to another origin. All others may be credentials: Authorization, Cookie, x-amz-security-token,
 x-ms-*, x-goog-*, and those of stores to come."""
-_OWN_HEADERS = frozenset({"host", "user-agent", "accept-encoding", "content-length", "connection", "transfer-encoding"})
+_OWN_HEADERS = frozenset({"host", "user-agent", "content-length", "connection", "transfer-encoding"})
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 _TOO_MANY_REQUESTS = 429
 _TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 503, 504})
@@ -134,7 +134,7 @@ class Response:
         encoding = self.headers.get("content-encoding", "").strip()
         if encoding.lower() in {"", "identity"}:
             return
-        if self._file is not None and self._file.lower().endswith(_COMPRESSED_FILE_SUFFIXES):
+        if self._file is not None and self._file.lower().endswith(COMPRESSED_FILE_SUFFIXES):
             return
         message = f"{redact_url(self.url)} was sent with Content-Encoding {encoding!r} although identity was requested."
         raise LoaderError(Reason.UNREACHABLE, f"{message} Disable compression on the server.")
@@ -295,8 +295,9 @@ class _StaleConnectionError(Exception):
 def _encode(message: _Message, connection: Connection) -> bytes:
     """Return the bytes of a request. Raises LoaderError."""
     fields = [("Host", _host_header(message.origin)), ("User-Agent", "model-loader")]
-    # Sizes, ranges and digests are those of the content without an encoding.
-    fields.append(("Accept-Encoding", "identity"))
+    if "accept-encoding" not in message.headers:
+        # Sizes, ranges and digests are those of the content without an encoding.
+        fields.append(("Accept-Encoding", "identity"))
     if message.method == "POST":
         fields.append(("Content-Length", str(len(message.body))))
     fields += [(name, value) for name, value in message.headers.items() if name.lower() not in _OWN_HEADERS]
