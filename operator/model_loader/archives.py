@@ -15,7 +15,7 @@ import tarfile
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import IO, Self
@@ -76,38 +76,63 @@ def unpack_archive(
     is_selected: Callable[[str], bool],
     limits: Limits,
     inspect: Callable[[str, bytes], None] | None = None,
+    tree: "Tree | None" = None,
+    checksums: Iterable[str] = (),
 ) -> tuple[File, ...]:
     """Write the selected files of a tar (plain, gzip, bzip2, xz) or zip archive below `root`. Raises LoaderError.
 
-    The archive and its files together take at most `limits.max_bytes`. `inspect` is given the path and the first bytes
-    of each file, and may raise LoaderError. The files are not synced to the disk.
+    The archive and its files together take at most `limits.max_bytes`, with all that is in the `tree` before, to which
+    the files are added. `inspect` is given the path and the first bytes of each file, and may raise LoaderError.
+    `checksums` are computed besides BLAKE3. The files are not synced to the disk.
     """
-    budget = _UnpackBudget(limits, archive_bytes=os.fstat(archive.fileno()).st_size)
-    paths = PathSet("The archive contains")
+    is_whole_model = tree is None
+    tree = Tree() if tree is None else tree
+    budget = _UnpackBudget(limits, tree, archive_bytes=os.fstat(archive.fileno()).st_size)
     files: list[File] = []
     with _translate_errors():
         for name, open_content in _iter_members(archive, budget):
             path = _normalize_name(name)
             if is_selected(path):
-                paths.add(path)
-                file, start = _write_member(open_content, root, path, budget)
+                tree.paths.add(path)
+                file, start = _write_member(open_content, root, path, budget, FileHasher(checksums))
                 files.append(file)
                 if inspect is not None:
                     inspect(path, start)
-    if not files:
-        message = "The archive contains no file selected by model.loader.allowPatterns and ignorePatterns."
-        raise LoaderError(Reason.MODEL_NOT_FOUND, message)
+    tree.files += len(files)
+    tree.bytes += sum(file.size for file in files)
+    if not files and is_whole_model:
+        raise no_selected_file_error("The archive contains")
     return tuple(files)
+
+
+def no_selected_file_error(subject: str) -> LoaderError:
+    """Return the error for archives of which the patterns select nothing."""
+    message = f"{subject} no file selected by model.loader.allowPatterns and ignorePatterns."
+    return LoaderError(Reason.MODEL_NOT_FOUND, message)
+
+
+class Tree:
+    """Files and archives of the same model that are on the volume already, and count for the limits."""
+
+    def __init__(self, paths: Iterable[str] = (), *, bytes_on_volume: int = 0, subject: str = "The archive") -> None:
+        """Begin with the files of `paths`. `subject` begins messages about names that collide."""
+        self.paths = PathSet(f"{subject} contains")
+        self.files = 0
+        for path in paths:
+            self.paths.add(path)
+            self.files += 1
+        self.bytes = bytes_on_volume
+        """Bytes of all of them, without the archive that is being unpacked."""
 
 
 class _UnpackBudget:
     """Limits on unpacked files and bytes, checked at each step."""
 
-    def __init__(self, limits: Limits, *, archive_bytes: int) -> None:
+    def __init__(self, limits: Limits, tree: Tree, *, archive_bytes: int) -> None:
         self._limits = limits
         self._max_read_bytes = max(archive_bytes * limits.max_archive_ratio, _MIN_SIZE_LIMIT_BYTES)
-        self._max_written_bytes = limits.max_bytes - archive_bytes
-        self._members = 0
+        self._max_written_bytes = limits.max_bytes - archive_bytes - tree.bytes
+        self._members = tree.files
         self._read_bytes = 0
         self._written_bytes = 0
 
@@ -397,10 +422,10 @@ def _open_decompressed(archive: IO[bytes]) -> Iterator[Callable[[int], bytes]]:
 
 
 def _write_member(
-    open_content: Callable[[], IO[bytes]], root: Directory, path: str, budget: _UnpackBudget
+    open_content: Callable[[], IO[bytes]], root: Directory, path: str, budget: _UnpackBudget, hasher: FileHasher
 ) -> tuple[File, bytes]:
     """Write one file. Return it and its first bytes."""
-    hasher, size, start = FileHasher(), 0, b""
+    size, start = 0, b""
     descriptor = open_beneath(root, path, flags=os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     with open_content() as source, os.fdopen(descriptor, "wb", buffering=0) as target:
         write_behind = WriteBehind(descriptor)
@@ -417,7 +442,8 @@ def _write_member(
             while rest:
                 rest = rest[target.write(rest) :]
             write_behind.reach(size)
-    return File(path=path, size=size, blake3=hasher.blake3), start
+    sha256 = hasher.checksum("sha256")
+    return File(path=path, size=size, blake3=hasher.blake3, sha256=None if sha256 is None else sha256.hex()), start
 
 
 def _normalize_name(name: str) -> str:

@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
 _MAX_DOUBLINGS = 62
 """More would overflow a float before the maximum applies."""
@@ -74,6 +73,10 @@ def parse_retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _parse_date(text: str) -> float | None:
+    if not text:
+        return None
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - only needed for a busy store
+
     try:
         return parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError, OSError):

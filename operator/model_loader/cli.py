@@ -5,28 +5,23 @@ is a tool for a terminal, which reads both from its user.
 `pack DIRECTORY ARCHIVE` writes an image.
 """
 
-import argparse
 import io
-import json
-import math
 import os
-import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from model_loader import __version__
 from model_loader.credentials import read_credentials, read_token_files
 from model_loader.errors import LoaderError, Reason
-from model_loader.pack import pack_directory
 from model_loader.pipeline import load_model, resolve_model
 from model_loader.progress import BarDisplay, JsonLogger, LineDisplay, Progress
 from model_loader.progress_server import ProgressServer, parse_port
-from model_loader.redaction import Redactor
+from model_loader.redaction import Redactor, cut_secret
 from model_loader.report import TERMINATION_MESSAGE_PATH, Report, write_termination_message
-from model_loader.request import Limits, Request, parse_networks
+from model_loader.request import Request
 
 EXIT_FAILURE = 1
 _MAX_IGNORED_KEYS = 10
@@ -39,15 +34,22 @@ def main(arguments: Sequence[str] | None = None, *, environment: Mapping[str, st
     _encode_output()
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["pack"]:
-        return _pack(_build_pack_parser().parse_args(arguments[1:]))
-    options = _build_parser().parse_args(arguments)
+        from model_loader.commands import pack  # noqa: PLC0415 - a pod has none of the tool's imports
+
+        return pack(arguments[1:])
+    build_request: Callable[[Mapping[str, str]], Request] = Request.from_environment
+    uri, resolve_only = None, False
+    if arguments:
+        from model_loader.commands import parse_options  # noqa: PLC0415
+
+        build_request, uri, resolve_only = parse_options(arguments)
     given = dict(os.environ) if environment is None else environment
     os.umask(0o022)
     signal.signal(signal.SIGTERM, _exit_on_signal)  # PID 1 of a container has no default handler
-    run = _LoaderRun(uri=options.uri or given.get("MODEL_URI", ""), is_interactive=options.uri is not None)
+    run = _LoaderRun(uri=uri or given.get("MODEL_URI", ""), is_interactive=uri is not None)
     try:
-        request = _parse_request(options, run.read_environment(given))
-        report = run.execute(request, resolve_only=options.resolve)
+        request = replace(build_request(run.read_environment(given)), hide=run.hide)
+        report = run.execute(request, resolve_only=resolve_only)
     except LoaderError as error:
         return run.report_failure(error)
     except OSError as error:
@@ -58,29 +60,6 @@ def main(arguments: Sequence[str] | None = None, *, environment: Mapping[str, st
         message = f"Internal error ({type(error).__name__}). Please report it."
         return run.report_failure(LoaderError(Reason.LOADER_FAILED, message))
     return run.write_report(report, 0)
-
-
-def _pack(options: argparse.Namespace) -> int:
-    """Write a directory as an image, and print its digest."""
-    display = BarDisplay() if sys.stderr.isatty() else LineDisplay(JsonLogger(sys.stderr, str))
-    progress = Progress(display.show, lambda _: None, timeout=math.inf, interval=display.interval)
-    try:
-        with progress:
-            image = pack_directory(
-                options.directory,
-                options.archive,
-                name=options.name,
-                architecture=options.architecture,
-                on_total=progress.expect_bytes,
-                on_bytes=progress.add_bytes,
-            )
-    except (LoaderError, OSError) as error:
-        display.close()
-        print(error, file=sys.stderr)  # noqa: T201
-        return EXIT_FAILURE
-    display.close()
-    print(json.dumps({"digest": image.digest, "bytes": image.bytes, "files": image.files}))  # noqa: T201
-    return 0
 
 
 def _encode_output() -> None:
@@ -124,6 +103,10 @@ class _LoaderRun:
         self._log.log_event("ca-bundle-missing", file=file)
         return {name: text for name, text in environment.items() if name != "MODEL_CA_BUNDLE"}
 
+    def hide(self, secret: str) -> None:
+        """Remove a credential that a service has issued from all output from now on."""
+        self._redactor.add(*cut_secret(secret))
+
     def _redact(self, text: str) -> str:
         return self._redactor.redact(text)
 
@@ -166,70 +149,3 @@ class _LoaderRun:
 def _exit_on_signal(*_: Any) -> NoReturn:  # noqa: ANN401 - a signal handler's arguments
     """Exit immediately. The next loader resumes the download."""
     os._exit(128 + signal.SIGTERM)
-
-
-def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="model_loader",
-        description="Load a model into a directory, complete and verified. Credentials and endpoints are read from the"
-        " environment variables that each store defines, or from files of these names in MODEL_CREDENTIALS_DIR. Without"
-        " --uri, the request is read from variables (MODEL_URI, MODEL_PATH and others), and credentials only from"
-        " files.",
-    )
-    add = parser.add_argument
-    add("--version", action="version", version=__version__)
-    add("--uri", help="URI of the model, such as s3://models/iris/v3")
-    add("--to", type=Path, help="target directory (default: last segment of the URI)")
-    add("--revision", help="commit, branch or object version")
-    add("--sha256", help="expected SHA-256 digest of the model")
-    add("--allow", action="append", default=[], metavar="PATTERN", help="download only matching files; repeatable")
-    add("--ignore", action="append", default=[], metavar="PATTERN", help="exclude matching files; repeatable")
-    add("--extract", action="store_true", help="unpack the archive at the URI")
-    add("--resolve", action="store_true", help="resolve the URI without downloading")
-    add("--allow-cidr", action="append", default=[], metavar="CIDR", help="allow a private range; repeatable")
-    add("--max-bytes", type=int, help="maximum size in bytes (default: available disk space)")
-    add("--timeout", type=float, default=Limits().timeout_seconds, metavar="SECONDS", help="default: %(default)g")
-    return parser
-
-
-def _build_pack_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="model_loader pack",
-        description="Write a directory as an image in an OCI archive, for model.uri oci://REGISTRY/NAME:TAG. The same"
-        " files yield the same digest. To push it: skopeo copy oci-archive:ARCHIVE docker://REGISTRY/NAME:TAG",
-    )
-    add = parser.add_argument
-    add("directory", type=Path, help="directory with the files of the model")
-    add("archive", type=Path, help="archive to write, such as iris.tar")
-    add("--name", default="", metavar="REGISTRY/NAME:TAG", help="name that containerd and podman import it as")
-    add("--architecture", default="amd64", help="architecture in the image (default: %(default)s); files have none")
-    return parser
-
-
-def _parse_request(options: argparse.Namespace, environment: Mapping[str, str]) -> Request:
-    if options.uri is None:
-        return Request.from_environment(environment)
-    target = (options.to or Path(_derive_target_name(options.uri))).absolute()
-    available = shutil.disk_usage(_find_existing_parent(target)).free
-    return Request(
-        uri=options.uri,
-        target=target,
-        revision=options.revision,
-        sha256=options.sha256,
-        allow_patterns=tuple(options.allow),
-        ignore_patterns=tuple(options.ignore),
-        extract=options.extract,
-        limits=Limits(max_bytes=options.max_bytes or available, timeout_seconds=options.timeout),
-        allowed_networks=parse_networks(options.allow_cidr),
-        environment=environment,
-    )
-
-
-def _find_existing_parent(path: Path) -> Path:
-    """Return `path`, or the nearest directory above it that exists."""
-    return path if path.exists() or path == path.parent else _find_existing_parent(path.parent)
-
-
-def _derive_target_name(uri: str) -> str:
-    """Return the last segment of the path of a URI, without version or tag."""
-    return uri.partition("?")[0].rstrip("/").rpartition("/")[2].partition("@")[0].partition(":")[0] or "model"

@@ -5,6 +5,7 @@ goes to one of those addresses. TLS verifies the name of the host. Variables of 
 have no effect.
 """
 
+import select
 import socket
 import ssl
 import threading
@@ -42,19 +43,29 @@ class Connection(Stream):
         self.is_reused = False
         self.idle_since = 0.0
         self._lowest = lowest
+        self._readiness = select.poll()
+        self._readiness.register(lowest, select.POLLIN)
 
     def is_usable(self) -> bool:
         """Return True if an idle connection has neither ended nor received bytes that belong to no response."""
         if time.monotonic() - self.idle_since > _MAX_IDLE_SECONDS or self.has_buffered_bytes:
             return False
         try:
-            self.connection.settimeout(0.0)
+            if self._has_no_hidden_bytes() and not self._readiness.poll(0):
+                return True
+            self.set_timeout(0.0)  # TLS may have received something else than data, such as a ticket of a session
             self.connection.recv_into(bytearray(1))
         except (BlockingIOError, ssl.SSLWantReadError):
             return True
         except OSError:
             return False
         return False
+
+    def _has_no_hidden_bytes(self) -> bool:
+        """Return True if no byte was received that the socket itself does not show."""
+        if isinstance(self.connection, ssl.SSLSocket):
+            return not self.connection.pending()
+        return isinstance(self.connection, socket.socket)
 
     def abort(self) -> None:
         """End the connection while another thread may use it."""

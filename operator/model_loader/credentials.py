@@ -27,38 +27,35 @@ MAX_FILE_BYTES = 1 << 20
 class Form(NamedTuple):
     """Form of a value."""
 
-    pattern: re.Pattern[str]
+    pattern: str
+    """Regular expression. It is compiled when a value has this form: a Secret has few of them."""
     text: str
     """Description in an error message."""
     is_json: bool = False
     """The value must also be a JSON object."""
 
 
-def _form(pattern: str, text: str) -> Form:
-    return Form(re.compile(pattern), text)
-
-
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\.?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
 _PATH = r"(?:/[A-Za-z0-9._~%!$&'()*+,;=:@/-]{0,2048})?"
-_URL = _form(rf"(?i:https?)://{_HOST}{_PATH}", "an http(s) URL without user name, query and fragment")
-_PRESIGNED = _form(rf"(?i:https?)://{_HOST}/(?:(?!#)[!-~]){{1,8192}}", "a whole http(s) URL without user name")
-_EMULATOR = _form(rf"(?:(?i:https?)://)?{_HOST}{_PATH}", "HOST:PORT or an http(s) URL")
-_TOKEN = _form(r"[!-~]{1,16384}", "visible ASCII characters without spaces and line breaks")
-_ACCESS_KEY = _form(r"(?:(?![/,=])[!-~]){1,128}", "an access key ID: visible ASCII characters without '/', ',' and '='")
-_REGION = _form(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", "a region such as eu-west-1")
-_ROLE = _form(r"arn:[a-z0-9-]{1,32}:iam::[0-9]{0,12}:role/[A-Za-z0-9+=,.@_/-]{1,512}", "the ARN of an IAM role")
-_SESSION = _form(r"[A-Za-z0-9_+=,.@-]{2,64}", "a role session name: 2 to 64 letters, digits and _+=,.@-")
-_ACCOUNT = _form(r"[a-z0-9]{3,24}(?:-secondary)?", "a storage account name: 3 to 24 lower-case letters and digits")
-_ACCOUNT_KEY = _form(r"[A-Za-z0-9+/]{4,512}={0,2}", "the Base64 text of an account key")
-_SIGNATURE = _form(r"(?:(?!#)[!-~]){1,4096}", "a shared access signature such as sv=...&sig=...")
-_TENANT = _form(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", "a tenant ID or a domain name")
-_CLIENT = _form(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?", "an application ID")
-_USER = _form(r"[^\x00-\x1f\x7f:]{1,1024}", "a user name without ':' and control characters")
-_PASSWORD = _form(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]{1,16384}", "a password without control characters")
-_BOOLEAN = _form("true|false", "true or false")
-_KEY_FILE = Form(re.compile(r"(?s:\{.*\})"), "the JSON key of a service account", is_json=True)
-_DOCKER = Form(re.compile(r"(?s:\{.*\})"), "the JSON of a Docker configuration", is_json=True)
-_FILE = _form(r"(?:/(?!\.\.(?:/|$))[^\x00-\x1f\x7f/]{1,255}){1,64}", "the absolute path of a file")
+_URL = Form(rf"(?i:https?)://{_HOST}{_PATH}", "an http(s) URL without user name, query and fragment")
+_PRESIGNED = Form(rf"(?i:https?)://{_HOST}/(?:(?!#)[!-~]){{1,8192}}", "a whole http(s) URL without user name")
+_EMULATOR = Form(rf"(?:(?i:https?)://)?{_HOST}{_PATH}", "HOST:PORT or an http(s) URL")
+_TOKEN = Form(r"[!-~]{1,16384}", "visible ASCII characters without spaces and line breaks")
+_ACCESS_KEY = Form(r"(?:(?![/,=])[!-~]){1,128}", "an access key ID: visible ASCII characters without '/', ',' and '='")
+_REGION = Form(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", "a region such as eu-west-1")
+_ROLE = Form(r"arn:[a-z0-9-]{1,32}:iam::[0-9]{0,12}:role/[A-Za-z0-9+=,.@_/-]{1,512}", "the ARN of an IAM role")
+_SESSION = Form(r"[A-Za-z0-9_+=,.@-]{2,64}", "a role session name: 2 to 64 letters, digits and _+=,.@-")
+_ACCOUNT = Form(r"[a-z0-9]{3,24}(?:-secondary)?", "a storage account name: 3 to 24 lower-case letters and digits")
+_ACCOUNT_KEY = Form(r"[A-Za-z0-9+/]{4,512}={0,2}", "the Base64 text of an account key")
+_SIGNATURE = Form(r"(?:(?!#)[!-~]){1,4096}", "a shared access signature such as sv=...&sig=...")
+_TENANT = Form(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", "a tenant ID or a domain name")
+_CLIENT = Form(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?", "an application ID")
+_USER = Form(r"[^\x00-\x1f\x7f:]{1,1024}", "a user name without ':' and control characters")
+_PASSWORD = Form(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]{1,16384}", "a password without control characters")
+_BOOLEAN = Form("true|false", "true or false")
+_KEY_FILE = Form(r"(?s:\{.*\})", "the JSON key of a service account", is_json=True)
+_DOCKER = Form(r"(?s:\{.*\})", "the JSON of a Docker configuration", is_json=True)
+_FILE = Form(r"(?:/(?!\.\.(?:/|$))[^\x00-\x1f\x7f/]{1,255}){1,64}", "the absolute path of a file")
 
 SETTINGS: Mapping[str, Form] = {
     "AWS_ACCESS_KEY_ID": _ACCESS_KEY,
@@ -71,13 +68,13 @@ SETTINGS: Mapping[str, Form] = {
     "AWS_ENDPOINT_URL_STS": _URL,
     "AWS_ROLE_ARN": _ROLE,
     "AWS_ROLE_SESSION_NAME": _SESSION,
-    "AWS_S3_ADDRESSING_STYLE": _form("auto|path|virtual", "auto, path or virtual"),
-    "AWS_REQUEST_PAYER": _form("requester", "requester"),
+    "AWS_S3_ADDRESSING_STYLE": Form("auto|path|virtual", "auto, path or virtual"),
+    "AWS_REQUEST_PAYER": Form("requester", "requester"),
     "GOOGLE_SERVICE_ACCOUNT_KEY": _KEY_FILE,
     "GOOGLE_APPLICATION_CREDENTIALS": _KEY_FILE,
     "GOOGLE_CREDENTIALS": _KEY_FILE,
     "GOOGLE_BASE_URL": _URL,
-    "GOOGLE_CLOUD_QUOTA_PROJECT": _form("[a-z0-9](?:[a-z0-9.:-]{0,98}[a-z0-9])?", "a project ID"),
+    "GOOGLE_CLOUD_QUOTA_PROJECT": Form("[a-z0-9](?:[a-z0-9.:-]{0,98}[a-z0-9])?", "a project ID"),
     "STORAGE_EMULATOR_HOST": _EMULATOR,
     "AZURE_STORAGE_ACCOUNT_NAME": _ACCOUNT,
     "AZURE_STORAGE_ACCOUNT": _ACCOUNT,
@@ -131,21 +128,19 @@ _IDENTITIES = ((_AWS_IDENTITY, _AWS_CREDENTIALS), (_AZURE_IDENTITY, _AZURE_CREDE
 _PROCESS_SETTINGS = frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_CA_BUNDLE"})
 """Certificate authorities: set by an image or an administrator, never by a Secret."""
 
-_REFUSED: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"MODEL_.*"), "is a setting of the operator"),
-    (re.compile(r"(?i:.*_PROXY)"), "is a proxy, which an administrator sets with --loader-proxy"),
+_REFUSED: tuple[tuple[str, str], ...] = (
+    (r"MODEL_.*", "is a setting of the operator"),
+    (r"(?i:.*_PROXY)", "is a proxy, which an administrator sets with --loader-proxy"),
     (
-        re.compile(r"SSL_CERT_.*|SSLKEYLOGFILE|.*_CA_(BUNDLE|FILE|CERT).*"),
+        r"SSL_CERT_.*|SSLKEYLOGFILE|.*_CA_(BUNDLE|FILE|CERT).*",
         "is a certificate authority, which an administrator sets with --loader-ca-bundle",
     ),
     (
-        re.compile(
-            r"AWS_WEB_IDENTITY_.*|AWS_CONTAINER_.*|AZURE_FEDERATED_.*|(AZURE_)?MSI_.*|IDENTITY_.*|.*_METADATA_.*"
-        ),
+        r"AWS_WEB_IDENTITY_.*|AWS_CONTAINER_.*|AZURE_FEDERATED_.*|(AZURE_)?MSI_.*|IDENTITY_.*|.*_METADATA_.*",
         "is part of the identity of a ServiceAccount, which serviceAccountName selects",
     ),
     (
-        re.compile(
+        (
             r"LD_.*|PYTHON.*|OPENSSL_.*|GCONV_PATH|(NLS|LOC)?PATH|MALLOC_.*|GLIBC_.*|HOME|TMPDIR|TEMP|TMP|SHELL|IFS|ENV"
             r"|BASH_.*|LANG|LANGUAGE|LC_.*|TZ|TZDIR|HOSTALIASES|LOCALDOMAIN|RES_OPTIONS|RESOLV_.*|NSS_.*|XDG_.*|RUST_.*"
         ),
@@ -218,7 +213,7 @@ def _check_values(values: Mapping[str, str], where: str) -> dict[str, str]:
 
 def _check_form(name: str, value: str, form: Form, where: str) -> None:
     """Raise LoaderError if a value has another form. The message never contains it."""
-    if form.pattern.fullmatch(value) is None or (form.is_json and not _is_json_object(value)):
+    if re.fullmatch(form.pattern, value) is None or (form.is_json and not _is_json_object(value)):
         raise _error(f"The value of {name} {where} is not {form.text}. Correct it.")
 
 
@@ -280,8 +275,10 @@ def _read_version(directory: str) -> tuple[tuple[str, ...], dict[str, str]]:
 def _refuse_names(names: Iterable[str]) -> None:
     """Raise LoaderError for a name that must not come from a Secret."""
     for name in sorted(names):
+        if name in SETTINGS:
+            continue
         for pattern, why in _REFUSED:
-            if name not in SETTINGS and pattern.fullmatch(name):
+            if re.fullmatch(pattern, name):
                 raise _error(f"The Secret of model.credentials has the key {name}, which {why}. Remove the key.")
 
 

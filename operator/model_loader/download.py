@@ -187,6 +187,8 @@ class _FileDownload:
         self.hasher = resumed.hasher
         self.hashed = resumed.size
         self.promised = parse_promises(entry, {})
+        self.start: bytes | None = None
+        """First bytes, if they are in memory."""
         self._journal = journal
         self._part_bytes = part_bytes
         self._next: int | None = resumed.size if entry.size is None or resumed.size < entry.size else None
@@ -243,6 +245,7 @@ class _FileDownload:
         os.ftruncate(self.descriptor, 0)
         self.hasher = hasher
         self.promised = parse_promises(self.entry, {})
+        self.start = None
         self.hashed = self._recorded = 0
 
     def complete_part(self, start: int, stop: int, buffer: memoryview, *, hashed: bool) -> bool:
@@ -293,7 +296,8 @@ class _FileDownload:
                         subject, expected=expected.hex(), found=found.hex(), algorithm=algorithm
                     )
             if inspect is not None:
-                inspect(self.entry.path, os.pread(self.descriptor, START_BYTES, 0))
+                start = os.pread(self.descriptor, START_BYTES, 0) if self.start is None else self.start
+                inspect(self.entry.path, start)
         finally:
             os.close(self.descriptor)
         digest, sha256 = self.hasher.blake3, self.hasher.checksum("sha256")
@@ -613,6 +617,8 @@ class _Part:
                 written = os.pwrite(descriptor, rest, offset)
                 rest, offset = rest[written:], offset + written
         if self.hashed:
+            if offset == len(data):
+                self.download.start = bytes(data[:START_BYTES]) if offset >= START_BYTES else None
             self.download.update_hash(data)
         self.offset = offset
         self._write_behind.reach(offset)

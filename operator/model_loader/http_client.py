@@ -12,6 +12,7 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import SplitResult, quote, urlencode, urljoin, urlsplit
 
 from model_loader.backoff import RetrySchedule, parse_retry_after
@@ -32,12 +33,12 @@ _CHUNK_BYTES = 64 << 10
 _MAX_DRAINED_BYTES = 16 << 10
 """Rest of a body that is read to keep its connection."""
 _DRAIN_TIMEOUT = 0.05
-_COMPRESSED_FILE_SUFFIXES = (".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".br", ".z")
+COMPRESSED_FILE_SUFFIXES = (".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".br", ".z")
 """Files that servers may label with their own compression, such as Apache with AddEncoding."""
 _PORTABLE_HEADERS = frozenset({"accept", "range", "if-range"})
 """Headers that are sent to another origin. All others may be credentials: Authorization, Cookie, x-amz-security-token,
 x-ms-*, x-goog-*, and those of stores to come."""
-_OWN_HEADERS = frozenset({"host", "user-agent", "accept-encoding", "content-length", "connection", "transfer-encoding"})
+_OWN_HEADERS = frozenset({"host", "user-agent", "content-length", "connection", "transfer-encoding"})
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 _TOO_MANY_REQUESTS = 429
 _TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 503, 504})
@@ -45,7 +46,10 @@ _PORTS = {"https": 443, "http": 80}
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 """Characters of a header field (RFC 9110, 5.5)."""
+_PLAIN_HEADER_NAMES = frozenset({"authorization", "range", "if-match", "x-amz-date", "x-amz-content-sha256"})
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[A-Za-z0-9._-]+)?")
+_PLAIN_URL = re.compile(r"(https?://[A-Za-z0-9.-]+(?::[0-9]+)?)(/(?:[!-~](?<!#))*)(?<!\?)")
+"""URLs whose path and query are sent as they are: those of nearly all requests. Their origin is parsed once."""
 _TARGET_CHARACTERS = "".join(chr(code) for code in range(0x21, 0x7F))
 """Characters of a URL that are sent as they are; `%` as well, because they are encoded already."""
 
@@ -121,7 +125,7 @@ class Response:
         view = memoryview(bytearray(_MAX_DRAINED_BYTES + 1))
         left = len(view)
         with suppress(LoaderError):
-            self._connection.connection.settimeout(_DRAIN_TIMEOUT)
+            self._connection.set_timeout(_DRAIN_TIMEOUT)
             while left and (count := self._body.readinto(view[:left])):
                 left -= count
 
@@ -130,7 +134,7 @@ class Response:
         encoding = self.headers.get("content-encoding", "").strip()
         if encoding.lower() in {"", "identity"}:
             return
-        if self._file is not None and self._file.lower().endswith(_COMPRESSED_FILE_SUFFIXES):
+        if self._file is not None and self._file.lower().endswith(COMPRESSED_FILE_SUFFIXES):
             return
         message = f"{redact_url(self.url)} was sent with Content-Encoding {encoding!r} although identity was requested."
         raise LoaderError(Reason.UNREACHABLE, f"{message} Disable compression on the server.")
@@ -146,6 +150,9 @@ class _Message:
 
     method: str
     url: str
+    origin: Origin
+    target: str
+    """Path and query, as they are sent."""
     headers: Mapping[str, str]
     body: bytes = b""
     file: str | None = None
@@ -183,9 +190,13 @@ class HttpClient:
         LoaderError, or TransferError if another attempt may succeed.
         """
         sent = dict(headers or {})
+        if not follow_redirects:
+            with self._send("GET", url, sent, file=file) as response:
+                yield response
+            return
         for _ in range(MAX_REDIRECTS + 1):
-            with self._send(_Message("GET", url, sent, file=file)) as response:
-                if not follow_redirects or not _is_redirect(response):
+            with self._send("GET", url, sent, file=file) as response:
+                if not _is_redirect(response):
                     yield response
                     return
                 location = response.headers["location"]
@@ -198,7 +209,7 @@ class HttpClient:
 
         Raises LoaderError, or TransferError if another attempt may succeed.
         """
-        with self._send(_Message("HEAD", url, headers or {})) as response:
+        with self._send("HEAD", url, headers or {}) as response:
             yield response
 
     @contextmanager
@@ -209,7 +220,7 @@ class HttpClient:
 
         The body may contain credentials, so redirects are not followed. Raises LoaderError.
         """
-        with self._send(_Message("POST", url, {**(headers or {}), "Content-Type": content_type}, body)) as response:
+        with self._send("POST", url, {**(headers or {}), "Content-Type": content_type}, body=body) as response:
             yield response
 
     @contextmanager
@@ -220,10 +231,13 @@ class HttpClient:
             yield response
 
     @contextmanager
-    def _send(self, message: _Message) -> Iterator[Response]:
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], *, body: bytes = b"", file: str | None = None
+    ) -> Iterator[Response]:
         """Send a request, repeat it while the store is busy, and yield its response."""
-        check_headers(message.headers)
-        is_file = message.file is not None
+        check_headers(headers)
+        message = _Message(method, url, *_parse_target(url), headers, body, file)
+        is_file = file is not None
         retries = RetrySchedule(self._deadline, max_wait=MAX_FILE_WAIT) if is_file else RetrySchedule(self._deadline)
         while True:
             response, connection = self._exchange(message)
@@ -243,7 +257,7 @@ class HttpClient:
         Servers end idle connections at any time. A POST request may have been processed even then, so it gets a
         new connection.
         """
-        origin = parse_origin(message.url)
+        origin = message.origin
         try:
             return self._try_exchange(message, self._pool.acquire(origin, fresh=message.method == "POST"))
         except _StaleConnectionError:
@@ -280,15 +294,14 @@ class _StaleConnectionError(Exception):
 
 def _encode(message: _Message, connection: Connection) -> bytes:
     """Return the bytes of a request. Raises LoaderError."""
-    fields = [("Host", _host_header(connection.origin)), ("User-Agent", "model-loader")]
-    # Sizes, ranges and digests are those of the content without an encoding.
-    fields.append(("Accept-Encoding", "identity"))
+    fields = [("Host", _host_header(message.origin)), ("User-Agent", "model-loader")]
+    if "accept-encoding" not in message.headers:
+        # Sizes, ranges and digests are those of the content without an encoding.
+        fields.append(("Accept-Encoding", "identity"))
     if message.method == "POST":
         fields.append(("Content-Length", str(len(message.body))))
     fields += [(name, value) for name, value in message.headers.items() if name.lower() not in _OWN_HEADERS]
-    target = _request_target(message.url)
-    if connection.is_forwarded:
-        target = f"http://{connection.origin.authority}{target}"
+    target = f"http://{message.origin.authority}{message.target}" if connection.is_forwarded else message.target
     return encode_request(message.method, target, fields, message.body)
 
 
@@ -315,6 +328,20 @@ def has_origin(response: Response, url: str) -> bool:
 
 def parse_origin(url: str) -> Origin:
     """Return the origin of an http(s) URL. Raises LoaderError for another URL, and for one with a user name."""
+    plain = _PLAIN_URL.fullmatch(url)
+    return _parse_origin(url if plain is None else plain[1])
+
+
+def _parse_target(url: str) -> tuple[Origin, str]:
+    """Return the origin of a URL, and its path and query as they are sent. Raises LoaderError as parse_origin does."""
+    plain = _PLAIN_URL.fullmatch(url)
+    if plain is None:
+        return _parse_origin(url), _request_target(url)
+    return _parse_origin(plain[1]), plain[2]
+
+
+@lru_cache(maxsize=32)
+def _parse_origin(url: str) -> Origin:
     parts = _split(url)
     if parts.username is not None or parts.password is not None:
         raise LoaderError(Reason.BAD_URI, f"{redact_url(url)} contains a user name. Use model.credentials instead.")
@@ -336,6 +363,7 @@ def host_header(url: str) -> str:
     return _host_header(parse_origin(url))
 
 
+@lru_cache(maxsize=32)
 def _host_header(origin: Origin) -> str:
     scheme, host, port = origin
     name = f"[{host}]" if ":" in host else host
@@ -395,6 +423,8 @@ def encode_basic_login(user: str, password: str) -> str:
 def check_headers(headers: Mapping[str, str]) -> None:
     """Raise LoaderError for a credential that no header can carry: a line break or a letter that is not ASCII."""
     for name, value in headers.items():
+        if name in _PLAIN_HEADER_NAMES and value.isascii() and value.isprintable():
+            continue
         if not _HEADER_VALUE.fullmatch(value) or not _HEADER_NAME.fullmatch(name):
             message = f"The credentials contain characters that are not allowed in the header {name}."
             raise LoaderError(Reason.INVALID_CREDENTIALS, f"{message} Check the Secret of model.credentials.")

@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 from model_loader.errors import LoaderError, Reason, TransferError
@@ -27,8 +28,8 @@ RATE_WINDOW = 60.0
 `Progress` applies the same rule to files. Both are a hundred times slower than any store that loads a model in time."""
 _RECEIVE_BYTES = 16 << 10
 """Maximum number of bytes to receive with a head: the bytes after it are copied."""
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n\0]*)?")
-_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*?)[ \t]*")
+_STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n\0]*)?")
+_FIELD_NAME = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n\0]*)?")
 _LENGTH = re.compile("[0-9]{1,18}")
 _SINGLE_FIELDS = ("content-length", "location", "transfer-encoding", "content-range", "content-encoding", "etag")
@@ -90,6 +91,13 @@ class Stream:
         self._buffer = bytearray(MAX_HEAD_BYTES)
         self._view = memoryview(self._buffer)
         self._start = self._stop = 0
+        self._timeout: float | None = None
+
+    def set_timeout(self, seconds: float) -> None:
+        """Set the seconds that a call may wait. It is a system call, which is left out if nothing changes."""
+        if seconds != self._timeout:
+            self._timeout = seconds
+            self.connection.settimeout(seconds)
 
     @property
     def is_tls(self) -> bool:
@@ -105,7 +113,7 @@ class Stream:
         """Send a request, and watch the rate of its response."""
         self.received = 0
         self.guard = RateGuard(self.host)
-        self.connection.settimeout(READ_TIMEOUT)
+        self.set_timeout(READ_TIMEOUT)
         try:
             self.connection.sendall(data)
         except OSError as error:
@@ -195,18 +203,21 @@ def read_head(stream: Stream) -> Head:
 
 def parse_head(text: bytes, stream: Stream) -> Head:
     """Parse the head of a response: a status line and fields, one a line. Raises LoaderError."""
-    lines = text.split(b"\r\n")
-    status = _STATUS_LINE.fullmatch(lines[0])
+    first, *lines = text.decode("latin-1").split("\r\n")
+    status = _STATUS_LINE.fullmatch(first)
     if status is None:
         raise stream.invalid_error("its status line")
-    if len(lines) > MAX_FIELDS + 1:
+    if len(lines) > MAX_FIELDS:
         raise stream.invalid_error(f"more than {MAX_FIELDS} header fields")
+    if text.count(b"\n") != len(lines) or text.count(b"\r") != len(lines) or b"\0" in text:
+        raise stream.invalid_error("a header field")
     fields: dict[str, str] = {}
-    for line in lines[1:]:
-        field = _FIELD.fullmatch(line)
-        if field is None:  # also a continued line (obs-fold), which RFC 9112, 5.2 allows to refuse
+    for line in lines:
+        given, colon, value = line.partition(":")
+        name = _parse_field_name(given)
+        if not colon or name is None:  # also a continued line (obs-fold), which RFC 9112, 5.2 allows to refuse
             raise stream.invalid_error("a header field")
-        name, value = field[1].decode("ascii").lower(), field[2].decode("latin-1")
+        value = value.strip(" \t")
         if name in fields:
             if name in _SINGLE_FIELDS:
                 if fields[name] != value:
@@ -215,7 +226,13 @@ def parse_head(text: bytes, stream: Stream) -> Head:
             value = f"{fields[name]}, {value}"
         fields[name] = value
     tokens = fields.get("connection", "").lower()
-    return Head(int(status[2]), fields, is_persistent=status[1] == b"1" and "close" not in tokens)
+    return Head(int(status[2]), fields, is_persistent=status[1] == "1" and "close" not in tokens)
+
+
+@lru_cache(maxsize=256)
+def _parse_field_name(text: str) -> str | None:
+    """Return the name of a field in lower case, or None. All responses of a store have the same names."""
+    return text.lower() if _FIELD_NAME.fullmatch(text) else None
 
 
 class Body:

@@ -30,6 +30,8 @@ class Entry:
     """Digest that the store announces."""
     checksums: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Other announced checksums, in hexadecimal digits or Base64, by the names of `digests.CHECKSUMS`."""
+    is_packed_directory: bool = False
+    """True for a directory that was packed into an archive: all its files are below `path`, or anywhere below "."."""
     has_weak_version: bool = False
     """True if different contents may have the same version (RFC 9110, 8.8.1)."""
 
@@ -136,9 +138,11 @@ class Manifest:
             "resolvedURI": self.resolved_uri,
             "resolution": self.resolution,
             "digest": f"blake3:{self.digest}",
-            "files": [_describe_file(file) for file in self.sort_files()],
         }
-        return json.dumps(body, indent=1) + "\n"
+        # One line for each file: `indent` would take ten times as long, as json then does not use its code in C.
+        head = json.dumps(body, indent=1).removesuffix("\n}")
+        files = ",\n  ".join([json.dumps(_describe_file(file)) for file in self.sort_files()])
+        return f'{head},\n "files": [\n  {files}\n ]\n}}\n'
 
     @classmethod
     def from_json(cls, text: str) -> Self | None:

@@ -7,13 +7,13 @@ another program puts on the volume.
 
 import errno
 import os
+import re
 import stat
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, Self
-from uuid import uuid4
 
 from model_loader.errors import LoaderError, Reason
 
@@ -22,6 +22,8 @@ MAX_PART_BYTES = 255
 MAX_PATH_BYTES = 1024
 """Maximum length of a path below the target. PATH_MAX is 4096 on Linux and 1024 on other systems."""
 MAX_PARTS = 32
+_PLAIN_PATH = re.compile(r"(?!(?:.*/)?\.{0,2}(?:/|\Z))[ -\[\]-~]{1,255}")
+"""Paths of visible ASCII without a segment that is empty or relative: most names, for which this is all to check."""
 _MAX_QUOTED_CHARS = 200
 _FILE_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 """Without O_NONBLOCK, opening a named pipe waits for another program."""
@@ -30,6 +32,8 @@ _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 def validate_path(name: str) -> str:
     """Return `name` if it is a safe relative path. Raises LoaderError (UnsupportedKey) otherwise."""
+    if _PLAIN_PATH.fullmatch(name) and name.count("/") < MAX_PARTS:
+        return name
     parts = name.split("/")
     problem = _find_name_problem(name) or next(
         (problem for part in parts if (problem := _find_part_problem(part))), None
@@ -207,7 +211,7 @@ def _remove_directory(parent: int, name: str) -> None:
     It may be nested thousands of levels deep, for which shutil.rmtree has neither the recursion depth nor the
     descriptors: each directory inside it is first moved to its top.
     """
-    prefix, moved = uuid4().hex, 0
+    prefix, moved = os.urandom(16).hex(), 0
     with Directory(os.open(name, _DIRECTORY_FLAGS, dir_fd=parent)) as top:
         while names := [one for one in top.list_names() if not _unlink(top.descriptor, one)]:
             for one in names:

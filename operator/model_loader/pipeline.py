@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import IO
 
-from model_loader.archives import unpack_archive
 from model_loader.download import (
     START_BYTES,
     Downloader,
@@ -91,8 +90,9 @@ def resolve_model(request: Request, progress: Progress) -> Report:
 
 def select_files(listing: Listing, request: Request) -> Listing:
     """Apply the patterns, and check names and limits before the first byte is downloaded. Raises LoaderError."""
-    entries = (
-        listing.entries if request.extract else tuple(one for one in listing.entries if request.is_selected(one.path))
+    # The patterns select files of an archive, which are only known when it is unpacked.
+    entries = tuple(
+        one for one in listing.entries if request.extract or one.is_packed_directory or request.is_selected(one.path)
     )
     if not entries:
         message = (
@@ -103,7 +103,10 @@ def select_files(listing: Listing, request: Request) -> Listing:
         raise LoaderError(Reason.MODEL_NOT_FOUND, message)
     paths = PathSet("The store lists")
     for entry in entries:
-        paths.add(validate_path(entry.path))
+        if not entry.is_packed_directory:
+            paths.add(validate_path(entry.path))
+        elif entry.path != ".":
+            validate_path(entry.path)
     selected = replace(listing, entries=entries)
     if len(entries) > request.limits.max_files:
         raise too_large_error(f"The model has more than {request.limits.max_files} files.")
@@ -158,16 +161,67 @@ def _mark_verified(file: File, *algorithms: str) -> File:
 
 def _download_files(context: LoadContext, listing: Listing) -> tuple[File, ...]:
     workspace, request = context.workspace, context.request
-    workspace.partial.remove(_ARCHIVE_DIRECTORY)
+    packed = [entry for entry in listing.entries if entry.is_packed_directory]
+    if not packed:
+        workspace.partial.remove(_ARCHIVE_DIRECTORY)
 
     def inspect(path: str, start: bytes) -> None:
         check_start(path, start, request)
 
-    return _download(context, workspace.tree, listing.entries, inspect)
+    if not packed:
+        return _download(context, workspace.tree, listing.entries, inspect)
+    with workspace.partial.replace_with_directory(_ARCHIVE_DIRECTORY) as directory:
+        renamed = [replace(entry, path=f"{_ARCHIVE_NAME}-{number}") for number, entry in enumerate(packed)]
+        archives = {file.path: file for file in _download(context, directory, renamed)}
+        # It also removes what an earlier loader has unpacked.
+        plain = _download(context, workspace.tree, [one for one in listing.entries if one not in packed], inspect)
+        folders = [(one.path, archives[new.path]) for one, new in zip(packed, renamed, strict=True)]
+        try:
+            return plain + _unpack_directories(context, directory, folders, plain)
+        except LoaderError:
+            workspace.discard_partial()
+            raise
+
+
+def _unpack_directories(
+    context: LoadContext, directory: Directory, folders: list[tuple[str, File]], plain: tuple[File, ...]
+) -> tuple[File, ...]:
+    """Unpack archives, whose digests were compared, to the paths of their directories. Raises LoaderError."""
+    from model_loader.archives import Tree, no_selected_file_error, unpack_archive  # noqa: PLC0415 - most have none
+
+    request, unpacked = context.request, list[File]()
+    total = sum(file.size for file in plain) + sum(archive.size for _, archive in folders)
+    tree = Tree((file.path for file in plain), bytes_on_volume=total, subject="The model")
+    for folder, archive in folders:
+
+        def is_selected(path: str, folder: str = folder) -> bool:
+            if folder != "." and not path.startswith(f"{folder}/"):
+                message = f"The archive of the directory {folder!r} contains {path[:200]!r}, which is outside of it."
+                raise LoaderError(Reason.UNSUPPORTED_KEY, f"{message} Push the artifact again.")
+            return request.is_selected(path)
+
+        tree.bytes -= archive.size
+        with os.fdopen(directory.open_file(archive.path, os.O_RDONLY), "rb") as content:
+            members = unpack_archive(
+                content,
+                context.workspace.tree,
+                is_selected=is_selected,
+                limits=request.limits,
+                inspect=lambda path, start: check_start(path, start, request),
+                tree=tree,
+                checksums=() if request.sha256 is None else ("sha256",),
+            )
+        tree.bytes += archive.size
+        unpacked += [_mark_verified(member, *archive.verified) for member in members]
+    if not tree.files:
+        raise no_selected_file_error("The archives contain")
+    return tuple(unpacked)
 
 
 def _download_archive(context: LoadContext, entry: Entry) -> tuple[File, ...]:
     """Download an archive, compare it with the digest of the request, and unpack it."""
+    from model_loader.archives import unpack_archive  # noqa: PLC0415 - most models are no archives
+
     request, workspace = context.request, context.workspace
     # What an earlier loader unpacked is unpacked again. The archive itself is resumed.
     workspace.tree.remove_all_but(())

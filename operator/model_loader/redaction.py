@@ -8,9 +8,10 @@ encoded as JSON.
 
 import json
 import re
+import threading
 from base64 import b64decode, b64encode, urlsafe_b64encode
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 _SECRET_NAME = re.compile(
@@ -25,22 +26,41 @@ _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/@\"'<>]+@")
 _MIN_SECRET_CHARS = 6
 """A shorter value is removed only as a whole word, as it occurs inside too many words."""
 _MIN_WORD_CHARS = 3
+_START_CHARS = 16
+"""First characters by which a secret is known that a message has cut off."""
+_LITERALS = re.compile("[0-9A-Za-z]+")
+"""Characters that have the same form wherever they are quoted."""
 _MAX_JSON_DEPTH = 20
 _REPLACEMENT = "[hidden]"
 
 
+class _Form(NamedTuple):
+    """One form of a secret."""
+
+    part: str
+    """Text that each occurrence of this form contains as it is; empty without such a text."""
+    secret: str
+    build_pattern: Callable[[str], str]
+
+
 class Redactor:
-    """Removes the values of credentials, and query strings and user names of URLs, from a text."""
+    """Removes the values of credentials, and query strings and user names of URLs, from a text.
+
+    A regular expression of a long value takes a second to compile, and hardly any text contains a secret. So a form is
+    compiled when a text contains the literal part of it.
+    """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        given = {one.strip() for one in secrets if _count_visible(one) >= _MIN_WORD_CHARS}
-        long = {one for one in given if _count_visible(one) >= _MIN_SECRET_CHARS}
-        cores = {core for one in long for core in _base64_cores(one)}
-        # Longest first: otherwise a value that contains another one would be removed only in part.
-        patterns = [_quotable_pattern(one) for one in sorted(long, key=len, reverse=True)]
-        patterns += [rf"[A-Za-z0-9+/_-]*{re.escape(core)}[A-Za-z0-9+/_=-]*" for core in sorted(cores)]
-        patterns += [rf"(?<!\w){re.escape(one)}(?!\w)" for one in sorted(given - long)]
-        self._secrets = re.compile("|".join(patterns)) if patterns else None
+        self._given: frozenset[str] = frozenset()
+        self._forms: tuple[_Form, ...] = ()
+        self._lock = threading.Lock()
+        self.add(*secrets)
+
+    def add(self, *secrets: str) -> None:
+        """Remove more secrets from now on. Threads may call it."""
+        with self._lock:
+            self._given |= {one.strip() for one in secrets if _count_visible(one) >= _MIN_WORD_CHARS}
+            self._forms = tuple(_list_forms(self._given))
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Redactor":
@@ -57,14 +77,40 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """Return `text` without credentials."""
-        if self._secrets is not None:
-            text = self._secrets.sub(_REPLACEMENT, text)
+        if found := [one.build_pattern(one.secret) for one in self._forms if one.part in text]:
+            text = re.sub("|".join(found), _REPLACEMENT, text)
         return _USERINFO.sub(r"\1", _QUERY.sub(r"\1", text))
+
+
+def _list_forms(secrets: Iterable[str]) -> Iterator[_Form]:
+    """Yield the forms of secrets, the one to be tried first at each place of a text first."""
+    long = {one for one in secrets if _count_visible(one) >= _MIN_SECRET_CHARS}
+    # Longest first: otherwise a value that contains another one would be removed only in part.
+    for one in sorted(long, key=len, reverse=True):
+        yield _Form(max(_LITERALS.findall(one), key=len, default=""), one, _quotable_pattern)
+    for start in sorted({one[:_START_CHARS] for one in long if len(one) > _START_CHARS}):
+        yield _Form(max(_LITERALS.findall(start), key=len, default=""), start, _start_pattern)
+    for core in sorted({core for one in long for core in _base64_cores(one)}):
+        yield _Form(core, core, _base64_pattern)
+    for one in sorted({*secrets} - long):
+        yield _Form(one, one, _word_pattern)
+
+
+def _start_pattern(start: str) -> str:
+    return rf"{_quotable_pattern(start)}[^\s\"'<>]*"
+
+
+def _base64_pattern(core: str) -> str:
+    return rf"[A-Za-z0-9+/_-]*{re.escape(core)}[A-Za-z0-9+/_=-]*"
+
+
+def _word_pattern(secret: str) -> str:
+    return rf"(?<!\w){re.escape(secret)}(?!\w)"
 
 
 def _parts(value: str) -> Iterator[str]:
     """Yield a value, its lines, the values of its query string (a signature), and those in its JSON (a key file)."""
-    yield from _cut_parts(value)
+    yield from cut_secret(value)
     query = parse_qsl(value.strip().lstrip("?").replace(";", "&").replace("+", "%2B"))
     yield from (found for name, found in query if _is_secret_field(name))
     try:
@@ -73,7 +119,7 @@ def _parts(value: str) -> Iterator[str]:
         return
 
 
-def _cut_parts(value: str) -> Iterator[str]:
+def cut_secret(value: str) -> Iterator[str]:
     """Yield a value, its lines, and the parts of a line that are left where a URL is cut at its separators."""
     yield value
     for line in value.splitlines():
@@ -91,7 +137,7 @@ def _inner_values(value: Any, name: str, depth: int) -> Iterator[str]:  # noqa: 
         for one in value:
             yield from _inner_values(one, name, depth + 1)
     elif isinstance(value, str) and _is_secret_field(name):
-        yield from _cut_parts(value)
+        yield from cut_secret(value)
         yield from _login_parts(value)
 
 
@@ -107,11 +153,11 @@ def _login_parts(value: str) -> Iterator[str]:
         return
     if ":" in login:
         yield login
-        yield from _cut_parts(login.partition(":")[2])
+        yield from cut_secret(login.partition(":")[2])
 
 
 def _count_visible(text: str) -> int:
-    return sum(not one.isspace() for one in text)
+    return len("".join(text.split()))
 
 
 def _quotable_pattern(secret: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -49,6 +49,8 @@ class Request:
     """Private ranges that the administrator allows."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Source of credentials and endpoints."""
+    hide: Callable[[str], None] = field(default=lambda _: None, compare=False, repr=False)
+    """Function that is given each credential that a service issues during the load, to remove it from all output."""
     started: float = field(default_factory=time.monotonic, compare=False, repr=False)
     """Time of the monotonic clock, in seconds."""
 

@@ -5,6 +5,7 @@ code; tests/unit/loader/test_uris.py compares their tables.
 """
 
 import re
+from functools import cache
 from urllib.parse import unquote
 
 SCHEMES = ("s3", "gs", "az", "abfs", "abfss", "https", "http", "hf", "models", "runs", "oci+artifact")
@@ -121,10 +122,11 @@ _FORMS: tuple[tuple[str, str], ...] = (
     ),
 )
 """Pattern of a URI that cannot be loaded, and what to write; the first match counts."""
-_COMPILED_FORMS = tuple((re.compile(rf"(?:{pattern})(?:[?#].*)?", re.DOTALL), advice) for pattern, advice in _FORMS)
+_UNAMBIGUOUS_SCHEMES = ("s3://", "gs://", "az://", "oci+artifact://")
+"""Begins that no pattern has: most URIs need none of them, and to compile all takes as long as a small download."""
 _SCHEME = re.compile(r"([A-Za-z0-9+]+):(.*)", re.DOTALL)
 
-_CREDENTIAL_NAME = re.compile(
+_CREDENTIAL_NAME = (
     "(?i).*(token|secret|passw|signature|credential|api[-_]?key|access[-_]?key|accessid|key-pair-id|jwt).*"
     "|x-(amz|goog|oss|cos|obs|ms)-.*|q-(sign|ak|signature).*"
     "|sig|sign|key|auth|authorization|bearer|pwd|pass|sas|policy|session|sessionid"
@@ -133,12 +135,19 @@ _CREDENTIAL_NAME = re.compile(
 Cloud, CloudFront, GitLab, and of common APIs."""
 
 
+@cache
+def _compile_forms() -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((re.compile(rf"(?:{pattern})(?:[?#].*)?", re.DOTALL), advice) for pattern, advice in _FORMS)
+
+
 def find_right_form(uri: str) -> str | None:
     """Return what to write instead of a URI that is written differently here, without credentials, or None."""
     found = _SCHEME.fullmatch(uri)
     if found is not None and found[1] != found[1].lower() and found[1].lower() in _ALL_SCHEMES:
         return f"write its scheme in lower case: {found[1].lower()}:"
-    for pattern, advice in _COMPILED_FORMS:
+    if uri.startswith(_UNAMBIGUOUS_SCHEMES):
+        return None
+    for pattern, advice in _compile_forms():
         if (match := pattern.fullmatch(uri)) is not None:
             return match.expand(advice)
     return None
@@ -148,6 +157,6 @@ def find_credential(uri: str) -> str | None:
     """Return the name of a parameter behind the path of a URI whose value is a credential, or None."""
     for pair in re.split("[?#&;]", uri)[1:]:
         name = unquote(pair.partition("=")[0], errors="replace")
-        if _CREDENTIAL_NAME.fullmatch(name.strip().replace(" ", "")):
+        if re.fullmatch(_CREDENTIAL_NAME, name.strip().replace(" ", "")):
             return name
     return None

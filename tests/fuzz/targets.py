@@ -194,7 +194,7 @@ def fuzz_oci_manifest(data: bytes) -> None:
     """Parse a manifest of an artifact."""
     for unpacks in (False, True):
         with suppress(LoaderError):
-            assert all(entry.sha256 for entry in oci.parse_manifest(data, _SUBJECT, unpacks=unpacks))
+            assert all(entry.sha256 for entry in oci.parse_manifest(data, _SUBJECT, is_archive=unpacks))
 
 
 def fuzz_listing(data: bytes) -> None:

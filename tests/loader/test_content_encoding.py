@@ -1,8 +1,10 @@
 """Servers that compress although identity was requested: a small response must not grow in memory (I12)."""
 
 import gzip
+import hashlib
 import json
 import zlib
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -167,3 +169,39 @@ def test_object_store_never_decodes_a_listing(load: Loader, plain_web: Web, uri:
     report, peak = run(load, uri, {variable: plain_web.url, "AZURE_STORAGE_ACCOUNT_NAME": "tests"})
     assert report["reason"] == "Unreachable", report
     assert peak < MAX_PEAK_BYTES
+
+
+def serve_transcoded(web: Web, name: str, content: bytes) -> tuple[str, dict[str, str]]:
+    """Serve an object that is stored with Content-Encoding gzip, as Google does; return its URI and the environment.
+
+    It is decompressed, without a length and ranges, for a client that does not accept gzip
+    (https://cloud.google.com/storage/docs/transcoding).
+    """
+    stored = gzip.compress(content)
+    md5 = b64encode(hashlib.md5(stored, usedforsecurity=False).digest()).decode()
+    item = {"name": f"iris/{name}", "size": str(len(stored)), "generation": "1", "md5Hash": md5}
+    labels = {"x_goog_generation": "1", "x_goog_stored_content_encoding": "gzip"}
+
+    def answer(handler: Handler) -> None:
+        if "gzip" in handler.headers.get("Accept-Encoding", ""):
+            handler.answer(200, stored, Content_Encoding="gzip", **labels)
+        else:
+            handler.answer(200, content, Warning="214 UploadServer gunzipped", **labels)
+
+    web.page("/storage/v1/b/models/o", whole(json.dumps({"items": [item]}).encode()))
+    web.page(f"/storage/v1/b/models/o/iris%2F{name}", answer)
+    return "gs://models/iris", {"STORAGE_EMULATOR_HOST": web.url}
+
+
+def test_gzip_object_of_google_is_refused_with_the_cause(load: Loader, plain_web: Web) -> None:
+    outcome = load(*serve_transcoded(plain_web, "model.json", b'{"weights": 1}'))
+    assert (outcome.reason, outcome.files) == ("UnsupportedKey", {}), outcome.log
+    assert outcome.message.startswith("gs://models/iris/model.json is stored with Content-Encoding 'gzip'")
+    assert "Upload it without compression" in outcome.message
+
+
+def test_gzip_object_of_google_with_its_name_is_stored(load: Loader, plain_web: Web) -> None:
+    """Some tools label each .tar.gz so. Its name says what the stored bytes are."""
+    outcome = load(*serve_transcoded(plain_web, "model.tar.gz", b"weights" * 1000))
+    assert (outcome.code, outcome.report["verified"]) == (0, ["md5"]), outcome.log
+    assert gzip.decompress(outcome.files["model.tar.gz"]) == b"weights" * 1000

@@ -1,22 +1,28 @@
 """Every request of every scheme is redirected in turn, and none gains anything.
 
 The targets are an address that is not allowed, a metadata service, and another origin. An audit hook in the loader
-lists all its connections, and no credential may reach another origin.
+lists all its connections, and no credential may reach another origin: neither those of a Secret and a ServiceAccount,
+nor those that a token service issues for them. One store has TLS.
 """
 
 import json
+import ssl
 import subprocess
 import threading
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.environment.cluster.pki import Authority
 from tests.loader.conftest import Loader
 
 LIBRARIES_WITH_CONNECTIONS = (
@@ -106,6 +112,26 @@ OBJECT_PAGES = {"/models": S3_LISTING, "/models/": S3_LISTING, "/models/iris/a":
 GCS_PAGES = {"/storage/v1/b/models/o": GCS_LISTING.encode(), "/storage/v1/b/models/o/iris%2Fa": MODEL} | OBJECT_PAGES
 AZURE_PAGES = {"/models": AZURE_LISTING, "/models/iris/a": MODEL}
 AZURE = {"AZURE_STORAGE_ENDPOINT": "{url}", "AZURE_STORAGE_ACCOUNT_NAME": "canary"}
+STS_PAGES = {
+    "/": b"<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>"
+    b"<AccessKeyId>ASIACANARYISSUED0000</AccessKeyId><SecretAccessKey>canary-issued-secret</SecretAccessKey>"
+    b"<SessionToken>canary-issued-session</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>"
+    b"</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
+}
+AAD_PAGES = {"/tenant/oauth2/v2.0/token": encode({"access_token": "canary-issued-token", "expires_in": 3600})}
+AZURE_CLIENT = {"AZURE_TENANT_ID": "tenant", "AZURE_CLIENT_ID": "client", "AZURE_AUTHORITY_HOST": "{url}"}
+
+
+@cache
+def google_key() -> str:
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    key = {"type": "service_account", "client_email": "canary@example.iam", "private_key_id": "canary-key-id"}
+    return json.dumps({**key, "private_key": pem.decode()})
+
+
 DOCKER = {"auths": {"HOST": {"auth": b64encode(b"user:canary-password").decode()}}}
 IDENTITY = {"auths": {"HOST": {"identitytoken": "canary-identity-token"}}}
 SCHEMES = {
@@ -142,8 +168,38 @@ SCHEMES = {
         AZURE_PAGES,
         {**AZURE, "AZURE_STORAGE_SAS_TOKEN": "sv=2022-11-02&se=2099-01-01T00:00:00Z&sig=canary-signature"},
     ),
+    "s3 with a web identity": Scheme(
+        "s3://models/iris",
+        STS_PAGES | OBJECT_PAGES,
+        {
+            "AWS_ENDPOINT_URL": "{url}",
+            "AWS_ENDPOINT_URL_STS": "{url}",
+            "AWS_REGION": "eu-west-1",
+            "AWS_ROLE_ARN": "arn:aws:iam::000000000000:role/tests",
+            "AWS_WEB_IDENTITY_TOKEN_FILE": "{token_file}",
+        },
+    ),
+    "gs with a key": Scheme(
+        "gs://models/iris", GCS_PAGES, {"GOOGLE_BASE_URL": "{url}", "GOOGLE_SERVICE_ACCOUNT_KEY": "{google_key}"}
+    ),
+    "az with a client secret": Scheme(
+        "az://models/iris",
+        AZURE_PAGES | AAD_PAGES,
+        AZURE | AZURE_CLIENT | {"AZURE_CLIENT_SECRET": "canary-client-secret"},
+    ),
+    "az with a federated token": Scheme(
+        "az://models/iris",
+        AZURE_PAGES | AAD_PAGES,
+        AZURE | AZURE_CLIENT | {"AZURE_FEDERATED_TOKEN_FILE": "{token_file}"},
+    ),
+    "az with a key": Scheme(
+        "az://models/iris", AZURE_PAGES, {**AZURE, "AZURE_STORAGE_ACCOUNT_KEY": b64encode(b"canary-key").decode()}
+    ),
 }
-CANARIES = (b"canary", b"CANARY", b64encode(b"user:canary-password"), b"token-of-the-store")
+TLS = "hf"
+"""Scheme whose store also has TLS."""
+CANARIES = (b"canary", b"CANARY", b64encode(b"user:canary-password"), b"token-of-the-store", b"eyJ")
+"""Parts of credentials; eyJ begins the tokens that a Google key signs."""
 
 
 @dataclass
@@ -157,6 +213,7 @@ class Server:
     requests: list[bytes] = field(default_factory=list)
     url: str = ""
     port: int = 0
+    tls: ssl.SSLContext | None = None
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         number = len(self.requests)
@@ -207,8 +264,11 @@ def run_server(server: Server) -> Iterator[Server]:
     running = ThreadingHTTPServer((server.address, 0), Handler)
     running.daemon_threads = True
     server.port = running.server_port
-    server.url = f"http://{server.address}:{server.port}"
-    threading.Thread(target=running.serve_forever, daemon=True).start()
+    server.url = f"{'https' if server.tls else 'http'}://{server.address}:{server.port}"
+    if server.tls is not None:
+        running.socket = server.tls.wrap_socket(running.socket, server_side=True, do_handshake_on_connect=False)
+    # It polls whether it is to end: with the default of 0.5 s, a sweep would wait for that most of its time.
+    threading.Thread(target=running.serve_forever, args=(0.1,), daemon=True).start()
     try:
         yield server
     finally:
@@ -235,8 +295,11 @@ class Run:
         return [value for name, value in found if name == kind]
 
 
-def start(load: Loader, scheme: Scheme, store: Server, key: str) -> Run:
+def start(load: Loader, scheme: Scheme, store: Server, key: str, **more: str) -> Run:
+    token = load.volume.parent / "token"
+    token.write_text("canary-token-of-the-service-account")
     fill = {"{url}": store.url, "{host}": f"{store.address}:{store.port}", "HOST": f"{store.address}:{store.port}"}
+    fill |= {"{token_file}": str(token), "{google_key}": google_key()}
     uri, environment = scheme.uri, dict(scheme.environment)
     for mark, text in fill.items():
         uri = uri.replace(mark, text)
@@ -245,48 +308,70 @@ def start(load: Loader, scheme: Scheme, store: Server, key: str) -> Run:
         }
     log = load.volume.parent / f"{key}.log"
     program = ("-c", PROGRAM.format(log=str(log)))
-    process = load.start(uri, environment, key=key, program=program, allowed_cidrs="127.0.0.1/32", timeout_seconds="20")
+    more = {"allowed_cidrs": "127.0.0.1/32", "timeout_seconds": "20", **more}
+    process = load.start(uri, environment, key=key, program=program, **more)
     return Run(store, process, log)
 
 
-@pytest.mark.parametrize("name", SCHEMES)
-def test_redirect_of_any_request_gains_nothing(load: Loader, name: str) -> None:
-    scheme = SCHEMES[name]
+def create_context(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """Return the certificate of the servers, and the file with its authority."""
+    authority = Authority.create("stores of the sweep")
+    authority.issue("store", names=("127.0.0.1", "127.0.0.2")).write(folder, "store")
+    trusted = folder / "trusted.crt"
+    trusted.write_bytes(authority.pair.certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "store.crt", folder / "store.key")
+    return context, trusted
+
+
+def sweep(load: Loader, scheme: Scheme, tls: ssl.SSLContext | None = None, **more: str) -> list[Server]:
+    """Redirect each request to each target. Return the servers of the other origins."""
     with ExitStack() as stack:
-        inner = stack.enter_context(run_server(Server("127.0.0.2")))
-        other = stack.enter_context(run_server(Server("127.0.0.1")))
-        plain = start(load, scheme, stack.enter_context(run_server(Server("127.0.0.1", scheme))), "plain")
+        inner = stack.enter_context(run_server(Server("127.0.0.2", tls=tls)))
+        others = [stack.enter_context(run_server(Server("127.0.0.1", tls=tls)))]
+        if tls is not None:
+            others.append(stack.enter_context(run_server(Server("127.0.0.1"))))
+        first = stack.enter_context(run_server(Server("127.0.0.1", scheme, tls=tls)))
+        plain = start(load, scheme, first, "plain", **more)
         plain.finish()
         assert plain.report["reason"] in {"Loaded", "DigestMismatch"}, plain.report
-        assert len(plain.store.requests) >= 2
-        targets = [f"{inner.url}/latest/meta-data/", f"{other.url}/x"]
+        assert len(first.requests) >= 2
+        assert scheme is SCHEMES["gs"] or any(one in text for one in CANARIES for text in first.requests)
+        [modules] = plain.events("modules")
+        assert "model_loader.connections" in modules
+        assert {one.partition(".")[0] for one in modules} & set(LIBRARIES_WITH_CONNECTIONS) == set()
+        targets = [f"{one.url}/x" for one in (inner, *others)]
         metadata = ["http://169.254.169.254/latest/meta-data/"]  # one is enough: it is refused as the first target is
         runs = []
-        for number in range(len(plain.store.requests)):
+        for number in range(len(first.requests)):
             for place, location in enumerate(targets if number else targets + metadata):
-                store = stack.enter_context(run_server(Server("127.0.0.1", scheme, number, location)))
-                runs.append(start(load, scheme, store, f"{number}-{place}"))
+                store = stack.enter_context(run_server(Server("127.0.0.1", scheme, number, location, tls=tls)))
+                runs.append(start(load, scheme, store, f"{number}-{place}", **more))
         for run in runs:
             run.finish()
-            allowed = [["127.0.0.1", run.store.port], ["127.0.0.1", other.port]]
+            allowed = [["127.0.0.1", one.port] for one in (run.store, *others)]
             assert [one for one in run.events("connect") if one not in allowed] == [], run.report
             assert run.events("send") == []
             assert set(run.events("resolve")) <= {"127.0.0.1"}
         assert inner.requests == []
-        assert [text for text in other.requests if any(one in text for one in CANARIES)] == []
-        if name == "https":  # a redirect to an allowed address is followed
-            assert other.requests
+        for other in others:
+            assert [text for text in other.requests if any(one in text for one in CANARIES)] == []
+    return others
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-def test_no_library_makes_connections(load: Loader, name: str) -> None:
-    scheme = SCHEMES[name]
-    with run_server(Server("127.0.0.1", scheme)) as store:
-        run = start(load, scheme, store, "modules")
-        run.finish()
-    [modules] = run.events("modules")
-    assert "model_loader.connections" in modules
-    assert {one.partition(".")[0] for one in modules} & set(LIBRARIES_WITH_CONNECTIONS) == set()
+def test_redirect_of_any_request_gains_nothing(load: Loader, name: str) -> None:
+    [other] = sweep(load, SCHEMES[name])
+    if name == "https":  # a redirect to an allowed address is followed
+        assert other.requests
+
+
+def test_redirect_of_any_request_over_tls_gains_nothing(load: Loader, tmp_path: Path) -> None:
+    """Neither on another origin with TLS, nor on one without, to which no https request is redirected at all."""
+    tls, trusted = create_context(tmp_path)
+    secure, open_to_all = sweep(load, SCHEMES[TLS], tls, ca_bundle=str(trusted))
+    assert secure.requests
+    assert open_to_all.requests == []
 
 
 def test_audit_hook_sees_connections(load: Loader) -> None:

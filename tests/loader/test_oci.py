@@ -194,16 +194,87 @@ def test_login_is_not_sent_after_a_redirect(load: Loader, web: Web, scheme: str)
     assert set(sent) == {None}
 
 
-def test_directory_of_oras_is_explained_or_unpacked(load: Loader, web: Web) -> None:
+def pack(folder: str, files: dict[str, bytes]) -> bytes:
+    """Pack a directory as oras does: tar and gzip, with names that begin with that of the directory."""
+    return gzip.compress(build_tar({f"{folder}/{name}" if folder else name: one for name, one in files.items()}))
+
+
+def test_directories_of_oras_are_unpacked(load: Loader, registry: oci.Registry) -> None:
+    layers = {"modeldir": pack("modeldir", FILES), "sub/tokenizer": pack("sub/tokenizer", {"a.json": b"{}"})}
+    expected = {f"modeldir/{name}": content for name, content in FILES.items()}
+    expected |= {"sub/tokenizer/a.json": b"{}", "README.md": b"a model"}
+    registry.push("team/folders", "v1", {**layers, "README.md": b"a model"}, packed=layers)
+    given = {**registry.store.environment, **registry.login()}
+    uri = f"oci+artifact://{registry.host}/team/folders:v1"
+    outcome = load(uri, given, key="a")
+    assert (outcome.code, outcome.files) == (0, expected), outcome.log
+    assert (outcome.report["verified"], outcome.report["files"]) == (["sha256"], len(expected))
+    lines = sorted((name, hashlib.sha256(content).hexdigest()) for name, content in expected.items())
+    sha256 = hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in lines).encode()).hexdigest()
+    assert load(uri, given, key="b", sha256=sha256).files == expected
+    assert load(uri, given, key="c", sha256="0" * 64).reason == "DigestMismatch"
+    selected = load(uri, given, key="d", allow_patterns="*.json", ignore_patterns="modeldir/*")
+    assert selected.files == {"sub/tokenizer/a.json": b"{}"}, selected.log
+    assert load(uri, given, key="e", allow_patterns="*.gguf").reason == "ModelNotFound"
+    assert load(uri, given, key="f", extract="true").reason == "BadURI"
+
+
+def test_only_directory_of_oras_is_unpacked(load: Loader, registry: oci.Registry) -> None:
+    """`.` is the directory in which oras was run; with extract, any archive is unpacked where it says."""
+    registry.push("team/folder", "v1", {"modeldir": pack("modeldir", FILES)}, packed={"modeldir"})
+    registry.push("team/folder", "v2", {".": pack("", FILES)}, packed={"."})
+    given = {**registry.store.environment, **registry.login()}
+    uri = f"oci+artifact://{registry.host}/team/folder"
+    below = {f"modeldir/{name}": content for name, content in FILES.items()}
+    assert load(f"{uri}:v1", given, key="a").files == below
+    assert load(f"{uri}:v1", given, key="b", extract="true").files == below
+    assert load(f"{uri}:v2", given, key="c").files == FILES
+
+
+@pytest.mark.parametrize(
+    "name", ["other/a", "modeldir", "modeldirs/a", "modeldir/../a", "/modeldir/a", "modeldir/b", "modeldir/B"]
+)
+def test_unsafe_names_in_a_directory_of_oras_are_refused(load: Loader, registry: oci.Registry, name: str) -> None:
+    """Outside of the directory, not safe, or those of another layer."""
+    files = {"modeldir/b": b"plain", "modeldir": gzip.compress(build_tar({name: b"evil"}))}
+    registry.push("team/evil-folder", "v1", files, packed={"modeldir"})
+    given = {**registry.store.environment, **registry.login()}
+    outcome = load(f"oci+artifact://{registry.host}/team/evil-folder:v1", given)
+    assert (outcome.reason, outcome.files) == ("UnsupportedKey", {}), outcome.log
+    assert load.partial_directories() == []
+
+
+@pytest.mark.parametrize("title", ["..", "../a", "/a", "a/../../b"])
+def test_unsafe_directory_of_oras_is_refused(load: Loader, registry: oci.Registry, title: str) -> None:
+    registry.push("team/evil-title", "v1", {title: pack(title, FILES)}, packed={title})
+    given = {**registry.store.environment, **registry.login()}
+    outcome = load(f"oci+artifact://{registry.host}/team/evil-title:v1", given)
+    assert (outcome.reason, outcome.files) == ("UnsupportedKey", {}), outcome.log
+
+
+def test_directories_of_oras_have_limits(load: Loader, registry: oci.Registry) -> None:
+    """Archives, their files and all other files count together."""
+    layers = {"a": pack("a", {"zeros": bytes(400_000)}), "b": pack("b", {"zeros": bytes(400_000)})}
+    packed = sum(len(content) for content in layers.values())
+    registry.push("team/large-folders", "v1", {**layers, "c": bytes(200_000)}, packed=layers)
+    given = {**registry.store.environment, **registry.login()}
+    uri = f"oci+artifact://{registry.host}/team/large-folders:v1"
+    small = load(uri, given, key="a", max_bytes=str(1_000_000 + packed - 1))
+    assert (small.reason, small.files) == ("TooLarge", {}), small.log
+    assert load(uri, given, key="b", max_bytes=str(1_000_000 + packed)).code == 0
+    assert load(uri, given, key="c", max_files="2").reason == "TooLarge"
+
+
+def test_damaged_directory_of_oras_is_not_unpacked(load: Loader, web: Web) -> None:
     registry = TokenRegistry(web, "team/modeldir", f"{web.url}/modeldir/token")
-    packed = gzip.compress(build_tar({f"modeldir/{name}": content for name, content in FILES.items()}))
+    packed = pack("modeldir", FILES)
     uri = registry.serve({"modeldir": packed}, **{"io.deis.oras.content.unpack": "true"})
-    outcome = load(uri, web.environment, key="a")
-    assert (outcome.reason, outcome.files) == ("UnsupportedKey", {})
-    assert "contains the directory 'modeldir'" in outcome.message
-    assert "oras push REGISTRY/NAME:TAG $(find . -type f)" in outcome.message
-    unpacked = load(uri, web.environment, key="b", extract="true")
-    assert unpacked.files == {f"modeldir/{name}": content for name, content in FILES.items()}, unpacked.log
+    other = pack("modeldir", {"a": os.urandom(len(packed))})[: len(packed)]
+    path = f"/v2/team/modeldir/blobs/sha256:{hashlib.sha256(packed).hexdigest()}"
+    web.page(path, whole(other))
+    outcome = load(uri, web.environment)
+    assert (outcome.reason, outcome.files) == ("DigestMismatch", {}), outcome.log
+    assert list(load.volume.rglob("modeldir")) == []
 
 
 def serve_manifest(web: Web, reference: str, manifest: object) -> str:

@@ -60,14 +60,23 @@ def open_credentials(request: Request, http: HttpClient, region: str) -> Token[C
             )
             return FixedToken(Credentials(key, secret, session))
         case "web identity":
-            return RenewableToken(lambda: _assume_role(http, environment, region))
+            return RenewableToken(lambda: _hide(request, _assume_role(request, http, environment, region)))
         case "pod identity":
-            return RenewableToken(lambda: _ask_pod_identity_agent(request, environment))
+            return RenewableToken(lambda: _hide(request, _ask_pod_identity_agent(request, environment)))
         case _:
             return FixedToken(None)
 
 
-def _assume_role(http: HttpClient, environment: Mapping[str, str], region: str) -> tuple[Credentials | None, float]:
+def _hide(request: Request, issued: tuple[Credentials, float]) -> tuple[Credentials | None, float]:
+    """Remove issued credentials from all output."""
+    for secret in (issued[0].access_key, issued[0].secret_key, issued[0].session_token):
+        request.hide(secret)
+    return issued
+
+
+def _assume_role(
+    request: Request, http: HttpClient, environment: Mapping[str, str], region: str
+) -> tuple[Credentials, float]:
     """Exchange the token of the service account for an access key.
 
     https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
@@ -83,6 +92,7 @@ def _assume_role(http: HttpClient, environment: Mapping[str, str], region: str) 
         "RoleSessionName": read_variable(environment, "AWS_ROLE_SESSION_NAME") or "model-loader",
         "WebIdentityToken": read_token_file(name, read_variable(environment, name)),
     }
+    request.hide(form["WebIdentityToken"])
     with http.post_form(f"{scheme}://{host}{path}/", form) as response:
         if response.status != _OK:
             raise _role_error(StoreAnswer.read(response), role)
@@ -110,13 +120,14 @@ def parse_assumed_role(body: bytes) -> tuple[Credentials, float]:
         raise _unexpected_answer_error("The token service of AWS") from None
 
 
-def _ask_pod_identity_agent(request: Request, environment: Mapping[str, str]) -> tuple[Credentials | None, float]:
+def _ask_pod_identity_agent(request: Request, environment: Mapping[str, str]) -> tuple[Credentials, float]:
     url = read_variable(environment, "AWS_CONTAINER_CREDENTIALS_FULL_URI")
     if (host := _parse_host(url)) not in POD_IDENTITY_HOSTS:
         message = f"AWS_CONTAINER_CREDENTIALS_FULL_URI names {host!r}, which is not the EKS Pod Identity Agent."
         raise LoaderError(Reason.INVALID_CREDENTIALS, f"{message} Only {' and '.join(POD_IDENTITY_HOSTS)} are allowed.")
     name = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
     headers = {"authorization": read_token_file(name, read_variable(environment, name))}
+    request.hide(headers["authorization"])
     with open_agent_client(request, host) as http, http.get(url, headers, follow_redirects=False) as response:
         if response.status != _OK:
             raise StoreAnswer.read(response).to_error("The EKS Pod Identity Agent")

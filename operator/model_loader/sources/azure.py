@@ -59,7 +59,7 @@ class AzureStore:
         self._account, endpoint = _find_account(environment, uri)
         scheme, host, self._path = parse_endpoint(endpoint)
         self._origin = f"{scheme}://{host}"
-        self._identity = open_identity(environment, http)
+        self._identity = open_identity(environment, http, request.hide)
 
     def list_page(self, prefix: str, token: str) -> Page:
         """Return a part of the blobs below a prefix. Raises LoaderError."""

@@ -5,7 +5,7 @@ The identity of the node is never used: its metadata service has no address here
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import unquote
@@ -55,7 +55,9 @@ class AzureIdentity:
     token: RenewableToken[str] | None = None
 
 
-def open_identity(environment: Mapping[str, str], http: HttpClient) -> AzureIdentity:
+def open_identity(
+    environment: Mapping[str, str], http: HttpClient, hide: Callable[[str], None] = lambda _: None
+) -> AzureIdentity:
     """Return the identity that the environment contains. Raises LoaderError for one that is incomplete or ambiguous."""
     environment = resolve_aliases(environment)
     key, signature = (
@@ -70,7 +72,7 @@ def open_identity(environment: Mapping[str, str], http: HttpClient) -> AzureIden
             return AzureIdentity(signature=parse_signature(signature))
         case "client secret" | "federated token" as kind:
             _read_tenant(environment)
-            return AzureIdentity(token=RenewableToken(lambda: _request_token(http, environment, kind)))
+            return AzureIdentity(token=RenewableToken(lambda: _request_token(http, environment, kind, hide)))
         case _:
             return AzureIdentity()
 
@@ -123,7 +125,9 @@ def _read_tenant(environment: Mapping[str, str]) -> str:
     return tenant
 
 
-def _request_token(http: HttpClient, environment: Mapping[str, str], kind: str) -> tuple[str, float]:
+def _request_token(
+    http: HttpClient, environment: Mapping[str, str], kind: str, hide: Callable[[str], None]
+) -> tuple[str, float]:
     """Request a token for an application.
 
     https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
@@ -140,10 +144,13 @@ def _request_token(http: HttpClient, environment: Mapping[str, str], kind: str) 
         name = "AZURE_FEDERATED_TOKEN_FILE"
         form["client_assertion_type"] = _ASSERTION_TYPE
         form["client_assertion"] = read_token_file(name, read_variable(environment, name))
+        hide(form["client_assertion"])
     with http.post_form(f"{scheme}://{host}{path}/{_read_tenant(environment)}/oauth2/v2.0/token", form) as response:
         if response.status != _OK:
             raise _application_error(StoreAnswer.read(response), client)
-        return parse_token(response.read())
+        token, expires = parse_token(response.read())
+    hide(token)
+    return token, expires
 
 
 def _application_error(answer: StoreAnswer, client: str) -> LoaderError:

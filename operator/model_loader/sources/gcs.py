@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import quote
 
-from model_loader.http_client import HttpClient, Response
+from model_loader.errors import LoaderError, Reason
+from model_loader.http_client import COMPRESSED_FILE_SUFFIXES, HttpClient, Response
 from model_loader.manifest import Json
 from model_loader.request import Request, bad_uri_error
 from model_loader.sources.google_identity import open_token
@@ -67,6 +68,7 @@ class GcsStore:
             parameters["ifGenerationMatch"] = options.version
         subject = f"gs://{self._bucket}/{encode_key(key)}"
         with self._send(_object_path(key), parameters, options, subject) as response:
+            _check_stored_encoding(response.headers, subject)
             yield response
 
     def _revision_parameters(self, revision: str | None) -> dict[str, str]:
@@ -88,6 +90,8 @@ class GcsStore:
             nonlocal token
             token = self._token.get()
             headers = {name: value for name, value in options.build_headers().items() if name == "range"}
+            if options.file is not None and options.file.lower().endswith(COMPRESSED_FILE_SUFFIXES):
+                headers["accept-encoding"] = "gzip"  # the stored bytes: without it, Google decompresses some of them
             return url, headers | ({"authorization": f"Bearer {token}"} if token else {})
 
         def should_repeat(answer: StoreAnswer) -> bool:
@@ -105,6 +109,19 @@ class GcsStore:
         """Return an object by the headers of a response with its content."""
         version = headers.get("x-goog-generation", "")
         return Found(key=key, size=size, version=version, checksums=_parse_hashes(headers.get("x-goog-hash", "")))
+
+
+def _check_stored_encoding(headers: Mapping[str, str], subject: str) -> None:
+    """Raise LoaderError for an object that Google has decompressed: it has neither the listed size nor its checksums.
+
+    https://cloud.google.com/storage/docs/transcoding
+    """
+    stored = headers.get("x-goog-stored-content-encoding", "identity").lower()
+    if stored == "identity" or "content-encoding" in headers:
+        return
+    message = f"{subject} is stored with Content-Encoding {stored[:50]!r}, so its size and checksums are those of its"
+    hint = "compressed bytes. Upload it without compression (gcloud storage cp without --gzip-local)."
+    raise LoaderError(Reason.UNSUPPORTED_KEY, f"{message} {hint}")
 
 
 def _read_endpoint(environment: Mapping[str, str]) -> str:

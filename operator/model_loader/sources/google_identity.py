@@ -8,6 +8,7 @@ import json
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,20 @@ def open_token(request: Request) -> Token[str]:
     for name in KEY_VARIABLES:
         if value := read_variable(request.environment, name):
             key = ServiceAccountKey(_parse_key(name, value), name)
-            return RenewableToken(key.issue_token)
+            return RenewableToken(partial(_issue_token, request, key))
     if has_declared_identity(request.environment):
-        return RenewableToken(lambda: _ask_metadata_server(request))
+        return RenewableToken(lambda: _hide(request, _ask_metadata_server(request)))
     return FixedToken("")
+
+
+def _issue_token(request: Request, key: "ServiceAccountKey") -> tuple[str, float]:
+    return _hide(request, key.issue_token())
+
+
+def _hide(request: Request, issued: tuple[str, float]) -> tuple[str, float]:
+    """Remove an issued token from all output."""
+    request.hide(issued[0])
+    return issued
 
 
 def _parse_key(variable: str, value: str) -> Mapping[str, Any]:

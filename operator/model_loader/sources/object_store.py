@@ -149,17 +149,19 @@ class ObjectStoreSource:
         is_whole = not start and (stop is None or stop == entry.size)
         byte_range = None if is_whole or not self.supports_parallel_reads else (start, stop)
         options = ObjectOptions(byte_range=byte_range, version=entry.version, revision=self._revision, file=entry.key)
-        subject = f"{self._uri.partition(':')[0]}://{self._bucket}/{quote(entry.key, errors='replace')}"
         has_none_yet = not start and not is_whole and not entry.checksums
         checksums = self._store.fetch_checksums(entry.key, options) if has_none_yet else {}
         with self._store.get_object(entry.key, options) as response:
             found = self._store.describe_object(entry.key, entry.size or 0, response.headers)
             if found.version and entry.version and found.version != entry.version:
-                raise changed_file_error(subject)
+                raise changed_file_error(self._describe(entry))
             if response.status != OK:
-                _check_range(response.headers, start, stop, entry, subject)
+                _check_range(response.headers, start, stop, entry, self._describe(entry))
             is_entire = is_whole or response.status != OK
             yield ObjectReader(response if is_entire else Slice(response, start, stop), found.checksums or checksums)
+
+    def _describe(self, entry: Entry) -> str:
+        return f"{self._uri.partition(':')[0]}://{self._bucket}/{quote(entry.key, errors='replace')}"
 
     def read(self, entry: Entry, start: int, stop: int | None) -> Iterator[bytes]:
         """Yield the bytes of an object. Raises LoaderError if it is not the listed version."""

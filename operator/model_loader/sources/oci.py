@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import platform
+import os
 import re
 import threading
 from base64 import b64decode
@@ -82,6 +82,7 @@ class OciArtifactSource:
             raise bad_uri_error(request.uri, "it already contains a tag or digest: remove model.revision")
         self._reference = found["digest"] or found["tag"] or request.revision or "latest"
         self._extract = request.extract
+        self._hide = request.hide
         self._http = HttpClient(request)
         self._login = _read_login(request.environment, self._host, self._name)
         self._headers: dict[str, str] = {}
@@ -101,9 +102,9 @@ class OciArtifactSource:
     def list_files(self) -> Listing:
         """List the layers as files. An index is resolved to its manifest for this platform."""
         digest, body = self._get_manifest(self._reference)
-        if (chosen := choose_manifest(body, self._subject, platform.machine())) is not None:
+        if (chosen := choose_manifest(body, self._subject, os.uname().machine)) is not None:
             digest, body = self._get_manifest(chosen)
-        entries = parse_manifest(body, self._subject, unpacks=self._extract)
+        entries = parse_manifest(body, self._subject, is_archive=self._extract)
         self.supports_parallel_reads = self._supports_ranges(entries)
         resolved = f"oci+artifact://{self._host}/{self._name}@{digest}"
         return Listing(entries=entries, resolved_uri=resolved, commit=digest)
@@ -164,7 +165,9 @@ class OciArtifactSource:
             if response.status != _OK:
                 raise http_error(response, self._subject)
             body = response.read()
-        return {"Authorization": f"Bearer {parse_token(body, self._subject)}"}
+        token = parse_token(body, self._subject)
+        self._hide(token)
+        return {"Authorization": f"Bearer {token}"}
 
     def _check_realm(self, realm: str) -> None:
         """Raise LoaderError if the login may not be sent to the host that issues tokens."""
@@ -243,11 +246,11 @@ def _parse_platform(manifest: Any) -> str:  # noqa: ANN401 - JSON of any type
     return f"{text_field(found, 'os')}/{text_field(found, 'architecture')}" if found else ""
 
 
-def parse_manifest(body: bytes, subject: str, *, unpacks: bool) -> tuple[Entry, ...]:
-    """Return the layers of a manifest as files; `unpacks`: an archive will be unpacked. Raises LoaderError."""
+def parse_manifest(body: bytes, subject: str, *, is_archive: bool) -> tuple[Entry, ...]:
+    """Return the layers of a manifest as files; `is_archive`: its layer is unpacked as a whole. Raises LoaderError."""
     try:
         layers = as_list(as_object(decode_json(body)).get("layers"))
-        return tuple(_parse_layer(layer, subject, unpacks=unpacks and len(layers) == 1) for layer in layers)
+        return tuple(_parse_layer(layer, subject, is_archive=is_archive) for layer in layers)
     except (ValueError, RecursionError):
         raise _not_an_artifact_error(subject) from None
 
@@ -272,7 +275,7 @@ def _parse_title(layer: Mapping[str, Any], annotations: Mapping[str, Any], subje
     raise LoaderError(Reason.UNSUPPORTED_KEY, f"{message} an image.")
 
 
-def _parse_layer(layer: Any, subject: str, *, unpacks: bool) -> Entry:  # noqa: ANN401 - JSON of any type
+def _parse_layer(layer: Any, subject: str, *, is_archive: bool) -> Entry:  # noqa: ANN401 - JSON of any type
     digest, size = text_field(layer, "digest"), size_field(layer, "size")
     annotations = as_object(layer.get("annotations") or {})
     if not _DIGEST.fullmatch(digest) or size is None:
@@ -280,14 +283,15 @@ def _parse_layer(layer: Any, subject: str, *, unpacks: bool) -> Entry:  # noqa: 
             Reason.UNSUPPORTED_KEY, f"{subject} has a layer without a SHA-256 digest. Push the artifact again."
         )
     title = _parse_title(layer, annotations, subject)
-    if annotations.get(_UNPACK_ANNOTATION) == "true" and not unpacks:
-        message = (
-            f"{subject} contains the directory {title!r}, which oras packed into an archive. Push its files instead:"
-            " run `oras push REGISTRY/NAME:TAG $(find . -type f)` inside the directory. If the artifact contains"
-            " nothing else, model.loader.extract unpacks it."
-        )
-        raise LoaderError(Reason.UNSUPPORTED_KEY, message)
-    return Entry(path=title, key=digest, size=size, version=digest, sha256=digest.removeprefix("sha256:"))
+    is_directory = annotations.get(_UNPACK_ANNOTATION) == "true" and not is_archive
+    return Entry(
+        path=(title.removeprefix("./").rstrip("/") or ".") if is_directory else title,
+        key=digest,
+        size=size,
+        version=digest,
+        sha256=digest.removeprefix("sha256:"),
+        is_packed_directory=is_directory,
+    )
 
 
 def parse_token(body: bytes, subject: str) -> str:

@@ -4,8 +4,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Sto
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import unquote_plus, urlsplit
@@ -98,21 +98,18 @@ class S3Store:
         """Return an object. Raises LoaderError (ModelNotFound) if there is none."""
         return find_object(self, key, revision)
 
-    @contextmanager
-    def get_object(self, key: str, options: ObjectOptions) -> Iterator[Response]:
+    def get_object(self, key: str, options: ObjectOptions) -> AbstractContextManager[Response]:
         """Send a request for an object, and yield a successful response. Raises LoaderError."""
         headers = options.build_headers()
         if "range" not in headers:
             headers["x-amz-checksum-mode"] = "ENABLED"
-        query = encode_query([("versionId", options.revision)] if options.revision else [])
-        subject = f"s3://{self._bucket}/{encode_key(key)}"
-        with self._send(f"/{encode_key(key)}", query, headers, options, subject) as response:
-            yield response
+        query = encode_query([("versionId", options.revision)]) if options.revision else ""
+        path = f"/{encode_key(key)}"
+        return self._send(path, query, headers, options, f"s3://{self._bucket}{path}")
 
-    @contextmanager
     def _send(
         self, path: str, query: str, headers: Mapping[str, str], options: ObjectOptions, subject: str
-    ) -> Iterator[Response]:
+    ) -> AbstractContextManager[Response]:
         region = self.region
         credentials = None
         is_moved = False
@@ -145,8 +142,7 @@ class S3Store:
                 raise error
             return answer.has_expired and self._credentials.discard(credentials)
 
-        with send_request(self._http, build, should_repeat, options, subject) as response:
-            yield response
+        return send_request(self._http, build, should_repeat, options, subject)
 
     def fetch_checksums(self, key: str, options: ObjectOptions) -> Mapping[str, str]:
         """Request the checksums of an object, which S3 sends only with all of it."""

@@ -65,20 +65,17 @@ def sign_request(
 
     `path` and `query` are encoded, and the names of `headers` in lower case. `now` is a time of the wall clock.
     """
-    moment = time.gmtime(time.time() if now is None else now)
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", moment)
+    stamp = _format_time(int(time.time() if now is None else now))
     sent = {**headers, "x-amz-date": stamp, "x-amz-content-sha256": EMPTY_SHA256}
     if credentials.session_token:
         sent["x-amz-security-token"] = credentials.session_token
-    signed = {"host": host} | {name: value for name, value in sent.items() if name.startswith("x-amz-")}
-    names = sorted(signed)
-    canonical_headers = "".join(f"{name}:{' '.join(signed[name].split())}\n" for name in names)
-    signed_names = ";".join(names)
+    signed = [("host", host), *sorted(one for one in sent.items() if one[0].startswith("x-amz-"))]
+    canonical_headers = "".join([f"{name}:{' '.join(value.split())}\n" for name, value in signed])
+    signed_names = ";".join([name for name, _ in signed])
     canonical = f"{method}\n{path}\n{query}\n{canonical_headers}\n{signed_names}\n{EMPTY_SHA256}"
     scope = f"{stamp[:8]}/{region}/s3/aws4_request"
     text = f"{_ALGORITHM}\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    key = _derive_key(credentials.secret_key, stamp[:8], region)
-    signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    signature = hmac.digest(_derive_key(credentials.secret_key, stamp[:8], region), text.encode(), "sha256").hex()
     sent["authorization"] = (
         f"{_ALGORITHM} Credential={credentials.access_key}/{scope},SignedHeaders={signed_names},Signature={signature}"
     )
@@ -86,9 +83,14 @@ def sign_request(
 
 
 @lru_cache(maxsize=4)
+def _format_time(seconds: int) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
+
+
+@lru_cache(maxsize=4)
 def _derive_key(secret: str, day: str, region: str) -> bytes:
     """Return the key of one day, region and service."""
     key = f"AWS4{secret}".encode("utf-8", "surrogateescape")
     for part in (day, region, "s3", "aws4_request"):
-        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+        key = hmac.digest(key, part.encode(), "sha256")
     return key

@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -177,6 +175,9 @@ def build_version(etag: str, modified: str) -> str:
     """
     if etag:
         return etag if etag.endswith('"') else f'"{etag}"'
+    from datetime import UTC, datetime
+    from email.utils import parsedate_to_datetime
+
     try:
         moment = datetime.fromisoformat(modified.strip())
     except ValueError:

@@ -14,10 +14,11 @@ from tests.environment.cluster.registry import PASSWORD, USER, command, configur
 from tests.environment.stores.serving import Place, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _TITLE = "org.opencontainers.image.title"
+_UNPACK = "io.deis.oras.content.unpack"
 _EMPTY = b"{}"
 
 
@@ -29,8 +30,13 @@ class Registry:
     host: str
     trusted: str
 
-    def push(self, name: str, tag: str, files: Mapping[str, bytes], *, titled: bool = True) -> str:
-        """Push files as an artifact, a layer each, as oras does; return the manifest's digest."""
+    def push(
+        self, name: str, tag: str, files: Mapping[str, bytes], *, titled: bool = True, packed: Container[str] = ()
+    ) -> str:
+        """Push files as an artifact, a layer each, as oras does; return the manifest's digest.
+
+        `packed` are the names of directories, whose content is an archive.
+        """
         with httpx.Client(
             base_url=f"https://{self.host}",
             auth=(USER, PASSWORD),
@@ -39,6 +45,9 @@ class Registry:
             timeout=30,
         ) as client:
             layers = [_layer(client, name, title if titled else None, content) for title, content in files.items()]
+            for layer, title in zip(layers, files, strict=True):
+                if title in packed:
+                    layer["annotations"] = {_TITLE: title, _UNPACK: "true"}
             manifest = json.dumps(
                 {
                     "schemaVersion": 2,

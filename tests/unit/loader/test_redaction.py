@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
@@ -143,3 +144,26 @@ def test_parts_of_a_secret_in_a_cut_url_are_redacted(separator: str, place: str)
     config = json.dumps({"auths": {"r.io": {"auth": b64encode(f"user:{secret}".encode()).decode()}}})
     redact = Redactor.from_environment({".dockerconfigjson": config}).redact
     assert "canary" not in redact(redact_url(place.format(secret)))
+
+
+def test_long_secret_costs_little_until_it_is_found() -> None:
+    """A key file has thousands of characters, and each load begins with them."""
+    secret = "canary+/" * 8192
+    started = time.process_time()
+    redactor = Redactor.from_environment({"AWS_SESSION_TOKEN": secret})
+    assert redactor.redact("Loaded 3 files.") == "Loaded 3 files."
+    assert time.process_time() - started < 0.5
+    assert "canary" not in redactor.redact(f"got {secret} and {quote(secret, safe='')}")
+
+
+def test_start_of_a_cut_secret_is_redacted() -> None:
+    """Messages quote only the first characters of a long name."""
+    redact = Redactor(["canary/" * 100]).redact
+    for size in (16, 100, 699):
+        assert redact(f"the file {('canary/' * 100)[:size]!r} is") == "the file '[hidden]' is"
+
+
+def test_added_secret_is_redacted() -> None:
+    redactor = Redactor(["canary-one"])
+    redactor.add("canary-two", "canary-one-longer")
+    assert redactor.redact("canary-one canary-two canary-one-longer") == "[hidden] [hidden] [hidden]"

@@ -96,7 +96,7 @@ RESPONSES = (JSON | DAMAGED).map(lambda value: json.dumps(value).encode()) | st.
 @given(RESPONSES)
 def test_any_response_is_parsed_or_refused(body: bytes) -> None:
     with suppress(LoaderError):
-        assert all(entry.size is not None for entry in oci.parse_manifest(body, "x", unpacks=False))
+        assert all(entry.size is not None for entry in oci.parse_manifest(body, "x", is_archive=False))
     with suppress(LoaderError):
         assert str(oci.choose_manifest(body, "x", "x86_64")).startswith(("sha256:", "None"))
     with suppress(LoaderError):
