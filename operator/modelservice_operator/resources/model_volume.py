@@ -50,7 +50,9 @@ _REQUESTS = {"cpu": "100m", "memory": "128Mi"}
 _MEMORY_LIMIT = 512 << 20
 _CREDENTIALS_MODE = 0o440
 """Root owns the files. The kubelet gives them the pod's fsGroup, which the loader is a member of."""
-_DOWNLOADED_SCHEMES = frozenset({"s3", "gs", "az", "abfs", "abfss", "https", "http", "hf", "models", "oci+artifact"})
+_DOWNLOADED_SCHEMES = frozenset(
+    {"s3", "gs", "az", "abfs", "abfss", "https", "http", "hf", "models", "runs", "oci+artifact"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
