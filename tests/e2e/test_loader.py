@@ -203,6 +203,50 @@ def test_dangerous_key_of_a_secret_is_reported(ns: NamespaceFixture, stores: Sto
     assert "has the key LD_PRELOAD, which can change how programs run" in ns.condition("preload")["message"]
 
 
+READ_ADAPTERS = """
+import pathlib
+for path in ("/mnt/models-extra/chat", "/opt/adapters/sql"):
+    print(path, (pathlib.Path(path) / "adapter.bin").read_text())
+"""
+
+
+def test_extra_models_are_loaded_beside_the_model(ns: NamespaceFixture, stores: Stores) -> None:
+    names = ("chat", "sql")
+    for name in names:
+        write(stores.bucket / "adapters" / name, {"adapter.bin": name.encode()})
+    login = {"credentials": {"secretRef": {"name": "right"}}}
+    extra = [{"name": name, "uri": f"s3://models/adapters/{name}", **login} for name in names]
+    extra[1] |= {"path": "/opt/adapters/sql"}
+    ns.apply(with_model("extra", "s3://models/diabetes/v1", extra=extra))
+    ns.wait_ready("extra", within=120)
+    assert predict(ns, "extra") == pytest.approx(199.6, abs=0.1)
+    seen = ns.kubectl("exec", "deployment/extra", "-c", "model", "--", "python3", "-c", READ_ADAPTERS)
+    assert seen.split() == ["/mnt/models-extra/chat", "chat", "/opt/adapters/sql", "sql"]
+    assert model_status(ns, "extra")["digest"] == stores.digest
+    assert model_status(ns, "extra")["extra"] == [
+        {
+            "name": name,
+            "uri": f"s3://models/adapters/{name}",
+            "resolvedURI": f"s3://models/adapters/{name}",
+            "digest": f"blake3:{blake3(name.encode()).hexdigest()}",
+            "state": "Loaded",
+        }
+        for name in names
+    ]
+    message = ns.condition("extra", "ModelLoaded")["message"]
+    assert message.endswith("Extra models loaded: chat, sql.")
+
+
+def test_missing_extra_model_is_reported(ns: NamespaceFixture) -> None:
+    login = {"credentials": {"secretRef": {"name": "right"}}}
+    extra = [{"name": name, "uri": f"s3://models/adapters/no-{name}", **login} for name in ("chat", "sql")]
+    ns.apply(with_model("no-extra", "s3://models/diabetes/v1", extra=extra))
+    ns.wait(reports_reason(ns, "no-extra", "ModelNotFound"), "ModelNotFound", within=120, name="no-extra")
+    assert "the extra model chat cannot be loaded" in ns.condition("no-extra", "ModelLoaded")["message"]
+    assert model_status(ns, "no-extra")["state"] == "Loaded"
+    assert [one["state"] for one in model_status(ns, "no-extra")["extra"]] == ["Failed", "Pending"]
+
+
 def test_missing_model_is_reported_until_uploaded(ns: NamespaceFixture, stores: Stores) -> None:
     ns.apply(with_model("late", "s3://models/diabetes/v2"))
     ns.wait(reports_reason(ns, "late", "ModelNotFound"), "ModelNotFound", within=120, name="late")

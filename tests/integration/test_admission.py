@@ -74,7 +74,7 @@ iris = model_service()
         ),
         (
             iris.with_spec(mounts=[{"name": "tmp", "mountPath": "/a", "emptyDir": {}}]),
-            "the names tmp, home, model, model-credentials and model-ca-bundle are reserved",
+            "the names tmp, home, model, model-credentials, model-ca-bundle and those beginning with model-extra- or",
         ),
         (
             iris.with_spec(mounts=[{"name": "a", "mountPath": "/a", "subPath": "../b", "emptyDir": {}}]),

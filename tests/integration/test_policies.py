@@ -18,7 +18,7 @@ from tests.environment.cluster import Cluster, Tier
 from tests.environment.cluster.fixtures import create_namespace
 from tests.environment.cluster.wait import wait_until
 from tests.support.builders import ModelServiceBuilder, model_service
-from tests.support.dry_run import DryRunClient, open_dry_run_client
+from tests.support.dry_run import DryRunClient, DryRunResponse, open_dry_run_client
 from tests.support.installation import ROOT, install_without_operator
 from tests.support.maximal_spec import maximal_spec
 from tests.support.namespace import PLURAL
@@ -268,6 +268,22 @@ def test_images_outside_the_allowlist_are_rejected(users: Users, image: str) -> 
 def test_allowlisted_sources_are_accepted(users: Users) -> None:
     listed = users.in_namespace(IRIS.with_spec(image="registry.example.com/team/iris:1", model={"uri": "file:///a"}))
     assert users.admin.create_model_service(listed).is_accepted
+
+
+@pytest.mark.usefixtures("allowlist")
+@pytest.mark.parametrize("main", [{}, {"uri": "file:///a"}])
+def test_extra_models_come_from_the_allowlist(users: Users, main: dict[str, str]) -> None:
+    def create(*uris: str) -> DryRunResponse:
+        extra = [{"name": f"a{number}", "uri": uri} for number, uri in enumerate(uris)]
+        service = IRIS.with_spec(image="registry.example.com/iris:1", model={**main, "extra": extra})
+        return users.admin.create_model_service(users.in_namespace(service))
+
+    assert create("s3://models/a", "s3://models/b").is_accepted
+    for other in ("s3://models-of-others/a", "https://example.com/a"):
+        assert (
+            "extra models may only come from file:, s3://models/: use one of these, or ask an administrator to add"
+            " yours to the ConfigMap modelservice-sources"
+        ) in create("s3://models/a", other).message
 
 
 @pytest.mark.usefixtures("allowlist")

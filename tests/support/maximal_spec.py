@@ -46,6 +46,15 @@ def _container(name: str) -> dict[str, Any]:
     }
 
 
+def _extra(number: int) -> dict[str, Any]:
+    return {
+        "name": "e" * 39 + str(number),
+        "uri": "s3://bucket/" + "a/" * 1018,
+        "path": "/" + "p" * 254 + str(number),
+        "credentials": {"secretRef": {"name": _secret(number)["secretKeyRef"]["name"]}},
+    }
+
+
 def maximal_spec() -> ModelServiceBuilder:
     """Return a ModelService with every list and map at its maximum size, as far as the request limit allows."""
     metric = {"type": "Pods", "pods": {"metric": {"name": "m"}, "target": {"type": "AverageValue", "averageValue": 1}}}
@@ -55,7 +64,7 @@ def maximal_spec() -> ModelServiceBuilder:
         command=["c" * 1000] * 64,
         args=["a" * 1000] * 256,
         env=_variables(),
-        model={"uri": "file:///" + "a/" * 1020, "name": "n" * 253},
+        model={"uri": "file:///" + "a/" * 1020, "name": "n" * 253, "extra": [_extra(number) for number in range(8)]},
         replicas=2,
         autoscaling={"maxReplicas": 10_000, "metrics": [metric] * 8},
         resources={block: {"cpu": 1, **{f"example.com/d{n}": 1 for n in range(7)}} for block in ("requests", "limits")},

@@ -54,6 +54,9 @@ _FETCHED = (
     "is only valid for downloaded models: remove it, because models at file://, pvc:// and oci:// are not downloaded"
 )
 _S3 = {"uri": "s3://models/iris"}
+_EXTRA = {"name": "a", "uri": "s3://adapters/a"}
+_CREDENTIALS_FIELDS = ("model.credentials", "credentials")
+"""Of the model, and of an extra one."""
 _LONG = "a" * 64
 _TMP = "/tmp"  # noqa: S108 - a path inside the container
 _RESERVED = ("kubernetes.io", "apps.kubernetes.io", "k8s.io", "modelservice.dev", "argoproj.io", "toolkit.fluxcd.io")
@@ -140,9 +143,13 @@ RULE_CASES: dict[str, RuleCase] = {
         ),
     ),
     "progressDeadlineSeconds must be greater than the maximum startup time of the server (probes.startup:"
-    " initialDelaySeconds + periodSeconds * failureThreshold; plus model.loader.timeoutSeconds): raise it, or remove"
-    " it": RuleCase(
+    " initialDelaySeconds + periodSeconds * failureThreshold; plus model.loader.timeoutSeconds for the model"
+    " and each of model.extra): raise it, or remove it": RuleCase(
         (
+            spec(
+                model={**_S3, "loader": {"timeoutSeconds": 100}, "extra": [_EXTRA]},
+                rollout={"progressDeadlineSeconds": 200},
+            ),
             spec(model={**_S3, "loader": {"timeoutSeconds": 100}}, rollout={"progressDeadlineSeconds": 100}),
             spec(probes={"startup": {}}, rollout={"progressDeadlineSeconds": 30}),
             spec(
@@ -157,6 +164,10 @@ RULE_CASES: dict[str, RuleCase] = {
         ),
         (
             spec(rollout={"progressDeadlineSeconds": 600}),
+            spec(
+                model={**_S3, "loader": {"timeoutSeconds": 100}, "extra": [_EXTRA]},
+                rollout={"progressDeadlineSeconds": 201},
+            ),
             spec(model={**_S3, "loader": {"timeoutSeconds": 100}}, rollout={"progressDeadlineSeconds": 101}),
             spec(probes={"startup": {}}, rollout={"progressDeadlineSeconds": 31}),
             spec(
@@ -269,7 +280,11 @@ RULE_CASES: dict[str, RuleCase] = {
     ),
     **{
         f"{field} {_FETCHED}": RuleCase(
-            ({field: value}, {"uri": "file:///a", field: value}), ({"uri": "file:///a"}, {**_S3, field: value})
+            ({field: value}, {"uri": "file:///a", field: value}),
+            (
+                *({"uri": "file:///a"}, {**_S3, field: value}),
+                *([{"uri": "file:///a", field: value, "extra": [_EXTRA]}] if field == "loader" else []),
+            ),
         )
         for field, value in (
             ("revision", "main"),
@@ -287,11 +302,15 @@ RULE_CASES: dict[str, RuleCase] = {
         ({**_S3, "refreshIntervalSeconds": 60},), ({**_S3, "updatePolicy": "Auto", "refreshIntervalSeconds": 60},)
     ),
     "must be a URI without spaces and control characters: percent-encode them (RFC 3986)": RuleCase(
-        ("file:///a b", "file:///a\n", "file:///a\u202eb"), ("file:///a%20b", "file:///modèle")
+        ("file:///a b", "file:///a\n", "file:///a\u202eb"), ("s3://a/b%20c", "s3://a/modèle")
     ),
     "must begin with one of file, s3, gs, az, abfs, abfss, https, http, hf, models, runs, oci, oci+artifact and pvc,"
     " followed by ':', such as file:///app/model.joblib": RuleCase(
         ("ftp://a/b", "hdfs://a/b", "javascript:alert(1)"), ("file:///a",)
+    ),
+    "must be downloaded: begin with one of s3, gs, az, abfs, abfss, https, http, hf, models, runs and oci+artifact,"
+    " followed by ':', or mount the files with mounts": RuleCase(
+        ("file:///a", "pvc://a/b", "oci://a/b:1", "docker://a/b", "/a", "ftp://a/b"), ("s3://a/b", "runs:/0a/b")
     ),
     "must begin with a scheme in lower case, such as s3://BUCKET/PATH": RuleCase(
         ("S3://a/b", "Https://a/b"), ("s3://A/B",)
@@ -304,8 +323,11 @@ RULE_CASES: dict[str, RuleCase] = {
         ("s3a://a/b", "https://s3.console.aws.amazon.com/s3/buckets/a", "https://a.s3.amazonaws.com/b/"),
         ("s3://a/b", "https://a.s3.amazonaws.com/b"),
     ),
-    "must name objects of a store with the API of S3 as s3://BUCKET/PATH: put AWS_ENDPOINT_URL into the Secret of"
-    " model.credentials": RuleCase(("minio://a/b", "cosn://a/b"), ("s3://a/b",)),
+    **{
+        "must name objects of a store with the API of S3 as s3://BUCKET/PATH: put AWS_ENDPOINT_URL into the Secret of"
+        f" {field}": RuleCase(("minio://a/b", "cosn://a/b"), ("s3://a/b",))
+        for field in _CREDENTIALS_FIELDS
+    },
     "must name blobs of Azure by container: write az://CONTAINER/PATH, or"
     " abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH": RuleCase(
         ("wasbs://a@b.blob.core.windows.net/c", "adl://a/b", "abfss://b.dfs.core.windows.net/a/c"),
@@ -340,11 +362,15 @@ RULE_CASES: dict[str, RuleCase] = {
     "must name a host and a file on it: write https://HOST/PATH": RuleCase(
         ("https://a", "https:///a", "http://a/", "https://a/b#c"), ("https://a/b?c=d", "http://10.0.0.1:8080/a")
     ),
-    "must name a Hugging Face repository: write hf://ORGANISATION/REPOSITORY, optionally with @REVISION, and name"
-    " files in loader.allowPatterns": RuleCase(
-        ("hf:a/b", "hf://a/b/c", "hf://a/b@", "hf://-a/b", "hf://a/b:main"),
-        ("hf://a", "hf://a@main", "hf://a/b", "hf://a/b.c@main", "hf://a/b@refs/pr/1"),
-    ),
+    **{
+        f"must name a Hugging Face repository: write hf://ORGANISATION/REPOSITORY, optionally with @REVISION{files}": (
+            RuleCase(
+                ("hf:a/b", "hf://a/b/c", "hf://a/b@", "hf://-a/b", "hf://a/b:main"),
+                ("hf://a", "hf://a@main", "hf://a/b", "hf://a/b.c@main", "hf://a/b@refs/pr/1"),
+            )
+        )
+        for files in ("", ", and name files in loader.allowPatterns")
+    },
     "must name a model of MLflow: write models:/NAME/VERSION, models:/NAME@ALIAS, models:/NAME/latest or"
     " models:/m-ID": RuleCase(
         ("models:/a", "models:/a/champion", "models:/a@", "models://a/1", "models:/a/1/b", "models:/m-"),
@@ -357,24 +383,58 @@ RULE_CASES: dict[str, RuleCase] = {
         ("oci://a", "oci:///a", "oci+artifact://a/", "oci://a/b?c"),
         ("oci://a/b:1", "oci+artifact://a:5000/b/c@sha256:0"),
     ),
+    "must name a registry and a repository: write oci+artifact://REGISTRY/NAME:TAG": RuleCase(
+        ("oci+artifact://a/", "oci+artifact:///a", "oci+artifact://a/b?c"), ("oci+artifact://a:5000/b/c@sha256:0",)
+    ),
     "must name a claim and a directory in it: write pvc://CLAIM/PATH": RuleCase(
         ("pvc://", "pvc://A/b", "pvc:a/b", "pvc://a/b?c"), ("pvc://a", "pvc://a/b/c")
     ),
-    "must not contain '..': write the normalized path": RuleCase(("file:///a/../b", "file:///.."), ("file:///a..b",)),
-    "must not contain a user name or password: put them into a Secret and reference it in model.credentials": RuleCase(
-        ("https://me:secret@example.com/a", "s3://key@bucket/a", "abfss://box:secret@account/a", "https://:s@h/a"),
-        ("file:///a@b",),
+    "must not contain '..': write the normalized path": RuleCase(("file:///a/../b", "s3://a/.."), ("s3://a/b..c",)),
+    **{
+        f"must not contain a user name or password: put them into a Secret and reference it in {field}": RuleCase(
+            ("https://me:secret@example.com/a", "s3://key@bucket/a", "abfss://box:secret@account/a", "https://:s@h/a"),
+            ("s3://a/b@c",),
+        )
+        for field in _CREDENTIALS_FIELDS
+    },
+    **{
+        "must not contain a signature or token: put credentials, or a whole presigned URL as HTTP_URL, into a Secret"
+        f" and reference it in {field}": RuleCase(
+            (
+                "https://a/b?sig=0",
+                "https://a/b?x=1&X-Amz-Signature=0",
+                "https://a/b?Signature=0&Expires=1",
+                "gs://a?token=0",
+                *(f"https://a/b?c=d&{name}=0" for name in CREDENTIAL_NAMES),
+            ),
+            ("s3://a/sig=0", "https://a/b?versionId=3&download=true"),
+        )
+        for field in _CREDENTIALS_FIELDS
+    },
+    "must be the name of an extra model: lower-case letters, digits and '-', beginning and ending with a letter or"
+    " digit": RuleCase(("A", "a.b", "-a", "a-", "a_b"), ("a", "0", "a" * 40)),
+    "must be an absolute path such as /mnt/adapters/sql: without ':', '//', control characters and '/' at the"
+    " end": RuleCase(("a", "/a:b", "/a/", "//a", "/a//b", "/a\nb", "/"), ("/a", "/a b", "/a/b")),
+    "must not contain '.' and '..' as parts: write the normalized path": RuleCase(
+        ("/a/../b", "/a/.", "/.."), ("/a/.b", "/..a")
     ),
-    "must not contain a signature or token: put credentials, or a whole presigned URL as HTTP_URL, into a Secret and"
-    " reference it in model.credentials": RuleCase(
+    "no path of extra may be, contain or be inside the path of another one or of the model, /tmp or /home/model: choose"
+    " another path": RuleCase(
         (
-            "https://a/b?sig=0",
-            "https://a/b?x=1&X-Amz-Signature=0",
-            "https://a/b?Signature=0&Expires=1",
-            "gs://a?token=0",
-            *(f"https://a/b?c=d&{name}=0" for name in CREDENTIAL_NAMES),
+            {**_S3, "extra": [_EXTRA | {"path": "/a"}, _EXTRA | {"name": "b", "path": "/a"}]},
+            {**_S3, "extra": [_EXTRA | {"path": "/a"}, _EXTRA | {"name": "b", "path": "/a/b"}]},
+            {**_S3, "extra": [_EXTRA, _EXTRA | {"name": "b", "path": "/mnt/models-extra"}]},
+            *({**_S3, "extra": [_EXTRA | {"path": path}]} for path in ("/mnt/models", "/mnt/models/a", "/mnt")),
+            *({**_S3, "extra": [_EXTRA | {"path": path}]} for path in (_TMP, f"{_TMP}/a", "/home", "/home/model/a")),
+            *({**_S3, "path": path, "extra": [_EXTRA | {"path": "/a/b"}]} for path in ("/a/", "/a//b", "/")),
+            {"uri": "file:///a/b", "extra": [_EXTRA | {"path": "/a"}]},
         ),
-        ("file:///sig=0", "https://a/b?versionId=3&download=true"),
+        (
+            {**_S3, "extra": [_EXTRA, _EXTRA | {"name": "a-b"}]},
+            {**_S3, "extra": [_EXTRA | {"path": "/mnt/models2"}, _EXTRA | {"name": "b", "path": "/mnt/models3"}]},
+            {"uri": "file:///a/b", "extra": [_EXTRA | {"path": "/mnt/models"}]},
+            {"extra": [_EXTRA]},
+        ),
     ),
     "must be a commit, branch or version: letters, digits, '-', '_', '.' and '/'": RuleCase(
         ("-rf", "a b", "../a", "$(A)"), ("main", "refs/pr/1", "0123abc")
@@ -653,8 +713,10 @@ RULE_CASES: dict[str, RuleCase] = {
     ),
     "must be the name of a volume: lower-case letters, digits and '-', beginning and ending with a letter or"
     " digit": RuleCase(("A", "a.b", "-a", "a-", "a_b"), ("a", "0", "a" * 63)),
-    "the names tmp, home, model, model-credentials and model-ca-bundle are reserved: choose another name": RuleCase(
-        ("tmp", "home", "model", "model-credentials", "model-ca-bundle"), ("tmp2", "homes", "models", "model-store")
+    "the names tmp, home, model, model-credentials, model-ca-bundle and those beginning with model-extra- or"
+    " model-credentials- are reserved: choose another name": RuleCase(
+        ("tmp", "home", "model", "model-credentials", "model-ca-bundle", "model-extra-a", "model-credentials-a"),
+        ("tmp2", "homes", "models", "model-store", "model-extra"),
     ),
     "must be an absolute path without ':' and control characters: begin with '/'": RuleCase(
         ("a", "/a:b", "/a\nb"), ("/a", "/a b", f"{_TMP}/a")
@@ -749,8 +811,9 @@ RULE_CASES: dict[str, RuleCase] = {
         (spec(dnsPolicy="None"), spec(dnsPolicy="None", dnsConfig={"searches": ["a"]})),
         (spec(dnsPolicy="None", dnsConfig={"nameservers": ["192.0.2.1"]}), spec(dnsPolicy="Default")),
     ),
-    "the names model, model-loader and model-resolver are reserved: choose another name": RuleCase(
-        ("model", "model-loader", "model-resolver"), ("models", "proxy")
+    "the names model, model-loader, model-resolver and those beginning with model-loader- are reserved: choose another"
+    " name": RuleCase(
+        ("model", "model-loader", "model-resolver", "model-loader-a"), ("models", "proxy", "model-loaders")
     ),
     "probes and httpGet hooks of a sidecar need ports: list the port that they connect to": RuleCase(
         (

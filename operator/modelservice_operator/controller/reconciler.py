@@ -33,7 +33,7 @@ from modelservice_operator.events.transitions import drift_events
 from modelservice_operator.resources import DesiredChild
 from modelservice_operator.resources.cron_job import tracks_updates
 from modelservice_operator.resources.diff import Drift
-from modelservice_operator.resources.model_volume import is_downloaded
+from modelservice_operator.resources.model_volume import has_loader
 from modelservice_operator.resources.retained import Retained
 from modelservice_operator.settings import Settings
 from modelservice_operator.status import Diagnosis, compute_invalid_status, compute_status, diagnose, requeue_after
@@ -132,8 +132,8 @@ class Reconciler:
         return seconds
 
     def _plan_inputs(self, service: ModelService) -> PlanInputs:
-        """Return what the live objects contribute to the children: nothing unless a loader downloads the model."""
-        if not is_downloaded(service):
+        """Return what the live objects contribute to the children: nothing if the pods have no loader."""
+        if not has_loader(service):
             return PlanInputs()
         live = self._informers.get(DEPLOYMENT, service.metadata.key)
         deployment = live if is_own_or_orphan(live, service) else None

@@ -15,13 +15,13 @@ from modelservice_operator.resources.metadata import (
     HAS_CO_OWNERS,
     HAS_UPDATE_FIELDS,
     INSTANCE_LABEL,
-    LOADER_NAME,
     MANAGED_BY_LABEL,
     MODEL_CACHE_KEY_LABEL,
     OWNER_ANNOTATION,
     RESOLVER_NAME,
     REVISION,
     TEMPLATE_HASH,
+    is_loader_name,
 )
 from modelservice_operator.settings import FIELD_MANAGER
 
@@ -78,9 +78,9 @@ def transform_pod(body: Object) -> Object:
 
 
 def _is_loading(pod_status: Mapping[str, Any]) -> bool:
-    """Return True while the loader runs: only then its address is read (see `events.load_progress`)."""
+    """Return True while a loader runs: only then its address is read (see `events.load_progress`)."""
     containers = pod_status.get("initContainerStatuses") or ()
-    loaders = (one for one in containers if one.get("name") == LOADER_NAME)
+    loaders = (one for one in containers if is_loader_name(one.get("name")))
     return any((loader.get("state") or {}).get("running") is not None for loader in loaders)
 
 
@@ -145,11 +145,12 @@ def _containers(statuses: Iterable[Mapping[str, Any]]) -> list[Object]:
 
 def _has_information(entry: Object) -> bool:
     """Return True if the container has something to report, as a loader that succeeded also has."""
-    return not entry["ready"] or "lastState" in entry or entry.get("name") == LOADER_NAME
+    return not entry["ready"] or "lastState" in entry or is_loader_name(entry.get("name"))
 
 
 def _container(status: Mapping[str, Any]) -> Object:
-    max_chars = MAX_REPORT_CHARS if status.get("name") in {LOADER_NAME, RESOLVER_NAME} else MAX_LOG_CHARS
+    reports = is_loader_name(status.get("name")) or status.get("name") == RESOLVER_NAME
+    max_chars = MAX_REPORT_CHARS if reports else MAX_LOG_CHARS
     ended = _terminated((status.get("lastState") or {}).get("terminated") or {}, max_chars)
     stored = {
         **_text_fields(status, "name"),

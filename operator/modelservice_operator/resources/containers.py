@@ -24,7 +24,8 @@ _DEFAULT_REQUESTS = {"cpu": "500m", "memory": "512Mi"}
 def build_server_container(service: ModelService, model_volume: ModelVolume) -> dict[str, Any]:
     """Return the model container."""
     spec = service.spec
-    mounts = [*model_volume.mounts, *(build_volume_mount(mount) for mount in spec.mounts or ())]
+    models = (*model_volume.mounts, *model_volume.extra_mounts)
+    mounts = [*models, *(build_volume_mount(mount) for mount in spec.mounts or ())]
     return {
         "name": CONTAINER_NAME,
         **_build_program(spec),

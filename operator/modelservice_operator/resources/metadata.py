@@ -28,6 +28,8 @@ MODEL_CACHE_KEY_LABEL = "modelservice.dev/model-key"
 CONTAINER_NAME = "model"
 LOADER_NAME = "model-loader"
 """Name of the init container that downloads the model."""
+EXTRA_LOADER_PREFIX = f"{LOADER_NAME}-"
+"""Prefix of the names of those that download the extra models. No other container may have it."""
 RESOLVER_NAME = "model-resolver"
 """Name of the container that resolves the model's URI."""
 
@@ -40,6 +42,17 @@ TEMPLATE_HASH = "pod-template-hash"
 """Label that a ReplicaSet and its pods share (apps/v1)."""
 REVISION = "deployment.kubernetes.io/revision"
 """Annotation with the revision of a Deployment and its ReplicaSets (apps/v1)."""
+
+
+def is_loader_name(name: object) -> bool:
+    """Return True for the name of an init container that downloads the model or an extra one."""
+    return isinstance(name, str) and (name == LOADER_NAME or name.startswith(EXTRA_LOADER_PREFIX))
+
+
+def extra_name_of(container_name: str) -> str | None:
+    """Return the name of the extra model that a loader downloads; None for the loader of the model."""
+    is_extra = container_name.startswith(EXTRA_LOADER_PREFIX)
+    return container_name.removeprefix(EXTRA_LOADER_PREFIX) if is_extra else None
 
 
 def selector(service: ModelService) -> dict[str, str]:

@@ -6,20 +6,22 @@ The Secret is mounted, not put into the environment: its keys could otherwise se
 children and crash reports of a process contain its environment. A downloaded model is published in a directory named
 after a hash of all settings that determine its content. Only this directory is mounted into the server, read-only, so
 pods of two revisions can share a claim.
+
+Each extra model has a separate loader, which differs from that of the model in its names and source only.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from modelservice_operator.api.v1alpha1.model import Cache, ClaimCache, Loader, ModelSource
+from modelservice_operator.api.v1alpha1.model import Cache, ClaimCache, ExtraModel, Loader, ModelSource
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.api.v1alpha1.volumes import EmptyDirMount
 from modelservice_operator.apimachinery.quantity import Quantity, parse_quantity
-from modelservice_operator.resources.metadata import LOADER_NAME, RESOLVER_NAME, omit_none
+from modelservice_operator.resources.metadata import EXTRA_LOADER_PREFIX, LOADER_NAME, RESOLVER_NAME, omit_none
 from modelservice_operator.resources.security_context import container_security
 from modelservice_operator.settings import LoaderSettings
 
@@ -50,7 +52,9 @@ _REQUESTS = {"cpu": "100m", "memory": "128Mi"}
 _MEMORY_LIMIT = 512 << 20
 _CREDENTIALS_MODE = 0o440
 """Root owns the files. The kubelet gives them the pod's fsGroup, which the loader is a member of."""
-_DOWNLOADED_SCHEMES = frozenset({"s3", "gs", "az", "abfs", "abfss", "https", "http", "hf", "models", "oci+artifact"})
+_DOWNLOADED_SCHEMES = frozenset(
+    {"s3", "gs", "az", "abfs", "abfss", "https", "http", "hf", "models", "runs", "oci+artifact"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +64,26 @@ class ModelVolume:
     init_containers: tuple[dict[str, Any], ...] = ()
     volumes: tuple[dict[str, Any], ...] = ()
     mounts: tuple[dict[str, Any], ...] = ()
-    """Volume mounts of the model container."""
+    """Volume mounts of the model: one, or none."""
+    extra_mounts: tuple[dict[str, Any], ...] = ()
+    """Volume mounts of the extra models."""
     timeout_seconds: int = 0
     """Maximum time before the server can start."""
 
 
 NO_MODEL_VOLUME = ModelVolume()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Names:
+    """Names of a loader and its volumes in a pod."""
+
+    container: str
+    volume: str
+    credentials: str
+
+
+_MODEL_NAMES = _Names(container=LOADER_NAME, volume=MODEL_VOLUME_NAME, credentials=CREDENTIALS_VOLUME_NAME)
 
 
 def scheme_of(service: ModelService) -> str:
@@ -79,18 +97,45 @@ def is_downloaded(service: ModelService) -> bool:
     return scheme_of(service) in _DOWNLOADED_SCHEMES
 
 
+def has_loader(service: ModelService) -> bool:
+    """Return True if a loader downloads the model or an extra one."""
+    model = service.spec.model
+    return is_downloaded(service) or (model is not None and bool(model.extra))
+
+
 def is_mounted(service: ModelService) -> bool:
     """Return True if the model is mounted from a claim or an image."""
     return scheme_of(service) in {"pvc", "oci"}
 
 
 def build_model_volume(service: ModelService, settings: LoaderSettings, resolution: str | None) -> ModelVolume:
-    """Return containers and volumes of the model. `resolution` is the revision that the URI resolved to, if known."""
+    """Return containers and volumes of all models. `resolution` is the revision that the URI resolved to, if known."""
     model = service.spec.model
-    if model is None or model.uri is None:
+    if model is None:
         return NO_MODEL_VOLUME
+    volume = _build_main_volume(service, model, settings, resolution)
+    extras = [_build_extra_volume(service, model, extra, settings) for extra in model.extra_models]
+    parts = (volume, *extras)
+    return ModelVolume(
+        init_containers=tuple(container for part in parts for container in part.init_containers),
+        volumes=_unique_volumes(parts),
+        mounts=volume.mounts,
+        extra_mounts=tuple(mount for extra in extras for mount in extra.mounts),
+        timeout_seconds=sum(part.timeout_seconds for part in parts),
+    )
+
+
+def _unique_volumes(parts: Iterable[ModelVolume]) -> tuple[dict[str, Any], ...]:
+    """Return the volumes of all parts. Loaders share that of the certificate authorities, and of a claim."""
+    volumes = {volume["name"]: volume for part in parts for volume in part.volumes}
+    return tuple(volumes.values())
+
+
+def _build_main_volume(
+    service: ModelService, model: ModelSource, settings: LoaderSettings, resolution: str | None
+) -> ModelVolume:
     if is_downloaded(service):
-        return _build_downloaded(service, model, settings, resolution)
+        return _build_downloaded(service, model, settings, resolution, _MODEL_NAMES)
     match scheme_of(service):
         case "pvc":
             return _build_claim_volume(model)
@@ -100,8 +145,33 @@ def build_model_volume(service: ModelService, settings: LoaderSettings, resoluti
             return NO_MODEL_VOLUME
 
 
+def _build_extra_volume(
+    service: ModelService, model: ModelSource, extra: ExtraModel, settings: LoaderSettings
+) -> ModelVolume:
+    options = model.loader or Loader.default()
+    cache = model.cache if is_downloaded(service) else None
+    source = ModelSource(
+        uri=extra.uri,
+        revision=extra.revision,
+        sha256=extra.sha256,
+        credentials=extra.credentials,
+        path=extra.mount_path,
+        loader=Loader(image=options.image, resources=options.resources, timeout_seconds=options.timeout_seconds),
+        cache=cache,
+    )
+    # A pod must not have two volumes of one claim: its kubelet may wait for the second one forever
+    # (kubernetes/kubernetes#82526).
+    shares_claim = cache is not None and cache.persistent_volume_claim is not None
+    names = _Names(
+        container=f"{EXTRA_LOADER_PREFIX}{extra.name}",
+        volume=MODEL_VOLUME_NAME if shares_claim else f"model-extra-{extra.name}",
+        credentials=f"{CREDENTIALS_VOLUME_NAME}-{extra.name}",
+    )
+    return _build_downloaded(service, source, settings, None, names)
+
+
 def _build_downloaded(
-    service: ModelService, model: ModelSource, settings: LoaderSettings, resolution: str | None
+    service: ModelService, model: ModelSource, settings: LoaderSettings, resolution: str | None, names: _Names
 ) -> ModelVolume:
     cache = model.cache or Cache.default()
     options = model.loader or Loader.default()
@@ -109,21 +179,21 @@ def _build_downloaded(
     claim = cache.persistent_volume_claim
     sub_path = "/".join(part for part in (claim.sub_path if claim else None, key) if part)
     container = {
-        "name": LOADER_NAME,
+        "name": names.container,
         "image": options.image or settings.image,
         "env": _build_loader_environment(service, model, settings, resolution),
         "resources": _build_loader_resources(options, cache),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": container_security(),
-        "volumeMounts": [_build_cache_mount(claim), *_build_input_mounts(model, settings)],
+        "volumeMounts": [_build_cache_mount(names.volume, claim), *_build_input_mounts(model, settings, names)],
     }
     return ModelVolume(
         init_containers=(container,),
         volumes=(
-            {"name": MODEL_VOLUME_NAME} | _build_cache_volume(cache),
-            *build_input_volumes(model, settings),
+            {"name": names.volume} | _build_cache_volume(cache),
+            *_build_input_volumes(model, settings, names),
         ),
-        mounts=({"name": MODEL_VOLUME_NAME, "mountPath": model.path, "subPath": sub_path, "readOnly": True},),
+        mounts=({"name": names.volume, "mountPath": model.path, "subPath": sub_path, "readOnly": True},),
         timeout_seconds=_timeout_seconds(options, settings),
     )
 
@@ -149,18 +219,23 @@ def build_resolver_container(service: ModelService, settings: LoaderSettings) ->
     Its pod needs the volumes of `build_input_volumes`.
     """
     model = service.spec.model or ModelSource.default()
-    [container] = _build_downloaded(service, model, settings, None).init_containers
+    [container] = _build_downloaded(service, model, settings, None, _MODEL_NAMES).init_containers
     without_cache = {name: value for name, value in container.items() if name != "volumeMounts"}
-    mounts = _build_input_mounts(model, settings)
+    mounts = _build_input_mounts(model, settings, _MODEL_NAMES)
     return without_cache | {"name": RESOLVER_NAME, "args": ["--resolve"], **omit_none(volumeMounts=mounts or None)}
 
 
 def build_input_volumes(model: ModelSource, settings: LoaderSettings) -> list[dict[str, Any]]:
-    """Return the volumes that a loader reads: credentials and certificate authorities. No other container has them."""
+    """Return the volumes that the loader of the model reads. No other container has them."""
+    return _build_input_volumes(model, settings, _MODEL_NAMES)
+
+
+def _build_input_volumes(model: ModelSource, settings: LoaderSettings, names: _Names) -> list[dict[str, Any]]:
+    """Return the volumes that a loader reads: credentials and certificate authorities."""
     volumes: list[dict[str, Any]] = []
     if model.credentials is not None:
         secret = {"secretName": model.credentials.secret_ref.name, "defaultMode": _CREDENTIALS_MODE}
-        volumes.append({"name": CREDENTIALS_VOLUME_NAME, "secret": secret})
+        volumes.append({"name": names.credentials, "secret": secret})
     if settings.ca_bundle is not None:
         name, _, key = settings.ca_bundle.partition("/")
         # Optional: a namespace may not have it, and a public store does not need it.
@@ -169,10 +244,10 @@ def build_input_volumes(model: ModelSource, settings: LoaderSettings) -> list[di
     return volumes
 
 
-def _build_input_mounts(model: ModelSource, settings: LoaderSettings) -> list[dict[str, Any]]:
-    paths = {CREDENTIALS_VOLUME_NAME: CREDENTIALS_PATH, CA_VOLUME_NAME: CA_PATH}
-    names = [volume["name"] for volume in build_input_volumes(model, settings)]
-    return [{"name": name, "mountPath": paths[name], "readOnly": True} for name in names]
+def _build_input_mounts(model: ModelSource, settings: LoaderSettings, names: _Names) -> list[dict[str, Any]]:
+    paths = {names.credentials: CREDENTIALS_PATH, CA_VOLUME_NAME: CA_PATH}
+    volumes = [volume["name"] for volume in _build_input_volumes(model, settings, names)]
+    return [{"name": name, "mountPath": paths[name], "readOnly": True} for name in volumes]
 
 
 def _build_loader_environment(
@@ -231,9 +306,9 @@ def _quantities(amounts: Mapping[str, Any]) -> dict[str, Quantity]:
     return {name: Quantity(value) for name, value in amounts.items()}
 
 
-def _build_cache_mount(claim: ClaimCache | None) -> dict[str, Any]:
+def _build_cache_mount(volume: str, claim: ClaimCache | None) -> dict[str, Any]:
     sub_path = claim.sub_path if claim is not None else None
-    return {"name": MODEL_VOLUME_NAME, "mountPath": CACHE_PATH, **omit_none(subPath=sub_path)}
+    return {"name": volume, "mountPath": CACHE_PATH, **omit_none(subPath=sub_path)}
 
 
 def _build_cache_volume(cache: Cache) -> dict[str, Any]:

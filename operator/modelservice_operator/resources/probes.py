@@ -77,7 +77,9 @@ def _default_startup_seconds(spec: ModelServiceSpec) -> int:
     if options.progress_deadline_seconds is None:
         return _MAX_STARTUP_SECONDS
     loader = spec.model.loader if spec.model is not None else None
-    before = (options.min_ready_seconds or 0) + ((loader.timeout_seconds if loader is not None else None) or 0)
+    loads = 1 + (len(spec.model.extra or ()) if spec.model is not None else 0)
+    timeout = (loader.timeout_seconds if loader is not None else None) or 0
+    before = (options.min_ready_seconds or 0) + timeout * loads
     return max(_MIN_STARTUP_SECONDS, min(_MAX_STARTUP_SECONDS, options.progress_deadline_seconds - before))
 
 

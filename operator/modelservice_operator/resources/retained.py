@@ -16,7 +16,7 @@ from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.resources.deployment import build_deployment
 from modelservice_operator.resources.desired import DesiredChild
 from modelservice_operator.resources.metadata import LOADER_SETTINGS_ANNOTATION, TEMPLATE_HASH_ANNOTATION
-from modelservice_operator.resources.model_volume import build_model_volume, is_downloaded
+from modelservice_operator.resources.model_volume import build_model_volume, has_loader
 from modelservice_operator.settings import LoaderSettings
 
 
@@ -38,7 +38,7 @@ def build_deployment_with_retained(
     service: ModelService, loader: LoaderSettings, resolution: str | None, retained: Retained | None
 ) -> DesiredChild:
     """Return the Deployment, with the retained settings if they yield the recorded template, else with `loader`."""
-    if not is_downloaded(service):
+    if not has_loader(service):
         return build_deployment(service, build_model_volume(service, loader, resolution))
     if retained is not None and (settings := _parse_settings(retained.loader_settings, loader)) is not None:
         # The recorded text is kept as it is: an operator with more settings would write it differently.

@@ -55,6 +55,10 @@ MOUNT_ADVICE: Advice = (
         rf'volume "{CREDENTIALS_VOLUME_NAME}" : secret .*not found',
         "Create the Secret that model.credentials names; pods recover automatically.",
     ),
+    (
+        rf'volume "{CREDENTIALS_VOLUME_NAME}-[^"]+" : secret .*not found',
+        "Create the Secret that credentials of this entry of model.extra names; pods recover automatically.",
+    ),
     (r"Multi-Attach", f"A pod on another node uses the volume: set {NO_SURGE}, or use a claim with ReadWriteMany."),
     (r"CSI driver|driver name", "Install the CSI driver on the nodes, or correct its name."),
 )

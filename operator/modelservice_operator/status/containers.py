@@ -3,7 +3,7 @@
 import re
 
 from modelservice_operator.api.v1alpha1.probes import Probe, Probes
-from modelservice_operator.resources.metadata import CONTAINER_NAME, LOADER_NAME
+from modelservice_operator.resources.metadata import CONTAINER_NAME, extra_name_of, is_loader_name
 from modelservice_operator.status.advice import (
     CONFIG_ADVICE,
     MISSING_SOURCE_ADVICE,
@@ -34,6 +34,8 @@ _IMAGE_PULL_REASONS = frozenset(
     }
 )
 """Waiting reasons of the kubelet (pkg/kubelet/images/types.go)."""
+_OWN_FIELDS = re.compile(r"\bmodel\.(uri|revision|sha256|credentials)\b")
+"""Fields that a model and an extra model have, as the messages of the loader name them."""
 _LOADER_REASONS = {str(reason): reason for reason in LOADER_REASONS}
 _START_ERROR_REASONS = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"})
 """Waiting reasons of the kubelet and termination reasons of containerd."""
@@ -66,10 +68,10 @@ def diagnose_container(container: Container, pod: Pod, snapshot: Snapshot) -> Fi
     return starting_finding(f"container {container.name} is starting", pod, snapshot)
 
 
-def loader_finding(termination: Termination, snapshot: Snapshot) -> Finding:
-    """Return the problem of a loader that failed."""
+def loader_finding(termination: Termination, snapshot: Snapshot, extra: str | None = None) -> Finding:
+    """Return the problem of a loader that failed: that of the extra model `extra`, or of the model."""
     reason, cause = loader_failure(termination, snapshot)
-    return Finding(reason, f"the model cannot be loaded: {cause}")
+    return Finding(reason, f"{loaded_object(extra)} cannot be loaded: {_with_fields_of(cause, extra)}")
 
 
 def loader_failure(termination: Termination, snapshot: Snapshot) -> tuple[Reason, str]:
@@ -78,6 +80,16 @@ def loader_failure(termination: Termination, snapshot: Snapshot) -> tuple[Reason
     cause = last_line(report.message, snapshot) or f"the loader exited with code {termination.exit_code} and no message"
     advice = "" if report.reason else " Check model.uri and model.credentials."
     return reason, f"{with_full_stop(cause)}{advice}"
+
+
+def loaded_object(extra: str | None) -> str:
+    """Return the words for the model, or for the extra model of a name."""
+    return "the model" if extra is None else f"the extra model {extra}"
+
+
+def _with_fields_of(cause: str, extra: str | None) -> str:
+    """Return the message of a loader with the fields of an extra model: a loader knows only those of the model."""
+    return cause if extra is None else _OWN_FIELDS.sub(rf"model.extra[{extra}].\1", cause)
 
 
 def loader_reason(termination: Termination) -> Reason:
@@ -148,8 +160,8 @@ def _start_finding(container: Container, snapshot: Snapshot) -> Finding:
 def _termination_finding(container: Container, last: Termination, snapshot: Snapshot) -> Finding:
     if last.reason == "OOMKilled":
         return _out_of_memory_finding(container, snapshot)
-    if container.name == LOADER_NAME:
-        return loader_finding(last, snapshot)
+    if is_loader_name(container.name):
+        return loader_finding(last, snapshot, extra_name_of(container.name))
     message = _event_message(snapshot, "Startup probe", "Liveness probe")
     if last.exit_code in KILL_EXIT_CODES and message:
         kind = "startup probe" if message.startswith("Startup probe") else "liveness probe"
@@ -161,7 +173,7 @@ def _termination_finding(container: Container, last: Termination, snapshot: Snap
 def _out_of_memory_finding(container: Container, snapshot: Snapshot) -> Finding:
     is_model = container.name == CONTAINER_NAME
     advice = "Raise resources.limits.memory, or resources.requests.memory when it has no limit."
-    if container.name == LOADER_NAME:
+    if is_loader_name(container.name):
         advice = "Raise model.loader.resources.limits.memory."
     elif limit := _memory_limit(snapshot) if is_model else None:
         advice = f"Its limit is {limit}: raise resources.limits.memory."
@@ -195,8 +207,8 @@ def _log_excerpt(crash: Crash, last: Termination, snapshot: Snapshot) -> str:
 
 
 def _running_finding(container: Container, pod: Pod, snapshot: Snapshot) -> Finding:
-    if container.name == LOADER_NAME:
-        return starting_finding("the model is being loaded", pod, snapshot)
+    if is_loader_name(container.name):
+        return starting_finding(f"{loaded_object(extra_name_of(container.name))} is being loaded", pod, snapshot)
     if container.init:
         return starting_finding(f"init container {container.name} is running", pod, snapshot)
     if container.name != CONTAINER_NAME:

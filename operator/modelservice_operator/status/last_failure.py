@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelservice_operator.apimachinery.objects import Object
-from modelservice_operator.resources.metadata import CONTAINER_NAME, LOADER_NAME, omit_none
+from modelservice_operator.resources.metadata import CONTAINER_NAME, is_loader_name, omit_none
 from modelservice_operator.status.crashes import explain_crash
 from modelservice_operator.status.pods import Container, Pod, Termination
 from modelservice_operator.status.snapshot import Snapshot
@@ -88,7 +88,7 @@ def _message(failure: _Failure, snapshot: Snapshot) -> str:
     if container is None or last is None:
         return normalize(failure.pod.message, snapshot)
     # A loader reports in one line of JSON.
-    is_loader = container.name == LOADER_NAME
+    is_loader = is_loader_name(container.name)
     return normalize(last.message, snapshot) if is_loader else _log_line(container, last, snapshot)
 
 

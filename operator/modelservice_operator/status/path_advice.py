@@ -78,13 +78,20 @@ def _advice_to_write_into_volume(path: str, spec: ModelServiceSpec) -> str:
     """Return the advice for a path in a volume of the pod; empty for other paths."""
     mount = _mount_of(path, spec)
     if mount is None:
-        uri = spec.model.uri if spec.model is not None else None
-        is_model = uri is not None and not uri.startswith("file:") and _is_below(path, model_path(spec))
         text = "The volume of the model is read-only: let the server write to another directory, such as /tmp."
-        return text if is_model else ""
+        return text if any(_is_below(path, directory) for directory in _model_directories(spec)) else ""
     if mount.read_only:
         return f"Remove readOnly from volume {mount.name} of mounts."
     return f"Volume {mount.name} of mounts is read-only: let the server write to another directory."
+
+
+def _model_directories(spec: ModelServiceSpec) -> list[str]:
+    """Return the directories at which the volumes of the model and of the extra models are mounted."""
+    if spec.model is None:
+        return []
+    is_in_image = spec.model.uri is None or spec.model.uri.startswith("file:")
+    extras = [extra.mount_path for extra in spec.model.extra_models]
+    return extras if is_in_image else [spec.model.mount_path, *extras]
 
 
 def _mount_of(path: str, spec: ModelServiceSpec) -> Mount | None:

@@ -7,7 +7,7 @@ must not grow with the texts that they report.
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
-from modelservice_operator.resources.metadata import LOADER_NAME
+from modelservice_operator.resources.metadata import is_loader_name
 from modelservice_operator.status.containers import KILL_EXIT_CODES, loader_reason, waits_for_volumes
 from modelservice_operator.status.pods import Container, Pod, Termination
 from modelservice_operator.status.scheduling import waits_for_claim
@@ -57,6 +57,6 @@ def _container_key(container: Container) -> Hashable:
 
 def _exit_key(container: Container, last: Termination) -> Hashable:
     """Return what an exit code means: programs may exit with any."""
-    if container.name == LOADER_NAME and last.exit_code != 0:
+    if is_loader_name(container.name) and last.exit_code != 0:
         return loader_reason(last), last.exit_code in KILL_EXIT_CODES
     return last.exit_code == 0, last.exit_code in KILL_EXIT_CODES

@@ -126,7 +126,8 @@ WORDS: Mapping[Reason, str] = {
     Reason.UNREACHABLE: "The store does not respond. Check its address, its certificate and the network.",
     Reason.MODEL_LOADED: "On ModelLoaded: the model of this revision is loaded in a pod. `status.model` describes it.",
     Reason.MODEL_LOADING: (
-        "On ModelLoaded: a loader is running. Its log shows the progress: `kubectl logs POD -c model-loader`."
+        "On ModelLoaded: a loader is running. Its log shows the progress: `kubectl logs POD -c model-loader`, or"
+        " `-c model-loader-NAME` for an extra model."
     ),
     Reason.MODEL_PENDING: (
         "On ModelLoaded: no pod has started loading the model yet. See the Ready condition for the cause."

@@ -8,6 +8,7 @@ from hypothesis import given
 
 from modelservice_operator.controller.transforms import (
     MAX_LOG_CHARS,
+    MAX_REPORT_CHARS,
     transform_autoscaler,
     transform_child,
     transform_model_service,
@@ -58,12 +59,21 @@ def test_transform_pod_is_idempotent(pod: Any) -> None:
     assert transform_pod(once) == once == json.loads(json.dumps(once))
 
 
-def test_address_is_kept_only_while_the_loader_runs() -> None:
+@pytest.mark.parametrize("loader", ["model-loader", "model-loader-sql"])
+def test_address_is_kept_only_while_the_loader_runs(loader: str) -> None:
     states: dict[str, Body] = {"running": {"startedAt": CREATED}, "waiting": {}, "terminated": {"exitCode": 0}}
-    pods = {name: new_pod().container("model-loader", init=True, state={name: state}) for name, state in states.items()}
+    pods = {name: new_pod().container(loader, init=True, state={name: state}) for name, state in states.items()}
     kept = {name: transform_pod(pod.body())["status"].get("podIP") for name, pod in pods.items()}
     assert kept == {"running": "198.18.0.9", "waiting": None, "terminated": None}
     assert "podIP" not in transform_pod(new_pod().running(started=True).body())["status"]
+
+
+@pytest.mark.parametrize("loader", ["model-loader", "model-loader-sql"])
+def test_report_of_a_successful_loader_is_kept(loader: str) -> None:
+    report = "r" * MAX_REPORT_CHARS
+    pod = new_pod().container(loader, init=True, ready=True, state={"terminated": {"exitCode": 0, "message": report}})
+    (kept,) = transform_pod(pod.body())["status"]["initContainerStatuses"]
+    assert kept["state"]["terminated"]["message"] == report
 
 
 def test_termination_of_a_crashed_container_is_kept() -> None:

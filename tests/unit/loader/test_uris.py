@@ -16,7 +16,9 @@ from modelservice_operator.api.v1alpha1.uri import OTHER_FORMS as OTHER_PATTERNS
 from tests.support.rule_cases import RULE_CASES
 from tests.support.uri_forms import ACCEPTED_URIS, CREDENTIAL_NAMES, OTHER_FORMS, UriForm
 
-URI: Any = root_schema()["properties"]["spec"]["properties"]["model"]["properties"]["uri"]
+MODEL: Any = root_schema()["properties"]["spec"]["properties"]["model"]["properties"]
+URI: Any = MODEL["uri"]
+EXTRA_URI: Any = MODEL["extra"]["items"]["properties"]["uri"]
 OTHER_MESSAGES = {message for _, message in OTHER_PATTERNS}
 URI_CHARACTERS = re.compile(r"[^\s\x00-\x1f\x7f]+")
 FRAGMENTS = st.sampled_from(
@@ -45,9 +47,9 @@ def is_valid(rule: str, uri: str) -> bool:
     return bool(eval(words, {"search": lambda pattern: re.search(pattern.replace("\\\\", "\\"), uri)}))  # noqa: S307 - rules of the schema
 
 
-def violations(uri: str) -> list[str]:
-    """Return the messages of the rules that the CRD applies to model.uri."""
-    return [rule["message"] for rule in URI["x-kubernetes-validations"] if not is_valid(rule["rule"], uri)]
+def violations(uri: str, field: Any = URI) -> list[str]:
+    """Return the messages of the rules that the CRD applies to model.uri, or to the URI of an extra model."""
+    return [rule["message"] for rule in field["x-kubernetes-validations"] if not is_valid(rule["rule"], uri)]
 
 
 @pytest.mark.parametrize("form", OTHER_FORMS, ids=lambda form: form.uri)
@@ -109,12 +111,37 @@ def test_right_form_is_not_refused_for_its_form(uri: str) -> None:
         assert find_right_form(found) is None or find_right_form(found) != right
 
 
-def test_rules_of_the_crd_have_the_described_cases() -> None:
-    rules = {rule["message"]: rule["rule"] for rule in URI["x-kubernetes-validations"]}
+@pytest.mark.parametrize("form", OTHER_FORMS, ids=lambda form: form.uri)
+def test_other_form_is_refused_for_an_extra_model(form: UriForm) -> None:
+    assert violations(form.uri, EXTRA_URI) != []
+
+
+@pytest.mark.parametrize("uri", ACCEPTED_URIS)
+def test_uri_is_accepted_for_an_extra_model(uri: str) -> None:
+    assert violations(uri, EXTRA_URI) == []
+
+
+@pytest.mark.parametrize("uri", ["file:///app/iris", "pvc://claim/iris", "oci://registry.example.com/iris:1"])
+def test_extra_model_must_be_downloaded(uri: str) -> None:
+    assert violations(uri) == []
+    [message] = violations(uri, EXTRA_URI)
+    assert "mount the files with mounts" in message
+
+
+@given(URIS)
+def test_extra_models_have_the_rules_of_the_model(uri: str) -> None:
+    """Nothing that model.uri refuses is accepted for an extra model."""
+    if violations(uri):
+        assert violations(uri, EXTRA_URI) != []
+
+
+@pytest.mark.parametrize("field", [URI, EXTRA_URI], ids=["model.uri", "model.extra[].uri"])
+def test_rules_of_the_crd_have_the_described_cases(field: Any) -> None:
+    rules = {rule["message"]: rule["rule"] for rule in field["x-kubernetes-validations"]}
     for message, rule in rules.items():
         if "split" in rule or "RFC 3986" in message:
             continue  # not only regular expressions
         for uri in RULE_CASES[message].rejected:
-            assert message in violations(uri)
+            assert message in violations(uri, field)
         for uri in RULE_CASES[message].accepted:
-            assert violations(uri) == []
+            assert violations(uri, field) == []

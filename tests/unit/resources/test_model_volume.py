@@ -8,6 +8,7 @@ from modelservice_operator.resources import build_children
 from modelservice_operator.resources.model_volume import cache_key
 from modelservice_operator.settings import LoaderSettings
 from tests.support.builders import model_service
+from tests.support.uri_forms import ACCEPTED_URIS
 
 S3 = "s3://models/iris"
 
@@ -38,6 +39,11 @@ def test_server_mounts_only_the_published_directory() -> None:
     folder = environment(spec)["MODEL_PATH"].removeprefix("/model-cache/")
     assert mount(spec) == {"name": "model", "mountPath": "/mnt/models", "subPath": folder, "readOnly": True}
     assert volume(spec) == {"name": "model", "emptyDir": {"sizeLimit": "10Gi"}}
+
+
+@pytest.mark.parametrize("uri", ACCEPTED_URIS)
+def test_model_of_each_downloaded_scheme_has_a_loader(uri: str) -> None:
+    assert environment(template(uri=uri))["MODEL_URI"] == uri
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ REFERENCES: dict[str, Right] = {
     "mounts[].projected.sources[].secret.name": SECRET,
     "mounts[].projected.sources[].configMap.name": CONFIG_MAP,
     "model.credentials.secretRef.name": SECRET,
+    "model.extra[].credentials.secretRef.name": SECRET,
     "model.cache.persistentVolumeClaim.claimName": CLAIM,
     "expose.ingress.tlsSecretName": SECRET,
     "expose.ingress.tls[].secretName": SECRET,

@@ -22,8 +22,9 @@ ContainerName = Annotated[
         "container",
         rules=cel_rules(
             Rule(
-                f"!(self in {_RESERVED_NAMES})",
-                "the names model, model-loader and model-resolver are reserved: choose another name",
+                f"!(self in {_RESERVED_NAMES}) && !self.startsWith('model-loader-')",
+                "the names model, model-loader, model-resolver and those beginning with model-loader- are reserved:"
+                " choose another name",
             )
         ),
     ),

@@ -40,7 +40,8 @@ _STARTUP_SECONDS = (
 )
 _DEADLINE = (
     "!has(self.rollout) || !has(self.rollout.progressDeadlineSeconds) || self.rollout.progressDeadlineSeconds"
-    f" > {_STARTUP_SECONDS} + self.?model.?loader.?timeoutSeconds.orValue(0)"
+    f" > {_STARTUP_SECONDS}"
+    " + self.?model.?loader.?timeoutSeconds.orValue(0) * (1 + self.?model.?extra.orValue([]).size())"
 )
 SPEC_RULES = (
     Rule(
@@ -68,8 +69,8 @@ SPEC_RULES = (
     Rule(
         _DEADLINE,
         "progressDeadlineSeconds must be greater than the maximum startup time of the server (probes.startup:"
-        " initialDelaySeconds + periodSeconds * failureThreshold; plus model.loader.timeoutSeconds): raise it, or"
-        " remove it",
+        " initialDelaySeconds + periodSeconds * failureThreshold; plus model.loader.timeoutSeconds for the model"
+        " and each of model.extra): raise it, or remove it",
         ".rollout.progressDeadlineSeconds",
     ),
     *ENV_RULES,

@@ -10,6 +10,7 @@ from modelservice_operator.api.markers import (
     ApiModel,
     list_map,
 )
+from modelservice_operator.api.v1alpha1.model import MAX_EXTRA_MODELS
 
 ReplicaCount = Annotated[int, Field(ge=0, le=2_147_483_647, json_schema_extra=INT32)]
 Generation = Annotated[int, Field(ge=-1, le=2**53 - 1, json_schema_extra={"format": "int64"})]
@@ -18,6 +19,7 @@ Name = Annotated[str, Field(max_length=253)]
 Url = Annotated[str, Field(max_length=4096)]
 Message = Annotated[str, Field(max_length=32_768)]
 Time = Annotated[str, Field(max_length=64, json_schema_extra={"format": "date-time"})]
+LoadState = Literal["Pending", "Loading", "Loaded", "Failed"]
 _TIME = "2026-03-01T12:00:00Z"
 
 
@@ -80,6 +82,29 @@ class LoadProgress(ApiModel):
     )
 
 
+class ExtraModelStatus(ApiModel):
+    """An extra model of the current revision."""
+
+    name: str = Field(min_length=1, max_length=40, description="Name in model.extra.", examples=["sql"])
+    uri: Url | None = Field(default=None, description="URI in the spec.", examples=["s3://adapters/sql/v3"])
+    resolved_uri: Url | None = Field(
+        default=None,
+        alias="resolvedURI",
+        description="URI that the URI in the spec resolved to, without credentials.",
+        examples=["s3://adapters/sql/v3"],
+    )
+    digest: str | None = Field(
+        default=None, max_length=512, description="Digest as its loader reports it.", examples=["blake3:af1349b9"]
+    )
+    state: LoadState | None = Field(default=None, description="Loading state of the extra model.", examples=["Failed"])
+    reason: str | None = Field(
+        default=None,
+        max_length=1024,
+        description="Machine-readable reason of the state, unless it is Loaded.",
+        examples=["AccessDenied"],
+    )
+
+
 class ModelStatus(ApiModel):
     """The model of the current revision."""
 
@@ -96,12 +121,17 @@ class ModelStatus(ApiModel):
         description="Digest of the downloaded model as its loader reports it, such as that of b3sum.",
         examples=["blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"],
     )
-    state: Literal["Pending", "Loading", "Loaded", "Failed"] | None = Field(
-        default=None, description="Loading state of the model.", examples=["Loaded"]
+    state: LoadState | None = Field(default=None, description="Loading state of the model.", examples=["Loaded"])
+    extra: list[ExtraModelStatus] | None = Field(
+        default=None,
+        max_length=MAX_EXTRA_MODELS,
+        description="The extra models of the current revision.",
+        examples=[[{"name": "sql", "uri": "s3://adapters/sql/v3", "state": "Loaded"}]],
+        json_schema_extra=list_map("name"),
     )
     progress: LoadProgress | None = Field(
         default=None,
-        description="Progress of the load. Only set while a model is loaded that takes more than 15 seconds.",
+        description="Progress of the loader that runs. Only set while a load takes more than 15 seconds.",
         examples=[{"loadedBytes": 3_221_225_472, "totalBytes": 10_737_418_240, "percent": 30, "secondsLeft": 41}],
     )
 

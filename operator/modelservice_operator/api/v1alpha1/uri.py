@@ -4,13 +4,19 @@ The loader refuses the same URIs (model_loader/uris.py), and checks the parts th
 share no code; tests/unit/loader/test_uris.py compares them.
 """
 
+import re
+from collections.abc import Iterable
 from typing import Annotated
+
+from pydantic.fields import FieldInfo
 
 from modelservice_operator.api.markers import Rule, cel_rules, string_with_pattern
 
 _SCHEMES = "file|s3|gs|az|abfss?|https?|hf|models|runs|oci|oci[+]artifact|pvc"
+_DOWNLOADED_SCHEMES = "s3|gs|az|abfss?|https?|hf|models|runs|oci[+]artifact"
+_LOWER_CASE = "must begin with a scheme in lower case, such as s3://BUCKET/PATH"
 _FORMS = (
-    (f"(?i:{_SCHEMES})", f"^({_SCHEMES}):", "must begin with a scheme in lower case, such as s3://BUCKET/PATH"),
+    (f"(?i:{_SCHEMES})", f"^({_SCHEMES}):", _LOWER_CASE),
     ("file", "^file:///.", "must name a file of the image by its absolute path: write file:///PATH"),
     (
         "(s3|gs|az|abfss?)",
@@ -120,37 +126,77 @@ OTHER_FORMS = (
     ),
 )
 """Pattern of URIs of other programs, and pages of consoles: a message with the right form."""
-_IS_OTHER = " || ".join(f"self.matches('{pattern}')" for pattern, _ in OTHER_FORMS)
 _CREDENTIAL_NAMES = (
     "[^=&;]*(token|secret|passw|signature|credential|api[-_]?key|access[-_]?key|accessid|key-pair-id|jwt)[^=&;]*"
     "|x-(amz|goog|oss|cos|obs|ms)-[^=&;]*|q-(sign|ak|signature)[^=&;]*"
     "|sig|sign|key|auth|authorization|bearer|pwd|pass|sas|policy|session|sessionid"
 )
-Uri = Annotated[
-    str,
-    string_with_pattern(
+_NOT_FOR_EXTRA_MODELS = frozenset({f"(?i:{_SCHEMES})", "file", "oci([+]artifact)?", "pvc"})
+_EXTRA_FORMS = (
+    (f"(?i:{_DOWNLOADED_SCHEMES})", f"^({_DOWNLOADED_SCHEMES}):", _LOWER_CASE),
+    *(form for form in _FORMS if form[0] not in _NOT_FOR_EXTRA_MODELS),
+    (
+        "oci[+]artifact",
+        "^oci[+]artifact://[^/?#@]+/[^?#]+$",
+        "must name a registry and a repository: write oci+artifact://REGISTRY/NAME:TAG",
+    ),
+)
+_OTHER_EXTRA_FORMS = tuple(form for form in OTHER_FORMS if not re.search("file:|oci:", form[1]))
+"""Those whose right form is downloaded."""
+
+
+def _uri_rules(
+    schemes: str, scheme_message: str, forms: Iterable[tuple[str, str, str]], other_forms: Iterable[tuple[str, str]]
+) -> tuple[Rule, ...]:
+    other = tuple(other_forms)
+    is_other = " || ".join(f"self.matches('{pattern}')" for pattern, _ in other)
+    return (
+        Rule(f"self.matches('(?i)^({schemes}):') || {is_other}", scheme_message),
+        *(Rule(f"!self.matches('^{scheme}:') || self.matches('{form}')", said) for scheme, form, said in forms),
+        *(Rule(f"!self.matches('{form}')", said) for form, said in other),
+        Rule("!self.split('/').exists(part, part == '..')", "must not contain '..': write the normalized path"),
+        Rule(
+            "!self.matches('^[a-z0-9+]+://([^/?#]*:)?[^/?#]*@') || self.matches('^(abfss?|wasbs?|hf)://[^/?#:@]*@')",
+            "must not contain a user name or password: put them into a Secret and reference it in model.credentials",
+        ),
+        Rule(
+            f"!self.matches('(?i)[?#&;]({_CREDENTIAL_NAMES})=')",
+            "must not contain a signature or token: put credentials, or a whole presigned URL as HTTP_URL, into a"
+            " Secret and reference it in model.credentials",
+        ),
+    )
+
+
+def _uri(*rules: Rule) -> FieldInfo:
+    return string_with_pattern(
         r"^[^\s\p{C}]+$",
         "must be a URI without spaces and control characters: percent-encode them (RFC 3986)",
         max_length=2048,
-        rules=cel_rules(
-            Rule(
-                f"self.matches('(?i)^({_SCHEMES}):') || {_IS_OTHER}",
-                "must begin with one of file, s3, gs, az, abfs, abfss, https, http, hf, models, runs, oci, oci+artifact"
-                " and pvc, followed by ':', such as file:///app/model.joblib",
-            ),
-            *(Rule(f"!self.matches('^{scheme}:') || self.matches('{form}')", said) for scheme, form, said in _FORMS),
-            *(Rule(f"!self.matches('{form}')", said) for form, said in OTHER_FORMS),
-            ("!self.split('/').exists(part, part == '..')", "must not contain '..': write the normalized path"),
-            Rule(
-                "!self.matches('^[a-z0-9+]+://([^/?#]*:)?[^/?#]*@') || self.matches('^(abfss?|wasbs?|hf)://[^/?#:@]*@')",
-                "must not contain a user name or password: put them into a Secret and reference it in"
-                " model.credentials",
-            ),
-            Rule(
-                f"!self.matches('(?i)[?#&;]({_CREDENTIAL_NAMES})=')",
-                "must not contain a signature or token: put credentials, or a whole presigned URL as HTTP_URL, into a"
-                " Secret and reference it in model.credentials",
-            ),
-        ),
-    ),
-]
+        rules=cel_rules(*rules),
+    )
+
+
+def extra_message(message: str) -> str:
+    """Return the message of a rule with the fields of an extra model, which has its own credentials, but no loader."""
+    return message.replace("model.credentials", "credentials").replace(
+        ", optionally with @REVISION, and name files in loader.allowPatterns", ", optionally with @REVISION"
+    )
+
+
+_URI_RULES = _uri_rules(
+    _SCHEMES,
+    "must begin with one of file, s3, gs, az, abfs, abfss, https, http, hf, models, runs, oci, oci+artifact and pvc,"
+    " followed by ':', such as file:///app/model.joblib",
+    _FORMS,
+    OTHER_FORMS,
+)
+_EXTRA_URI_RULES = _uri_rules(
+    _DOWNLOADED_SCHEMES,
+    "must be downloaded: begin with one of s3, gs, az, abfs, abfss, https, http, hf, models, runs and oci+artifact,"
+    " followed by ':', or mount the files with mounts",
+    _EXTRA_FORMS,
+    _OTHER_EXTRA_FORMS,
+)
+Uri = Annotated[str, _uri(*_URI_RULES)]
+DownloadedUri = Annotated[str, _uri(*(rule._replace(message=extra_message(rule.message)) for rule in _EXTRA_URI_RULES))]
+"""URI of an extra model: the same rules, for the schemes that a loader downloads."""

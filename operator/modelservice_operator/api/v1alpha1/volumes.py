@@ -379,9 +379,9 @@ class Mount(ApiModel):
             "volume",
             rules=cel_rules(
                 Rule(
-                    f"!(self in {_RESERVED_NAMES})",
-                    "the names tmp, home, model, model-credentials and model-ca-bundle are reserved: choose another"
-                    " name",
+                    f"!(self in {_RESERVED_NAMES}) && !self.matches('^model-(extra|credentials)-')",
+                    "the names tmp, home, model, model-credentials, model-ca-bundle and those beginning with"
+                    " model-extra- or model-credentials- are reserved: choose another name",
                 )
             ),
         ),
