@@ -106,8 +106,8 @@ test-sweeps: setup ## generated sweeps on real control planes: every crash point
 	@$(RUN) python -m tests.environment.cluster build --tier control-plane
 	$(PYTEST) --numprocesses 2 --dist loadscope tests/sweeps
 
-test-versions: setup ## the core tests on real control planes of the older supported Kubernetes versions
-	@$(RUN) python -m tests.environment.versions
+test-versions: setup ## the core tests on real control planes of the older supported Kubernetes versions, or of MINORS
+	@$(RUN) python -m tests.environment.versions $(MINORS)
 
 test-traffic: setup ## count lost requests while pods are replaced (a node, 6 minutes); writes docs/traffic.md
 	@$(RUN) python -m tests.environment.cluster build --tier node

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from model_loader.credentials import SETTINGS
-from tests.environment.stores import mlflow, s3
+from tests.environment.stores import mlflow, oci, s3
 from tests.environment.stores.hub import Hub
 from tests.environment.stores.serving import Place, Store, here
 from tests.environment.stores.web import Web, serving
@@ -143,6 +143,12 @@ def place() -> Iterator[Place]:
 def s3_store(place: Place) -> tuple[Store, Path]:
     """S3, and the directory of its bucket."""
     return s3.start(place)
+
+
+@pytest.fixture(scope="session")
+def registry(place: Place) -> oci.Registry:
+    """Registry of artifacts and images."""
+    return oci.start(place)
 
 
 @pytest.fixture(scope="session")

@@ -14,17 +14,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.environment.stores import oci
-from tests.environment.stores.serving import Place
 from tests.environment.stores.web import Handler, Web, whole
 from tests.loader.conftest import Loader
 from tests.unit.loader.test_archives import build_tar
 
 FILES = {"model.bin": b"weights" * 100_000, "sub/config.json": b"{}"}
-
-
-@pytest.fixture(scope="session")
-def registry(place: Place) -> oci.Registry:
-    return oci.start(place)
 
 
 def test_artifact_is_pulled_by_tag_and_by_digest(load: Loader, registry: oci.Registry) -> None:

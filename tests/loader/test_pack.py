@@ -10,20 +10,14 @@ import tarfile
 from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.environment.cluster.registry import PASSWORD, USER
 from tests.environment.stores import oci
-from tests.environment.stores.serving import Place, write
+from tests.environment.stores.serving import write
 from tests.loader.conftest import OPERATOR
 
 FILES = {"model.bin": os.urandom(5 << 20), "sub/config.json": b"{}"}
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-
-
-@pytest.fixture(scope="module")
-def registry(place: Place) -> oci.Registry:
-    return oci.start(place)
 
 
 def pack(directory: Path, archive: Path) -> str:
