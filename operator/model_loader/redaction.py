@@ -66,12 +66,12 @@ class Redactor:
     def from_environment(cls, environment: Mapping[str, str]) -> "Redactor":
         """Return a redactor for the variables that are named like credentials: their values and all parts of them.
 
-        A variable that ends in _FILE is a path.
+        A variable that ends in _FILE or _DIR is a path.
         """
         values = [
             value.partition("?")[2] if name == "HTTP_URL" else value  # a presigned URL: only its query is a credential
             for name, value in environment.items()
-            if _SECRET_NAME.search(name.upper()) and not name.endswith("_FILE")
+            if _SECRET_NAME.search(name.upper()) and not name.endswith(("_FILE", "_DIR"))
         ]
         return cls([one for value in values for one in _parts(value)])
 

@@ -39,8 +39,8 @@ OBSERVED_KINDS = (POD, REPLICA_SET, HORIZONTAL_POD_AUTOSCALER, EVENT)
 APPLY = "application/apply-patch+yaml"
 MAX_REPORT_DELAY = 3.0 * 3
 """Seconds from an event to the status that reports it: 3, times 3 for a machine with other work."""
-MAX_RATIO = 4
-"""Longest delay by the median of all cases, where this is more: a slow machine delays all of them."""
+MAX_CASE_DELAY = 30.0 + MAX_REPORT_DELAY
+"""The same for one case: its first sign may be another error, and the kubelet tries again after 10 s, then 20 s."""
 RECOVERY_TIMEOUT = 240.0
 DENIAL_TIMEOUT = 120.0
 NAMES = [case.name for case in CASES]
@@ -235,7 +235,7 @@ async def test_failure_is_reported_and_recovers(
     assert outcome.first_sign_at > 0
     typical = median(other.delay for other in outcomes.values())
     assert typical < MAX_REPORT_DELAY
-    assert outcome.delay < max(MAX_REPORT_DELAY, MAX_RATIO * typical, typical + outcome.read_interval)
+    assert outcome.delay < max(MAX_CASE_DELAY, typical + outcome.read_interval)
     seconds = f"{outcome.delay:.1f} s after its first sign, recovered in {outcome.recovery_seconds:.1f} s"
     figure(f"gallery {name}: reported {seconds}")
     case = outcome.case

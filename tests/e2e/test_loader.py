@@ -78,6 +78,15 @@ def secrets(ns: NamespaceFixture, stores: Stores) -> Iterator[None]:
     assert CANARY not in seen
 
 
+@pytest.fixture(autouse=True)
+def free_node(ns: NamespaceFixture) -> Iterator[None]:
+    """Delete the ModelServices of a test: the node has no CPU for the pods of all of them."""
+    yield
+    seen = ns.kubectl("get", "modelservices,pods,events", "-o", "json")
+    assert CANARY not in seen
+    ns.kubectl("delete", "modelservices", "--all", "--wait=false")
+
+
 def apply_secret(ns: NamespaceFixture, name: str, values: dict[str, str]) -> None:
     """Create or change a Secret."""
     body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}

@@ -167,3 +167,8 @@ def test_added_secret_is_redacted() -> None:
     redactor = Redactor(["canary-one"])
     redactor.add("canary-two", "canary-one-longer")
     assert redactor.redact("canary-one canary-two canary-one-longer") == "[hidden] [hidden] [hidden]"
+
+
+def test_directory_of_the_credentials_is_not_hidden() -> None:
+    redactor = Redactor.from_environment({"MODEL_CREDENTIALS_DIR": "/model-credentials/of/the/pod"})
+    assert redactor.redact("/model-credentials/of/the/pod/KEY") == "/model-credentials/of/the/pod/KEY"
