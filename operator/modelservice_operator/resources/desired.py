@@ -8,6 +8,7 @@ from typing import Any, Self
 import orjson
 
 from modelservice_operator.apimachinery.kinds import (
+    CRON_JOB,
     DEPLOYMENT,
     OPTIONAL_CHILD_KINDS,
     POD_DISRUPTION_BUDGET,
@@ -27,6 +28,7 @@ EXCLUSIVE_FIELDS: Mapping[ResourceKind, frozenset[str]] = {
             *("postStart", "preStop", "strategy"),
         }
     ),
+    CRON_JOB: frozenset({"volumes", "env"}),
     SERVICE: frozenset({"ports"}),
     POD_DISRUPTION_BUDGET: frozenset({"spec"}),
 }
