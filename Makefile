@@ -25,7 +25,7 @@ export PYTHONPATH := .
 # The tests start hundreds of Python processes: without bytecode files each of them would compile its modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup fmt lint types test test-unprivileged test-sweeps test-versions test-traffic test-images fuzz unit golden generate verify images bench bench-scale bench-loader demo demo-down clean
+.PHONY: help setup fmt lint types test test-unprivileged test-sweeps test-versions test-traffic test-images test-recovery fuzz unit golden generate verify images bench bench-scale bench-loader demo demo-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +119,10 @@ test-images: setup ## run images with 14 habits on real pods (a node, 2 minutes)
 	@$(RUN) python -m tests.environment.cluster build --tier node
 	@$(RUN) python -m tests.environment.images build operator habits
 	$(PYTEST) tests/images
+
+test-recovery: setup ## restore etcd from a backup while the operator runs (2 minutes, on a machine without other work)
+	@$(RUN) python -m tests.environment.cluster build --tier control-plane
+	$(PYTEST) tests/recovery
 
 images: setup ## build the container images as OCI archives, without a registry or a Docker daemon
 	$(RUN) python -m tests.environment.images build
