@@ -285,7 +285,7 @@ def test_gzip_with_padding_at_its_end_is_unpacked() -> None:
     assert try_to_unpack(gzip.compress(build_tar(NOISE)) + bytes(100_000)) == NOISE
 
 
-@pytest.mark.parametrize("more", [b"more", bytes(100_000) + b"\x1f", gzip.compress(b"more"), b"\x1f\x8b"])
+@pytest.mark.parametrize("more", [b"more", bytes(100_000) + b"\x1f", gzip.compress(b"more", mtime=0), b"\x1f\x8b"])
 def test_gzip_followed_by_other_data_is_refused(more: bytes) -> None:
     assert try_to_unpack(gzip.compress(build_tar(NOISE)) + more) is None
 
