@@ -160,27 +160,28 @@ def _mark_verified(file: File, *algorithms: str) -> File:
 
 
 def _download_files(context: LoadContext, listing: Listing) -> tuple[File, ...]:
-    workspace, request = context.workspace, context.request
+    workspace, inspect = context.workspace, _build_inspector(context.request)
     packed = [entry for entry in listing.entries if entry.is_packed_directory]
     if not packed:
         workspace.partial.remove(_ARCHIVE_DIRECTORY)
-
-    def inspect(path: str, start: bytes) -> None:
-        check_start(path, start, request)
-
-    if not packed:
         return _download(context, workspace.tree, listing.entries, inspect)
     with workspace.partial.replace_with_directory(_ARCHIVE_DIRECTORY) as directory:
         renamed = [replace(entry, path=f"{_ARCHIVE_NAME}-{number}") for number, entry in enumerate(packed)]
         archives = {file.path: file for file in _download(context, directory, renamed)}
         # It also removes what an earlier loader has unpacked.
-        plain = _download(context, workspace.tree, [one for one in listing.entries if one not in packed], inspect)
+        plain_entries = [entry for entry in listing.entries if not entry.is_packed_directory]
+        plain = _download(context, workspace.tree, plain_entries, inspect)
         folders = [(one.path, archives[new.path]) for one, new in zip(packed, renamed, strict=True)]
         try:
             return plain + _unpack_directories(context, directory, folders, plain)
         except LoaderError:
             workspace.discard_partial()
             raise
+
+
+def _build_inspector(request: Request) -> Inspector:
+    """Return the check of the first bytes of each file."""
+    return lambda path, start: check_start(path, start, request)
 
 
 def _unpack_directories(
@@ -207,7 +208,7 @@ def _unpack_directories(
                 context.workspace.tree,
                 is_selected=is_selected,
                 limits=request.limits,
-                inspect=lambda path, start: check_start(path, start, request),
+                inspect=_build_inspector(request),
                 tree=tree,
                 checksums=() if request.sha256 is None else ("sha256",),
             )
@@ -237,7 +238,7 @@ def _download_archive(context: LoadContext, entry: Entry) -> tuple[File, ...]:
                     workspace.tree,
                     is_selected=request.is_selected,
                     limits=request.limits,
-                    inspect=lambda path, start: check_start(path, start, request),
+                    inspect=_build_inspector(request),
                 )
             except LoaderError as error:
                 if error.reason is Reason.UNSUPPORTED_KEY:

@@ -66,24 +66,20 @@ def stores(node_cluster: Cluster) -> Stores:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def secrets(ns: NamespaceFixture, stores: Stores) -> Iterator[None]:
+def secrets(ns: NamespaceFixture, stores: Stores) -> None:
     apply_secret(ns, "right", {**stores.s3.environment, **stores.tracking.store.environment})
     apply_secret(ns, "wrong", stores.s3.but(AWS_SECRET_ACCESS_KEY=CANARY))
     apply_secret(
         ns, "stranger", stores.s3.but(AWS_ACCESS_KEY_ID=s3.STRANGER_KEY, AWS_SECRET_ACCESS_KEY=s3.STRANGER_SECRET)
     )
-    yield
-    everything = "modelservices,deployments,replicasets,pods,services,events"
-    seen = ns.kubectl("get", everything, "-o", "json") + ns.operator_log()
-    assert CANARY not in seen
 
 
 @pytest.fixture(autouse=True)
 def free_node(ns: NamespaceFixture) -> Iterator[None]:
-    """Delete the ModelServices of a test: the node has no CPU for the pods of all of them."""
+    """Delete the ModelServices of a test: the node has no CPU for the pods of all of them. None shows the canary."""
     yield
-    seen = ns.kubectl("get", "modelservices,pods,events", "-o", "json")
-    assert CANARY not in seen
+    everything = "modelservices,deployments,replicasets,pods,services,events"
+    assert CANARY not in ns.kubectl("get", everything, "-o", "json") + ns.operator_log()
     ns.kubectl("delete", "modelservices", "--all", "--wait=false")
 
 

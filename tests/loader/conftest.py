@@ -17,6 +17,7 @@ from tests.environment.stores import mlflow, oci, s3
 from tests.environment.stores.hub import Hub
 from tests.environment.stores.serving import Place, Store, here
 from tests.environment.stores.web import Web, serving
+from tests.support.secret_volume import write_secret_volume
 
 LOOPBACK = "127.0.0.0/8"
 OPERATOR = Path(__file__).parents[2] / "operator"
@@ -109,15 +110,8 @@ class Loader:
         }
 
     def write_secret(self, values: Mapping[str, str | bytes]) -> Path:
-        """Write a volume as the kubelet does: links to the files of the version that `..data` names."""
-        volume = Path(tempfile.mkdtemp(prefix="secret-", dir=self.volume.parent))
-        version = volume / "..2026_01_01_00_00_00.123456789"
-        version.mkdir()
-        (volume / "..data").symlink_to(version.name)
-        for name, value in values.items():
-            (version / name).write_bytes(value.encode() if isinstance(value, str) else value)
-            (volume / name).symlink_to(f"..data/{name}")
-        return volume
+        """Write the volume of a Secret; return its directory."""
+        return write_secret_volume(Path(tempfile.mkdtemp(prefix="secret-", dir=self.volume.parent)), values)
 
     def partial_directories(self) -> list[str]:
         """Names of unfinished downloads on the volume."""

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from model_loader.credentials import MAX_FILE_BYTES, SETTINGS, Credentials, read_credentials, read_token_files
 from model_loader.errors import LoaderError, Reason
 from model_loader.redaction import Redactor
+from tests.support.secret_volume import write_secret_volume
 
 Secret = Callable[[Mapping[str, str | bytes]], Path]
 IDENTITY = {"MODEL_IDENTITY": "ServiceAccount"}
@@ -35,18 +37,8 @@ AZURE = {
 
 @pytest.fixture
 def secret(tmp_path: Path) -> Secret:
-    """A volume as the kubelet writes it: links to the files of the version that `..data` names."""
-
-    def write(values: Mapping[str, str | bytes]) -> Path:
-        version = tmp_path / "..2026_01_01_00_00_00.123456789"
-        version.mkdir()
-        (tmp_path / "..data").symlink_to(version.name)
-        for name, value in values.items():
-            (version / name).write_bytes(value.encode() if isinstance(value, str) else value)
-            (tmp_path / name).symlink_to(f"..data/{name}")
-        return tmp_path
-
-    return write
+    """Writes the volume of a Secret."""
+    return partial(write_secret_volume, tmp_path)
 
 
 def read(directory: Path, **environment: str) -> Credentials:
