@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
 from bench.errors import BenchError
 from bench.loader_cases import LOADER, ROOT, Case, build_cases
@@ -54,7 +54,7 @@ def measure_loader(rounds: int = ROUNDS, selected: str = "", programs: Sequence[
         for number in range(rounds):
             for case in cases:
                 peers = [peer for peer in case.peers if not programs or peer in programs]
-                shift = number % len(peers)
+                shift = number % (len(peers) or 1)
                 for peer in peers[shift:] + peers[:shift]:
                     measured = _run(case, peer, work / "target")
                     results.setdefault((case.name, peer), []).append(measured)
@@ -74,8 +74,9 @@ def _run(case: Case, peer: str, target: Path) -> LoaderRun:
     environment |= case.environment
     program = shutil.which(command[0]) or command[0]
     started = time.perf_counter()
-    with Path(os.devnull).open("r+b") as nothing:
-        actions = [(os.POSIX_SPAWN_DUP2, nothing.fileno(), descriptor) for descriptor in (0, 1, 2)]
+    with Path(os.devnull).open("r+b") as nothing, TemporaryFile() as errors:
+        outputs = ((nothing, 0), (nothing, 1), (errors, 2))
+        actions = [(os.POSIX_SPAWN_DUP2, file.fileno(), descriptor) for file, descriptor in outputs]
         pid = os.posix_spawn(program, command, environment, file_actions=actions)
         memory, ended = 0.0, 0
         while not ended:
@@ -83,8 +84,10 @@ def _run(case: Case, peer: str, target: Path) -> LoaderRun:
             memory = max(memory, _peak_memory(pid))
             ended, status, usage = os.wait4(pid, os.WNOHANG)
             time.sleep(_POLL_SECONDS)
+        errors.seek(0)
+        last_words = errors.read()[:500].decode(errors="replace").strip()
     if status:
-        raise BenchError(f"{peer}, {case.name} ended with {os.waitstatus_to_exitcode(status)}.")
+        raise BenchError(f"{peer}, {case.name} ended with {os.waitstatus_to_exitcode(status)}: {last_words}")
     return LoaderRun(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, memory)
 
 

@@ -19,7 +19,7 @@ from tests.environment.stores.installing import python_tool
 from tests.environment.stores.serving import Place, Store
 
 ROOT = Path(__file__).parents[1]
-LOADER, BOUND = "this loader", "network copy only"
+LOADER, BOUND, SYNCED = "this loader", "network copy only", "s5cmd, then sync"
 MIB = 1 << 20
 _BLOCK_BYTES = 16 * MIB
 _BOUND_RANGE_BYTES = 64 * MIB
@@ -52,8 +52,9 @@ files = s3fs.S3FileSystem(endpoint_url=os.environ["AWS_ENDPOINT_URL"])
 files.get("models/" + sys.argv[1] + "/", sys.argv[2] + "/", recursive=True)
 """
 _PRESIGN = """
-import boto3, os, sys
-client = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+import boto3, botocore.config, os, sys
+signing = botocore.config.Config(signature_version="s3v4")
+client = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"], config=signing)
 for key in sys.stdin.read().split():
     print(client.generate_presigned_url("get_object", Params={"Bucket": "models", "Key": key}, ExpiresIn=86400))
 """
@@ -76,6 +77,10 @@ class Case:
 def _loader(uri: str, *more: str) -> Command:
     command = [sys.executable, "-m", "model_loader", "--allow-cidr", "127.0.0.0/8", "--uri", uri, *more]
     return lambda target: [*command, "--to", f"{target}/model"]
+
+
+def _s5cmd_and_sync(s5cmd: Path, uri: str) -> Command:
+    return lambda target: ["sh", "-c", f"{s5cmd} cp '{uri}' {target}/ && sync -f {target}"]
 
 
 def _bound(ranges: Path, *more: str) -> Command:
@@ -106,6 +111,7 @@ def _build_s3_cases(place: Place, work: Path, selected: str) -> list[Case]:
         peers: dict[str, Command] = {
             LOADER: _loader(f"s3://models/{prefix}"),
             "s5cmd": lambda to, prefix=prefix: [str(tools / "s5cmd"), "cp", f"s3://models/{prefix}/*", f"{to}/"],  # type: ignore[misc]
+            SYNCED: _s5cmd_and_sync(tools / "s5cmd", f"s3://models/{prefix}/*"),
             "boto3": lambda to, prefix=prefix: [python, "-c", _BOTO, prefix, str(to)],  # type: ignore[misc]
             "s3fs (fsspec)": lambda to, prefix=prefix: [fsspec, "-c", _FSSPEC, prefix, str(to)],  # type: ignore[misc]
             BOUND: _bound(ranges),
