@@ -10,7 +10,7 @@ UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
 RUN := $(UV) run --frozen --no-sync
 CRD := crds/modelservices.modelservice.dev.yaml
 REFERENCE := docs/reference.md
-POLICY := manifests/policies/references.yaml
+POLICY := manifests/components/policies/references.yaml
 RUNBOOK := docs/runbook.md
 # The tests wait most of the time: one worker has the node, the others a control plane each. The supervisor fails if
 # the run leaves anything behind (tests/environment/suite).
