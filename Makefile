@@ -10,7 +10,7 @@ UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
 RUN := $(UV) run --frozen --no-sync
 CRD := crds/modelservices.modelservice.dev.yaml
 REFERENCE := docs/reference.md
-POLICY := manifests/policies/references.yaml
+POLICY := manifests/components/policies/references.yaml
 RUNBOOK := docs/runbook.md
 # The tests wait most of the time: one worker has the node, the others a control plane each. The supervisor fails if
 # the run leaves anything behind (tests/environment/suite).
@@ -25,7 +25,7 @@ export PYTHONPATH := .
 # The tests start hundreds of Python processes: without bytecode files each of them would compile its modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup fmt lint types test test-unprivileged test-sweeps test-versions test-traffic test-images test-recovery fuzz unit golden generate verify images bench bench-scale bench-loader demo demo-down clean
+.PHONY: help setup fmt lint types test test-unprivileged test-sweeps test-versions test-traffic test-images test-recovery test-release install-yaml fuzz unit golden generate verify images bench bench-scale bench-loader demo demo-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,12 +55,13 @@ lint: setup ## ruff, the layer contracts, spelling, and phrases that are hard to
 types: setup ## mypy, strict
 	$(RUN) mypy
 
-generate: setup ## write the generated files: the CRD, the reference, the policy for references, the runbook
+generate: setup ## write the generated files: the CRD, the reference, a policy, the runbook, parts of the chart
 	@{ echo "# Generated from operator/modelservice_operator/api/v1alpha1/spec.py by make generate; do not edit."; \
 	   $(RUN) python -m modelservice_operator crd; } > $(CRD)
 	@$(RUN) python -m modelservice_operator reference > $(REFERENCE)
 	@$(RUN) python -m modelservice_operator policy > $(POLICY)
 	@$(RUN) python -m tests.environment.runbook > $(RUNBOOK)
+	@$(RUN) python -m tests.environment.packaging generate
 
 verify: setup ## fail when a generated file is stale
 	@diff -u $(CRD) <(echo "# Generated from operator/modelservice_operator/api/v1alpha1/spec.py by make generate; do not edit."; \
@@ -71,6 +72,7 @@ verify: setup ## fail when a generated file is stale
 	   echo "The policy is stale: run make generate and commit the result." >&2; exit 1; }
 	@diff -u $(RUNBOOK) <($(RUN) python -m tests.environment.runbook) || { \
 	   echo "The runbook is stale: run make generate and commit the result." >&2; exit 1; }
+	@$(RUN) python -m tests.environment.packaging verify
 	@$(UV) lock --check --quiet || { echo "uv.lock is stale: run uv lock and commit the result." >&2; exit 1; }
 
 golden: setup ## rewrite the golden files and template hashes; read the diff
@@ -78,6 +80,7 @@ golden: setup ## rewrite the golden files and template hashes; read the diff
 
 unit: setup ## run the tests that need no cluster
 	@$(RUN) python -m tests.environment.validation
+	@$(RUN) python -m tests.environment.packaging prepare
 	$(RUN) pytest tests/unit
 
 test: lint types verify ## everything: lint, types, generated files, unit, integration and end-to-end tests
@@ -85,6 +88,7 @@ test: lint types verify ## everything: lint, types, generated files, unit, integ
 	@$(RUN) python -m tests.environment.cluster build --tier control-plane
 	@$(RUN) python -m tests.environment.gitops
 	@$(RUN) python -m tests.environment.validation
+	@$(RUN) python -m tests.environment.packaging prepare
 	@$(RUN) python -m tests.environment.images build
 	@$(RUN) python -m tests.environment.stores
 	@$(RUN) python -m tests.environment.traffic
@@ -95,6 +99,7 @@ test-unprivileged: lint types verify ## all but the node tier: needs neither roo
 	@$(RUN) python -m tests.environment.cluster build --tier control-plane
 	@$(RUN) python -m tests.environment.gitops
 	@$(RUN) python -m tests.environment.validation
+	@$(RUN) python -m tests.environment.packaging prepare
 	@$(RUN) python -m tests.environment.stores
 	@$(RUN) python -m bench prepare
 	$(PYTEST) $(WORKERS) -m "not node"
@@ -123,6 +128,15 @@ test-images: setup ## run images with 14 habits on real pods (a node, 2 minutes)
 test-recovery: setup ## restore etcd from a backup while the operator runs (2 minutes, on a machine without other work)
 	@$(RUN) python -m tests.environment.cluster build --tier control-plane
 	$(PYTEST) tests/recovery
+
+test-release: setup ## install, upgrade and remove it for real, with Helm and kustomize (a control plane)
+	@$(RUN) python -m tests.environment.cluster build --tier control-plane
+	@$(RUN) python -m tests.environment.packaging prepare
+	$(PYTEST) --numprocesses 2 --dist loadscope tests/release
+
+install-yaml: setup ## write dist/install.yaml, which installs everything; IMAGE_PREFIX and TAG name other images
+	@mkdir -p dist
+	@$(RUN) python -m tests.environment.packaging install-yaml $(if $(IMAGE_PREFIX),--image-prefix $(IMAGE_PREFIX)) $(if $(TAG),--tag $(TAG)) > dist/install.yaml
 
 images: setup ## build the container images as OCI archives, without a registry or a Docker daemon
 	$(RUN) python -m tests.environment.images build

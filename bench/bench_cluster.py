@@ -40,7 +40,7 @@ _FLAGS: dict[str, tuple[str, ...]] = {
     Program.SCHEDULER: ("--kube-api-qps=5000", "--kube-api-burst=5000"),
 }
 _EVERYTHING = ["*"]
-_ROLE_MANIFEST = ROOT / "manifests" / "cluster" / "operator-role.yaml"
+_ROLE_MANIFEST = ROOT / "manifests" / "base" / "operator-role.yaml"
 _ROLE = "bench-peer"
 
 

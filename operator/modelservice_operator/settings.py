@@ -1,6 +1,8 @@
-"""Settings of the operator as one frozen value, set by the command line; no module reads the environment for them."""
+"""Settings of the operator as one frozen value, set by the command line; only that reads the environment for them."""
 
 from dataclasses import dataclass
+
+from modelservice_operator import __version__
 
 FIELD_MANAGER = "modelservice-operator"
 """Field manager of every write, value of the managed-by label, and name in the user agent."""
@@ -10,7 +12,7 @@ FIELD_MANAGER = "modelservice-operator"
 class LoaderSettings:
     """Defaults and limits for loaders. All times are seconds."""
 
-    image: str = "modelservice.dev/loader:dev"
+    image: str = f"modelservice.dev/loader:{__version__}"
     """Image of the loader, unless the spec sets one."""
     timeout_seconds: int = 3600
     """Maximum time for the download of a model, unless the spec sets one."""

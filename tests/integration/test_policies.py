@@ -246,7 +246,7 @@ def test_view_role_is_read_only(users: Users, shared: str) -> None:
 def allowlist(users: Users, shared: str) -> None:
     """The allowlist is in force; an existing object violates it."""
     assert shared
-    users.cluster.run_kubectl("apply", "-k", str(ROOT / "manifests" / "policies" / "sources"))
+    users.cluster.run_kubectl("apply", "-k", str(ROOT / "manifests" / "components" / "sources"))
     probe = users.in_namespace(IRIS.with_spec(image="elsewhere.example.com/probe"))
     wait_until(
         lambda: "may only come from" in users.admin.create_model_service(probe).message,

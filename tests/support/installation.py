@@ -19,7 +19,7 @@ def install_without_operator(cluster: Cluster) -> None:
     """Apply the CRD, service account and roles. The operator runs outside of the cluster with exactly this role."""
     rendered = cluster.run_kubectl("kustomize", str(ROOT / "manifests"))
     bodies = [body for body in yaml.safe_load_all(rendered) if body["kind"] != "Deployment"]
-    cluster.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(bodies))
+    cluster.run_kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(bodies))
     _wait_for_crd(cluster)
 
 
@@ -38,7 +38,7 @@ def install_operator(cluster: Cluster, *, images: Mapping[ImageName, Image]) -> 
     # The stores of the tests are in the node's network, whose addresses are private.
     container["args"] += ["--allow-cidr", STORE_NETWORK]
     template["metadata"]["annotations"] = {"modelservice.dev/image-digest": image.digest}
-    cluster.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(bodies))
+    cluster.run_kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(bodies))
     _wait_for_crd(cluster)
     arguments = ("rollout", "status", "deployment/modelservice-operator", "--timeout=120s")
     cluster.run_kubectl("--namespace", NAMESPACE, *arguments)

@@ -24,8 +24,8 @@ class Permission(NamedTuple):
 
 
 def operator_permissions() -> list[Permission]:
-    """Return every permission of the role in manifests/cluster, apart from that for the Lease."""
-    [role, *_] = yaml.safe_load_all((ROOT / "manifests" / "cluster" / "operator-role.yaml").read_text())
+    """Return every permission of the role in manifests/base, apart from that for the Lease."""
+    [role, *_] = yaml.safe_load_all((ROOT / "manifests" / "base" / "operator-role.yaml").read_text())
     return [
         Permission(verb, resource, group)
         for rule in role["rules"]

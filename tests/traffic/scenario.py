@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from tests.environment.images import RECIPES, ImageName
 from tests.environment.traffic import SERVER, Figures, Load
 from tests.support.builders import ModelServiceBuilder, model_service
 from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess
 
-OTHER_IMAGE = "modelservice.dev/operator:dev"
+OTHER_IMAGE = RECIPES[ImageName.OPERATOR].reference
 """Contains the same Python as the image of the example, so it can run the same server."""
 HIGH_RATE, LOW_RATE = 500, 20
 """Requests per second of each kind of client."""

@@ -16,7 +16,8 @@ from tests.environment.validation import Validation, validate
 from tests.support.maximal_spec import maximal_spec
 
 MINORS = kubernetes_minors()
-POLICIES = Path("manifests/policies")
+COMPONENTS = Path("manifests/components")
+POLICIES = (COMPONENTS / "policies", COMPONENTS / "sources")
 MAX_COST = 0.6
 """Largest part of a limit that the CRD may use. The rest is for later fields, and for versions that estimate more."""
 MAX_ANNOTATION_BYTES = 256 * 1024
@@ -24,7 +25,8 @@ MAX_ANNOTATION_BYTES = 256 * 1024
 
 
 def manifests() -> list[Any]:
-    paths = [path for path in sorted(POLICIES.rglob("*.yaml")) if path.name != "kustomization.yaml"]
+    found = sorted(path for folder in POLICIES for path in folder.glob("*.yaml"))
+    paths = [path for path in found if path.name != "kustomization.yaml"]
     return [body for path in paths for body in yaml.safe_load_all(path.read_text())]
 
 

@@ -9,7 +9,7 @@ from modelservice_operator.api.crdgen.references import MAX_REFERENCES, REFERENC
 from modelservice_operator.api.crdgen.structural import RULES
 from tests.support.schema_fields import fields
 
-POLICIES = Path("manifests/policies")
+POLICIES = Path("manifests/components/policies")
 NOT_CHECKED = {
     "expose.ingress.className": "a class, which is for all users",
     "expose.httpRoute.parentRefs[].name": "a Gateway itself restricts which routes may attach",
@@ -55,7 +55,7 @@ def test_every_policy_is_installed_with_a_binding() -> None:
 
 
 def test_user_roles_cannot_write_status() -> None:
-    for role in yaml.safe_load_all(Path("manifests/cluster/user-roles.yaml").read_text()):
+    for role in yaml.safe_load_all(Path("manifests/base/user-roles.yaml").read_text()):
         resources = {resource for rule in role["rules"] for resource in rule["resources"]}
         assert resources <= {"modelservices", "modelservices/scale"}
 

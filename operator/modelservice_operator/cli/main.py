@@ -6,6 +6,7 @@ the schema generator would cost the operator memory.
 
 import argparse
 import gc
+import os
 import re
 from collections.abc import Sequence
 from ipaddress import ip_network
@@ -14,6 +15,8 @@ from pathlib import Path
 from modelservice_operator import __version__
 from modelservice_operator.settings import DEFAULT_LOADER, Settings
 
+LOADER_IMAGE_VARIABLE = "LOADER_IMAGE"
+"""Default of --loader-image: kustomize and other tools find images in values, not in the middle of arguments."""
 _GC_THRESHOLDS = (50_000, 50, 100)
 """Thresholds of the garbage collector. Most objects of an operator stay, or are freed without it; with the defaults it
 traverses them several times while the modules are imported and the caches are filled."""
@@ -98,7 +101,12 @@ def _add_operator_options(run: argparse.ArgumentParser) -> None:
 
 def _add_loader_options(run: argparse.ArgumentParser) -> None:
     defaults = DEFAULT_LOADER
-    run.add_argument("--loader-image", default=defaults.image, metavar="IMAGE", help="default image of the loader")
+    run.add_argument(
+        "--loader-image",
+        default=os.environ.get(LOADER_IMAGE_VARIABLE) or defaults.image,
+        metavar="IMAGE",
+        help=f"default image of the loader (default: ${LOADER_IMAGE_VARIABLE}, then that of this version)",
+    )
     run.add_argument(
         "--loader-seconds",
         type=_positive_int,

@@ -89,6 +89,6 @@ class MissingPermissionLog:
         self._reported[missing] = True
         logger.error(
             "Missing permission: the operator is not allowed to %s. What needs it does not work until its role grants"
-            " it (manifests/cluster/operator-role.yaml).",
+            " it (manifests/base/operator-role.yaml).",
             missing,
         )

@@ -7,6 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from modelservice_operator import __version__
+
 REPOSITORY: Final = Path(__file__).resolve().parents[3]
 
 
@@ -33,8 +35,8 @@ class Recipe:
 
 
 RECIPES: Final = {
-    ImageName.OPERATOR: Recipe("modelservice.dev/operator:dev", REPOSITORY, target="operator"),
-    ImageName.LOADER: Recipe("modelservice.dev/loader:dev", REPOSITORY, target="loader"),
+    ImageName.OPERATOR: Recipe(f"modelservice.dev/operator:{__version__}", REPOSITORY, target="operator"),
+    ImageName.LOADER: Recipe(f"modelservice.dev/loader:{__version__}", REPOSITORY, target="loader"),
     ImageName.DIABETES: Recipe("modelservice.dev/examples/diabetes:0.1.0", REPOSITORY / "examples" / "diabetes"),
     ImageName.HABITS: Recipe(
         "modelservice.test/habits:1",

@@ -31,6 +31,21 @@ def test_settings_default_to_those_of_the_dataclass() -> None:
     assert settings_from(build_parser().parse_args(["run"])) == Settings()
 
 
+@pytest.mark.parametrize(
+    ("variable", "options", "expected"),
+    [
+        ("registry.example.com/loader:1", [], "registry.example.com/loader:1"),
+        ("registry.example.com/loader:1", ["--loader-image", "loader:2"], "loader:2"),
+        ("", [], LoaderSettings().image),
+    ],
+)
+def test_loader_image_defaults_to_the_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, options: list[str], expected: str
+) -> None:
+    monkeypatch.setenv("LOADER_IMAGE", variable)
+    assert settings_from(build_parser().parse_args(["run", *options])).loader.image == expected
+
+
 def test_settings_are_taken_from_the_options() -> None:
     options = build_parser().parse_args(
         [

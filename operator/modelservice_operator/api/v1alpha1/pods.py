@@ -108,8 +108,8 @@ class ResourceRequirements(ApiModel):
 class OtherResources(ApiModel):
     """CPU and memory of a container other than the model container.
 
-    The policy in manifests/policies/resources.yaml has the rules that compare quantities: they would exceed the limit
-    for the estimated cost of a schema before Kubernetes 1.34.
+    The policy in manifests/components/policies/resources.yaml has the rules that compare quantities: they would exceed
+    the limit for the estimated cost of a schema before Kubernetes 1.34.
     """
 
     requests: OtherAmounts | None = Field(

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from modelservice_operator import __version__
 from tests.environment.images import ImagesError, __main__, uv
 
 
@@ -10,8 +11,8 @@ def test_list_names_every_image(capsys: pytest.CaptureFixture[str]) -> None:
     assert __main__.main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines] == [
-        ["operator", "modelservice.dev/operator:dev"],
-        ["loader", "modelservice.dev/loader:dev"],
+        ["operator", f"modelservice.dev/operator:{__version__}"],
+        ["loader", f"modelservice.dev/loader:{__version__}"],
         ["diabetes", "modelservice.dev/examples/diabetes:0.1.0"],
         ["habits", "modelservice.test/habits:1"],
     ]
