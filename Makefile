@@ -18,6 +18,9 @@ WORKERS := --numprocesses 3 --dist loadscope
 PYTEST := $(RUN) python -m tests.environment.suite
 # Options of the benchmarks, such as make bench ARGS=--quick.
 ARGS :=
+# Names of the images of make release: IMAGE_PREFIX/operator:TAG. Without TAG, the version in pyproject.toml.
+IMAGE_PREFIX := modelservice.dev
+TAG :=
 # Time of each fuzzer of make fuzz, in seconds.
 SECONDS_EACH := 60
 export UV_PYTHON_DOWNLOADS := never
@@ -25,7 +28,7 @@ export PYTHONPATH := .
 # The tests start hundreds of Python processes: without bytecode files each of them would compile its modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup fmt lint types test test-unprivileged test-sweeps test-versions test-traffic test-images test-recovery fuzz unit golden generate verify images bench bench-scale bench-loader demo demo-down clean
+.PHONY: help setup fmt lint types test test-unprivileged test-sweeps test-versions test-traffic test-images test-recovery fuzz unit golden generate verify release images bench bench-scale bench-loader demo demo-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -123,6 +126,9 @@ test-images: setup ## run images with 14 habits on real pods (a node, 2 minutes)
 test-recovery: setup ## restore etcd from a backup while the operator runs (2 minutes, on a machine without other work)
 	@$(RUN) python -m tests.environment.cluster build --tier control-plane
 	$(PYTEST) tests/recovery
+
+release: setup ## build dist/ from the commit: images, wheel, install.yaml, SBOMs, named by IMAGE_PREFIX and TAG
+	$(RUN) python -m release --image-prefix $(IMAGE_PREFIX) $(if $(TAG),--tag $(TAG))
 
 images: setup ## build the container images as OCI archives, without a registry or a Docker daemon
 	$(RUN) python -m tests.environment.images build
