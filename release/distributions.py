@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
 def build_distributions(directory: Path, *, epoch: int) -> None:
     """Write wheel and sdist. Raises ReleaseError."""
-    command = [find_uv(), "build", "--offline", "--quiet", "--wheel", "--sdist", f"--out-dir={directory}", REPOSITORY]
+    command = [
+        find_uv(),
+        "build",
+        "--offline",
+        "--quiet",
+        "--wheel",
+        "--sdist",
+        f"--out-dir={directory}",
+        str(REPOSITORY),
+    ]
     environment = os.environ | {"SOURCE_DATE_EPOCH": str(epoch)}
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if answer.returncode:

@@ -42,6 +42,7 @@ DOCKER = "docker "
 
 
 def block_with(start: str) -> str:
+    block: str
     [block] = [block for block in BLOCKS if any(line.startswith(start) for line in block.splitlines())]
     return block
 

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 def run_actionlint(*paths: Path) -> subprocess.CompletedProcess[str]:
     # Programs that actionlint calls if they are installed: results must not depend on that.
-    command = [actionlint(), "-no-color", "-shellcheck=", "-pyflakes=", *paths]
+    command: list[str | Path] = [actionlint(), "-no-color", "-shellcheck=", "-pyflakes=", *paths]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 

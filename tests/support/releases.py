@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,14 +60,12 @@ def copy_as_commit(directory: Path) -> Path:
     return directory
 
 
-def run_release(
-    directory: Path, *options: str, environment: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+def run_release(directory: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run the release command of a copy, in that copy."""
     return subprocess.run(
         [sys.executable, "-m", "release", "--image-prefix", PREFIX, *options],
         cwd=directory,
-        env=os.environ | {"PYTHONPATH": str(directory)} | (environment or {}),
+        env=os.environ | {"PYTHONPATH": str(directory)},
         capture_output=True,
         text=True,
         check=False,
