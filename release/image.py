@@ -75,11 +75,12 @@ class OciImage:
         """Bytes that a node downloads: the compressed layers with those of the base."""
         return sum(len(layer) for layer in self.layers.values())
 
-    def created_at(self, epoch: int) -> OciImage:
-        """Return the image with another time of creation; the layers stay as they are."""
+    def stamped(self, epoch: int, labels: Mapping[str, str]) -> OciImage:
+        """Return the image with another time of creation and more labels; the layers stay as they are."""
         time = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         history = [entry | {"created": time} for entry in self.config.get("history", ())]
-        return replace(self, config=self.config | {"created": time, "history": history})
+        settings = self.config["config"] | {"Labels": self.labels | labels}
+        return replace(self, config=self.config | {"created": time, "history": history, "config": settings})
 
     def archive(self, reference: str, *, epoch: int) -> bytes:
         """Return an archive that is both an OCI layout and, for older tools, an archive of `docker save`."""

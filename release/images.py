@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from release.source import Commit
 
 RELEASED: Final = (ImageName.OPERATOR, ImageName.LOADER)
+_LABEL: Final = "org.opencontainers.image"
 LIST: Final = "images.txt"
 """File with a line for each image: reference, digest, architecture, archive."""
 
@@ -42,14 +43,15 @@ class ImageBuilder:
         (directory / LIST).write_text("".join(f"{line}\n" for line in lines))
 
     def _built(self) -> dict[ImageName, OciImage]:
-        arguments = {"VERSION": self.names.tag, "REVISION": self.commit.revision}
         with _empty_store() if self.fresh else nullcontext(Store.of_this_user()) as store:
-            built = images.build(RELEASED, progress=self.progress, arguments=arguments, store=store)
+            built = images.build(RELEASED, progress=self.progress, store=store)
             return {name: OciImage.read(image.archive) for name, image in built.items()}
 
     def _write_image(self, directory: Path, name: ImageName, built: OciImage) -> str:
         epoch = self.commit.epoch
-        image = built.created_at(epoch)
+        # Not by build arguments: buildah takes a cached step for a LABEL with other values.
+        labels = {f"{_LABEL}.version": self.names.tag, f"{_LABEL}.revision": self.commit.revision}
+        image = built.stamped(epoch, labels)
         reference = self.names.reference(name)
         packages, policy = find_packages(image.files()), LicencePolicy.load()
         policy.check(packages)
