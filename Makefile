@@ -18,6 +18,9 @@ WORKERS := --numprocesses 3 --dist loadscope
 PYTEST := $(RUN) python -m tests.environment.suite
 # Options of the benchmarks, such as make bench ARGS=--quick.
 ARGS :=
+# Names of the images of make release: IMAGE_PREFIX/operator:TAG. Without TAG, the version in pyproject.toml.
+IMAGE_PREFIX := modelservice.dev
+TAG :=
 # Time of each fuzzer of make fuzz, in seconds.
 SECONDS_EACH := 60
 export UV_PYTHON_DOWNLOADS := never
@@ -25,7 +28,7 @@ export PYTHONPATH := .
 # The tests start hundreds of Python processes: without bytecode files each of them would compile its modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup fmt lint types test test-unprivileged test-sweeps test-versions test-traffic test-images test-recovery test-release install-yaml fuzz unit golden generate verify images bench bench-scale bench-loader demo demo-down clean
+.PHONY: help setup fmt lint types test test-unprivileged test-sweeps test-versions test-traffic test-images test-recovery test-release install-yaml fuzz unit golden generate verify images bench bench-scale bench-loader demo demo-down clean release
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -137,6 +140,9 @@ test-release: setup ## install, upgrade and remove it for real, with Helm and ku
 install-yaml: setup ## write dist/install.yaml, which installs everything; IMAGE_PREFIX and TAG name other images
 	@mkdir -p dist
 	@$(RUN) python -m tests.environment.packaging install-yaml $(if $(IMAGE_PREFIX),--image-prefix $(IMAGE_PREFIX)) $(if $(TAG),--tag $(TAG)) > dist/install.yaml
+
+release: setup ## build dist/ from the commit: images, wheel, install.yaml, SBOMs, named by IMAGE_PREFIX and TAG
+	$(RUN) python -m release --image-prefix $(IMAGE_PREFIX) $(if $(TAG),--tag $(TAG))
 
 images: setup ## build the container images as OCI archives, without a registry or a Docker daemon
 	$(RUN) python -m tests.environment.images build

@@ -9,6 +9,17 @@ from tests.environment.images.building import build
 from tests.environment.images.catalog import RECIPES, ImageName, Recipe
 from tests.environment.images.errors import ImagesError
 from tests.environment.images.progress import Progress, Silence, Terminal
-from tests.environment.images.store import Image
+from tests.environment.images.store import Image, Store
 
-__all__ = ["RECIPES", "Image", "ImageName", "ImagesError", "Progress", "Recipe", "Silence", "Terminal", "build"]
+__all__ = [
+    "RECIPES",
+    "Image",
+    "ImageName",
+    "ImagesError",
+    "Progress",
+    "Recipe",
+    "Silence",
+    "Store",
+    "Terminal",
+    "build",
+]

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # The libraries that python3.11 links to or imports, and those that binary wheels expect of a system (libgcc,
-# libstdc++). The shell is for RUN steps. Left out on purpose: apt, dpkg, perl, and tools of maintainer scripts.
+# libstdc++). The shell is for RUN steps, and gcc-12-base has only the licences of libgcc and libstdc++. Left out on
+# purpose: apt, dpkg, perl, and tools of maintainer scripts.
 NAMES: Final = (
     "base-files",
     "busybox",
     "ca-certificates",
+    "gcc-12-base",
     "libbz2-1.0",
     "libc6",
     "libcrypt1",

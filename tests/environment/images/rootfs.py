@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UNUSED: Final = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/lintian", "usr/share/info")
+DOCUMENTS: Final = "usr/share/doc/"
+STATUS: Final = "var/lib/dpkg/status.d"
+"""Directory with the control data of each package, a file each, where scanners and the bill of materials find them."""
 MERGED: Final = ("bin", "lib", "lib32", "lib64", "libx32", "sbin")
 CERTIFICATES: Final = "usr/share/ca-certificates/"
 BUNDLE: Final = "etc/ssl/certs/ca-certificates.crt"
@@ -61,10 +64,12 @@ class RootFileSystem:
             entry.name = merged(entry.name)
             if entry.islnk():
                 entry.linkname = merged(entry.linkname)
-            if not entry.name.startswith(UNUSED):
+            if not entry.name.startswith(UNUSED) or _is_copyright(entry):
                 self._add(entry, content)
             if entry.name.startswith(CERTIFICATES) and entry.isreg():
                 self.certificates.append(content)
+        control = _run("--field", deb).decode()
+        self.add_file(f"{STATUS}/{deb.name.partition('_')[0]}", control)
 
     def add_file(self, name: str, text: str) -> None:
         entry = tarfile.TarInfo(name)
@@ -116,10 +121,21 @@ def assemble_packages(debs: list[Path], destination: Path) -> None:
 
 
 def _entries(deb: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    unpacked = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(deb)], capture_output=True, check=False)
-    if unpacked.returncode != 0:
-        raise ImagesError(f"dpkg-deb cannot read {deb}: {unpacked.stderr.decode().strip()}. Delete it and try again.")
-    with tarfile.open(fileobj=io.BytesIO(unpacked.stdout)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(_run("--fsys-tarfile", deb))) as archive:
         for entry in archive:
             content = archive.extractfile(entry) if entry.isreg() else None
             yield entry, content.read() if content else b""
+
+
+def _run(action: str, deb: Path) -> bytes:
+    answer = subprocess.run(["dpkg-deb", action, str(deb)], capture_output=True, check=False)
+    if answer.returncode != 0:
+        raise ImagesError(f"dpkg-deb cannot read {deb}: {answer.stderr.decode().strip()}. Delete it and try again.")
+    return answer.stdout
+
+
+def _is_copyright(entry: tarfile.TarInfo) -> bool:
+    """Return True for the licences of a package, and for a link to the documents of another one."""
+    if not entry.name.startswith(DOCUMENTS):
+        return False
+    return entry.name.endswith("/copyright") or entry.issym()

@@ -1,0 +1,50 @@
+"""All files of a release, with their checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from release.distributions import build_distributions
+from release.errors import ReleaseError
+from release.images import ImageBuilder
+from release.manifests import CHART, package_chart, render_install
+from release.notes import section
+from release.settings import REPOSITORY
+from release.source import Commit
+
+if TYPE_CHECKING:
+    from release.settings import Names
+    from tests.environment.images import Progress
+
+CHECKSUMS: Final = "SHA256SUMS"
+
+
+def build_release(names: Names, directory: Path, progress: Progress, *, fresh: bool = False) -> Commit:
+    """Write a release into `directory`, in place of an earlier one. Raises ReleaseError and ImagesError."""
+    if directory.exists() and any(directory.iterdir()) and not (directory / CHECKSUMS).exists():
+        raise ReleaseError(f"{directory} has files that are not of a release: choose an empty directory.")
+    commit = Commit.of(REPOSITORY)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".release-") as temporary:
+        draft = Path(temporary) / "dist"
+        draft.mkdir()
+        with progress.step("wheel, sdist, manifests"):
+            build_distributions(draft, epoch=commit.epoch)
+            (draft / "install.yaml").write_text(render_install(names))
+            if CHART.is_dir():
+                package_chart(draft, names, epoch=commit.epoch)
+            (draft / "release-notes.md").write_text(section((REPOSITORY / "CHANGELOG.md").read_text(), names.version))
+        ImageBuilder(names, commit, progress, fresh).write(draft)
+        (draft / CHECKSUMS).write_text(_checksums(draft))
+        shutil.rmtree(directory, ignore_errors=True)
+        draft.rename(directory)
+    return commit
+
+
+def _checksums(directory: Path) -> str:
+    lines = (f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(directory.iterdir()))
+    return "".join(lines)

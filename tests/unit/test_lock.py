@@ -1,0 +1,55 @@
+"""Locked packages can be installed on both architectures."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LOCKS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "uv.lock", *ROOT.glob("examples/*/uv.lock")))
+AMD64, ARM64 = "x86_64", "aarch64"
+
+
+def tags(wheel: str) -> tuple[str, str, str]:
+    """Return Python, ABI and platform of a wheel (PEP 427)."""
+    python, abi, platform = wheel.removesuffix(".whl").split("-")[-3:]
+    return python, abi, platform
+
+
+def without_arm64(wheels: list[str]) -> set[tuple[str, str]]:
+    """Return Python and ABI of the wheels for CPython with glibc on amd64 that have no counterpart on arm64."""
+    found = [tags(wheel) for wheel in wheels]
+    pairs = {
+        machine: {
+            (python, abi)
+            for python, abi, platform in found
+            if "manylinux" in platform and machine in platform and python.startswith("cp")
+        }
+        for machine in (AMD64, ARM64)
+    }
+    return pairs[AMD64] - pairs[ARM64]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_no_locked_wheel_is_for_amd64_only(lock: str) -> None:
+    packages = tomllib.loads((ROOT / lock).read_text())["package"]
+    names = {
+        package["name"]: [wheel["url"].rpartition("/")[2] for wheel in package.get("wheels", ())]
+        for package in packages
+    }
+    assert {name: found for name, wheels in names.items() if (found := without_arm64(wheels))} == {}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_locked_package_has_a_wheel(lock: str) -> None:
+    packages = tomllib.loads((ROOT / lock).read_text())["package"]
+    from_registry = [package for package in packages if "registry" in package["source"]]
+    assert from_registry
+    assert [package["name"] for package in from_registry if not package.get("wheels")] == []
+
+
+def test_wheel_for_amd64_only_is_found() -> None:
+    amd64 = "fast-1.0-cp311-cp311-manylinux_2_17_x86_64.whl"
+    assert without_arm64([amd64]) == {("cp311", "cp311")}
+    assert without_arm64([amd64, "fast-1.0-cp311-cp311-manylinux_2_28_aarch64.whl"]) == set()
+    assert without_arm64([amd64, "fast-1.0-cp312-cp312-manylinux_2_28_aarch64.whl"]) == {("cp311", "cp311")}
