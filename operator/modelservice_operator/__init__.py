@@ -4,6 +4,7 @@ The packages, from top to bottom; each imports only lower ones (docs/architectur
 
 cli           commands; the composition root
 manager       process lifetime: wiring, leader election, kopf
+check         judges whether an install is complete and consistent
 controller    work queue and reconciler, one ModelService at a time
 apply         writes children and status; never modifies objects it does not own
 events        writes Events about transitions, reads those of unready pods, and the progress of loaders

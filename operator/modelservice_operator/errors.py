@@ -13,6 +13,7 @@ OperatorError
 ├── CredentialsError           a user: no credentials, or damaged ones; those in use are kept
 ├── NotFoundError              404 of the path: the kind is not served, perhaps only at the moment
 │   └── ObjectNotFoundError        404 that names the object: the caller decides what absence means
+├── PortUnavailableError       a user: this process cannot serve a port, ends and is started again
 ├── LeadershipLostError        another replica leads: this process exits and starts again as a standby
 ├── TerminatingError           nothing left to do
 │   ├── NamespaceTerminatingError  403 in a namespace that is being deleted
@@ -124,6 +125,10 @@ class ObjectNotFoundError(NotFoundError):
 
 class CredentialsError(OperatorError):
     """The address or the credentials of the cluster are missing, damaged or not supported."""
+
+
+class PortUnavailableError(OperatorError):
+    """A port of this process is in use, or must not be used."""
 
 
 class LeadershipLostError(OperatorError):

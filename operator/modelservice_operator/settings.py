@@ -7,6 +7,11 @@ from modelservice_operator import __version__
 FIELD_MANAGER = "modelservice-operator"
 """Field manager of every write, value of the managed-by label, and name in the user agent."""
 
+LEASE_NAME = "modelservice-operator"
+"""Name of the Lease of an operator that serves all namespaces, and beginning of the names of others."""
+LEASE_VERSION_ANNOTATION = "modelservice.dev/operator-version"
+"""On the Lease: version of the operator that last wrote it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoaderSettings:

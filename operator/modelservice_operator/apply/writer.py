@@ -9,6 +9,7 @@ from typing import Any
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE, ResourceKind
 from modelservice_operator.apimachinery.managed_fields import claim_spec, release_fields, upgrade_managed_fields
 from modelservice_operator.apimachinery.objects import NamespacedName, Object, key_of
+from modelservice_operator.apply.dropped_fields import DroppedFieldsLog
 from modelservice_operator.cache.informers import InformerSet
 from modelservice_operator.client.rest import APPLY, JSON_PATCH, MERGE_PATCH, RestClient
 from modelservice_operator.errors import ConflictError, ForbiddenError, InvalidRequestError, ObjectNotFoundError
@@ -28,6 +29,7 @@ class ObjectWriter:
     def __init__(self, client: RestClient, informers: InformerSet) -> None:
         self._client = client
         self._informers = informers
+        self._dropped_fields = DroppedFieldsLog()
 
     async def read(self, kind: ResourceKind, key: NamespacedName) -> Object:
         """Return the live object. Raises ObjectNotFoundError."""
@@ -165,9 +167,10 @@ class ObjectWriter:
             await self._client.request("DELETE", kind.path(namespace=key.namespace, name=key.name), body=body)
         self._informers.delete(kind, live)
 
-    async def update_status(self, live: Object, status: dict[str, Any]) -> None:
-        """Write the whole status of a ModelService.
+    async def update_status(self, live: Object, status: dict[str, Any]) -> Object:
+        """Write the whole status of a ModelService; return it as the API server has stored it.
 
+        A CRD that is older than the operator makes the server drop fields: each is logged once.
         The resourceVersion makes the server reject it when the object was modified. Raises ConflictError then.
         """
         key, metadata = key_of(live), live["metadata"]
@@ -182,6 +185,9 @@ class ObjectWriter:
         path = MODEL_SERVICE.path(namespace=key.namespace, name=key.name, subresource="status")
         response = await self._client.request("PUT", path, body=body, params=_FIELD_MANAGER_PARAMS, urgent=True)
         self._informers.upsert(MODEL_SERVICE, response)
+        stored: Object = response.get("status") or {}
+        self._dropped_fields.report(status, stored)
+        return stored
 
     async def _patch(
         self, kind: ResourceKind, key: NamespacedName, body: object, *, content_type: str, params: dict[str, str]

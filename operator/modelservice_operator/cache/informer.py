@@ -67,7 +67,7 @@ class Informer:
         settings = context.settings
         self.kind = spec.kind
         self.namespace = namespace
-        self._is_optional = spec.optional
+        self._has_crd = spec.optional or spec.required
         self.store = Store(spec.kind, transform=spec.transform, map_func=spec.map_func, clock=context.clock)
         self._on_change = on_change
         self._on_available = on_available
@@ -104,7 +104,7 @@ class Informer:
         if refused is None:
             return f"{subject} it is still being read."
         if refused.is_missing:
-            return f"{subject} {'install its CRD' if self._is_optional else 'the cluster does not serve it'}."
+            return f"{subject} {'install its CRD' if self._has_crd else 'the cluster does not serve it'}."
         where = f"in namespace {self.namespace}" if self.namespace else "in all namespaces"
         return (
             f"{subject} the operator is not allowed to {refused.verb} {self.kind.group_resource} {where}. Grant it the"

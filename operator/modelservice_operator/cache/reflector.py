@@ -154,6 +154,8 @@ class Reflector:
         """Highest version that the server has sent. A lower one in a list means that it was restored from a backup."""
         self._verb = ""
         """Verb of the current request."""
+        self._resource = ""
+        """Name of the resource in log lines."""
         self._refused_since: float | None = None
         """Time of the first refusal since the last success."""
         self._may_have_rewound = False
@@ -179,6 +181,7 @@ class Reflector:
     async def run(self, resource: str) -> None:
         """List and watch until cancelled. `resource` names it in log lines."""
         failures = 0
+        self._resource = resource
         while True:
             started = self._clock.monotonic()
             try:
@@ -226,7 +229,10 @@ class Reflector:
             self._refused_since = now
         is_certain = now - self._refused_since >= REFUSAL_GRACE_SECONDS or (is_missing and self._tolerance.optional)
         if is_certain:
-            self.refused = Refusal(self._verb, is_missing)
+            refusal = Refusal(self._verb, is_missing)
+            if is_missing and self._tolerance.required and self.refused != refusal:
+                logger.error("%s are not served: install their CRD (crds/); the operator waits for it", self._resource)
+            self.refused = refusal
         if not is_certain or self._tolerance.required:
             return False
         self._give_up()

@@ -1,1 +1,1 @@
-"""The commands of the operator: run, render, crd, reference, policy. The composition root; may import every package."""
+"""The commands of the operator: run, check, render, crd, reference, policy. May import every package."""

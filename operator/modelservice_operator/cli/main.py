@@ -21,6 +21,9 @@ _GC_THRESHOLDS = (50_000, 50, 100)
 """Thresholds of the garbage collector. Most objects of an operator stay, or are freed without it; with the defaults it
 traverses them several times while the modules are imported and the caches are filled."""
 
+_MAX_PORT = 65535
+_MAX_NAME_LENGTH = 253
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code. `arguments` defaults to those of the process."""
@@ -30,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from modelservice_operator.cli.run import run
 
         return run(options)
+    if options.command == "check":
+        from modelservice_operator.cli.check import check
+
+        return check(options)
     from modelservice_operator.cli import render
 
     match options.command:
@@ -43,16 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return render.print_crd()
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(parser_class: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Build the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="modelservice-operator", description="Kubernetes operator for model endpoints."
-    )
+    parser = parser_class(prog="modelservice-operator", description="Kubernetes operator for model endpoints.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run the operator, in a pod or outside the cluster")
     _add_operator_options(run)
     _add_loader_options(run)
+    _add_check_options(commands.add_parser("check", help="report whether the install is complete; only reads"))
     render = commands.add_parser("render", help="print the child objects of a ModelService; no cluster is needed")
     render.add_argument("file", help="YAML file with ModelServices; - reads standard input")
     commands.add_parser("crd", help="print the CustomResourceDefinition")
@@ -67,11 +73,23 @@ def _add_operator_options(run: argparse.ArgumentParser) -> None:
         "--kubeconfig", type=Path, help="kubeconfig file (default: service account of the pod, then $KUBECONFIG)"
     )
     run.add_argument(
-        "--namespace", "-n", action="append", default=[], metavar="NAME", help="watch only this namespace; repeatable"
+        "--namespace",
+        "-n",
+        action="append",
+        default=[],
+        type=_namespace,
+        metavar="NAME",
+        help="watch only this namespace; repeatable",
     )
-    run.add_argument("--lease-namespace", metavar="NAME", help="enable leader election with a Lease in this namespace")
+    run.add_argument(
+        "--lease-namespace",
+        type=_namespace,
+        metavar="NAME",
+        help="enable leader election with a Lease in this namespace",
+    )
     run.add_argument(
         "--lease-name",
+        type=_object_name,
         metavar="NAME",
         help="name of the Lease (default: modelservice-operator, with the namespaces if there are any)",
     )
@@ -94,9 +112,20 @@ def _add_operator_options(run: argparse.ArgumentParser) -> None:
         help="how often to check for missing CRDs, in seconds",
     )
     run.add_argument(
-        "--probe-port", type=int, default=defaults.probe_port, help="port of /healthz and /readyz; 0 disables them"
+        "--probe-port", type=_port, default=defaults.probe_port, help="port of /healthz and /readyz; 0 disables them"
     )
     run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+
+
+def _add_check_options(check: argparse.ArgumentParser) -> None:
+    check.add_argument(
+        "--kubeconfig", type=Path, help="kubeconfig file (default: service account of the pod, then $KUBECONFIG)"
+    )
+    check.add_argument("--context", metavar="NAME", help="context of the kubeconfig (default: the current one)")
+    check.add_argument(
+        "--namespace", "-n", type=_namespace, metavar="NAME", help="search for operators in this namespace only"
+    )
+    check.add_argument("--output", "-o", choices=("text", "json"), default="text", help="format of the findings")
 
 
 def _add_loader_options(run: argparse.ArgumentParser) -> None:
@@ -153,6 +182,32 @@ def _positive_int(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
     return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > _MAX_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to {_MAX_PORT}")
+    return int(text)
+
+
+def _namespace(text: str) -> str:
+    """Check the name of a namespace (RFC 1123 label): no request with another one would ever succeed."""
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not the name of a namespace: at most 63 lower-case letters, digits and '-'"
+        )
+    return text
+
+
+def _object_name(text: str) -> str:
+    """Check the name of an object (RFC 1123 subdomain)."""
+    if len(text) > _MAX_NAME_LENGTH or not re.fullmatch(
+        r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", text
+    ):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not the name of an object: at most {_MAX_NAME_LENGTH} lower-case letters, digits, '-' and '.'"
+        )
+    return text
 
 
 def _proxy(text: str) -> str:

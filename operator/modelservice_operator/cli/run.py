@@ -9,10 +9,10 @@ from typing import Any, cast
 import kopf
 import uvloop
 
-from modelservice_operator.errors import CredentialsError
+from modelservice_operator.client.client_config import LoadCredentials, find_credentials, load_now
+from modelservice_operator.errors import CredentialsError, PortUnavailableError
 from modelservice_operator.manager.handlers import OperatorHandlers
 from modelservice_operator.manager.health import serve_health
-from modelservice_operator.manager.login import LoadCredentials, find_credentials, load_now
 from modelservice_operator.settings import FIELD_MANAGER, LoaderSettings, Settings
 
 _LOG_FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
@@ -27,7 +27,11 @@ def run(options: argparse.Namespace) -> int:
         print(f"Cannot load the address and credentials of the cluster: {error}", file=sys.stderr)
         return 1
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run_kopf(settings_from(options), load_credentials))
+        try:
+            return runner.run(_run_kopf(settings_from(options), load_credentials))
+        except PortUnavailableError as error:
+            print(error, file=sys.stderr)
+            return 1
 
 
 def settings_from(options: argparse.Namespace) -> Settings:

@@ -108,13 +108,15 @@ class _Selected:
 class KubeconfigLoader:
     """Loads credentials from kubeconfig files; call it for each load. It runs an exec plugin only when needed."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], *, context: str | None = None) -> None:
+        """`context` is used in place of the current one."""
         self._paths = paths
+        self._context = context
         self._plugin: ExecPlugin | None = None
         self._reported: set[str] = set()
 
     def __call__(self) -> Credentials:
-        """Read the files and return the credentials of the current context.
+        """Read the files and return the credentials of the context.
 
         Raises CredentialsError, with a sentence, if they are missing, damaged or of an unsupported kind.
         """
@@ -137,8 +139,8 @@ class KubeconfigLoader:
         return replace(made, discard=self._plugin.discard)
 
     def _select(self, merged: _File) -> _Selected:
-        """Return the cluster and the user of the current context."""
-        name = merged.current_context
+        """Return the cluster and the user of the context."""
+        name = self._context or merged.current_context
         if not name:
             raise CredentialsError(f"{self._description} has no current-context.")
         context = self._find(merged.contexts, name, "context").context or _Context(cluster="")

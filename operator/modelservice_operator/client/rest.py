@@ -20,6 +20,7 @@ from modelservice_operator.apimachinery.flow_control import CURRENT_FLOW, Lane
 from modelservice_operator.client.concurrency import ConcurrencyLimiter
 from modelservice_operator.client.credentials import Credentials, CredentialsRefresher
 from modelservice_operator.client.missing_permissions import MissingPermissionLog
+from modelservice_operator.client.server_clock import ClockReading, parse_date
 from modelservice_operator.client.sessions import Sessions
 from modelservice_operator.client.status_errors import error_from_response
 from modelservice_operator.client.watch import WatchTimeouts, decode_object, watch_events
@@ -61,6 +62,7 @@ class RestClient:
         `check_write` is called before each write that does not bypass the limit, and raises to prevent it.
         """
         self._settings = settings
+        self._clock = clock
         self._check_write = check_write
         self._refresher = CredentialsRefresher(load_credentials, on_change=self._use_credentials, clock=clock)
         self.is_unauthorized = False
@@ -154,6 +156,24 @@ class RestClient:
             raise self._error_from_response(credentials, path, response.status, text, response.headers)
         self.is_unauthorized = False
         return decode_object(text, f"{method} {path}")
+
+    async def read_server_clock(self, path: str) -> ClockReading:
+        """Send a GET request and return the time of its response. Raises OperatorError if there is none."""
+        credentials, sessions = self._connection()
+        before = self._clock.now()
+        try:
+            async with (
+                sessions.use(),
+                sessions.requests.get(_url(credentials, path, None), headers=_headers(credentials, JSON)) as response,
+            ):
+                after = self._clock.now()
+                await response.read()
+        except _NETWORK_ERRORS as error:
+            raise UnreachableError(f"The API server did not answer GET {path}: {_describe(error)}.") from error
+        server = parse_date(response.headers.get("Date", ""))
+        if server is None:
+            raise UnreachableError(f"The response to GET {path} has no time: a proxy may have removed it.")
+        return ClockReading(before, server, after)
 
     @asynccontextmanager
     async def watch(

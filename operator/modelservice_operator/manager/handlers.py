@@ -10,8 +10,9 @@ from itertools import count
 import kopf
 
 from modelservice_operator.apimachinery.wait import Backoff
+from modelservice_operator.client.client_config import LoadCredentials
 from modelservice_operator.manager.health import HealthReport
-from modelservice_operator.manager.login import KopfConnection, LoadCredentials
+from modelservice_operator.manager.login import KopfConnection
 from modelservice_operator.manager.manager import Manager
 from modelservice_operator.settings import Settings
 

@@ -16,6 +16,7 @@ from modelservice_operator.apimachinery.objects import NamespacedName
 from modelservice_operator.cache.informers import InformerSet
 from modelservice_operator.client.rest import RestClient
 from modelservice_operator.controller.workqueue import WorkQueue
+from modelservice_operator.errors import PortUnavailableError
 
 LIVENESS_SECONDS = 600.0
 """Time without any sign of life from the API server after which the process should be restarted."""
@@ -107,7 +108,7 @@ class HealthChecks:
 async def serve_health(port: int, liveness: HealthCheck, readiness: HealthCheck) -> AsyncIterator[None]:
     """Serve /healthz and /readyz for the length of a `with` block; port 0 serves nothing.
 
-    Raises OSError if the port is in use.
+    Raises PortUnavailableError if the port is in use.
     """
     if not port:
         yield
@@ -124,12 +125,18 @@ async def serve_health(port: int, liveness: HealthCheck, readiness: HealthCheck)
 def listen(port: int) -> socket.socket:
     """Return a socket that accepts IPv6 and IPv4 (RFC 3493, 5.3), or only IPv4 on a system without IPv6.
 
-    The kubelet connects to the pod's address, which is IPv6 in a cluster of that family. Raises OSError if the port is
-    in use.
+    The kubelet connects to the pod's address, which is IPv6 in a cluster of that family. Raises PortUnavailableError if
+    the port is in use.
     """
-    if socket.has_dualstack_ipv6():
-        return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
-    return socket.create_server(("0.0.0.0", port))  # noqa: S104 - the kubelet connects from outside the pod
+    try:
+        if socket.has_dualstack_ipv6():
+            return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+        return socket.create_server(("0.0.0.0", port))  # noqa: S104 - the kubelet connects from outside the pod
+    except OSError as error:
+        raise PortUnavailableError(
+            f"Cannot serve /healthz and /readyz on port {port}: {error.strerror}. Choose another port with"
+            " --probe-port, and the same one in the probes of the pod."
+        ) from error
 
 
 def _application(checks: dict[str, HealthCheck]) -> web.Application:

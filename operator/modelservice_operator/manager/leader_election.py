@@ -9,7 +9,6 @@ sees the renewal later, and waits longer. A write that is in flight then is prot
 import asyncio
 import hashlib
 import logging
-import re
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,15 +16,19 @@ from typing import Any, NamedTuple
 from modelservice_operator import __version__
 from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
 from modelservice_operator.apimachinery.kinds import LEASE
+from modelservice_operator.apimachinery.versions import parse_version
 from modelservice_operator.client.rest import RestClient
-from modelservice_operator.errors import ConflictError, LeadershipLostError, ObjectNotFoundError, OperatorError
+from modelservice_operator.errors import (
+    ConflictError,
+    LeadershipLostError,
+    NamespaceTerminatingError,
+    ObjectNotFoundError,
+    OperatorError,
+    TransientError,
+)
+from modelservice_operator.settings import LEASE_NAME, LEASE_VERSION_ANNOTATION
 
 logger = logging.getLogger(__name__)
-
-LEASE_NAME = "modelservice-operator"
-VERSION_ANNOTATION = "modelservice.dev/operator-version"
-"""On the Lease: version of the operator that last wrote it."""
-_VERSION_NUMBERS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +62,6 @@ class _Observed(NamedTuple):
     since: float
 
 
-def _parse_version(text: str) -> tuple[int, ...]:
-    """Return the numbers of a version; none if it is unknown."""
-    return tuple(int(number) for number in re.findall(r"\d+", text)[:_VERSION_NUMBERS])
-
-
 class LeaderElector:
     """One candidate for one Lease: call `acquire`, then `renew_forever`, and `release` at the end."""
 
@@ -89,6 +87,8 @@ class LeaderElector:
         """The Lease as last written by this candidate, None while it does not lead."""
         self._renewed_at = float("-inf")
         """Time when the request of the last successful renewal began, by the monotonic clock."""
+        self._reported_failure = ""
+        """The last warning about a Lease that cannot be acquired."""
 
     def check_leadership(self) -> None:
         """Raise LeadershipLostError if another replica may lead. It needs no request, so each write can call it."""
@@ -106,10 +106,27 @@ class LeaderElector:
                 async with asyncio.timeout(self._config.renew_deadline):
                     seen = await self._try_to_acquire(seen)
             except (OperatorError, TimeoutError) as error:
-                logger.info("Failed to acquire lease %s/%s: %s", self._namespace, self._name, str(error) or "timeout")
+                self._report_failure(error)
             if self._held is None:
                 await asyncio.sleep(self._config.retry_period)
         logger.info("Became leader (lease %s/%s)", self._namespace, self._name)
+
+    def _report_failure(self, error: OperatorError | TimeoutError) -> None:
+        """Log why the Lease cannot be acquired: what a user must change as a warning, once."""
+        text = f"Failed to acquire lease {self._namespace}/{self._name}: {str(error) or 'timeout'}"
+        if isinstance(error, TransientError | TimeoutError):
+            logger.info("%s", text)
+        elif text != self._reported_failure:
+            self._reported_failure = text
+            advice = self._advise(error)
+            logger.warning("%s No ModelService is reconciled until then: %s.", text, advice)
+
+    def _advise(self, error: OperatorError) -> str:
+        if isinstance(error, ObjectNotFoundError):
+            return f"create the namespace {self._namespace}, or correct --lease-namespace"
+        if isinstance(error, NamespaceTerminatingError):
+            return "wait until the namespace is deleted, and create it again"
+        return "allow the operator to get, create and update leases there (manifests/base/operator-role.yaml)"
 
     async def _try_to_acquire(self, seen: "_Observed") -> "_Observed":
         """Acquire the Lease if it is missing or available; return when this state of it was first seen."""
@@ -127,8 +144,8 @@ class LeaderElector:
     def _seconds_to_availability(self, live: dict[str, Any]) -> float:
         """Return the seconds for which a Lease must not change before this candidate may acquire it."""
         is_free = live["spec"].get("holderIdentity") in {None, "", self._identity}
-        version = (live["metadata"].get("annotations") or {}).get(VERSION_ANNOTATION, "")
-        rollback = self._config.rollback_delay if _parse_version(version) > _parse_version(self._version) else 0.0
+        version = (live["metadata"].get("annotations") or {}).get(LEASE_VERSION_ANNOTATION, "")
+        rollback = self._config.rollback_delay if parse_version(version) > parse_version(self._version) else 0.0
         return rollback if is_free else self._config.lease_duration + rollback
 
     async def renew_forever(self) -> None:
@@ -203,7 +220,7 @@ class LeaderElector:
 
     def _lease_metadata(self, previous: dict[str, Any]) -> dict[str, Any]:
         annotations = previous.get("annotations") or {}
-        return previous | {"annotations": annotations | {VERSION_ANNOTATION: self._version}}
+        return previous | {"annotations": annotations | {LEASE_VERSION_ANNOTATION: self._version}}
 
     def _lease_spec(self, previous: dict[str, Any], holder: str) -> dict[str, Any]:
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -26,6 +26,7 @@ from modelservice_operator.events.load_progress import LoadProgressReader
 from modelservice_operator.events.pod_events import PodEventReader
 from modelservice_operator.events.recorder import EventRecorder
 from modelservice_operator.manager.health import HealthChecks
+from modelservice_operator.manager.kubernetes_version import report_kubernetes_version
 from modelservice_operator.manager.leader_election import LeaderElector, default_lease_name
 from modelservice_operator.manager.supervisor import Supervisor
 from modelservice_operator.settings import Settings
@@ -94,6 +95,7 @@ class Manager:
         async with self._client, self._released_lease(), Supervisor(clock=self._clock) as supervisor:
             for informer in self._informers:
                 supervisor.start(f"informer {informer.kind.plural}", informer.run)
+            supervisor.create_task(report_kubernetes_version(self._client), name="kubernetes version")
             for namespace in self._informers.namespaces:
                 supervisor.create_task(self._sync(namespace), name=f"sync {namespace}")
             await self._first_synced.wait()

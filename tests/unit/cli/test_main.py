@@ -12,6 +12,26 @@ def test_main_rejects_invalid_number(workers: str, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize(
+    ("option", "text", "message"),
+    [
+        ("--namespace", "Bad_Name", "'Bad_Name' is not the name of a namespace"),
+        ("--lease-namespace", "-", "'-' is not the name of a namespace"),
+        ("--lease-name", "a..b", "'a..b' is not the name of an object"),
+        ("--probe-port", "65536", "'65536' is not a port from 0 to 65535"),
+        ("--probe-port", "http", "'http' is not a port from 0 to 65535"),
+    ],
+)
+def test_main_rejects_invalid_operator_option(
+    option: str, text: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["run", f"{option}={text}"])
+    assert caught.value.code == 2
+    assert f"argument {option}" in (printed := capsys.readouterr().err)
+    assert message in printed
+
+
+@pytest.mark.parametrize(
     ("option", "text"),
     [
         ("--loader-proxy", "proxy:3128"),

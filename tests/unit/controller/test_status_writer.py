@@ -22,8 +22,9 @@ class Writer(ObjectWriter):
     def __init__(self) -> None:
         self.written: list[dict[str, Any]] = []
 
-    async def update_status(self, _live: dict[str, Any], status: dict[str, Any]) -> None:
+    async def update_status(self, _live: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
         self.written.append(status)
+        return status
 
 
 class Recorder(EventRecorder):

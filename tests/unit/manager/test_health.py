@@ -13,6 +13,7 @@ from modelservice_operator.client.credentials import Credentials
 from modelservice_operator.client.rest import RestClient
 from modelservice_operator.controller.watches import EventHandlers, build_informers
 from modelservice_operator.controller.workqueue import WorkQueue
+from modelservice_operator.errors import PortUnavailableError
 from modelservice_operator.manager.health import LIVENESS_SECONDS, HealthChecks, HealthReport, listen, serve_health
 from modelservice_operator.settings import Settings
 from tests.support.clock import ManualClock
@@ -112,6 +113,9 @@ def test_ipv4_is_used_on_a_system_without_ipv6(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_port_in_use_is_an_error() -> None:
-    with listen(0) as taken, pytest.raises(OSError, match="in use"):
+    with (
+        listen(0) as taken,
+        pytest.raises(PortUnavailableError, match=r"in use\. Choose another port with --probe-port"),
+    ):
         async with serve_health(taken.getsockname()[1], HealthReport, HealthReport):
             pass

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from modelservice_operator.client.client_config import find_credentials, load_now
 from modelservice_operator.client.credentials import Credentials
 from modelservice_operator.errors import CredentialsError
-from modelservice_operator.manager.login import KopfConnection, find_credentials, load_now
+from modelservice_operator.manager.login import KopfConnection
 
 
 def write_kubeconfig(path: Path, token: str) -> Path:

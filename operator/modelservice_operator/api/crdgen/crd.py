@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from modelservice_operator import __version__
 from modelservice_operator.api.crdgen.structural import RULES, Schema, extend_descriptions, structural_schema
 from modelservice_operator.api.v1alpha1.spec import MAX_NAME_LENGTH, ModelServiceSpec
 from modelservice_operator.api.v1alpha1.status import ModelServiceStatus
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 
+VERSION_ANNOTATION = "modelservice.dev/version"
+"""On the CRD and on the admission policies: the version of the program that they belong to."""
 _PRINTER_COLUMNS = (
     ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', "", 0),
     ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', "", 0),
@@ -73,7 +76,10 @@ def custom_resource_definition() -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{MODEL_SERVICE.plural}.{MODEL_SERVICE.group}"},
+        "metadata": {
+            "name": f"{MODEL_SERVICE.plural}.{MODEL_SERVICE.group}",
+            "annotations": {VERSION_ANNOTATION: __version__},
+        },
         "spec": {
             "group": MODEL_SERVICE.group,
             "scope": "Namespaced",

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from modelservice_operator import __version__
+from modelservice_operator.api.crdgen.crd import VERSION_ANNOTATION
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 
 NAME = "modelservice-references"
@@ -110,7 +112,7 @@ _LINE_LENGTH = 100
 def policy() -> str:
     """Return the policy and its binding as YAML."""
     objects = [
-        _object("ValidatingAdmissionPolicy", _policy_spec()),
+        _object("ValidatingAdmissionPolicy", policy_spec()),
         _object("ValidatingAdmissionPolicyBinding", {"policyName": NAME, "validationActions": ["Deny"]}),
     ]
     return _HEADER + yaml.dump_all(objects, Dumper=_Dumper, sort_keys=False, width=_LINE_LENGTH)
@@ -120,12 +122,13 @@ def _object(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": kind,
-        "metadata": {"name": NAME},
+        "metadata": {"name": NAME, "annotations": {VERSION_ANNOTATION: __version__}},
         "spec": spec,
     }
 
 
-def _policy_spec() -> dict[str, Any]:
+def policy_spec() -> dict[str, Any]:
+    """Return the spec of the policy."""
     rule = {
         "apiGroups": [MODEL_SERVICE.group],
         "apiVersions": ["*"],
