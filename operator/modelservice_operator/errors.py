@@ -11,6 +11,7 @@ OperatorError
 │   ├── ResourceExpiredError       410: the requested history is compacted
 │   └── UnauthorizedError          401: the token is read again
 ├── CredentialsError           a user: no credentials, or damaged ones; those in use are kept
+├── TracingUnavailableError    a user: --tracing without its packages, or a variable that cannot be used; at the start
 ├── NotFoundError              404 of the path: the kind is not served, perhaps only at the moment
 │   └── ObjectNotFoundError        404 that names the object: the caller decides what absence means
 ├── LeadershipLostError        another replica leads: this process exits and starts again as a standby
@@ -124,6 +125,10 @@ class ObjectNotFoundError(NotFoundError):
 
 class CredentialsError(OperatorError):
     """The address or the credentials of the cluster are missing, damaged or not supported."""
+
+
+class TracingUnavailableError(OperatorError):
+    """Traces were requested and cannot be sent: packages are missing, or a variable is not valid."""
 
 
 class LeadershipLostError(OperatorError):

@@ -1,9 +1,20 @@
 """Settings of the operator as one frozen value, set by the command line; no module reads the environment for them."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 FIELD_MANAGER = "modelservice-operator"
 """Field manager of every write, value of the managed-by label, and name in the user agent."""
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+"""Levels of the log, by --log-level or the annotation on the Lease."""
+
+
+class LogFormat(StrEnum):
+    """Forms of a log line."""
+
+    JSON = "json"
+    TEXT = "text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
