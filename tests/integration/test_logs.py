@@ -1,4 +1,4 @@
-"""The log of a real operator: one JSON line per decision, none while nothing changes, and a level that changes while it runs."""
+"""The log of a real operator: JSON lines per decision, none while nothing changes, and a level that can change."""
 
 import json
 import subprocess

@@ -99,7 +99,7 @@ class CredentialsRefresher:
     def _start_after(self, seconds: float) -> None:
         is_running = self._task is not None and not self._task.done()
         if not is_running and self._clock.monotonic() - self._refreshed_at >= seconds:
-            # In a context of its own: the request that happens to start it is about some object.
+            # In a separate context: the request that happens to start it is about some object.
             self._task = asyncio.create_task(self._refresh(), name="credentials", context=Context())
 
     async def _refresh(self) -> None:

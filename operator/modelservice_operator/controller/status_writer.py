@@ -123,7 +123,7 @@ class StatusWriter:
 
 
 def _log_transition(previous: Mapping[str, Any], status: Mapping[str, Any]) -> None:
-    """Log a status whose conditions or model are others than before; counts of pods alone are of level DEBUG."""
+    """Log a status with other conditions or another model; one with other counts only is of level DEBUG."""
     before = {entry.get("type"): _state_of(entry) for entry in previous.get("conditions") or ()}
     changed = [entry for entry in status.get("conditions") or () if before.get(entry["type"]) != _state_of(entry)]
     ready = find_condition(status.get("conditions"), ConditionType.READY) or {}

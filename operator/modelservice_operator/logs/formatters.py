@@ -48,7 +48,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Formats a record for a terminal. A traceback follows on indented lines, so that none of them looks like a record."""
+    """Formats a record for a terminal. A traceback follows on indented lines: none of them looks like a record."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines, without the end of the last one."""

@@ -39,7 +39,7 @@ class RepeatFilter(logging.Filter):
 def configure(log_format: LogFormat | None, level: str, *, stream: TextIO | None = None) -> None:
     """Send log lines to standard error. A format of None is text on a terminal, and JSON elsewhere.
 
-    `level` is that of the operator. Libraries report warnings only: their lines are about details that those of the operator summarize.
+    `level` is that of the operator. Libraries report warnings only.
     What Python itself would print, such as an exception that ends the process, becomes a line as well.
     """
     stream = sys.stderr if stream is None else stream
