@@ -20,12 +20,14 @@ RUN set -eu; set -- uv-*.whl; \
 
 FROM uv AS dependencies
 ARG SSL_CERT_FILE
+# Optional extras of the operator, such as tracing (docs/logs.md); none by default.
+ARG OPERATOR_EXTRAS
 # Bytecode of unchecked hashes stays valid whatever the files' times are, and serves a read-only file system.
 ENV UV_PYTHON=python3 UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=/app/venv UV_LINK_MODE=copy UV_NO_CACHE=1 \
     UV_COMPILE_BYTECODE=1 PYC_INVALIDATION_MODE=UNCHECKED_HASH
 WORKDIR /src
 COPY pyproject.toml uv.lock ./
-RUN /opt/uv/bin/uv sync --frozen --no-dev --no-install-project && rm -f /app/venv/.lock
+RUN /opt/uv/bin/uv sync --frozen --no-dev --no-install-project ${OPERATOR_EXTRAS:+--extra "$OPERATOR_EXTRAS"} && rm -f /app/venv/.lock
 
 # The project's code is next to the environment, not in it: a code change does not change the large layer.
 FROM dependencies AS project
