@@ -1,6 +1,6 @@
 """A receiver of traces on the loopback interface: OTLP over HTTP, decoded by the protobuf classes of OpenTelemetry.
 
-It stands for a collector, whose Go program would take minutes to build and adds nothing to what is decoded here.
+It replaces a collector, whose Go program would take minutes to build and adds nothing to what is decoded here.
 """
 
 import threading
