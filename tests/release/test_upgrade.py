@@ -64,7 +64,7 @@ class Rollout:
     new: OperatorProcess
 
     def leading_version(self) -> str:
-        lease = self.fleet.ns.cluster.read("leases.coordination.k8s.io", LEASE, namespace=NAMESPACE)
+        lease = self.fleet.ns.cluster.read("leases.coordination.k8s.io", LEASE, namespace=NAMESPACE) or {}
         return str(lease["metadata"]["annotations"][VERSION_ANNOTATION])
 
     def hand_over(self, leader: OperatorProcess, standby: OperatorProcess, how: signal.Signals) -> None:
@@ -140,10 +140,14 @@ def test_objects_of_the_newer_version_survive_a_downgrade(rollout: Rollout) -> N
     assert rollout.fleet.objects(DEPLOYMENT)["newer"] == before
 
 
+def listed(ns: NamespaceFixture, plural: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = (ns.cluster.read(plural, namespace=ns.namespace) or {})["items"]
+    return items
+
+
 def marked(ns: NamespaceFixture) -> set[str]:
     """Return the names of the Services that the newer version has written."""
-    services = ns.cluster.read(SERVICE.plural, namespace=ns.namespace)["items"]
-    return {it["metadata"]["name"] for it in services if MARK in it["metadata"]["annotations"]}
+    return {it["metadata"]["name"] for it in listed(ns, SERVICE.plural) if MARK in it["metadata"]["annotations"]}
 
 
 async def killed_after_one_write(lane: Lane) -> bool:
@@ -181,7 +185,7 @@ async def test_upgrade_interrupted_at_each_write_is_completed(
         for name in INTERRUPTED:
             await asyncio.to_thread(ns.wait_ready, name)
         await asyncio.to_thread(lane.operator.stop)
-        pods = await asyncio.to_thread(lambda: ns.cluster.read(POD.plural, namespace=ns.namespace)["items"])
+        pods = await asyncio.to_thread(listed, ns, POD.plural)
         audit = AuditTrail(lab.cluster, USER)
         lane.operator.command = marking_version.command
         kills = 0
@@ -196,4 +200,4 @@ async def test_upgrade_interrupted_at_each_write_is_completed(
         # An object is written by taking its fields over and by the apply; each kill repeats at most one of them.
         assert kills >= len(INTERRUPTED)
         assert writes.total() <= 2 * len(INTERRUPTED) + kills
-        assert await asyncio.to_thread(lambda: ns.cluster.read(POD.plural, namespace=ns.namespace)["items"]) == pods
+        assert await asyncio.to_thread(listed, ns, POD.plural) == pods

@@ -104,7 +104,7 @@ def state(ns: NamespaceFixture) -> dict[str, dict[str, Any]]:
     found = {}
     for kind in (MODEL_SERVICE, DEPLOYMENT, REPLICA_SET, POD):
         resource = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
-        items = ns.cluster.read(resource, namespace=ns.namespace)["items"]
+        items = (ns.cluster.read(resource, namespace=ns.namespace) or {})["items"]
         found[kind.kind] = {
             it["metadata"]["name"]: (it["metadata"]["resourceVersion"], it["metadata"].get("generation"))
             for it in items

@@ -52,7 +52,11 @@ def as_json(made: logging.LogRecord) -> Any:
 def test_json_line_has_the_documented_fields() -> None:
     with reconcile_scope(KEY):
         identify(LIVE)
-        fields = {"reason": "ChildMissing", "child": {"kind": "Service", "name": "iris"}, "duration_seconds": 0.0421}
+        fields: dict[str, Any] = {
+            "reason": "ChildMissing",
+            "child": {"kind": "Service", "name": "iris"},
+            "duration_seconds": 0.0421,
+        }
         line = as_json(record("Created %s %s", "Service", "iris", **fields))
     assert line.pop("time").endswith("Z")
     assert line == {
@@ -119,7 +123,7 @@ def extra_names(path: Path) -> set[str]:
     calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
     extras = [keyword.value for call in calls for keyword in call.keywords if keyword.arg == "extra"]
     keys = [key for extra in extras if isinstance(extra, ast.Dict) for key in extra.keys]
-    return {key.value for key in keys if isinstance(key, ast.Constant)}
+    return {str(key.value) for key in keys if isinstance(key, ast.Constant)}
 
 
 def test_lines_of_the_exporter_are_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
