@@ -31,7 +31,10 @@ COPY pyproject.toml uv.lock ./
 # unchecked hashes stays valid whatever the files' times are, and serves a read-only file system.
 FROM environment AS dependencies
 ARG SSL_CERT_FILE
-RUN /opt/uv/bin/uv sync --frozen --no-dev --no-install-project && rm -f /app/venv/.lock \
+# Optional extras of the operator, such as tracing (docs/logs.md); none by default.
+ARG OPERATOR_EXTRAS
+RUN /opt/uv/bin/uv sync --frozen --no-dev --no-install-project ${OPERATOR_EXTRAS:+--extra "$OPERATOR_EXTRAS"} \
+    && rm -f /app/venv/.lock \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib
 
 # Client libraries of the model stores, without dependencies of the operator.

@@ -13,7 +13,9 @@ cache         lists, watches and stores objects
 resources     spec -> children; pure
 client        HTTP requests to the API server
 api           types, defaults and rules of ModelService; pure
+logs          log lines as JSON or text, and their level
 apimachinery  Kubernetes as data; pure
+tracing       traces of reconciles and their requests; an optional extra
 """
 
 __version__ = "0.1.0"

@@ -11,6 +11,7 @@ OperatorError
 │   ├── ResourceExpiredError       410: the requested history is compacted
 │   └── UnauthorizedError          401: the token is read again
 ├── CredentialsError           a user: no credentials, or damaged ones; those in use are kept
+├── TracingUnavailableError    a user: --tracing without its packages, or a variable that cannot be used; at the start
 ├── NotFoundError              404 of the path: the kind is not served, perhaps only at the moment
 │   └── ObjectNotFoundError        404 that names the object: the caller decides what absence means
 ├── PortUnavailableError       a user: this process cannot serve a port, ends and is started again
@@ -129,6 +130,10 @@ class CredentialsError(OperatorError):
 
 class PortUnavailableError(OperatorError):
     """A port of this process is in use, or must not be used."""
+
+
+class TracingUnavailableError(OperatorError):
+    """Traces were requested and cannot be sent: packages are missing, or a variable is not valid."""
 
 
 class LeadershipLostError(OperatorError):

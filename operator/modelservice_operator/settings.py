@@ -1,6 +1,7 @@
 """Settings of the operator as one frozen value, set by the command line; only that reads the environment for them."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from modelservice_operator import __version__
 
@@ -11,6 +12,16 @@ LEASE_NAME = "modelservice-operator"
 """Name of the Lease of an operator that serves all namespaces, and beginning of the names of others."""
 LEASE_VERSION_ANNOTATION = "modelservice.dev/operator-version"
 """On the Lease: version of the operator that last wrote it."""
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+"""Levels of the log, by --log-level or the annotation on the Lease."""
+
+
+class LogFormat(StrEnum):
+    """Forms of a log line."""
+
+    JSON = "json"
+    TEXT = "text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

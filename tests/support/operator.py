@@ -32,6 +32,8 @@ class OperatorProcess:
     arguments: tuple[str, ...] = ()
     command: tuple[str, ...] = ("-c", RUN_WITHOUT_CLIENT)
     """Arguments of Python that run the operator."""
+    log_format: str | None = "text"
+    """None for a version that has no such flag, or for the default."""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
@@ -42,6 +44,7 @@ class OperatorProcess:
                 [
                     *(sys.executable, *self.command, "run", "--kubeconfig", str(self.kubeconfig)),
                     *("--probe-port", "0", *self.arguments),
+                    *(() if self.log_format is None else ("--log-format", self.log_format)),
                 ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -67,7 +70,7 @@ class OperatorProcess:
     @property
     def tracebacks(self) -> list[str]:
         """Tracebacks in the log."""
-        return re.findall(r"Traceback \(most recent call last\):.*?(?=\n\d{4}-|\Z)", self.log, flags=re.DOTALL)
+        return re.findall(r"Traceback \(most recent call last\):.*?(?=\n\d{4}-|\n\{|\Z)", self.log, flags=re.DOTALL)
 
     @property
     def rss_mib(self) -> float:

@@ -61,7 +61,7 @@ FULL = (
         model={"uri": "s3://models/iris", "updatePolicy": "Auto"},
     )
 )
-RETRIES = re.compile(r" WARNING .*(: reconcile failed, requeued in| failed \(attempt \d+\): )")
+RETRIES = re.compile(r" WARNING .*(: Reconcile failed, requeued in| failed \(attempt \d+\): )")
 """Lines that report another attempt of a reconcile, or to read a kind."""
 REDUCED = FULL.without_spec(
     *("autoscaling", "disruptionBudget", "networkPolicy", "expose", "monitoring", "model")

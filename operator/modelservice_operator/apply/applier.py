@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
+from typing import Any
 
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
@@ -118,6 +119,8 @@ class Applier:
         self._corrections.check(correction)
         manager = await self._manager_if_repeated(correction, _OWNER_REFERENCES)
         await self._writer.delete(kind, live)
+        name = key_of(live).name
+        logger.info("Deleted %s %s", kind.kind, name, extra=_fields("NotDesired", kind, name, manager=manager))
         self._corrections.record(correction, manager)
 
     async def release_ports(self, desired: DesiredChild, live: Object, service: ModelService) -> None:
@@ -194,6 +197,9 @@ class Applier:
         self._corrections.check(Correction.of_absence(desired, service))
         await self._verify_successor(desired, live, service)
         await self._writer.delete(desired.kind, live)
+        kind, name = desired.kind, desired.key.name
+        text = "Deleted %s %s to create it again: a field that differs is immutable"
+        logger.info(text, kind.kind, name, extra=_fields("ImmutableField", kind, name))
         return await self._claim(desired, await self._create_successor(desired, service), service)
 
     async def _verify_successor(self, desired: DesiredChild, live: Object, service: ModelService) -> None:
@@ -231,6 +237,9 @@ class Applier:
             if was_deleted:
                 self._corrections.record(correction)
             if is_owned_by(live, service):
+                kind, name = desired.kind, desired.key.name
+                reason = "ChildDeleted" if was_deleted else "ChildMissing"
+                logger.info("Created %s %s", kind.kind, name, extra=_fields(reason, kind, name))
                 self._informers.upsert(desired.kind, live)
                 _check_support(desired, live)
         return live
@@ -258,7 +267,8 @@ class Applier:
         live = await self._writer.read_existing(desired.kind, key_of(live))  # with managedFields
         check_ownership(desired, live, service)
         adopted = await self._writer.adopt(desired, live, adopted_references(desired, live, service))
-        logger.info("%s: adopted %s %s", service.metadata.key, desired.kind.kind, desired.key.name)
+        kind, name = desired.kind, desired.key.name
+        logger.info("Adopted %s %s", kind.kind, name, extra=_fields("Adopted", kind, name))
         return adopted
 
     def _replicas_to_set(self, desired: DesiredChild, live: Object, service: ModelService) -> int | None:
@@ -287,6 +297,9 @@ class Applier:
         manager = await self._manager_if_repeated(correction, REPLICAS)
         with self._rejections.guard(Target.of(desired, service)):
             scaled = await self._writer.scale(desired.kind, live, replicas)
+        kind, name = desired.kind, desired.key.name
+        fields = _fields("ReplicasDiffer", kind, name, field=REPLICAS, manager=manager)
+        logger.info("Scaled %s %s to %d replicas", kind.kind, name, replicas, extra=fields)
         self._corrections.record(correction, manager)
         return scaled, None
 
@@ -304,6 +317,7 @@ class Applier:
             with self._rejections.guard(Target.of(desired, service)):
                 manager = await self._last_manager_of(desired.kind, desired.key, field) if is_drift else None
                 live = await self._server_side_apply(desired, live, service)
+                _log_apply(desired, field, manager, is_drift=is_drift)
                 _check_support(desired, live)
             self._corrections.record(correction, manager)
             if is_drift:
@@ -360,6 +374,23 @@ class Applier:
             live = await self._writer.read(kind, key)
             return last_manager_of_field(field, live["metadata"].get("managedFields") or [])
         return None
+
+
+def _fields(reason: str, kind: ResourceKind, name: str, **others: str | None) -> dict[str, Any]:
+    """Return the fields of a log line about a child; those without a value are left out."""
+    known = {field: value for field, value in others.items() if value is not None}
+    return {"reason": reason, "child": {"kind": kind.kind, "name": name}, **known}
+
+
+def _log_apply(desired: DesiredChild, field: str, manager: str | None, *, is_drift: bool) -> None:
+    """Log an apply: a correction of what another client changed, or another desired state."""
+    kind, name = desired.kind, desired.key.name
+    fields = _fields("DriftCorrected" if is_drift else "SpecChanged", kind, name, field=field, manager=manager)
+    if is_drift:
+        client = manager or "another client"
+        logger.info("Corrected %s of %s %s, changed by %s", field, kind.kind, name, client, extra=fields)
+    else:
+        logger.info("Updated %s %s, first difference %s", kind.kind, name, field, extra=fields)
 
 
 def _check_support(desired: DesiredChild, response: Object) -> None:

@@ -13,7 +13,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from modelservice_operator import __version__
-from modelservice_operator.settings import DEFAULT_LOADER, Settings
+from modelservice_operator.settings import DEFAULT_LOADER, LOG_LEVELS, LogFormat, Settings
 
 LOADER_IMAGE_VARIABLE = "LOADER_IMAGE"
 """Default of --loader-image: kustomize and other tools find images in values, not in the middle of arguments."""
@@ -114,7 +114,22 @@ def _add_operator_options(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--probe-port", type=_port, default=defaults.probe_port, help="port of /healthz and /readyz; 0 disables them"
     )
-    run.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    run.add_argument(
+        "--log-level",
+        choices=LOG_LEVELS,
+        default="info",
+        help="level of the log (default: info); the annotation modelservice.dev/log-level of the Lease overrides it",
+    )
+    run.add_argument(
+        "--log-format",
+        choices=tuple(map(str, LogFormat)),
+        help="form of the log lines (default: text on a terminal, else json)",
+    )
+    run.add_argument(
+        "--tracing",
+        action="store_true",
+        help="send traces of reconciles by OTLP, configured by the OTEL_* variables; needs the extra `tracing`",
+    )
 
 
 def _add_check_options(check: argparse.ArgumentParser) -> None:

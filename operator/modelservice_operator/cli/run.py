@@ -3,35 +3,45 @@
 import argparse
 import asyncio
 import logging
-import sys
 from typing import Any, cast
 
 import kopf
 import uvloop
 
+from modelservice_operator import __version__, tracing
 from modelservice_operator.client.client_config import LoadCredentials, find_credentials, load_now
-from modelservice_operator.errors import CredentialsError, PortUnavailableError
+from modelservice_operator.errors import CredentialsError, PortUnavailableError, TracingUnavailableError
+from modelservice_operator.logs.setup import configure
 from modelservice_operator.manager.handlers import OperatorHandlers
 from modelservice_operator.manager.health import serve_health
-from modelservice_operator.settings import FIELD_MANAGER, LoaderSettings, Settings
+from modelservice_operator.settings import FIELD_MANAGER, LoaderSettings, LogFormat, Settings
 
-_LOG_FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
+logger = logging.getLogger(__name__)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the operator until it is stopped or fails; return the exit code."""
-    logging.basicConfig(level=options.log_level.upper(), format=_LOG_FORMAT)
+    configure(None if options.log_format is None else LogFormat(options.log_format), options.log_level)
     try:
         load_credentials = load_now(find_credentials(options.kubeconfig))
     except (CredentialsError, OSError) as error:
-        print(f"Cannot load the address and credentials of the cluster: {error}", file=sys.stderr)
+        logger.critical("Cannot load the address and credentials of the cluster: %s", error, extra={"error": error})
         return 1
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        try:
+    try:
+        exporter = tracing.start(__version__) if options.tracing else None
+    except TracingUnavailableError as error:
+        logger.critical("Cannot start tracing: %s", error, extra={"error": error})
+        return 1
+    logger.info("Starting %s %s", FIELD_MANAGER, __version__, extra={"version": __version__})
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run_kopf(settings_from(options), load_credentials))
-        except PortUnavailableError as error:
-            print(error, file=sys.stderr)
-            return 1
+    except PortUnavailableError as error:
+        logger.critical("%s", error, extra={"error": error})
+        return 1
+    finally:
+        if exporter is not None:
+            exporter.close()
 
 
 def settings_from(options: argparse.Namespace) -> Settings:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass, field
 
 from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
@@ -98,7 +99,8 @@ class CredentialsRefresher:
     def _start_after(self, seconds: float) -> None:
         is_running = self._task is not None and not self._task.done()
         if not is_running and self._clock.monotonic() - self._refreshed_at >= seconds:
-            self._task = asyncio.create_task(self._refresh(), name="credentials")
+            # In a separate context: the request that happens to start it is about some object.
+            self._task = asyncio.create_task(self._refresh(), name="credentials", context=Context())
 
     async def _refresh(self) -> None:
         try:

@@ -4,6 +4,7 @@ Responses become values or errors. Knows nothing of ModelServices.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -14,7 +15,7 @@ import aiohttp
 import orjson
 import yarl
 
-from modelservice_operator import __version__
+from modelservice_operator import __version__, tracing
 from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
 from modelservice_operator.apimachinery.flow_control import CURRENT_FLOW, Lane
 from modelservice_operator.client.concurrency import ConcurrencyLimiter
@@ -31,6 +32,8 @@ from modelservice_operator.errors import (
     UnreachableError,
 )
 from modelservice_operator.settings import FIELD_MANAGER, Settings
+
+logger = logging.getLogger(__name__)
 
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
@@ -137,18 +140,22 @@ class RestClient:
         self, method: str, path: str, data: bytes | None, content_type: str, params: Mapping[str, str] | None
     ) -> dict[str, Any]:
         credentials, sessions = self._connection()
-        try:
-            async with (
-                sessions.use(),
-                sessions.requests.request(
-                    method, _url(credentials, path, params), data=data, headers=_headers(credentials, content_type)
-                ) as response,
-            ):
-                text = await response.read()
-        except _NETWORK_ERRORS as error:
-            self._refresher.on_connection_failure()
-            kind = AdmissionUnavailableError if _is_slow_write(method, error) else UnreachableError
-            raise kind(f"The API server did not answer {method} {path}: {_describe(error)}.") from error
+        with tracing.request_span(method, credentials.server, path) as span:
+            headers = [*_headers(credentials, content_type), *span.headers]
+            try:
+                async with (
+                    sessions.use(),
+                    sessions.requests.request(
+                        method, _url(credentials, path, params), data=data, headers=headers
+                    ) as response,
+                ):
+                    text = await response.read()
+            except _NETWORK_ERRORS as error:
+                self._refresher.on_connection_failure()
+                kind = AdmissionUnavailableError if _is_slow_write(method, error) else UnreachableError
+                raise kind(f"The API server did not answer {method} {path}: {_describe(error)}.") from error
+            span.set_status(response.status)
+        logger.debug("%s %s: %d", method, path, response.status, extra={"reason": "Requested"})
         if response.status == HTTPStatus.GATEWAY_TIMEOUT and method not in _SAFE_METHODS:
             timeout = self._error_from_response(credentials, path, response.status, text, response.headers)
             raise AdmissionUnavailableError(str(timeout), status=timeout.status)

@@ -19,6 +19,7 @@ from modelservice_operator.errors import (
     TerminalError,
     TransientError,
 )
+from modelservice_operator.logs.context import ReconcileScope, reconcile_scope
 from modelservice_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ class Controller:
         self._queue = queue
         self._informers = informers
         self._settings = settings
+        self._reported: dict[NamespacedName, str] = {}
+        """Error that was last logged for a key, as long as its reconciles fail with it."""
 
     async def run(self) -> None:
         """Reconcile until cancelled. The caches of at least one namespace should be synced."""
@@ -69,25 +72,39 @@ class Controller:
         """
         if not self._informers.has_synced(key.namespace):
             return
-        try:
-            result = await self._reconciler.reconcile(key)
-        except OperatorError as error:
-            self._requeue(key, Result(error=error))
-        except Exception:
-            delay = self._queue.add_rate_limited(key)
-            logger.exception("%s: unexpected error in reconcile, requeued in %.1f s", key, delay)
-        else:
-            self._requeue(key, result)
+        with reconcile_scope(key) as scope:
+            try:
+                result = await self._reconciler.reconcile(key)
+            except OperatorError as error:
+                self._requeue(key, Result(error=error), scope)
+            except Exception as error:
+                scope.trace.fail(error)
+                delay = self._queue.add_rate_limited(key)
+                fields = {"reason": "UnexpectedError"}
+                logger.exception("Unexpected error in reconcile, requeued in %.1f s", delay, extra=fields)
+            else:
+                self._requeue(key, result, scope)
 
-    def _requeue(self, key: NamespacedName, result: Result) -> None:
+    def _requeue(self, key: NamespacedName, result: Result, scope: ReconcileScope) -> None:
         if result.error is None:
             self._queue.forget(key)
+            self._reported.pop(key, None)
+            logger.debug("Reconciled", extra={"reason": "Reconciled"})
         else:
+            scope.trace.fail(result.error)
             after, backoff = _retry_after(result.error), _backoff_of(result.error)
             delay = self._queue.add_rate_limited(key, after=after, backoff=backoff)
-            logger.warning("%s: reconcile failed, requeued in %.1f s: %s", key, delay, result.error)
+            self._log_failure(key, result.error, delay)
         if result.requeue_after is not None:
             self._queue.add_after(key, result.requeue_after)
+
+    def _log_failure(self, key: NamespacedName, error: OperatorError, delay: float) -> None:
+        """Log a failure once: attempts that fail in the same way are of level DEBUG."""
+        text, kind = str(error), type(error).__name__
+        level = logging.DEBUG if self._reported.get(key) == text else logging.WARNING
+        self._reported[key] = text
+        fields = {"reason": kind.removesuffix("Error"), "error": error}
+        logger.log(level, "Reconcile failed, requeued in %.1f s: %s", delay, error, extra=fields)
 
     async def _resync(self) -> None:
         """Add every key at the resync interval, one at a time so that other tasks can run."""

@@ -30,6 +30,7 @@ from modelservice_operator.errors import (
 from modelservice_operator.events.load_progress import LoadProgressReader
 from modelservice_operator.events.pod_events import PodEventReader
 from modelservice_operator.events.transitions import drift_events
+from modelservice_operator.logs.context import identify
 from modelservice_operator.resources import DesiredChild
 from modelservice_operator.resources.cron_job import tracks_updates
 from modelservice_operator.resources.diff import Drift
@@ -102,6 +103,7 @@ class Reconciler:
             self._plans.discard(key)
             self._blocked_names.discard(key)
             return Result()
+        identify(live)
         state, uid = self._states.setdefault(key, ObjectState()), live["metadata"]["uid"]
         if live["metadata"].get("deletionTimestamp"):
             self._blocked_names.discard(key)

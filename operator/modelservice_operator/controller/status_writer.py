@@ -1,5 +1,6 @@
 """Writes the status of a ModelService: as rarely as is useful, and with an Event for each transition."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -20,6 +21,8 @@ from modelservice_operator.settings import Settings
 from modelservice_operator.status import is_only_unobserved
 from modelservice_operator.status.conditions import find_condition
 from modelservice_operator.status.reasons import ConditionType, Reason
+
+logger = logging.getLogger(__name__)
 
 UNOBSERVED_GRACE_SECONDS = 30.0
 """Seconds in which a ready ModelService stays ready while the Deployment controller has not observed a generation.
@@ -90,6 +93,7 @@ class StatusWriter:
         stored = await self._writer.update_status(live, status)
         # A CRD that is older than the operator drops fields: what is missing then is no change of another client.
         state.written_status = content_hash(status) if stored == status else ""
+        _log_transition(previous, status)
         self._recorder.record(live, (*drift_events(drifts), *events_for(previous, status)))
         return None
 
@@ -117,6 +121,27 @@ class StatusWriter:
         if state.unobserved_since is None:
             state.unobserved_since = now
         return state.unobserved_since + UNOBSERVED_GRACE_SECONDS
+
+
+def _log_transition(previous: Mapping[str, Any], status: Mapping[str, Any]) -> None:
+    """Log a status with other conditions or another model; one with other counts only is of level DEBUG."""
+    before = {entry.get("type"): _state_of(entry) for entry in previous.get("conditions") or ()}
+    changed = [entry for entry in status.get("conditions") or () if before.get(entry["type"]) != _state_of(entry)]
+    ready = find_condition(status.get("conditions"), ConditionType.READY) or {}
+    old = find_condition(previous.get("conditions"), ConditionType.READY) or {}
+    fields = {"reason": ready.get("reason", ""), "previous_reason": old.get("reason", "")}
+    level = logging.INFO if changed else logging.DEBUG
+    states = ", ".join(f"{entry['type']}={entry['status']} ({entry['reason']})" for entry in changed)
+    logger.log(level, "Status: %s. %s", states or "counts changed", ready.get("message", ""), extra=fields)
+    model, known = (found.get("model") or {} for found in (status, previous))
+    resolved = {name: model.get(name) for name in ("resolvedURI", "digest")}
+    if any(resolved.values()) and resolved != {name: known.get(name) for name in resolved}:
+        text = " ".join(filter(None, resolved.values()))
+        logger.info("Model resolved: %s", text, extra={"reason": "ModelResolved"})
+
+
+def _state_of(condition: Mapping[str, Any]) -> tuple[Any, Any]:
+    return condition.get("status"), condition.get("reason")
 
 
 def _is_drift_reported(*statuses: Mapping[str, Any]) -> bool:

@@ -11,6 +11,7 @@ import kopf
 
 from modelservice_operator.apimachinery.wait import Backoff
 from modelservice_operator.client.client_config import LoadCredentials
+from modelservice_operator.errors import LeadershipLostError
 from modelservice_operator.manager.health import HealthReport
 from modelservice_operator.manager.login import KopfConnection
 from modelservice_operator.manager.manager import Manager
@@ -88,8 +89,18 @@ class OperatorHandlers:
     def _on_manager_exit(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled():
             self.failure = task.exception()
-            logger.critical("Manager stopped unexpectedly; exiting", exc_info=self.failure)
+            if (lost := _lost_leadership(self.failure)) is not None:
+                logger.warning("Lost leadership; exiting: %s", lost, extra={"reason": "LeadershipLost", "error": lost})
+            else:
+                logger.critical("Manager stopped unexpectedly; exiting", exc_info=self.failure)
             self.stop.set()
+
+
+def _lost_leadership(failure: BaseException | None) -> LeadershipLostError | None:
+    """Return the loss of leadership if a task group ended because of nothing else; None for any other failure."""
+    while isinstance(failure, BaseExceptionGroup) and len(failure.exceptions) == 1:
+        failure = failure.exceptions[0]
+    return failure if isinstance(failure, LeadershipLostError) else None
 
 
 def _disable_unused_features(settings: kopf.OperatorSettings) -> None:

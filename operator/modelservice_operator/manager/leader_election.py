@@ -9,7 +9,7 @@ sees the renewal later, and waits longer. A write that is in flight then is prot
 import asyncio
 import hashlib
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -62,6 +62,15 @@ class _Observed(NamedTuple):
     since: float
 
 
+def _ignore(_: Mapping[str, str]) -> None:
+    """Ignore the annotations of the Lease."""
+
+
+def _version_of(lease: dict[str, Any]) -> str:
+    """Return the version of the operator that wrote a Lease; empty if it is unknown."""
+    return str((lease["metadata"].get("annotations") or {}).get(LEASE_VERSION_ANNOTATION, ""))
+
+
 class LeaderElector:
     """One candidate for one Lease: call `acquire`, then `renew_forever`, and `release` at the end."""
 
@@ -74,15 +83,19 @@ class LeaderElector:
         identity: str,
         version: str = __version__,
         config: LeaderElectionConfig | None = None,
+        on_lease: Callable[[Mapping[str, str]], None] = _ignore,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
+        """`on_lease` gets the annotations of the Lease after each time that it was read or written."""
         self._client = client
         self._namespace = namespace
         self._name = name
         self._identity = identity
         self._version = version
         self._config = config or LeaderElectionConfig()
+        self._on_lease = on_lease
         self._clock = clock
+        self._reported_holder: str | None = None
         self._held: dict[str, Any] | None = None
         """The Lease as last written by this candidate, None while it does not lead."""
         self._renewed_at = float("-inf")
@@ -100,7 +113,8 @@ class LeaderElector:
 
     async def acquire(self) -> None:
         """Wait until this candidate leads. No failure ends the wait."""
-        seen = _Observed("", self._clock.monotonic())
+        began = self._clock.monotonic()
+        seen = _Observed("", began)
         while self._held is None:
             try:
                 async with asyncio.timeout(self._config.renew_deadline):
@@ -109,17 +123,21 @@ class LeaderElector:
                 self._report_failure(error)
             if self._held is None:
                 await asyncio.sleep(self._config.retry_period)
-        logger.info("Became leader (lease %s/%s)", self._namespace, self._name)
+        waited = self._clock.monotonic() - began
+        logger.info(
+            "Became leader (lease %s)", self._lease, extra=self._fields("BecameLeader", duration_seconds=waited)
+        )
 
     def _report_failure(self, error: OperatorError | TimeoutError) -> None:
         """Log why the Lease cannot be acquired: what a user must change as a warning, once."""
-        text = f"Failed to acquire lease {self._namespace}/{self._name}: {str(error) or 'timeout'}"
+        text = f"Failed to acquire lease {self._lease}: {str(error) or 'timeout'}"
+        fields = self._fields("LeaseUnavailable", error=error)
         if isinstance(error, TransientError | TimeoutError):
-            logger.info("%s", text)
+            logger.info("%s", text, extra=fields)
         elif text != self._reported_failure:
             self._reported_failure = text
             advice = self._advise(error)
-            logger.warning("%s No ModelService is reconciled until then: %s.", text, advice)
+            logger.warning("%s No ModelService is reconciled until then: %s.", text, advice, extra=fields)
 
     def _advise(self, error: OperatorError) -> str:
         if isinstance(error, ObjectNotFoundError):
@@ -139,13 +157,31 @@ class LeaderElector:
             seen = _Observed(live["metadata"]["resourceVersion"], now)
         if now - seen.since >= self._seconds_to_availability(live):
             await self._hold(self._write(live))
+        else:
+            self._report_holder(live)
         return seen
+
+    def _report_holder(self, live: dict[str, Any]) -> None:
+        """Log the replica that this candidate waits for, once for each holder."""
+        holder = live["spec"].get("holderIdentity") or ""
+        if holder != self._reported_holder:
+            self._reported_holder = holder
+            fields = self._fields("Standby", holder=holder, version=_version_of(live))
+            logger.info("Standing by for lease %s, held by %s", self._lease, holder or "nobody", extra=fields)
+
+    @property
+    def _lease(self) -> str:
+        return f"{self._namespace}/{self._name}"
+
+    def _fields(self, reason: str, **others: object) -> dict[str, object]:
+        """Return the fields of a log line about the Lease."""
+        return {"reason": reason, "lease": self._lease, **others}
 
     def _seconds_to_availability(self, live: dict[str, Any]) -> float:
         """Return the seconds for which a Lease must not change before this candidate may acquire it."""
         is_free = live["spec"].get("holderIdentity") in {None, "", self._identity}
-        version = (live["metadata"].get("annotations") or {}).get(LEASE_VERSION_ANNOTATION, "")
-        rollback = self._config.rollback_delay if parse_version(version) > parse_version(self._version) else 0.0
+        is_rollback = parse_version(_version_of(live)) > parse_version(self._version)
+        rollback = self._config.rollback_delay if is_rollback else 0.0
         return rollback if is_free else self._config.lease_duration + rollback
 
     async def renew_forever(self) -> None:
@@ -161,7 +197,8 @@ class LeaderElector:
             except LeadershipLostError:
                 raise
             except (OperatorError, TimeoutError) as error:
-                logger.warning("Failed to renew lease %s/%s: %s", self._namespace, self._name, str(error) or "timeout")
+                fields = self._fields("LeaseUnavailable", error=error)
+                logger.warning("Failed to renew lease %s: %s", self._lease, str(error) or "timeout", extra=fields)
                 self.check_leadership()
 
     async def _hold(self, write: Coroutine[Any, Any, dict[str, Any]]) -> None:
@@ -169,6 +206,10 @@ class LeaderElector:
         began = self._clock.monotonic()
         self._held = await write
         self._renewed_at = began
+        self._observe(self._held)
+
+    def _observe(self, lease: dict[str, Any]) -> None:
+        self._on_lease(lease["metadata"].get("annotations") or {})
 
     async def release(self) -> None:
         """Release the Lease, so that the next leader need not wait for it to expire."""
@@ -178,7 +219,10 @@ class LeaderElector:
         try:
             await self._write(live, holder="")
         except OperatorError as error:
-            logger.info("Failed to release lease %s/%s: %s", self._namespace, self._name, error)
+            fields = self._fields("LeaseUnavailable", error=error)
+            logger.info("Failed to release lease %s: %s", self._lease, error, extra=fields)
+        else:
+            logger.info("Released lease %s", self._lease, extra=self._fields("LeaseReleased"))
 
     async def _renew(self) -> dict[str, Any]:
         live = self._held
@@ -195,12 +239,13 @@ class LeaderElector:
             return await self._write(live)
 
     async def _read(self) -> dict[str, Any] | None:
+        path = LEASE.path(namespace=self._namespace, name=self._name)
         try:
-            return await self._client.request(
-                "GET", LEASE.path(namespace=self._namespace, name=self._name), bypass_limit=True
-            )
+            lease = await self._client.request("GET", path, bypass_limit=True)
         except ObjectNotFoundError:
             return None
+        self._observe(lease)
+        return lease
 
     async def _create(self) -> dict[str, Any]:
         body = {

@@ -25,6 +25,7 @@ from modelservice_operator.controller.workqueue import Priority, WorkQueue
 from modelservice_operator.events.load_progress import LoadProgressReader
 from modelservice_operator.events.pod_events import PodEventReader
 from modelservice_operator.events.recorder import EventRecorder
+from modelservice_operator.logs.levels import LevelSwitch
 from modelservice_operator.manager.health import HealthChecks
 from modelservice_operator.manager.kubernetes_version import report_kubernetes_version
 from modelservice_operator.manager.leader_election import LeaderElector, default_lease_name
@@ -39,6 +40,7 @@ class Manager:
 
     def __init__(self, load_credentials: Callable[[], Credentials], settings: Settings) -> None:
         self._clock = SYSTEM_CLOCK
+        self._began = self._clock.monotonic()
         self._client = RestClient(load_credentials, settings, clock=self._clock, check_write=self._check_leadership)
         self._queue = WorkQueue[NamespacedName](workers=settings.workers, namespace_of=lambda key: key.namespace)
         self._handlers = EventHandlers(self._queue, settings)
@@ -82,6 +84,7 @@ class Manager:
             namespace=settings.lease_namespace,
             name=settings.lease_name or default_lease_name(settings.namespaces),
             identity=identity,
+            on_lease=LevelSwitch().observe,
             clock=self._clock,
         )
 
@@ -122,7 +125,9 @@ class Manager:
         gc.collect()
         gc.freeze()
         where = f" in namespace {namespace}" if namespace else ""
-        logger.info("Caches synced%s; %d objects queued", where, len(self._queue))
+        waited = self._clock.monotonic() - self._began
+        fields = {"reason": "CachesSynced", "duration_seconds": waited}
+        logger.info("Caches synced%s; %d objects queued", where, len(self._queue), extra=fields)
         self._first_synced.set()
 
     @asynccontextmanager

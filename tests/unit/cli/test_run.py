@@ -1,3 +1,7 @@
+import logging
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -5,6 +9,20 @@ import pytest
 from modelservice_operator.cli.main import build_parser, main
 from modelservice_operator.cli.run import settings_from
 from modelservice_operator.settings import LoaderSettings, Settings
+
+
+@pytest.fixture(autouse=True)
+def log_of_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Undo what `run` configures for the whole process."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    root, package = logging.getLogger(), logging.getLogger("modelservice_operator")
+    handlers, levels = [*root.handlers], (root.level, package.level)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    package.setLevel(levels[1])
+    logging.captureWarnings(capture=False)
 
 
 def test_run_reports_missing_credentials(

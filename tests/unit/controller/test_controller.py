@@ -133,7 +133,7 @@ async def test_bug_is_logged_and_other_keys_continue(caplog: pytest.LogCaptureFi
     reconciler = await reconcile_once(ZeroDivisionError("bug"), queue)
     assert reconciler.keys == [KEY, OTHER]
     assert is_close_to(BACKOFF.base)(queue.delays[0])
-    assert "unexpected error in reconcile" in caplog.text
+    assert "Unexpected error in reconcile" in caplog.text
     assert "ZeroDivisionError" in caplog.text
 
 
