@@ -13,6 +13,7 @@ resources     spec -> children; pure
 client        HTTP requests to the API server
 api           types, defaults and rules of ModelService; pure
 apimachinery  Kubernetes as data; pure
+metrics       counters, histograms and the response to /metrics
 """
 
 __version__ = "0.1.0"

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 
+from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
 from modelservice_operator.apimachinery.flow_control import CURRENT_FLOW
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 from modelservice_operator.apimachinery.objects import NamespacedName
@@ -19,6 +20,7 @@ from modelservice_operator.errors import (
     TerminalError,
     TransientError,
 )
+from modelservice_operator.metrics.instruments import ReconcileResult, record_reconcile, record_reconcile_error
 from modelservice_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -40,11 +42,14 @@ class Controller:
         queue: WorkQueue[NamespacedName],
         informers: InformerSet,
         settings: Settings,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._reconciler = reconciler
         self._queue = queue
         self._informers = informers
         self._settings = settings
+        self._clock = clock
 
     async def run(self) -> None:
         """Reconcile until cancelled. The caches of at least one namespace should be synced."""
@@ -69,20 +74,25 @@ class Controller:
         """
         if not self._informers.has_synced(key.namespace):
             return
+        started = self._clock.monotonic()
         try:
             result = await self._reconciler.reconcile(key)
         except OperatorError as error:
-            self._requeue(key, Result(error=error))
+            result = Result(error=error)
         except Exception:
+            record_reconcile(ReconcileResult.ERROR, self._clock.monotonic() - started)
+            record_reconcile_error(is_unexpected=True)
             delay = self._queue.add_rate_limited(key)
             logger.exception("%s: unexpected error in reconcile, requeued in %.1f s", key, delay)
-        else:
-            self._requeue(key, result)
+            return
+        record_reconcile(_kind_of(result), self._clock.monotonic() - started)
+        self._requeue(key, result)
 
     def _requeue(self, key: NamespacedName, result: Result) -> None:
         if result.error is None:
             self._queue.forget(key)
         else:
+            record_reconcile_error(is_terminal=isinstance(result.error, TerminalError))
             after, backoff = _retry_after(result.error), _backoff_of(result.error)
             delay = self._queue.add_rate_limited(key, after=after, backoff=backoff)
             logger.warning("%s: reconcile failed, requeued in %.1f s: %s", key, delay, result.error)
@@ -96,6 +106,12 @@ class Controller:
             for key in self._informers.keys(MODEL_SERVICE):
                 self._queue.add(key, Priority.RESYNC)
                 await asyncio.sleep(0)
+
+
+def _kind_of(result: Result) -> ReconcileResult:
+    if result.error is not None:
+        return ReconcileResult.ERROR
+    return ReconcileResult.SUCCESS if result.requeue_after is None else ReconcileResult.REQUEUE_AFTER
 
 
 def _retry_after(error: OperatorError) -> float | None:
