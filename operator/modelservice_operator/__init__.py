@@ -16,6 +16,7 @@ api           types, defaults and rules of ModelService; pure
 logs          log lines as JSON or text, and their level
 apimachinery  Kubernetes as data; pure
 tracing       traces of reconciles and their requests; an optional extra
+metrics       counters, histograms and the response to /metrics
 """
 
 __version__ = "0.1.0"

@@ -80,5 +80,5 @@ class Settings:
     list_page_size: int = 50
     """Objects per page of a list. A page is in memory twice, as text and decoded, and memory is not given back."""
     probe_port: int = 8080
-    """Port of /healthz and /readyz; 0 disables them."""
+    """Port of /healthz, /readyz and /metrics; 0 disables them."""
     loader: LoaderSettings = DEFAULT_LOADER

@@ -11,7 +11,7 @@ from modelservice_operator.apimachinery.kinds import CHILD_KINDS, DEPLOYMENT, MO
 from modelservice_operator.apimachinery.managed_fields import last_manager_of_field
 from modelservice_operator.apimachinery.objects import NamespacedName, Object, key_of
 from modelservice_operator.apply.autoscalers import find_foreign_autoscalers
-from modelservice_operator.apply.corrections import REPLICAS, Correction, CorrectionLimiter, Target
+from modelservice_operator.apply.corrections import REPLICAS, Action, Correction, CorrectionLimiter, Target
 from modelservice_operator.apply.ownership import (
     adopted_references,
     check_ownership,
@@ -31,6 +31,7 @@ from modelservice_operator.errors import (
     OwnerTerminatingError,
     TransientError,
 )
+from modelservice_operator.metrics.instruments import record_correction
 from modelservice_operator.resources import DesiredChild
 from modelservice_operator.resources.diff import Drift
 from modelservice_operator.resources.immutable import is_refused_as_immutable
@@ -47,6 +48,7 @@ logger = logging.getLogger(__name__)
 
 _UNKNOWN_FIELD = "field not declared in schema"
 """An apply of a field that the API server does not know fails with 500 (apimachinery, managedfields, typed.go)."""
+_ACTION_LABELS = {action: action.name.lower() for action in Action}
 _OWNER_REFERENCES = ".metadata.ownerReferences"
 """Path of the field whose corrections an adoption counts as."""
 
@@ -117,11 +119,12 @@ class Applier:
         """Delete an owned object that is no longer desired. Raises DriftDetectedError if it is created each time."""
         correction = Correction.of_surplus(kind, live, service)
         self._corrections.check(correction)
+        is_drift = self._corrections.is_repeated(correction)
         manager = await self._manager_if_repeated(correction, _OWNER_REFERENCES)
         await self._writer.delete(kind, live)
         name = key_of(live).name
         logger.info("Deleted %s %s", kind.kind, name, extra=_fields("NotDesired", kind, name, manager=manager))
-        self._corrections.record(correction, manager)
+        self._record(correction, manager, is_drift=is_drift)
 
     async def release_ports(self, desired: DesiredChild, live: Object, service: ModelService) -> None:
         """Delete a Service that holds node ports of its successor, unless the successor would be rejected."""
@@ -235,7 +238,7 @@ class Applier:
             live = await self._writer.create(desired)
             check_ownership(desired, live, service)
             if was_deleted:
-                self._corrections.record(correction)
+                self._record(correction, is_drift=True)
             if is_owned_by(live, service):
                 kind, name = desired.kind, desired.key.name
                 reason = "ChildDeleted" if was_deleted else "ChildMissing"
@@ -294,13 +297,14 @@ class Applier:
             self._corrections.check(correction)
         except DriftDetectedError as reverted:
             return live, reverted
+        is_drift = self._corrections.is_repeated(correction)
         manager = await self._manager_if_repeated(correction, REPLICAS)
         with self._rejections.guard(Target.of(desired, service)):
             scaled = await self._writer.scale(desired.kind, live, replicas)
         kind, name = desired.kind, desired.key.name
         fields = _fields("ReplicasDiffer", kind, name, field=REPLICAS, manager=manager)
         logger.info("Scaled %s %s to %d replicas", kind.kind, name, replicas, extra=fields)
-        self._corrections.record(correction, manager)
+        self._record(correction, manager, is_drift=is_drift)
         return scaled, None
 
     async def _correct_drift(self, desired: DesiredChild, live: Object, service: ModelService) -> list[Drift]:
@@ -319,10 +323,20 @@ class Applier:
                 live = await self._server_side_apply(desired, live, service)
                 _log_apply(desired, field, manager, is_drift=is_drift)
                 _check_support(desired, live)
-            self._corrections.record(correction, manager)
+            self._record(correction, manager, is_drift=is_drift)
             if is_drift:
                 drifts.append(Drift(kind=desired.kind.kind, field=field.removeprefix("."), manager=manager))
         return drifts
+
+    def _record(self, correction: Correction, manager: str | None = None, *, is_drift: bool) -> None:
+        """Count a correction for its limit, and in the metrics if another client made it necessary.
+
+        Of the replicas and of objects to delete, only a repeated one is known to be drift: the first is usually a new
+        wish.
+        """
+        self._corrections.record(correction, manager)
+        if is_drift:
+            record_correction(correction.target.kind.kind, _ACTION_LABELS[correction.action])
 
     async def _server_side_apply(self, desired: DesiredChild, live: Object, service: ModelService) -> Object:
         version = await self._take_ownership(desired, live)

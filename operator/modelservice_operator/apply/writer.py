@@ -11,8 +11,9 @@ from modelservice_operator.apimachinery.managed_fields import claim_spec, releas
 from modelservice_operator.apimachinery.objects import NamespacedName, Object, key_of
 from modelservice_operator.apply.dropped_fields import DroppedFieldsLog
 from modelservice_operator.cache.informers import InformerSet
-from modelservice_operator.client.rest import APPLY, JSON_PATCH, MERGE_PATCH, RestClient
+from modelservice_operator.client.rest import APPLY, JSON, JSON_PATCH, MERGE_PATCH, RestClient
 from modelservice_operator.errors import ConflictError, ForbiddenError, InvalidRequestError, ObjectNotFoundError
+from modelservice_operator.metrics.instruments import WriteReason, record_conflict, record_write
 from modelservice_operator.resources import DesiredChild
 from modelservice_operator.resources.diff import NodeReplacement
 from modelservice_operator.resources.metadata import OWNER_ANNOTATION
@@ -42,9 +43,7 @@ class ObjectWriter:
         """
         key, path = desired.key, desired.kind.path(namespace=desired.key.namespace)
         try:
-            response = await self._client.request(
-                "POST", path, body=desired.create_body(), params=_FIELD_MANAGER_PARAMS
-            )
+            response = await self._write(desired.kind, WriteReason.CREATE, "POST", path, desired.create_body())
         except ConflictError:
             response = await self.read_existing(desired.kind, key)
         return self._informers.transform(desired.kind, response)
@@ -73,7 +72,9 @@ class ObjectWriter:
         body = {**desired.apply_body(live), "metadata": desired.body["metadata"] | expected}
         params = _FIELD_MANAGER_PARAMS | {"force": "true"}
         try:
-            return await self._patch(desired.kind, desired.key, body, content_type=APPLY, params=params)
+            return await self._patch(
+                desired.kind, WriteReason.APPLY, desired.key, body, content_type=APPLY, params=params
+            )
         except InvalidRequestError as error:
             if error.has_cause(field="metadata.uid"):
                 raise ConflictError(f"{desired.kind.kind} {desired.key.name} was replaced concurrently.") from error
@@ -86,7 +87,7 @@ class ObjectWriter:
         """
         targets = [("/metadata/resourceVersion", live["metadata"]["resourceVersion"]), *nodes]
         patch = [{"op": "replace", "path": pointer, "value": value} for pointer, value in targets]
-        return await self._patch(kind, key_of(live), patch, content_type=JSON_PATCH, params=_FIELD_MANAGER_PARAMS)
+        return await self._patch(kind, WriteReason.REPLACE, key_of(live), patch, content_type=JSON_PATCH)
 
     async def adopt(self, desired: DesiredChild, live: Object, owner_references: list[Object]) -> Object:
         """Set owner references, owner annotation and labels of a child, and return it as the cache stores it.
@@ -105,11 +106,7 @@ class ObjectWriter:
             "managedFields": claim_spec(metadata.get("managedFields") or [], desired.kind.api_version),
         }
         return await self._patch(
-            desired.kind,
-            desired.key,
-            {"metadata": patch},
-            content_type=MERGE_PATCH,
-            params=_FIELD_MANAGER_PARAMS,
+            desired.kind, WriteReason.ADOPT, desired.key, {"metadata": patch}, content_type=MERGE_PATCH
         )
 
     async def take_ownership(self, desired: DesiredChild) -> str | None:
@@ -136,7 +133,7 @@ class ObjectWriter:
         ]
         try:
             return await self._patch(
-                kind, key_of({"metadata": metadata}), patch, content_type=JSON_PATCH, params=_FIELD_MANAGER_PARAMS
+                kind, WriteReason.RELEASE_FIELDS, key_of({"metadata": metadata}), patch, content_type=JSON_PATCH
             )
         except InvalidRequestError as error:
             # A failed `test` answers 422: a controller has just written the status.
@@ -147,9 +144,7 @@ class ObjectWriter:
         key, metadata = key_of(live), live["metadata"]
         path = kind.path(namespace=key.namespace, name=key.name, subresource="scale")
         body = {"metadata": {"uid": metadata["uid"]}, "spec": {"replicas": replicas}}
-        scale = await self._client.request(
-            "PATCH", path, body=body, content_type=MERGE_PATCH, params=_FIELD_MANAGER_PARAMS
-        )
+        scale = await self._write(kind, WriteReason.SCALE, "PATCH", path, body, content_type=MERGE_PATCH)
         # The response is a Scale: its object has that version now, and the next generation.
         version = {
             "resourceVersion": scale["metadata"]["resourceVersion"],
@@ -164,7 +159,8 @@ class ObjectWriter:
         key = key_of(live)
         body = {"preconditions": {"uid": live["metadata"]["uid"]}, "propagationPolicy": "Background"}
         with suppress(ObjectNotFoundError):  # already deleted
-            await self._client.request("DELETE", kind.path(namespace=key.namespace, name=key.name), body=body)
+            path = kind.path(namespace=key.namespace, name=key.name)
+            await self._write(kind, WriteReason.DELETE, "DELETE", path, body, params=None)
         self._informers.delete(kind, live)
 
     async def update_status(self, live: Object, status: dict[str, Any]) -> Object:
@@ -183,19 +179,49 @@ class ObjectWriter:
         if "spec" in live:  # an object stored under an older schema may have none
             body["spec"] = live["spec"]
         path = MODEL_SERVICE.path(namespace=key.namespace, name=key.name, subresource="status")
-        response = await self._client.request("PUT", path, body=body, params=_FIELD_MANAGER_PARAMS, urgent=True)
+        response = await self._write(MODEL_SERVICE, WriteReason.STATUS, "PUT", path, body, urgent=True)
         self._informers.upsert(MODEL_SERVICE, response)
         stored: Object = response.get("status") or {}
         self._dropped_fields.report(status, stored)
         return stored
 
     async def _patch(
-        self, kind: ResourceKind, key: NamespacedName, body: object, *, content_type: str, params: dict[str, str]
+        self,
+        kind: ResourceKind,
+        reason: WriteReason,
+        key: NamespacedName,
+        body: object,
+        *,
+        content_type: str,
+        params: dict[str, str] = _FIELD_MANAGER_PARAMS,
     ) -> Object:
         path = kind.path(namespace=key.namespace, name=key.name)
-        response = await self._client.request("PATCH", path, body=body, content_type=content_type, params=params)
+        response = await self._write(kind, reason, "PATCH", path, body, content_type=content_type, params=params)
         self._informers.upsert(kind, response)
         return self._informers.transform(kind, response)
+
+    async def _write(
+        self,
+        kind: ResourceKind,
+        reason: WriteReason,
+        method: str,
+        path: str,
+        body: object,
+        *,
+        content_type: str = JSON,
+        params: dict[str, str] | None = _FIELD_MANAGER_PARAMS,
+        urgent: bool = False,
+    ) -> dict[str, Any]:
+        """Send a write, and count it by its reason, or as a conflict."""
+        try:
+            response = await self._client.request(
+                method, path, body=body, content_type=content_type, params=params, urgent=urgent
+            )
+        except ConflictError:
+            record_conflict(kind.kind)
+            raise
+        record_write(kind.kind, reason)
+        return response
 
     async def read_existing(self, kind: ResourceKind, key: NamespacedName) -> Object:
         """Return the live object of a kind, which existed a moment ago. Raises ConflictError if it does not now."""

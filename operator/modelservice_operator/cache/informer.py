@@ -8,7 +8,7 @@ from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
 from modelservice_operator.apimachinery.kinds import ResourceKind
 from modelservice_operator.apimachinery.objects import NamespacedName, Object
 from modelservice_operator.cache.reflector import ListWatch, Reflector, Tolerance
-from modelservice_operator.cache.store import MapFunc, Store, TransformFunc, map_to_same_name
+from modelservice_operator.cache.store import MapFunc, Store, SummaryFunc, TransformFunc, map_to_same_name
 from modelservice_operator.client.rest import RestClient
 from modelservice_operator.settings import Settings
 
@@ -26,6 +26,7 @@ class WatchSpec:
     """Nothing can be done without the kind: it is waited for, and its objects are kept when it is refused later."""
     transform: TransformFunc = lambda body: body
     map_func: MapFunc = map_to_same_name
+    summary_func: SummaryFunc = lambda _: None
     coalesce: bool = True
     """Read the events of a burst together, up to `Settings.event_debounce` seconds late."""
 
@@ -68,7 +69,13 @@ class Informer:
         self.kind = spec.kind
         self.namespace = namespace
         self._has_crd = spec.optional or spec.required
-        self.store = Store(spec.kind, transform=spec.transform, map_func=spec.map_func, clock=context.clock)
+        self.store = Store(
+            spec.kind,
+            transform=spec.transform,
+            map_func=spec.map_func,
+            summary_func=spec.summary_func,
+            clock=context.clock,
+        )
         self._on_change = on_change
         self._on_available = on_available
         source = ListWatch(

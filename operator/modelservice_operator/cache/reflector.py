@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 from modelservice_operator.apimachinery.clock import Clock
@@ -77,6 +79,19 @@ class Refusal:
     """The resource does not exist (404); else it must not be read (403)."""
 
 
+class WatchEnd(StrEnum):
+    """Why a list or watch ended."""
+
+    TIMEOUT = "timeout"
+    """The API server ended the watch after its duration, or it became silent."""
+    UNREACHABLE = "unreachable"
+    EXPIRED = "expired"
+    OVERLOADED = "overloaded"
+    REFUSED = "refused"
+    """401, 403 or 404."""
+    ERROR = "error"
+
+
 class ListWatch:
     """The list and watch requests of one resource (client-go, tools/cache.ListWatch)."""
 
@@ -140,6 +155,8 @@ class Reflector:
         """Why the resource is not available; None while it is, or while that is not certain."""
         self.last_activity = clock.monotonic()
         """Time of the last sign of life from the server, by the monotonic clock."""
+        self.ends = Counter[WatchEnd]()
+        """Ends of watches and failures of lists by their cause, which are read at a scrape."""
         self._initialized = asyncio.Event()
         """The handler has received everything, or the resource is known not to be available."""
         self._source = source
@@ -186,10 +203,12 @@ class Reflector:
             started = self._clock.monotonic()
             try:
                 await self._list_and_watch()
+                self.ends[WatchEnd.TIMEOUT] += 1
                 failures = 0
                 if self._clock.monotonic() - started < MIN_WATCH_SECONDS:
                     await asyncio.sleep(_BACKOFF.delay(1))
             except OperatorError as error:
+                self.ends[_end_of(error)] += 1
                 self._note_failure(error, started)
                 if self._is_given_up(error):
                     await asyncio.sleep(self._settings.discovery_interval)
@@ -323,6 +342,20 @@ class Reflector:
                 self._handler.upsert(body)
         self._version = str(body["metadata"]["resourceVersion"])
         self._highest_version = max(self._highest_version, int(self._version))
+
+
+def _end_of(error: OperatorError) -> WatchEnd:
+    match error:
+        case UnreachableError():
+            return WatchEnd.UNREACHABLE
+        case ResourceExpiredError():
+            return WatchEnd.EXPIRED
+        case ServerOverloadedError():
+            return WatchEnd.OVERLOADED
+        case UnauthorizedError() | ForbiddenError() | NotFoundError():
+            return WatchEnd.REFUSED
+        case _:
+            return WatchEnd.ERROR
 
 
 def _retry_after(error: OperatorError) -> float:

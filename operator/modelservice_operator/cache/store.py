@@ -1,7 +1,8 @@
 """Objects of one kind as the API server last reported them, found by name and by the keys that they map to."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
 from typing import NamedTuple
 
 import orjson
@@ -16,6 +17,9 @@ TransformFunc = Callable[[Object], Object]
 MapFunc = Callable[[Object], tuple[NamespacedName, ...]]
 """Returns the keys that an object affects (controller-runtime, handler.MapFunc). Reads transformed objects."""
 
+SummaryFunc = Callable[[Object], Hashable]
+"""Returns what is counted of a transformed object. Equal summaries should be one value, so that they take no memory."""
+
 TOMBSTONE_TTL = 600.0
 """Seconds for which a deletion is remembered."""
 
@@ -26,6 +30,7 @@ class StoredObject(NamedTuple):
     version: int
     text: bytes
     """The transformed body, without what the store knows anyway: its version, and the names of its kind."""
+    summary: Hashable
 
 
 def map_to_same_name(body: Object) -> tuple[NamespacedName, ...]:
@@ -46,12 +51,14 @@ class Store:
         *,
         transform: TransformFunc = lambda body: body,
         map_func: MapFunc = map_to_same_name,
+        summary_func: SummaryFunc = lambda _: None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._type_meta = {"apiVersion": kind.api_version, "kind": kind.kind}
         """The items of a list lack it, although the objects of events have it."""
         self.transform = transform
         self._map_func = map_func
+        self._summary_func = summary_func
         self._objects: dict[NamespacedName, StoredObject] = {}
         self._index: dict[NamespacedName, set[NamespacedName]] | None = None if map_func is map_to_same_name else {}
         """Keys of objects by the keys that they map to; only where the two differ."""
@@ -64,6 +71,10 @@ class Store:
 
     def __len__(self) -> int:
         return len(self._objects)
+
+    def count_summaries(self) -> Counter[Hashable]:
+        """Return the number of objects with each summary, without decoding any."""
+        return Counter(stored.summary for stored in self._objects.values())
 
     def get(self, key: NamespacedName) -> Object | None:
         """Return the transformed object; None when it does not exist as far as is known. It must not be modified."""
@@ -92,7 +103,8 @@ class Store:
             return ()
         self._outdated.discard(key)
         transformed = self.transform(body)
-        stored = self._objects[key] = StoredObject(version, _encode(transformed))
+        stored = StoredObject(version, _encode(transformed), self._summary_func(transformed))
+        self._objects[key] = stored
         if known is not None and known.text == stored.text:
             return ()
         before = () if known is None or (self._index is None) else self._map_func(self._decode(known))

@@ -112,7 +112,10 @@ def _add_operator_options(run: argparse.ArgumentParser) -> None:
         help="how often to check for missing CRDs, in seconds",
     )
     run.add_argument(
-        "--probe-port", type=_port, default=defaults.probe_port, help="port of /healthz and /readyz; 0 disables them"
+        "--probe-port",
+        type=_port,
+        default=defaults.probe_port,
+        help="port of /healthz, /readyz and /metrics; 0 disables them",
     )
     run.add_argument(
         "--log-level",

@@ -5,6 +5,7 @@ Responses become values or errors. Knows nothing of ModelServices.
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -31,6 +32,7 @@ from modelservice_operator.errors import (
     ServerOverloadedError,
     UnreachableError,
 )
+from modelservice_operator.metrics.instruments import record_request_seconds, record_response
 from modelservice_operator.settings import FIELD_MANAGER, Settings
 
 logger = logging.getLogger(__name__)
@@ -140,6 +142,7 @@ class RestClient:
         self, method: str, path: str, data: bytes | None, content_type: str, params: Mapping[str, str] | None
     ) -> dict[str, Any]:
         credentials, sessions = self._connection()
+        started = time.monotonic()
         with tracing.request_span(method, credentials.server, path) as span:
             headers = [*_headers(credentials, content_type), *span.headers]
             try:
@@ -151,10 +154,14 @@ class RestClient:
                 ):
                     text = await response.read()
             except _NETWORK_ERRORS as error:
+                record_response(method, 0)
                 self._refresher.on_connection_failure()
                 kind = AdmissionUnavailableError if _is_slow_write(method, error) else UnreachableError
                 raise kind(f"The API server did not answer {method} {path}: {_describe(error)}.") from error
+            finally:
+                record_request_seconds(method, time.monotonic() - started)
             span.set_status(response.status)
+        record_response(method, response.status)
         logger.debug("%s %s: %d", method, path, response.status, extra={"reason": "Requested"})
         if response.status == HTTPStatus.GATEWAY_TIMEOUT and method not in _SAFE_METHODS:
             timeout = self._error_from_response(credentials, path, response.status, text, response.headers)
@@ -206,16 +213,22 @@ class RestClient:
         self, credentials: Credentials, sessions: Sessions, path: str, params: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
         no_end = aiohttp.ClientTimeout(sock_connect=self._settings.connect_timeout)
-        async with asyncio.timeout(self._settings.request_timeout):
-            response = await sessions.watches.get(
-                _url(credentials, path, params), headers=_headers(credentials, JSON), timeout=no_end
-            )
-            if response.status < HTTPStatus.BAD_REQUEST:
-                self.is_unauthorized = False
-                return response
-            async with response:
-                text = await response.read()
-                raise self._error_from_response(credentials, path, response.status, text, response.headers)
+        seconds = self._settings.request_timeout
+        try:
+            async with asyncio.timeout(seconds):
+                response = await sessions.watches.get(
+                    _url(credentials, path, params), headers=_headers(credentials, JSON), timeout=no_end
+                )
+        except _NETWORK_ERRORS:
+            record_response("GET", 0)
+            raise
+        record_response("GET", response.status)
+        if response.status < HTTPStatus.BAD_REQUEST:
+            self.is_unauthorized = False
+            return response
+        async with asyncio.timeout(seconds), response:
+            text = await response.read()
+        raise self._error_from_response(credentials, path, response.status, text, response.headers)
 
     def _connection(self) -> tuple[Credentials, Sessions]:
         """Return the credentials of a new request, and sessions that can send them."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 
+from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
 from modelservice_operator.apimachinery.flow_control import CURRENT_FLOW
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 from modelservice_operator.apimachinery.objects import NamespacedName
@@ -20,6 +21,7 @@ from modelservice_operator.errors import (
     TransientError,
 )
 from modelservice_operator.logs.context import ReconcileScope, reconcile_scope
+from modelservice_operator.metrics.instruments import ReconcileResult, record_reconcile, record_reconcile_error
 from modelservice_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -41,6 +43,8 @@ class Controller:
         queue: WorkQueue[NamespacedName],
         informers: InformerSet,
         settings: Settings,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._reconciler = reconciler
         self._queue = queue
@@ -48,6 +52,7 @@ class Controller:
         self._settings = settings
         self._reported: dict[NamespacedName, str] = {}
         """Error that was last logged for a key, as long as its reconciles fail with it."""
+        self._clock = clock
 
     async def run(self) -> None:
         """Reconcile until cancelled. The caches of at least one namespace should be synced."""
@@ -72,18 +77,22 @@ class Controller:
         """
         if not self._informers.has_synced(key.namespace):
             return
+        started = self._clock.monotonic()
         with reconcile_scope(key) as scope:
             try:
                 result = await self._reconciler.reconcile(key)
             except OperatorError as error:
-                self._requeue(key, Result(error=error), scope)
+                result = Result(error=error)
             except Exception as error:
                 scope.trace.fail(error)
+                record_reconcile(ReconcileResult.ERROR, self._clock.monotonic() - started)
+                record_reconcile_error(is_unexpected=True)
                 delay = self._queue.add_rate_limited(key)
                 fields = {"reason": "UnexpectedError"}
                 logger.exception("Unexpected error in reconcile, requeued in %.1f s", delay, extra=fields)
-            else:
-                self._requeue(key, result, scope)
+                return
+            record_reconcile(_kind_of(result), self._clock.monotonic() - started)
+            self._requeue(key, result, scope)
 
     def _requeue(self, key: NamespacedName, result: Result, scope: ReconcileScope) -> None:
         if result.error is None:
@@ -92,6 +101,7 @@ class Controller:
             logger.debug("Reconciled", extra={"reason": "Reconciled"})
         else:
             scope.trace.fail(result.error)
+            record_reconcile_error(is_terminal=isinstance(result.error, TerminalError))
             after, backoff = _retry_after(result.error), _backoff_of(result.error)
             delay = self._queue.add_rate_limited(key, after=after, backoff=backoff)
             self._log_failure(key, result.error, delay)
@@ -113,6 +123,12 @@ class Controller:
             for key in self._informers.keys(MODEL_SERVICE):
                 self._queue.add(key, Priority.RESYNC)
                 await asyncio.sleep(0)
+
+
+def _kind_of(result: Result) -> ReconcileResult:
+    if result.error is not None:
+        return ReconcileResult.ERROR
+    return ReconcileResult.SUCCESS if result.requeue_after is None else ReconcileResult.REQUEUE_AFTER
 
 
 def _retry_after(error: OperatorError) -> float | None:

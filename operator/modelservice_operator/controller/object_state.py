@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from modelservice_operator.apimachinery.wait import TokenBucket
 from modelservice_operator.controller.ages import Ages
+from modelservice_operator.controller.model_loads import UnfinishedLoads
 from modelservice_operator.events.load_progress import TrackedLoad
 from modelservice_operator.events.pod_events import TrackedPod
 
@@ -52,6 +53,9 @@ class ObjectState:
     """The pod whose Events are read."""
     tracked_load: TrackedLoad | None = None
     """The loader whose progress is read."""
+
+    unfinished_loads: UnfinishedLoads | None = None
+    """The loaders whose end is counted in the metrics."""
 
     def observe(self, generation: int) -> None:
         """Record the generation of the Deployment that its controller has observed.

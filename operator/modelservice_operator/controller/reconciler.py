@@ -14,6 +14,7 @@ from modelservice_operator.apply.ownership import is_own_or_orphan
 from modelservice_operator.cache.informers import InformerSet
 from modelservice_operator.controller.blocked_names import BlockedNames
 from modelservice_operator.controller.gatherer import Gatherer
+from modelservice_operator.controller.model_loads import count_loads
 from modelservice_operator.controller.model_resolution import resolve_model_revision
 from modelservice_operator.controller.object_state import ObjectState, TerminatingRecord
 from modelservice_operator.controller.plan import Plan, PlanCache, PlanInputs
@@ -213,6 +214,8 @@ class Reconciler:
         gathered = self._gatherer.gather(plan.service, plan.children, error)
         aged = state.ages.measure(gathered, planned.get("status") or {}, self._clock.monotonic())
         snapshot = await self._read_progress(aged, planned.get("status") or {}, state)
+        if has_loader(plan.service):
+            state.unfinished_loads = count_loads(snapshot, state.unfinished_loads)
         diagnosis = await self._diagnose(snapshot, state)
         live = self._informers.get(MODEL_SERVICE, key)
         if live is None or not plan.matches(live["metadata"]):

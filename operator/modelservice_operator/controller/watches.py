@@ -27,6 +27,7 @@ from modelservice_operator.cache.informer import Informer, InformerContext, Watc
 from modelservice_operator.cache.informers import InformerSet
 from modelservice_operator.cache.store import map_to_same_name
 from modelservice_operator.controller.mappers import map_autoscaler, map_by_instance_label, map_named_child
+from modelservice_operator.controller.summaries import summarize_nothing, summarize_readiness
 from modelservice_operator.controller.transforms import (
     transform_autoscaler,
     transform_child,
@@ -44,6 +45,7 @@ WATCHES: tuple[WatchSpec, ...] = tuple(
         selector=label,
         transform=transform,
         map_func=map_func,
+        summary_func=summarize_readiness if kind is MODEL_SERVICE else summarize_nothing,
         coalesce=coalesce,
         optional=kind in OPTIONAL_CHILD_KINDS,
         required=kind is MODEL_SERVICE,

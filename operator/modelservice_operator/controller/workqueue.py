@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Generic, TypeVar
 
+from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
 from modelservice_operator.apimachinery.flow_control import FairQueue, Flow, Lane
 from modelservice_operator.apimachinery.wait import Backoff
+from modelservice_operator.metrics.instruments import QUEUE_ADDS, QUEUE_RETRIES, QUEUE_SECONDS, WORK_SECONDS
 
 K = TypeVar("K", bound=Hashable)
 
@@ -49,6 +51,7 @@ class WorkQueue(Generic[K]):
         workers: int = 16,
         namespace_of: Callable[[K], str] = lambda _: "",
         rng: random.Random | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """`workers`: number of keys that are processed at a time, of which a namespace has at most half."""
         self._workers = workers
@@ -59,16 +62,32 @@ class WorkQueue(Generic[K]):
         self._dirty: dict[K, Priority] = {}
         """Keys to process, including those that a worker is processing now and that must be processed again."""
         self._processing: dict[K, Flow] = {}
+        self._added_at: dict[K, float] = {}
+        """Times since when the keys of `_dirty` wait, the oldest first."""
+        self._started_at: dict[K, float] = {}
+        """Times since when the keys of `_processing` are processed."""
         self._failures: dict[K, int] = {}
         self._timers: dict[K, _Timer] = {}
         self._debounced: dict[K, asyncio.Handle] = {}
         self._idle: deque[asyncio.Future[None]] = deque()
         """Workers that wait for a key."""
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, protects nothing
+        self._clock = clock
 
     def __len__(self) -> int:
         """Return the number of keys that wait for a worker."""
         return len(self._dirty)
+
+    @property
+    def oldest_wait(self) -> float:
+        """Seconds for which the oldest key has waited; 0 if none waits."""
+        return self._clock.monotonic() - next(iter(self._added_at.values())) if self._added_at else 0.0
+
+    @property
+    def unfinished_work(self) -> list[float]:
+        """Seconds for which each key has been processed until now."""
+        now = self._clock.monotonic()
+        return [now - started for started in self._started_at.values()]
 
     def has_pending(self) -> bool:
         """Return True if a key waits, or will within the debounce interval. Keys that failed do not count."""
@@ -84,6 +103,9 @@ class WorkQueue(Generic[K]):
         if known is not None and known <= priority:
             return
         self._dirty[key] = priority
+        if known is None:
+            self._added_at[key] = self._clock.monotonic()
+            QUEUE_ADDS.inc()
         if key not in self._processing:
             self._enqueue(key, priority)
 
@@ -107,6 +129,7 @@ class WorkQueue(Generic[K]):
 
         `after`: the delay that a server or a slow retry asks for; None doubles the last one, within `backoff`.
         """
+        QUEUE_RETRIES.inc()
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = backoff.delay(failures, rng=self._rng) if after is None else backoff.spread(after, rng=self._rng)
         self.add_after(key, delay)
@@ -122,6 +145,7 @@ class WorkQueue(Generic[K]):
     def done(self, key: K) -> None:
         """Mark `key` as processed. It waits again if it was added in the meantime."""
         self._ready.release(self._processing.pop(key))
+        WORK_SECONDS.observe(self._clock.monotonic() - self._started_at.pop(key))
         self._wake_worker()  # another key of its namespace may be processed now
         if (priority := self._dirty.get(key)) is not None:
             self._enqueue(key, priority)
@@ -138,6 +162,8 @@ class WorkQueue(Generic[K]):
     def _start(self, key: K, flow: Flow) -> K:
         del self._dirty[key], self._queued[key]
         self._processing[key] = flow
+        now = self._started_at[key] = self._clock.monotonic()
+        QUEUE_SECONDS.observe(now - self._added_at.pop(key))
         self._cancel_timer(key)
         return key
 

@@ -18,6 +18,7 @@ from modelservice_operator.client.missing_permissions import MissingPermission
 from modelservice_operator.client.rest import RestClient
 from modelservice_operator.errors import AdmissionUnavailableError, ForbiddenError, OperatorError, TerminatingError
 from modelservice_operator.events.transitions import EventSpec
+from modelservice_operator.metrics.instruments import WriteReason, record_write
 from modelservice_operator.settings import FIELD_MANAGER
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ _POST_INTERVAL = 0.1
 """Seconds between two Events of this process."""
 _MAX_IDLE_CHECKS = 20
 """Checks, one each interval, for which an Event waits until no object does."""
+_KIND = "Event"
 _REPORTING_CONTROLLER = f"modelservice.dev/{FIELD_MANAGER}"
 _MAX_NAME_LENGTH = 128
 _MAX_BUCKETS = 10_000
@@ -89,6 +91,7 @@ class EventRecorder:
         try:
             async with asyncio.timeout(POST_TIMEOUT):
                 await self._client.request("POST", path, body=body)
+            record_write(_KIND, WriteReason.EVENT)
             self._was_forbidden = False
         except (TimeoutError, AdmissionUnavailableError) as error:
             self._hanging[namespace] = True
@@ -118,7 +121,7 @@ def build_event(metadata: Object, event: EventSpec, now: datetime) -> Object:
     name, namespace = metadata["name"], metadata["namespace"]
     return {
         "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
+        "kind": _KIND,
         "metadata": {"name": f"{name}.{uuid4().hex[:16]}", "namespace": namespace},
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "type": event.type,

@@ -1,4 +1,7 @@
-"""The health endpoints: /healthz says whether a restart would help, /readyz whether this replica can do its work."""
+"""The health endpoints: /healthz says whether a restart would help, /readyz whether this replica can do its work.
+
+/metrics is served with them, so that the operator needs one port.
+"""
 
 import math
 import socket
@@ -17,6 +20,7 @@ from modelservice_operator.cache.informers import InformerSet
 from modelservice_operator.client.rest import RestClient
 from modelservice_operator.controller.workqueue import WorkQueue
 from modelservice_operator.errors import PortUnavailableError
+from modelservice_operator.metrics.exposition import expose
 
 LIVENESS_SECONDS = 600.0
 """Time without any sign of life from the API server after which the process should be restarted."""
@@ -106,7 +110,7 @@ class HealthChecks:
 
 @asynccontextmanager
 async def serve_health(port: int, liveness: HealthCheck, readiness: HealthCheck) -> AsyncIterator[None]:
-    """Serve /healthz and /readyz for the length of a `with` block; port 0 serves nothing.
+    """Serve /healthz, /readyz and /metrics for the length of a `with` block; port 0 serves nothing.
 
     Raises PortUnavailableError if the port is in use.
     """
@@ -142,7 +146,13 @@ def listen(port: int) -> socket.socket:
 def _application(checks: dict[str, HealthCheck]) -> web.Application:
     application = web.Application()
     application.add_routes([web.get(path, _handler(check)) for path, check in checks.items()])
+    application.router.add_get("/metrics", _respond_with_metrics)
     return application
+
+
+async def _respond_with_metrics(request: web.Request) -> web.Response:
+    found = expose(request.headers.get("Accept", ""), request.headers.get("Accept-Encoding", ""))
+    return web.Response(body=found.body, headers=found.headers)
 
 
 def _handler(check: HealthCheck) -> Callable[[web.Request], Awaitable[web.Response]]:

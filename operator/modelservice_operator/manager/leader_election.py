@@ -26,6 +26,7 @@ from modelservice_operator.errors import (
     OperatorError,
     TransientError,
 )
+from modelservice_operator.metrics.instruments import WriteReason, record_write
 from modelservice_operator.settings import LEASE_NAME, LEASE_VERSION_ANNOTATION
 
 logger = logging.getLogger(__name__)
@@ -103,9 +104,19 @@ class LeaderElector:
         self._reported_failure = ""
         """The last warning about a Lease that cannot be acquired."""
 
+    @property
+    def name(self) -> str:
+        """Name of the Lease."""
+        return self._name
+
+    @property
+    def is_leader(self) -> bool:
+        """Return True while no other replica may lead."""
+        return self._held is not None and self._seconds_to_deadline() > 0
+
     def check_leadership(self) -> None:
         """Raise LeadershipLostError if another replica may lead. It needs no request, so each write can call it."""
-        if self._held is None or self._seconds_to_deadline() <= 0:
+        if not self.is_leader:
             raise LeadershipLostError(f"Lease {self._name} was not renewed within the deadline.")
 
     def _seconds_to_deadline(self) -> float:
@@ -205,6 +216,7 @@ class LeaderElector:
         """Send a write of the Lease that makes this candidate the leader; remember when it began."""
         began = self._clock.monotonic()
         self._held = await write
+        record_write(LEASE.kind, WriteReason.LEASE)
         self._renewed_at = began
         self._observe(self._held)
 

@@ -29,7 +29,9 @@ from modelservice_operator.logs.levels import LevelSwitch
 from modelservice_operator.manager.health import HealthChecks
 from modelservice_operator.manager.kubernetes_version import report_kubernetes_version
 from modelservice_operator.manager.leader_election import LeaderElector, default_lease_name
+from modelservice_operator.manager.scrape import connect_metrics
 from modelservice_operator.manager.supervisor import Supervisor
+from modelservice_operator.metrics.event_loop import measure_lag
 from modelservice_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -53,6 +55,7 @@ class Manager:
         self._first_synced = asyncio.Event()
         """The caches of at least one namespace are complete."""
         self.health = HealthChecks(self._informers, self._queue, self._client, clock=self._clock)
+        connect_metrics(self._queue, self._informers, self._elector, workers=settings.workers, clock=self._clock)
 
     def _build_controller(self, settings: Settings) -> Controller:
         clock, writer = self._clock, ObjectWriter(self._client, self._informers)
@@ -96,6 +99,7 @@ class Manager:
     async def run(self) -> None:
         """Sync the caches, wait for leadership, and reconcile until cancelled. A task that fails is restarted."""
         async with self._client, self._released_lease(), Supervisor(clock=self._clock) as supervisor:
+            supervisor.start("event loop lag", measure_lag)
             for informer in self._informers:
                 supervisor.start(f"informer {informer.kind.plural}", informer.run)
             supervisor.create_task(report_kubernetes_version(self._client), name="kubernetes version")

@@ -11,6 +11,7 @@ from modelservice_operator.status.pods import Termination
 
 _MAX_COUNT = (1 << 63) - 1
 """Largest integer of the API (OpenAPI, int64)."""
+_MAX_SECONDS = 30 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Report:
     digest: str = ""
     bytes: int = 0
     files: int = 0
+    seconds: float = 0.0
 
     @classmethod
     def of(cls, termination: Termination) -> Self:
@@ -39,6 +41,7 @@ class Report:
             digest=_text_field(body, "digest", 128),
             bytes=_count_field(body, "bytes"),
             files=_count_field(body, "files"),
+            seconds=_seconds_field(body, "seconds"),
         )
 
 
@@ -74,3 +77,8 @@ def _text_field(body: dict[str, Any], name: str, max_chars: int) -> str:
 def _count_field(body: dict[str, Any], name: str) -> int:
     value = body.get(name)
     return value if isinstance(value, int) and 0 <= value <= _MAX_COUNT else 0
+
+
+def _seconds_field(body: dict[str, Any], name: str) -> float:
+    value = body.get(name)
+    return float(value) if isinstance(value, int | float) and 0 <= value <= _MAX_SECONDS else 0.0

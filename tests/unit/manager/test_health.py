@@ -106,6 +106,22 @@ async def test_endpoints_answer_on_both_families(host: str) -> None:
         assert await to_thread(get, host, port, "/readyz") == (503, {"problems": ["No."]})
 
 
+async def test_metrics_are_served_with_the_health_endpoints() -> None:
+    with listen(0) as probe:
+        port = probe.getsockname()[1]
+
+    def scrape() -> tuple[int, str, bytes]:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+            connection.request("GET", "/metrics")
+            response = connection.getresponse()
+            return response.status, response.headers["Content-Type"], response.read()
+
+    async with serve_health(port, HealthReport, HealthReport):
+        status, content_type, body = await to_thread(scrape)
+    assert (status, content_type) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert b"\nworkqueue_adds_total" in body
+
+
 def test_ipv4_is_used_on_a_system_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
     with listen(0) as opened:
