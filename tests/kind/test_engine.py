@@ -103,6 +103,23 @@ def test_engine_has_no_disk_of_the_machine(running: engine.Engine) -> None:
     assert not [path for path in running.spaces.path("/dev").iterdir() if path.is_block_device()]
 
 
+def test_command_line_names_the_engine_and_ends_it() -> None:
+    if reason := engine.missing_support():
+        pytest.skip(reason)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.environment.engine",
+        "sh",
+        "-c",
+        'test -S "${DOCKER_HOST#unix://}" && echo $DOCKER_HOST',
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    socket = Path(result.stdout.strip().removeprefix("unix://"))
+    assert not socket.parent.exists()
+
+
 def test_killed_harness_leaves_nothing() -> None:
     if reason := engine.missing_support():
         pytest.skip(reason)
