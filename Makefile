@@ -28,7 +28,7 @@ export PYTHONPATH := .
 # The tests start hundreds of Python processes: without bytecode files each of them would compile its modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup fmt lint types test test-unprivileged test-sweeps test-versions test-traffic test-images test-recovery test-release install-yaml fuzz unit golden generate verify images bench bench-scale bench-loader demo demo-down clean release
+.PHONY: help setup fmt lint types test test-unprivileged test-sweeps test-versions test-traffic test-images test-recovery test-release install-yaml fuzz unit golden generate verify images bench bench-scale bench-loader demo demo-down clean release test-kind
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -143,6 +143,9 @@ install-yaml: setup ## write dist/install.yaml, which installs everything; IMAGE
 
 release: setup ## build dist/ from the commit: images, wheel, install.yaml, SBOMs, named by IMAGE_PREFIX and TAG
 	$(RUN) python -m release --image-prefix $(IMAGE_PREFIX) $(if $(TAG),--tag $(TAG))
+
+test-kind: setup ## build and run images with a private Docker engine (root on Linux; 1 minute, 3 when nothing is cached)
+	$(PYTEST) tests/kind
 
 images: setup ## build the container images as OCI archives, without a registry or a Docker daemon
 	$(RUN) python -m tests.environment.images build

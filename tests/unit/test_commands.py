@@ -26,6 +26,7 @@ RUN_BY: dict[str, tuple[str, str]] = {
     "bench scale": (".ci/slow", 'make bench-scale ARGS="--objects'),
     "tests.environment.cluster up": (".ci/commands", "python -m tests.environment.cluster up"),
     "tests.environment.cluster kubeconfig": (".ci/commands", "python -m tests.environment.cluster kubeconfig"),
+    "tests.environment.engine": ("tests/kind/test_engine.py", '"tests.environment.engine"'),
     "tests.environment.prose": ("Makefile", "python -m tests.environment.prose"),
 }
 """File that runs a command of a document, which begins with the key after `python -m`, and a text in that file."""

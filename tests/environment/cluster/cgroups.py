@@ -1,10 +1,11 @@
-"""The cgroup under which the node's pods live, separate from every other one on this machine."""
+"""The cgroup under which pods and containers live, separate from every other one on this machine."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 from tests.environment.cluster.errors import ClusterError
@@ -41,6 +42,11 @@ def detect(mounts: str) -> Hierarchies:
 def hierarchies() -> Hierarchies:
     """Return the cgroup trees of this machine."""
     return detect(Path("/proc/mounts").read_text())
+
+
+def name_of(folder: Path) -> str:
+    """Return the name of the cgroup for what runs for a state directory."""
+    return f"modelservice-{sha256(str(folder).encode()).hexdigest()[:10]}"
 
 
 def create(name: str) -> None:

@@ -6,12 +6,14 @@ import subprocess
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from tests.environment.cluster import cgroups
 from tests.environment.cluster.build import goarch, programs
 from tests.environment.cluster.control_plane import CONFIG
 from tests.environment.cluster.directories import cache_directory
 from tests.environment.cluster.errors import ClusterError
 from tests.environment.cluster.model import Cluster, Options, Tier
 from tests.environment.cluster.oci import write_archive
+from tests.environment.cluster.process import kill, recorded
 from tests.environment.cluster.programs import Program, source_of
 from tests.environment.cluster.wait import wait_until
 
@@ -46,9 +48,12 @@ def launch(state: State, options: Options) -> Cluster:
 
 
 def teardown(state: State) -> None:
-    """Delete the cluster, if it was ever created."""
+    """Delete the cluster, if it was ever created, and end a private Docker engine of this state directory."""
     if state.kubeconfig.exists() or is_running(state):
         _kind(programs([Program.KIND])[Program.KIND], state, "delete", "cluster", f"--kubeconfig={state.kubeconfig}")
+    if processes := recorded(state.processes):
+        kill(processes)
+        cgroups.remove(cgroups.name_of(state.folder))
 
 
 def is_running(state: State) -> bool:

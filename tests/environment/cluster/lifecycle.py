@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +18,7 @@ from tests.environment.cluster.model import Cluster, Options, Tier
 from tests.environment.cluster.programs import kubernetes_minors
 from tests.environment.cluster.progress import say
 from tests.environment.cluster.state import State, Summary
+from tests.environment.engine import docker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +34,7 @@ def default_tier() -> Tier:
             raise ClusterError(f"CLUSTER={named} is none of {', '.join(Tier)}.") from None
     if sys.platform == "linux" and os.geteuid() == 0:
         return Tier.NODE
-    return Tier.KIND if docker_runs() else Tier.CONTROL_PLANE
+    return Tier.KIND if docker.docker_runs() else Tier.CONTROL_PLANE
 
 
 def kubernetes_of(tier: Tier, minor: str | None) -> str:
@@ -52,14 +51,6 @@ def kubernetes_of(tier: Tier, minor: str | None) -> str:
     if chosen != newest and tier is not Tier.CONTROL_PLANE:
         raise ClusterError(f"The {tier} tier runs Kubernetes {newest}; only control-plane runs other versions.")
     return chosen
-
-
-def docker_runs() -> bool:
-    """Return True if a Docker daemon answers."""
-    docker = shutil.which("docker")
-    if docker is None:
-        return False
-    return subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0
 
 
 def default_state(tier: Tier) -> Path:
@@ -98,6 +89,22 @@ def start(
             cluster.close()
             _teardown(tier, place)
             (place.remove if state is None else place.clear)()
+
+
+@contextmanager
+def engine_state() -> Iterator[State]:
+    """Give a Docker engine without a cluster a state directory for the length of a `with` block.
+
+    It is that of a kind cluster, so that the next run finds and ends what a killed one left.
+    """
+    place, held = _fresh_place(Tier.KIND)
+    with held:
+        place.create(Tier.KIND, ends_with_its_run=True)
+        try:
+            yield place
+        finally:
+            _teardown(Tier.KIND, place)
+            place.remove()
 
 
 def up(

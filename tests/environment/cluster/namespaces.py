@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,14 +27,20 @@ HOLDER = "holder"
 
 @dataclass(frozen=True)
 class Namespaces:
-    """Namespaces that a process of the host's number `holder` keeps."""
+    """Namespaces that a process of the host's number `holder` keeps, and which of them commands enter."""
 
     holder: int
+    entered: tuple[str, ...] = ("mount", "net", "pid")
 
     @property
     def enter(self) -> tuple[str, ...]:
         """The start of a command line that runs inside; the working directory is lost on the way."""
-        return ("nsenter", f"--target={self.holder}", "--mount", "--net", "--pid", "--")
+        return ("nsenter", f"--target={self.holder}", *(f"--{kind}" for kind in self.entered), "--")
+
+    @property
+    def network(self) -> Namespaces:
+        """Only the network namespace: files and processes are the host's."""
+        return replace(self, entered=("net",))
 
     def path(self, inside: str) -> Path:
         """Return where the host sees a file of the mount namespace."""
@@ -43,6 +49,11 @@ class Namespaces:
     def run(self, *command: str | Path) -> str:
         """Run a command inside; raise ClusterError with its words when it fails."""
         return checked(*self.enter, *command)
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file of the mount namespace, and the directories above it."""
+        self.run("mkdir", "-p", str(Path(path).parent))
+        self.path(path).write_bytes(content)
 
 
 def create(state: State, processes: Processes, pause: Path) -> Namespaces:

@@ -17,19 +17,24 @@ from tests.environment.cluster.errors import ClusterError
 from tests.environment.cluster.namespaces import Namespaces, checked
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 PREFIX = "msn"
+CABLE = "eth0"
+"""The end of the cable inside."""
 TEST_RANGE = "198.18.0.0/15"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The addresses of one node: its pods, its services, and the two ends of the cable."""
+    """The addresses of one cluster: its pods, its services, the two ends of the cable, and its Docker networks."""
 
     pods: str
     services: str
     cable: str
+    containers: str
+    """Range of the networks of a Docker engine; a node without Docker has none."""
 
     @property
     def host(self) -> str:
@@ -42,10 +47,10 @@ class Plan:
 
 # The first plan is the one to expect; the others let tests run while a demo is up, and at the same time as other tests.
 PLANS = (
-    Plan(pods=POD_RANGE, services=SERVICE_RANGE, cable="198.19.255.0/30"),
-    Plan(pods="198.19.128.0/20", services="198.19.144.0/20", cable="198.19.255.4/30"),
-    Plan(pods="198.19.160.0/20", services="198.19.176.0/20", cable="198.19.255.8/30"),
-    Plan(pods="198.19.192.0/20", services="198.19.208.0/20", cable="198.19.255.12/30"),
+    Plan(POD_RANGE, SERVICE_RANGE, cable="198.19.255.0/30", containers="198.19.224.0/22"),
+    Plan("198.19.128.0/20", "198.19.144.0/20", cable="198.19.255.4/30", containers="198.19.228.0/22"),
+    Plan("198.19.160.0/20", "198.19.176.0/20", cable="198.19.255.8/30", containers="198.19.232.0/22"),
+    Plan("198.19.192.0/20", "198.19.208.0/20", cable="198.19.255.12/30", containers="198.19.236.0/22"),
 )
 
 
@@ -69,7 +74,7 @@ def free_plan() -> Plan:
 
 def _users_of(plan: Plan) -> list[str]:
     """Return who has a route to addresses of the plan, or into which they fall (a default route does not count)."""
-    wanted = [ipaddress.ip_network(text) for text in (plan.pods, plan.services, plan.cable)]
+    wanted = [ipaddress.ip_network(text) for text in (plan.pods, plan.services, plan.cable, plan.containers)]
     routes = json.loads(checked("ip", "-json", "-4", "route", "show", "table", "all") or "[]")
     return [
         _owner(route.get("dev", "?"))
@@ -78,20 +83,18 @@ def _users_of(plan: Plan) -> list[str]:
     ]
 
 
-def connect(namespaces: Namespaces, folder: Path, plan: Plan) -> None:
-    """Lay the cable between the host and the node."""
+def connect(namespaces: Namespaces, folder: Path, plan: Plan, *, reached: Sequence[str]) -> None:
+    """Lay the cable between the host and the namespaces; the host reaches the ranges `reached` through it."""
     interface = interface_of(folder)
-    ends = ("type", "veth", "peer", "name", "eth0", "netns", str(namespaces.holder))
+    ends = ("type", "veth", "peer", "name", CABLE, "netns", str(namespaces.holder))
     checked("ip", "link", "add", interface, *ends)
     checked("ip", "link", "set", interface, "alias", str(folder))
     checked("ip", "address", "add", f"{plan.host}/30", "dev", interface)
     checked("ip", "link", "set", interface, "up")
     namespaces.run("ip", "link", "set", "lo", "up")
-    namespaces.run("ip", "address", "add", f"{plan.node}/30", "dev", "eth0")
-    namespaces.run("ip", "link", "set", "eth0", "up")
-    # A packet to a service must be routable before kube-proxy's rules give it another address.
-    namespaces.run("ip", "route", "add", plan.services, "via", plan.host)
-    for addresses in (plan.pods, plan.services):
+    namespaces.run("ip", "address", "add", f"{plan.node}/30", "dev", CABLE)
+    namespaces.run("ip", "link", "set", CABLE, "up")
+    for addresses in reached:
         checked("ip", "route", "add", addresses, "via", plan.node, "dev", interface)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +78,9 @@ def launch(state: State, options: Options) -> Cluster:
     spaces = namespaces.create(state, processes, PAUSE.program)
     with waiting_lock(temporary_directory() / "network.lock", when_busy=lambda: None):
         plan = network.free_plan()
-        network.connect(spaces, state.folder, plan)
+        network.connect(spaces, state.folder, plan, reached=(plan.pods, plan.services))
+    # A packet to a service must be routable before kube-proxy's rules give it another address.
+    spaces.run("ip", "route", "add", plan.services, "via", plan.host)
     _prepare_mounts(state, spaces, binaries, plan)
     inside = processes.entering(spaces.enter)
     return _Node(state, options, binaries, spaces, inside, plan).start()
@@ -94,7 +95,7 @@ def teardown(state: State) -> None:
 
 def cgroup_of(state: State) -> str:
     """Return the name of the cgroup for the pods of a state directory."""
-    return f"modelservice-{sha256(str(state.folder).encode()).hexdigest()[:10]}"
+    return cgroups.name_of(state.folder)
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,11 @@ class State:
         return self.folder / "kubeconfig"
 
     @property
+    def docker_socket(self) -> Path:
+        """Socket of the private Docker engine, where there is one."""
+        return self.folder / "docker.sock"
+
+    @property
     def audit_log(self) -> Path:
         return self.logs / "audit.log"
 
@@ -113,7 +118,7 @@ class State:
         for folder in (self.pki, self.processes, self.etcd, self.node, self.users, self.logs):
             if folder.exists():
                 shutil.rmtree(folder)
-        for path in (self.kubeconfig, self._marker):
+        for path in (self.docker_socket, self.kubeconfig, self._marker):
             path.unlink(missing_ok=True)
 
     def remove(self) -> None:

@@ -75,26 +75,31 @@ def install_to_build() -> None:
 
 def unpacked(package: str, program: str) -> Path:
     """Return a program of a Debian package that is not installed: installing would start it as a service, too."""
-    folder = cache_directory() / "debian" / package
-    found = folder / program.lstrip("/")
-    if found.exists():
-        return found
+    return unpacked_package(package) / program.lstrip("/")
+
+
+def unpacked_package(package: str) -> Path:
+    """Return a directory with the files of a Debian package that is not installed; no script of it runs."""
+    folder = cache_directory() / "debian" / "unpacked" / package
+    if folder.exists():
+        return folder
     if _lacks("apt-get") or _lacks("dpkg-deb"):
-        raise ClusterError(f"The tests need {program} of Debian's package {package}, and this is not Debian.")
+        raise ClusterError(f"The tests need Debian's package {package}, and this is not Debian.")
     say(f"Fetching Debian's {package}.")
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as place, (cache_directory() / "apt.log").open("wb") as log:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    log_file = cache_directory() / "apt.log"
+    with tempfile.TemporaryDirectory(dir=folder.parent) as place, log_file.open("wb") as log:
         download = partial(_succeeds, log.fileno(), "apt-get", "download", package, folder=Path(place))
         if not (download() or (_update(log.fileno()) and download())):
-            raise ClusterError(f"apt-get could not download {package}; its output is in {log.name}.")
+            raise ClusterError(f"apt-get could not download {package}; its output is in {log_file}.")
         [archive] = Path(place).glob("*.deb")
         extracted = Path(place) / "files"
         if not _succeeds(log.fileno(), "dpkg-deb", "--extract", str(archive), str(extracted)):
             raise ClusterError(f"{archive.name} cannot be unpacked.")
-        # The result of an interrupted run is never used as a complete one.
-        found.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(extracted / program.lstrip("/"), found)
-    return found
+        # The result of an interrupted run is never used as a complete one. Another run may have been faster.
+        if not folder.exists():
+            extracted.rename(folder)
+    return folder
 
 
 def _install(packages: Iterable[str]) -> None:

@@ -73,7 +73,8 @@ def test_interfaces_differ_by_state_folder_and_fit_the_kernel() -> None:
 
 
 def test_plans_share_no_address_and_stay_in_the_range_for_tests() -> None:
-    networks = [IPv4Network(text) for plan in PLANS for text in (plan.pods, plan.services, plan.cable)]
+    ranges = [(plan.pods, plan.services, plan.cable, plan.containers) for plan in PLANS]
+    networks = [IPv4Network(text) for texts in ranges for text in texts]
     assert not [pair for pair in combinations(networks, 2) if pair[0].overlaps(pair[1])]
     assert all(IPv4Network(TEST_RANGE).supernet_of(network) for network in networks)
     assert (PLANS[0].host, PLANS[0].node) == ("198.19.255.1", "198.19.255.2")

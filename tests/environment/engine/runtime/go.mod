@@ -1,0 +1,3 @@
+module modelservice.dev/tests/engine/runtime
+
+go 1.25.0
