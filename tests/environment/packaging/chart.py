@@ -1,6 +1,6 @@
 """The generated files of the chart, and its archive.
 
-values.schema.json is written by hand; values.yaml and the table of README.md have its defaults and descriptions. files/
+values.schema.json is written manually; values.yaml and the table of README.md have its defaults and descriptions. files/
 has copies of the manifests that templates include.
 """
 
