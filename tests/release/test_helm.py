@@ -83,15 +83,15 @@ def test_helm_takes_over_from_kustomize_and_back(plane: Cluster) -> None:
     with pytest.raises(ClusterError, match="ownership metadata"):
         helm(plane, "install", RELEASE, str(CHART))
     before = deployment(plane)
-    helm(plane, "install", RELEASE, str(CHART), "--take-ownership")
+    helm(plane, "install", RELEASE, str(CHART), "--take-ownership", "--force-conflicts")
     after = deployment(plane)
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert after["spec"] == before["spec"]
     assert after["metadata"]["annotations"]["meta.helm.sh/release-name"] == RELEASE
     # Back: Helm forgets the release, and the objects stay.
     plane.run_kubectl("delete", "secrets", "--namespace", NAMESPACE, "--selector", f"owner=helm,name={RELEASE}")
-    plane.run_kubectl("apply", "--server-side", "-k", str(MANIFESTS))
-    assert deployment(plane)["metadata"]["generation"] == before["metadata"]["generation"]
+    plane.run_kubectl("apply", "--server-side", "--force-conflicts", "-k", str(MANIFESTS))
+    assert deployment(plane)["spec"] == before["spec"]
     plane.run_kubectl("delete", "-k", str(MANIFESTS))
     assert ours(plane) == set()
 

@@ -1,7 +1,7 @@
 """The generated files of the chart, and its archive.
 
-values.schema.json is written by hand; values.yaml and the table of README.md have its defaults and descriptions. files/
-has copies of the manifests that templates include.
+values.schema.json is written manually; values.yaml and the table of README.md have its defaults and descriptions.
+files/ has copies of the manifests that templates include.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def overlay(**fields: Any) -> Iterator[Path]:
 
 
 def install_yaml(*, image_prefix: str = IMAGE_PREFIX, tag: str = "") -> str:
-    """Return dist/install.yaml: manifests/ with the images of a registry. An empty tag stands for the version."""
+    """Return dist/install.yaml: manifests/ with the images of a registry. An empty tag means the version."""
     images = [
         {"name": f"{IMAGE_PREFIX}/{name}", "newName": f"{image_prefix}/{name}"} | ({"newTag": tag} if tag else {})
         for name in IMAGE_NAMES
