@@ -79,7 +79,7 @@ class OciImage:
         """Return the image with another time of creation and more labels; the layers stay as they are."""
         time = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         history = [entry | {"created": time} for entry in self.config.get("history", ())]
-        settings = self.config["config"] | {"Labels": self.labels | labels}
+        settings = self.config["config"] | {"Labels": {**self.labels, **labels}}
         return replace(self, config=self.config | {"created": time, "history": history, "config": settings})
 
     def archive(self, reference: str, *, epoch: int) -> bytes:
