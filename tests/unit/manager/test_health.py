@@ -131,7 +131,7 @@ def test_ipv4_is_used_on_a_system_without_ipv6(monkeypatch: pytest.MonkeyPatch) 
 async def test_port_in_use_is_an_error() -> None:
     with (
         listen(0) as taken,
-        pytest.raises(PortUnavailableError, match=r"in use\. Choose another port with --probe-port"),
+        pytest.raises(PortUnavailableError, match=r"in use.* Choose another port with --probe-port"),
     ):
         async with serve_health(taken.getsockname()[1], HealthReport, HealthReport):
             pass
