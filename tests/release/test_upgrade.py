@@ -12,7 +12,7 @@ import pytest
 
 from modelservice_operator import __version__
 from modelservice_operator.apimachinery.kinds import DEPLOYMENT, MODEL_SERVICE, POD, REPLICA_SET, SERVICE
-from modelservice_operator.manager.leader_election import VERSION_ANNOTATION
+from modelservice_operator.settings import LEASE_VERSION_ANNOTATION
 from tests.environment.audit import AuditTrail
 from tests.environment.cluster import Cluster
 from tests.environment.cluster.wait import wait_until
@@ -65,7 +65,7 @@ class Rollout:
 
     def leading_version(self) -> str:
         lease = self.fleet.ns.cluster.read("leases.coordination.k8s.io", LEASE, namespace=NAMESPACE) or {}
-        return str(lease["metadata"]["annotations"][VERSION_ANNOTATION])
+        return str(lease["metadata"]["annotations"][LEASE_VERSION_ANNOTATION])
 
     def hand_over(self, leader: OperatorProcess, standby: OperatorProcess, how: signal.Signals) -> None:
         """End the leader, wait until the standby leads, and let it reconcile every object twice."""

@@ -9,6 +9,7 @@ import yaml
 
 from modelservice_operator import __version__
 from modelservice_operator.api.crdgen.crd import VERSION_ANNOTATION, custom_resource_definition
+from modelservice_operator.api.crdgen.references import NAME as REFERENCES
 from modelservice_operator.api.crdgen.references import policy
 from modelservice_operator.apimachinery.kinds import HTTP_ROUTE, POD_MONITOR
 from modelservice_operator.apimachinery.objects import NamespacedName
@@ -18,7 +19,7 @@ from modelservice_operator.check.findings import Finding
 from modelservice_operator.check.gather import POLICY
 from modelservice_operator.check.judge import judge
 from modelservice_operator.check.operators import Install, OperatorArguments
-from modelservice_operator.check.policies import POLICY_NAMES, REFERENCES, WARNINGS
+from modelservice_operator.check.policies import POLICY_NAMES, WARNINGS
 from modelservice_operator.client.server_clock import ClockReading
 
 KEY = NamespacedName("modelservice-system", "modelservice-operator")
@@ -27,7 +28,7 @@ NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 def install(**changes: Any) -> Install:
     """Return an install that serves all namespaces."""
-    fields = {
+    fields: dict[str, Any] = {
         "key": KEY,
         "image": f"modelservice.dev/operator:{__version__}",
         "replicas": 2,
@@ -41,7 +42,7 @@ def install(**changes: Any) -> Install:
 
 def lease(**changes: Any) -> LeaseState:
     """Return a Lease that a pod holds."""
-    fields = {"key": KEY, "holder": "pod-1_0a1b2c3d", "version": __version__, "is_fresh": True}
+    fields: dict[str, Any] = {"key": KEY, "holder": "pod-1_0a1b2c3d", "version": __version__, "is_fresh": True}
     return LeaseState(**(fields | changes))
 
 

@@ -89,9 +89,8 @@ def _is_weakened(name: str, spec: Json) -> bool:
 def is_bound(name: str, bindings: ReadList) -> bool:
     """Return True if a binding enforces the policy in all namespaces."""
     wanted = "Warn" if name == WARNINGS else "Deny"
-    found = (
-        one["spec"] for one in bindings if not isinstance(bindings, Unreadable) and one["spec"]["policyName"] == name
-    )
+    readable = () if isinstance(bindings, Unreadable) else bindings
+    found = (one["spec"] for one in readable if one["spec"]["policyName"] == name)
     return any(
         wanted in spec.get("validationActions", ()) and not _is_restricted(spec.get("matchResources") or {})
         for spec in found

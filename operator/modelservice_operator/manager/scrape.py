@@ -12,9 +12,10 @@ from modelservice_operator.apply.corrections import Action
 from modelservice_operator.cache.informers import InformerSet
 from modelservice_operator.controller.summaries import Readiness
 from modelservice_operator.controller.workqueue import WorkQueue
-from modelservice_operator.manager.leader_election import LEASE_NAME, LeaderElector
+from modelservice_operator.manager.leader_election import LeaderElector
 from modelservice_operator.metrics import scraped
 from modelservice_operator.metrics.instruments import CONTROLLER, prepare_kinds
+from modelservice_operator.settings import LEASE_NAME
 
 _QUEUE_LABELS = (CONTROLLER, CONTROLLER)
 

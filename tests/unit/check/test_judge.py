@@ -7,6 +7,7 @@ import pytest
 
 from modelservice_operator import __version__
 from modelservice_operator.api.crdgen.crd import VERSION_ANNOTATION
+from modelservice_operator.api.crdgen.references import NAME as REFERENCES
 from modelservice_operator.apimachinery.kinds import HTTP_ROUTE, POD_MONITOR
 from modelservice_operator.apimachinery.objects import NamespacedName
 from modelservice_operator.check.facts import Unreadable
@@ -14,7 +15,7 @@ from modelservice_operator.check.findings import FindingID, Level
 from modelservice_operator.check.gather import POLICY
 from modelservice_operator.check.judge import judge
 from modelservice_operator.check.operators import OperatorArguments
-from modelservice_operator.check.policies import POLICY_NAMES, REFERENCES, RESOURCES
+from modelservice_operator.check.policies import POLICY_NAMES, RESOURCES
 from modelservice_operator.check.report import ExitCode, exit_code_of, render_json, render_text
 from tests.support.install_facts import (
     KEY,

@@ -12,7 +12,6 @@ from modelservice_operator.cache.reflector import WatchEnd
 from modelservice_operator.client.credentials import Credentials
 from modelservice_operator.controller.model_loads import LOAD_REASONS
 from modelservice_operator.controller.summaries import NO_STATUS, READY_REASONS, STATUSES, summarize_readiness
-from modelservice_operator.manager.leader_election import LEASE_NAME
 from modelservice_operator.manager.manager import Manager
 from modelservice_operator.metrics.instruments import (
     CONTROLLER,
@@ -30,7 +29,7 @@ from modelservice_operator.metrics.instruments import (
     record_response,
     record_write,
 )
-from modelservice_operator.settings import Settings
+from modelservice_operator.settings import LEASE_NAME, Settings
 
 KINDS = {kind.kind for kind in (*CHILD_KINDS, *DIAGNOSTIC_KINDS, LEASE, MODEL_SERVICE)} | {"Event"}
 METHODS = {"DELETE", "GET", "PATCH", "POST", "PUT", OTHER}

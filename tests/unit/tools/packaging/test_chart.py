@@ -21,6 +21,7 @@ from tests.environment.packaging.rendering import (
     COMPONENTS,
     MANIFESTS,
     NAMESPACE,
+    ROOT,
     build,
     by_identity,
     install_yaml,
@@ -258,7 +259,8 @@ def test_leader_election_can_be_off_for_one_replica() -> None:
 
 
 def test_network_policy_has_the_ports_and_peers_of_values() -> None:
-    peer, rule = {"namespaceSelector": {}}, {"ports": [{"port": 4317}]}
+    peer: dict[str, Any] = {"namespaceSelector": {}}
+    rule = {"ports": [{"port": 4317}]}
     values = {"apiServerPorts": [7443], "ingressFrom": [peer], "extraEgress": [rule]}
     spec = changed(networkPolicy=values)[f"NetworkPolicy {NAMESPACE}/modelservice-operator"]["spec"]
     assert spec["ingress"][0]["from"] == [peer]
@@ -346,7 +348,7 @@ def test_gitops_examples_name_the_chart_and_valid_values() -> None:
     argo = application["spec"]["source"]
     flux = release["spec"]["chart"]["spec"]
     assert {argo["targetRevision"], source["spec"]["ref"]["tag"]} == {f"v{__version__}"}
-    assert [chart.ROOT / path for path in (argo["path"], flux["chart"])] == [CHART, CHART]
+    assert [ROOT / path for path in (argo["path"], flux["chart"])] == [CHART, CHART]
     assert "ServerSideApply=true" in application["spec"]["syncPolicy"]["syncOptions"]
     for values in (argo["helm"]["valuesObject"], release["spec"]["values"]):
         found = changed(**values)
