@@ -91,7 +91,7 @@ class StatusWriter:
         if drifts or _is_drift_reported(previous, status):
             state.status_writes.drain(now, keep=MAX_CORRECTIONS - 1)
         stored = await self._writer.update_status(live, status)
-        # A CRD that is older than the operator drops fields: what is missing then is no change of another client.
+        # A CRD that is older than the operator drops fields: what is missing then was not changed by another client.
         state.written_status = content_hash(status) if stored == status else ""
         _log_transition(previous, status)
         self._recorder.record(live, (*drift_events(drifts), *events_for(previous, status)))
