@@ -74,6 +74,12 @@ Arguments of the operator. Settings that are not set have the default of the com
 {{- if ne .Values.logLevel "info" -}}
 {{- $arguments = concat $arguments (list "--log-level" .Values.logLevel) -}}
 {{- end -}}
+{{- with .Values.logFormat -}}
+{{- $arguments = concat $arguments (list "--log-format" .) -}}
+{{- end -}}
+{{- if .Values.tracing -}}
+{{- $arguments = append $arguments "--tracing" -}}
+{{- end -}}
 {{- range .Values.loader.allowCIDRs -}}
 {{- $arguments = concat $arguments (list "--allow-cidr" .) -}}
 {{- end -}}

@@ -30,6 +30,9 @@ COPIES = {
     "policies/resources.yaml": COMPONENTS / "policies" / "resources.yaml",
     "policies/warnings.yaml": COMPONENTS / "policies" / "warnings.yaml",
     "policies/sources.yaml": COMPONENTS / "sources" / "policy.yaml",
+    "monitoring/pod-monitor.yaml": COMPONENTS / "monitoring" / "pod-monitor.yaml",
+    "monitoring/rules.yaml": COMPONENTS / "monitoring" / "rules.yaml",
+    "monitoring/dashboard.json": COMPONENTS / "monitoring" / "dashboard.json",
 }
 """Files of the chart below files/, and the manifests that they are copies of."""
 _VALUES_HEADER = """\

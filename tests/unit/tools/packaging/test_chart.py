@@ -42,6 +42,38 @@ NAMESPACED = {
 }
 SOURCES = {"enabled": True, "images": ["registry.example.com"], "models": ["file:", "s3://models"]}
 DEPLOYMENT = f"Deployment {NAMESPACE}/modelservice-operator"
+MONITORING = {
+    "podMonitor": f"PodMonitor {NAMESPACE}/modelservice-operator",
+    "rules": f"PrometheusRule {NAMESPACE}/modelservice-operator",
+    "dashboard": f"ConfigMap {NAMESPACE}/modelservice-operator-dashboard",
+}
+"""Object of each part of `monitoring`."""
+SETTINGS = {
+    "namespaces": ["a", NAMESPACE],
+    "workers": 4,
+    "resyncSeconds": 30,
+    "discoverySeconds": 5,
+    "logLevel": "debug",
+    "logFormat": "text",
+    "tracing": True,
+    "leaderElection": {"leaseName": "mine"},
+    "loader": {
+        "timeoutSeconds": 60,
+        "refreshSeconds": 120,
+        "allowCIDRs": ["10.0.0.0/8", "192.168.0.0/16"],
+        "proxy": "http://proxy.example.com:3128",
+        "noProxy": [".svc"],
+        "caBundle": "company-ca/ca.pem",
+    },
+}
+"""Each value that sets a flag of the operator."""
+FIXED_FLAGS = {
+    "--help": "is not a setting",
+    "--kubeconfig": "a pod has a service account",
+    "--loader-image": "is the variable LOADER_IMAGE, set by image.registry and others",
+    "--probe-port": "probes, NetworkPolicy and PodMonitor name 8080",
+}
+"""Flags of the operator without a value, and why."""
 MAX_CRD_BYTES = 256 * 1024
 """Limit of an annotation, in which client-side apply and other tools store an object."""
 
@@ -88,7 +120,10 @@ def test_chart_renders_what_kustomize_renders() -> None:
 
 def test_crd_of_the_chart_is_kept() -> None:
     [crd] = set(rendered()) - set(default())
-    assert rendered()[crd]["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert rendered()[crd]["metadata"]["annotations"] == {
+        "helm.sh/resource-policy": "keep",
+        "modelservice.dev/version": __version__,
+    }
 
 
 def test_namespaced_chart_renders_what_kustomize_renders() -> None:
@@ -206,24 +241,8 @@ def test_value_sets_a_field_of_the_container(values: dict[str, Any], field: str,
 
 
 def test_settings_of_all_values_reach_the_operator() -> None:
-    values = {
-        "namespaces": ["a", NAMESPACE],
-        "workers": 4,
-        "resyncSeconds": 30,
-        "discoverySeconds": 5,
-        "logLevel": "debug",
-        "leaderElection": {"leaseName": "mine"},
-        "extraArgs": ["--probe-port", "8080"],
-        "loader": {
-            "timeoutSeconds": 60,
-            "refreshSeconds": 120,
-            "allowCIDRs": ["10.0.0.0/8", "192.168.0.0/16"],
-            "proxy": "http://proxy.example.com:3128",
-            "noProxy": [".svc"],
-            "caBundle": "company-ca/ca.pem",
-        },
-    }
-    arguments = container(changed(**values))["args"]
+    arguments = container(changed(**SETTINGS, extraArgs=["--probe-port", "8080"]))["args"]
+    arguments = [argument.replace("$(POD_NAMESPACE)", NAMESPACE) for argument in arguments]  # as the kubelet does
     options = build_parser().parse_args(arguments)
     loader = LoaderSettings(
         timeout_seconds=60,
@@ -233,16 +252,52 @@ def test_settings_of_all_values_reach_the_operator() -> None:
         no_proxy=(".svc",),
         ca_bundle="company-ca/ca.pem",
     )
-    assert options.log_level == "debug"
+    assert (options.log_level, options.log_format, options.tracing) == ("debug", "text", True)
     assert settings_from(options) == Settings(
-        namespaces=("a", "$(POD_NAMESPACE)"),
-        lease_namespace="$(POD_NAMESPACE)",
+        namespaces=("a", NAMESPACE),
+        lease_namespace=NAMESPACE,
         lease_name="mine",
         workers=4,
         resync_interval=30,
         discovery_interval=5,
         loader=loader,
     )
+
+
+def test_each_flag_of_the_operator_has_a_value(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["run", "--help"])
+    flags = set(re.findall(r"^  (?:-\w, )?(--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
+    set_by_values = {argument for argument in container(changed(**SETTINGS))["args"] if argument.startswith("--")}
+    assert set_by_values | set(FIXED_FLAGS) == flags
+    assert set_by_values & set(FIXED_FLAGS) == set()
+
+
+def test_monitoring_of_the_chart_is_that_of_kustomize() -> None:
+    parts = {name: {"enabled": True} for name in MONITORING}
+    values = {"crds": {"keep": False}, "monitoring": parts}
+    expected = built(resources=[MANIFESTS], components=[COMPONENTS / "monitoring"])
+    assert rendered(values) == expected
+    assert set(MONITORING.values()) <= set(expected)
+
+
+@pytest.mark.parametrize("name", ["podMonitor", "rules", "dashboard"])
+def test_monitoring_has_a_switch_and_labels_for_each_part(name: str) -> None:
+    found = changed(monitoring={name: {"enabled": True, "labels": {"release": "x", "grafana_dashboard": "yes"}}})
+    assert set(found) - set(default()) == {MONITORING[name]}
+    labels = found[MONITORING[name]]["metadata"]["labels"]
+    assert labels == {
+        "app.kubernetes.io/name": "modelservice-operator",
+        "release": "x",
+        "grafana_dashboard": "yes",
+    }
+
+
+def test_monitoring_is_in_the_namespace_of_the_release() -> None:
+    found = changed(monitoring={name: {"enabled": True} for name in MONITORING})
+    namespaced = rendered(NAMESPACED | {"monitoring": {"podMonitor": {"enabled": True}}}, namespace="models")
+    assert set(MONITORING.values()) <= set(found)
+    assert "PodMonitor models/modelservice-operator" in namespaced
 
 
 def test_roles_are_granted_in_each_namespace() -> None:
@@ -295,6 +350,8 @@ def test_budget_and_account_take_their_values() -> None:
         {"image": {"operator": {"digest": "sha256:short"}}},
         {"loader": {"proxy": "http://user:password@proxy"}},
         {"logLevel": "loud"},
+        {"logFormat": "xml"},
+        {"monitoring": {"podMonitors": {}}},
         {"namespaces": ["a", "a"]},
         {"networkPolicy": {"apiServerPorts": []}},
     ],
