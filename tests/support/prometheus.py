@@ -112,7 +112,7 @@ def running_prometheus(folder: Path, ports: Sequence[int]) -> Iterator[Prometheu
         wait_until(lambda: _is_ready(port) or process.poll() is not None, seconds=90, what="a ready Prometheus")
         assert process.poll() is None, (folder / "prometheus.log").read_text()
         prometheus = Prometheus(port)
-        # It learns of its targets 5 s after its start. What is counted before the first scrape is no increase.
+        # It learns of its targets 5 s after its start. An increase begins at the first scrape.
         wait_until(lambda: len(prometheus.query("up == 1")) == len(ports), seconds=90, what="a scrape of each operator")
         yield prometheus
     finally:
