@@ -192,7 +192,7 @@ def test_chart_passes_lint() -> None:
         ({"podDisruptionBudget": {"enabled": False}}, {"PodDisruptionBudget"}),
         ({"networkPolicy": {"enabled": False}}, {"NetworkPolicy"}),
     ],
-    ids=str,
+    ids=["rbac", "user roles", "service account", "priority class", "disruption budget", "network policy"],
 )
 def test_switch_removes_its_objects(values: dict[str, Any], kinds: set[str]) -> None:
     assert {identity.split()[0] for identity in identities_removed_by(**values)} == kinds
