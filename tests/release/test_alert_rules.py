@@ -1,5 +1,6 @@
 """The metrics and the alerts pass promtool, of Debian's package prometheus."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from modelservice_operator.metrics.exposition import expose
 from modelservice_operator.settings import Settings
 from tests.environment.cluster.system import unpacked
 
-RULES = Path(__file__).parents[2] / "manifests" / "components" / "monitoring" / "rules.yaml"
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "manifests" / "components" / "monitoring" / "rules.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,18 @@ def test_promtool_accepts_the_alerts(promtool: Path, tmp_path: Path) -> None:
     rules = tmp_path / "rules.yaml"
     rules.write_text(yaml.safe_dump(yaml.safe_load(RULES.read_text())["spec"]))
     found = subprocess.run([promtool, "check", "rules", rules], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_promtool_accepts_the_documented_queries(promtool: Path, tmp_path: Path) -> None:
+    recipe = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8").partition("## Golden signals of a model")[2]
+    queries = re.findall(r"^\| [\w, ]+ \| `(.+)` \|$", recipe, re.MULTILINE)
+    assert len(queries) >= len(("latency", "traffic", "errors", "saturation"))
+    rules = [{"record": "documented", "expr": query, "labels": {"n": str(n)}} for n, query in enumerate(queries)]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "documented", "rules": rules}]}))
+    found = subprocess.run(
+        [promtool, "check", "rules", tmp_path / "rules.yaml"], capture_output=True, text=True, check=False
+    )
     assert found.returncode == 0, found.stdout + found.stderr
 
 
