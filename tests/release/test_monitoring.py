@@ -126,6 +126,11 @@ def hold_lease(cluster: Cluster, namespace: str, name: str) -> None:
     apply_all(cluster, [{"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}])
 
 
+def stop(operator: OperatorProcess) -> None:
+    if operator.is_running:
+        operator.stop()
+
+
 def test_faults_of_the_operator_fire_alerts(plane: Cluster, tmp_path: Path) -> None:
     namespace, port, standby_port = create_namespace(plane, "faults"), free_port(), free_port()
     create_account(plane, namespace)
@@ -138,7 +143,7 @@ def test_faults_of_the_operator_fire_alerts(plane: Cluster, tmp_path: Path) -> N
     standby = OperatorProcess(plane.kubeconfig, tmp_path / "standby.log", (*scope, *lease))
     with ExitStack() as stack:
         for process in (operator, standby):
-            stack.callback(lambda process=process: process.is_running and process.stop())
+            stack.callback(stop, process)
             process.start()
         prometheus = stack.enter_context(running_prometheus(tmp_path, [port, standby_port]))
         wait_for_alert(prometheus, "ModelServiceNoLeader", {"name": "held"})
@@ -163,7 +168,7 @@ def test_faults_of_the_operator_fire_alerts(plane: Cluster, tmp_path: Path) -> N
         wait_for_alert(prometheus, "ModelServiceAPIRequestsFailing", act=apply_another)
         assert "ModelServiceOperatorDown" not in prometheus.firing()
         for process in (operator, standby):
-            process.stop()
+            stop(process)
         wait_for_alert(prometheus, "ModelServiceOperatorDown")
 
 
