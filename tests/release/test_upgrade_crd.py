@@ -164,6 +164,29 @@ def test_rollback_of_the_crd_drops_the_new_field(installed: tuple[NamespaceFixtu
     assert state(ns)[POD.kind] == before[POD.kind]
 
 
+def test_rule_across_fields_is_checked_by_each_new_spec(installed: tuple[NamespaceFixture, OperatorProcess]) -> None:
+    """Ratcheting leaves out what has not changed: of a rule for the whole spec, only an unchanged spec."""
+    ns, _ = installed
+    ns.kubectl("scale", PLURAL, STORED[1], "--replicas=2")
+    crd = newer_crd()
+    schema: dict[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    rule = {"rule": "!has(self.replicas) || self.replicas < 2", "message": "too many for a test"}
+    schema["x-kubernetes-validations"] = [*schema.get("x-kubernetes-validations", ()), rule]
+    install(ns, crd)
+    ns.kubectl("label", PLURAL, STORED[1], "team=flowers")
+    with pytest.raises(ClusterError, match="too many for a test"):
+        ns.kubectl("patch", PLURAL, STORED[1], "--type=merge", "-p", '{"spec": {"containerPort": 8081}}')
+    install(ns, custom_resource_definition())
+
+
+def test_version_with_stored_objects_cannot_be_removed(installed: tuple[NamespaceFixture, OperatorProcess]) -> None:
+    ns, _ = installed
+    crd = copy.deepcopy(custom_resource_definition())
+    crd["spec"]["versions"][0]["name"] = "v1beta1"
+    with pytest.raises(ClusterError, match=r"must remain in spec\.versions"):
+        ns.cluster.run_kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(crd))
+
+
 def test_one_storage_version_is_recorded(installed: tuple[NamespaceFixture, OperatorProcess]) -> None:
     """An API version may be removed only if no object is stored in it (CustomResourceDefinition, storedVersions)."""
     ns, _ = installed

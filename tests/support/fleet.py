@@ -37,7 +37,7 @@ class Fleet:
     def create(self) -> None:
         """Create the objects; wait until all are ready, and nothing is left to write."""
         asyncio.run(self._create())
-        self.ns.wait(self._are_ready, "ready objects", within=200, name=NAMES[0])
+        self.ns.wait(self._are_ready, "ready objects", within=400, name=NAMES[0])
         self.ns.wait(self._is_quiet, "operator that writes nothing", name=NAMES[0])
 
     async def _create(self) -> None:

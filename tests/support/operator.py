@@ -99,4 +99,4 @@ def running_operator(kubeconfig: Path, log_file: Path, *arguments: str) -> Itera
     finally:
         if operator.is_running:
             operator.stop()
-    assert operator.tracebacks == []
+    assert operator.tracebacks == [], "\n".join(operator.tracebacks)

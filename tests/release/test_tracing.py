@@ -15,6 +15,8 @@ from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess, running_operator
 from tests.support.otlp import OtlpReceiver, otlp_receiver
 
+pytestmark = pytest.mark.control_plane
+
 RESYNC = 1
 QUIET_SECONDS = 4
 """Several resyncs and batches: spans are sent twice a second here."""
