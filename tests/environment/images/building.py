@@ -41,6 +41,16 @@ def build(
     return {name: builder.image(name) for name in chosen}
 
 
+def write_base(archive: Path, *, reference: str) -> None:
+    """Write the image on which the shipped ones are built as an OCI archive. Raises ImagesError."""
+    store = Store.of_this_user()
+    builder = _Builder.prepare(store, Silence())
+    with store.locked():
+        buildah = Buildah(store.folder, store.log("base"), builder.progress)
+        builder.base.ensure(buildah, builder.apt)
+        buildah.push(builder.base.tag, archive, reference=reference)
+
+
 def cache_key(
     context: Context,
     recipe: Recipe,
