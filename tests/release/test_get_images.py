@@ -23,6 +23,7 @@ from tests.environment.images.clients import crane, skopeo, write_login
 from tests.environment.stores import oci, serving
 from tests.support.releases import IMAGES, PREFIX, Release
 
+pytestmark = pytest.mark.timeout(900)
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "get-images.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

@@ -20,6 +20,8 @@ from release.settings import project_version
 from tests.environment.packaging.rendering import run_helm
 from tests.support.releases import IMAGES, PREFIX, Release, copy_as_commit, run_release
 
+# The fixtures build images, which takes a minute or two when nothing is cached.
+pytestmark = pytest.mark.timeout(900)
 VERSION = project_version()
 
 
