@@ -20,10 +20,12 @@ RUN set -eu; set -- uv-*.whl; \
         python3 -m pip install ${SSL_CERT_FILE:+--cert "$SSL_CERT_FILE"} --no-cache-dir --no-deps --require-hashes \
             --target . -r requirements-uv.txt; \
     fi
+# With a cache of uv in the build context, the build needs no network. ADD unpacks it, and requires one file that exists.
+ADD requirements-uv.txt uv-cache*.tar ./cache/
 
 FROM uv AS environment
-ENV UV_PYTHON=python3 UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=/app/venv UV_LINK_MODE=copy UV_NO_CACHE=1 \
-    PYTHONHASHSEED=0
+ENV UV_PYTHON=python3 UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=/app/venv UV_LINK_MODE=copy \
+    UV_CACHE_DIR=/opt/uv/cache PYTHONHASHSEED=0
 WORKDIR /src
 COPY pyproject.toml uv.lock ./
 
@@ -34,13 +36,13 @@ ARG SSL_CERT_FILE
 # Optional extras of the operator, such as tracing (docs/logs.md); none by default.
 ARG OPERATOR_EXTRAS
 RUN /opt/uv/bin/uv sync --frozen --no-dev --no-install-project ${OPERATOR_EXTRAS:+--extra "$OPERATOR_EXTRAS"} \
-    && rm -f /app/venv/.lock \
+    && rm -rf /app/venv/.lock "$UV_CACHE_DIR" \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib
 
 # Client libraries of the model stores, without dependencies of the operator.
 FROM environment AS loader-dependencies
 ARG SSL_CERT_FILE
-RUN /opt/uv/bin/uv sync --frozen --only-group loader --no-install-project && rm -f /app/venv/.lock \
+RUN /opt/uv/bin/uv sync --frozen --only-group loader --no-install-project && rm -rf /app/venv/.lock "$UV_CACHE_DIR" \
     && echo /app/site > "$(echo /app/venv/lib/python3*/site-packages)/loader.pth" \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /app/venv/lib
 

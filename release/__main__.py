@@ -35,7 +35,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--tag", default=None, help="tag of the images; default: the version in pyproject.toml")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "dist", metavar="DIRECTORY", help="default: dist")
-    parser.add_argument("--fresh", action="store_true", help="build the images again, with nothing of earlier builds")
+    parser.add_argument(
+        "--fresh", action="store_true", help="build the images again, with nothing of earlier builds but downloads"
+    )
     return parser
 
 

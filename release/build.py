@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from release.distributions import build_distributions
 from release.errors import ReleaseError
 from release.images import ImageBuilder
-from release.manifests import CHART, package_chart, render_install
+from release.manifests import package_chart, render_install
 from release.notes import section
 from release.settings import REPOSITORY
 from release.source import Commit
@@ -32,11 +32,10 @@ def build_release(names: Names, directory: Path, progress: Progress, *, fresh: b
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".release-") as temporary:
         draft = Path(temporary) / "dist"
         draft.mkdir()
-        with progress.step("wheel, sdist, manifests"):
+        with progress.step("wheel, sdist, manifests, chart"):
             build_distributions(draft, epoch=commit.epoch)
             (draft / "install.yaml").write_text(render_install(names))
-            if CHART.is_dir():
-                package_chart(draft, names, epoch=commit.epoch)
+            package_chart(draft, names, epoch=commit.epoch)
             (draft / "release-notes.md").write_text(section((REPOSITORY / "CHANGELOG.md").read_text(), names.version))
         ImageBuilder(names, commit, progress, fresh).write(draft)
         (draft / CHECKSUMS).write_text(_checksums(draft))

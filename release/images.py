@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 from contextlib import contextmanager, nullcontext
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
 
 RELEASED: Final = (ImageName.OPERATOR, ImageName.LOADER)
 _LABEL: Final = "org.opencontainers.image"
+DOWNLOADS: Final = ("packages", "wheels")
 LIST: Final = "images.txt"
 """File with a line for each image: reference, digest, architecture, archive."""
 
 
 @dataclass(frozen=True)
 class ImageBuilder:
-    """Builds the images of a release. `fresh` uses nothing of an earlier build."""
+    """Builds the images of a release. `fresh` uses nothing of an earlier build but the downloaded Debian packages."""
 
     names: Names
     commit: Commit
@@ -64,10 +66,14 @@ class ImageBuilder:
 
 @contextmanager
 def _empty_store() -> Iterator[Store]:
-    """Give a store in a temporary directory. buildah leaves its directory mounted on itself."""
+    """Give a store without images in a temporary directory. buildah leaves its directory mounted on itself."""
     with tempfile.TemporaryDirectory() as name:
+        store = Store(Path(name))
+        for downloads in (Store.of_this_user().folder / part for part in DOWNLOADS):
+            if downloads.is_dir():
+                shutil.copytree(downloads, store.folder / downloads.name)
         try:
-            yield Store(Path(name))
+            yield store
         finally:
             mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
             for mount in sorted((one for one in mounts if one.startswith(f"{name}/")), reverse=True):

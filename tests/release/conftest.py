@@ -15,9 +15,9 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
 
 
 @pytest.fixture(scope="session")
-def other_release(tmp_path_factory: pytest.TempPathFactory) -> Release:
-    """A release of the same commit from another directory, with nothing of earlier builds."""
-    copy = copy_as_commit(tmp_path_factory.mktemp("release") / "another directory")
+def other_release(release: Release, tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """A release of the same commit from another directory, with nothing of earlier builds but downloads."""
+    copy = copy_as_commit(tmp_path_factory.mktemp("release") / "another directory", source=release.directory.parent)
     answer = run_release(copy, "--fresh")
     assert answer.returncode == 0, answer.stderr
     return Release(copy / "dist")

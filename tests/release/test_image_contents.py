@@ -9,6 +9,7 @@ import pytest
 from release.image import OciImage
 from tests.support.releases import IMAGES, Release
 
+pytestmark = pytest.mark.timeout(900)
 MEBIBYTE = 2**20
 MAX_SIZES = {"operator": 120 * MEBIBYTE, "loader": 40 * MEBIBYTE}
 MIN_USER = 10_000

@@ -17,8 +17,11 @@ from release.notes import section
 from release.packages import Ecosystem, Package, find_packages
 from release.sbom import SCHEMA
 from release.settings import project_version
+from tests.environment.packaging.rendering import run_helm
 from tests.support.releases import IMAGES, PREFIX, Release, copy_as_commit, run_release
 
+# The fixtures build images, which takes a minute or two when nothing is cached.
+pytestmark = pytest.mark.timeout(900)
 VERSION = project_version()
 
 
@@ -26,6 +29,7 @@ def test_release_has_every_file(release: Release) -> None:
     kinds = {
         f"modelservice_operator-{VERSION}-py3-none-any.whl",
         f"modelservice_operator-{VERSION}.tar.gz",
+        f"modelservice-operator-{VERSION}.tgz",
         "install.yaml",
         "images.txt",
         "release-notes.md",
@@ -34,8 +38,7 @@ def test_release_has_every_file(release: Release) -> None:
     for image in IMAGES:
         stem = f"{image}-{VERSION}-linux-{release.image(image).architecture}"
         kinds |= {f"{stem}.tar", f"{stem}.cdx.json", f"{stem}.licences.txt"}
-    found = {path.name for path in release.directory.iterdir()}
-    assert found - {name for name in found if name.endswith(".tgz")} == kinds
+    assert {path.name for path in release.directory.iterdir()} == kinds
 
 
 def test_releases_of_a_commit_are_equal(release: Release, other_release: Release) -> None:
@@ -60,6 +63,16 @@ def test_install_names_the_images_of_the_release(release: Release) -> None:
     assert container["image"] == f"{PREFIX}/operator:{VERSION}"
     assert variables["LOADER_IMAGE"] == f"{PREFIX}/loader:{VERSION}"
     assert "modelservice.dev/operator:" not in release.text("install.yaml")
+
+
+def test_chart_names_the_images_of_the_release(release: Release) -> None:
+    archive = release.directory / f"modelservice-operator-{VERSION}.tgz"
+    rendered = run_helm("template", "modelservice-operator", str(archive), "--namespace", "modelservice-system")
+    [deployment] = [body for body in yaml.safe_load_all(rendered) if body and body["kind"] == "Deployment"]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    variables = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert container["image"] == f"{PREFIX}/operator:{VERSION}"
+    assert variables["LOADER_IMAGE"] == f"{PREFIX}/loader:{VERSION}"
 
 
 def test_list_names_the_digests_of_the_images(release: Release) -> None:

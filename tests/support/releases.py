@@ -43,18 +43,18 @@ class Release:
         return path.read_text()
 
 
-def copy_as_commit(directory: Path) -> Path:
-    """Copy the files of the work tree and commit them: equal files give the same commit in every directory."""
+def copy_as_commit(directory: Path, *, source: Path = ROOT) -> Path:
+    """Copy the files of a work tree and commit them: equal files give the same commit in every directory."""
     listing = subprocess.run(
-        ["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        ["git", "-C", source, "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         capture_output=True,
         text=True,
         check=True,
     )
     for name in filter(None, listing.stdout.split("\0")):
-        if (ROOT / name).is_file():
+        if (source / name).is_file():
             (directory / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, directory / name)
+            shutil.copy2(source / name, directory / name)
     for command in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "--no-gpg-sign", "--message=Release")):
         subprocess.run(["git", "-C", directory, *command], env=os.environ | _IDENTITY, check=True)
     return directory

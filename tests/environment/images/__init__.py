@@ -5,7 +5,7 @@ packages, and gives OCI archives that a node imports. Everything is cached by co
 Command line: `python -m tests.environment.images build [NAME ...] [--progress]` or `list`.
 """
 
-from tests.environment.images.building import build
+from tests.environment.images.building import build, write_base
 from tests.environment.images.catalog import RECIPES, ImageName, Recipe
 from tests.environment.images.errors import ImagesError
 from tests.environment.images.progress import Progress, Silence, Terminal
@@ -22,4 +22,5 @@ __all__ = [
     "Store",
     "Terminal",
     "build",
+    "write_base",
 ]

@@ -21,25 +21,34 @@ from tests.environment.images.store import Image, Store, manifest_digest
 from tests.environment.images.uv import ensure_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 
 def build(
     names: ImageName | Iterable[ImageName] | None = None,
     *,
     progress: Progress | None = None,
-    arguments: Mapping[str, str] | None = None,
     store: Store | None = None,
 ) -> dict[ImageName, Image]:
     """Build the named images (default: all that are shipped) unless they were built before. Raises ImagesError.
 
-    `arguments` are build arguments of the Dockerfile. Nothing of an earlier build is used with an empty `store`.
-    Runs of several processes wait for each other. Takes about a second when nothing changed, half a minute cold.
+    Nothing of an earlier build is used with an empty `store`. Runs of several processes wait for each other. Takes
+    about a second when nothing changed, half a minute cold.
     """
     default = [name for name, recipe in RECIPES.items() if recipe.is_default]
     chosen = [names] if isinstance(names, ImageName) else list(names or default)
-    builder = _Builder.prepare(store or Store.of_this_user(), progress or Silence(), arguments or {})
+    builder = _Builder.prepare(store or Store.of_this_user(), progress or Silence())
     return {name: builder.image(name) for name in chosen}
+
+
+def write_base(archive: Path, *, reference: str) -> None:
+    """Write the image on which the shipped ones are built as an OCI archive. Raises ImagesError."""
+    store = Store.of_this_user()
+    builder = _Builder.prepare(store, Silence())
+    with store.locked():
+        buildah = Buildah(store.folder, store.log("base"), builder.progress)
+        builder.base.ensure(buildah, builder.apt)
+        buildah.push(builder.base.tag, archive, reference=reference)
 
 
 def cache_key(
@@ -49,14 +58,13 @@ def cache_key(
     base: str,
     builder: str,
     packages: tuple[Package, ...] = (),
-    arguments: tuple[str, ...] = (),
 ) -> str:
     """Hexadecimal SHA-256 over all that decides an image's content: equal keys, equal images.
 
     `base` is the base image's digest, `builder` the builder's version. The Dockerfile, the lock and the hash of uv's
     wheel are part of the context.
     """
-    parts = (context.digest(), recipe.reference, str(recipe.target), base, builder, *map(str, packages), *arguments)
+    parts = (context.digest(), recipe.reference, str(recipe.target), base, builder, *map(str, packages))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -67,16 +75,13 @@ class _Builder:
     apt: Apt
     base: BaseImage
     version: str
-    arguments: tuple[str, ...]
-    """Options of the build, such as --build-arg=VERSION=0.1.0."""
 
     @classmethod
-    def prepare(cls, store: Store, progress: Progress, arguments: Mapping[str, str]) -> _Builder:
+    def prepare(cls, store: Store, progress: Progress) -> _Builder:
         apt = Apt(store.folder / "packages")
         (store.folder / "logs").mkdir(parents=True, exist_ok=True)
         version = ensure_installed(apt)
-        options = tuple(f"--build-arg={name}={value}" for name, value in sorted(arguments.items()))
-        return cls(store, progress, apt, BaseImage(apt.candidates()), version, options)
+        return cls(store, progress, apt, BaseImage(apt.candidates()), version)
 
     def image(self, name: ImageName) -> Image:
         recipe = RECIPES[name]
@@ -88,7 +93,6 @@ class _Builder:
             base=self.base.digest(),
             builder=self.version,
             packages=packages,
-            arguments=self.arguments,
         )
         archive = self.store.archive(name, key)
         cached = archive.exists()
@@ -125,4 +129,4 @@ class _Builder:
 
     def _options(self, recipe: Recipe) -> tuple[str, ...]:
         target = (f"--target={recipe.target}",) if recipe.target else ()
-        return ("--layers", f"--build-arg=BASE_IMAGE={self.base.tag}", *self.arguments, *target)
+        return ("--layers", f"--build-arg=BASE_IMAGE={self.base.tag}", *target)

@@ -7,17 +7,19 @@ import os
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Final
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Final
 
 from tests.environment.images.catalog import REPOSITORY
 from tests.environment.images.errors import ImagesError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 REQUIREMENTS: Final = REPOSITORY / "requirements-uv.txt"
 # Only fetches the wheel and checks its hash; uv itself has no `download`.
 PIP: Final = "pip==26.3"
+IMAGE_PYTHON: Final = "3.11"
+"""Python of the base image: wheels are for one minor version."""
 
 
 def find_uv() -> str:
@@ -54,3 +56,22 @@ def _download(folder: Path) -> None:
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode != 0:
         raise ImagesError(f"The wheel of uv could not be downloaded: {answer.stderr.strip()}")
+
+
+def write_cache(archive: Path) -> None:
+    """Write a cache with the locked packages of the images, with which a build needs no network. Raises ImagesError."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for packages in ("--no-dev", "--only-group=loader"):
+            sync = ("sync", "--frozen", "--quiet", "--no-install-project", packages, f"--python={IMAGE_PYTHON}")
+            answer = subprocess.run(
+                [find_uv(), *sync, f"--cache-dir={folder / 'cache'}", f"--project={REPOSITORY}"],
+                env={**os.environ, "UV_PROJECT_ENVIRONMENT": str(folder / "venv"), "UV_LINK_MODE": "copy"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if answer.returncode != 0:
+                raise ImagesError(f"The packages of the images could not be downloaded: {answer.stderr.strip()}")
+        with tarfile.open(archive, "w") as tar:
+            tar.add(folder / "cache", arcname=".")
