@@ -155,7 +155,10 @@ class LeaderElector:
             return f"create the namespace {self._namespace}, or correct --lease-namespace"
         if isinstance(error, NamespaceTerminatingError):
             return "wait until the namespace is deleted, and create it again"
-        return "allow the operator to get, create and update leases there (manifests/base/operator-role.yaml)"
+        return (
+            f"check that the namespace {self._namespace} exists, and allow the operator to get, create and update"
+            " leases there (manifests/base/operator-role.yaml)"
+        )
 
     async def _try_to_acquire(self, seen: "_Observed") -> "_Observed":
         """Acquire the Lease if it is missing or available; return when this state of it was first seen."""

@@ -57,7 +57,7 @@ async def acquire(*errors: OperatorError) -> LeaderElector:
     [
         (ObjectNotFoundError("namespaces ml not found"), "create the namespace ml, or correct --lease-namespace"),
         (NamespaceTerminatingError("being deleted"), "wait until the namespace is deleted, and create it again"),
-        (ForbiddenError("no access"), "allow the operator to get, create and update leases there"),
+        (ForbiddenError("no access"), "check that the namespace ml exists, and allow the operator to get, create and"),
     ],
 )
 async def test_refused_lease_is_explained_once(
