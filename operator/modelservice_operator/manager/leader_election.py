@@ -148,7 +148,7 @@ class LeaderElector:
         elif text != self._reported_failure:
             self._reported_failure = text
             advice = self._advise(error)
-            logger.warning("%s No ModelService is reconciled until then: %s.", text, advice, extra=fields)
+            logger.warning("%s. No ModelService is reconciled until then: %s.", text.rstrip("."), advice, extra=fields)
 
     def _advise(self, error: OperatorError) -> str:
         if isinstance(error, ObjectNotFoundError):
