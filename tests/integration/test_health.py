@@ -1,7 +1,6 @@
 """/healthz and /readyz of a real operator, over IPv4 and IPv6."""
 
-import http.client
-import json
+import http
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,30 +10,12 @@ import pytest
 from tests.environment.cluster import Cluster
 from tests.environment.cluster.fixtures import create_namespace
 from tests.environment.cluster.wait import wait_until
+from tests.support.health import free_port, get_health
 from tests.support.installation import ACCOUNT
 from tests.support.operator import OperatorProcess
 from tests.support.roles import Permission, create_account, grant, operator_permissions, without
 
 DEPLOYMENTS = Permission("list", "deployments", "apps")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as opened:
-        port: int = opened.getsockname()[1]
-        return port
-
-
-def get(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, list[str]]:
-    """Return status and problems; status 0 while the port is closed."""
-    connection = http.client.HTTPConnection(host, port, timeout=5)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.status, json.loads(response.read())["problems"]
-    except ConnectionError:
-        return 0, []
-    finally:
-        connection.close()
 
 
 @pytest.fixture
@@ -56,14 +37,14 @@ def test_readiness_follows_permissions(control_plane: Cluster, account: tuple[st
     try:
         operator.start()
         denied = f"not allowed to list deployments.apps in namespace {namespace}"
-        wait_until(lambda: denied in "".join(get(port, "/readyz")[1]), seconds=60, what="a problem")
-        status, [problem] = get(port, "/readyz")
+        wait_until(lambda: denied in "".join(get_health(port, "/readyz")[1]), seconds=60, what="a problem")
+        status, [problem] = get_health(port, "/readyz")
         assert (status, denied in problem) == (http.HTTPStatus.SERVICE_UNAVAILABLE, True)
-        assert get(port, "/healthz") == (http.HTTPStatus.OK, [])
+        assert get_health(port, "/healthz") == (http.HTTPStatus.OK, [])
         grant(control_plane, namespace, operator_permissions(), account_namespace=namespace)
-        wait_until(lambda: get(port, "/readyz")[0] == http.HTTPStatus.OK, seconds=60, what="readiness")
+        wait_until(lambda: get_health(port, "/readyz")[0] == http.HTTPStatus.OK, seconds=60, what="readiness")
         if socket.has_dualstack_ipv6():
-            assert get(port, "/readyz", "::1") == (http.HTTPStatus.OK, [])
+            assert get_health(port, "/readyz", "::1") == (http.HTTPStatus.OK, [])
     finally:
         if operator.is_running:
             operator.stop()
@@ -82,12 +63,12 @@ def test_rejected_credentials_are_not_ready(control_plane: Cluster, account: tup
         leader.start()
         wait_until(lambda: "Became leader" in leader.log, seconds=60, what="a leader")
         standby.start()
-        wait_until(lambda: get(port, "/readyz") == (http.HTTPStatus.OK, []), seconds=60, what="a ready standby")
+        wait_until(lambda: get_health(port, "/readyz") == (http.HTTPStatus.OK, []), seconds=60, what="a ready standby")
         assert "Became leader" not in standby.log
         control_plane.run_kubectl("--namespace", namespace, "delete", "serviceaccount", ACCOUNT)
         rejected = (http.HTTPStatus.SERVICE_UNAVAILABLE, ["The API server rejects the credentials."])
-        wait_until(lambda: get(port, "/readyz") == rejected, seconds=90, what="rejected credentials")
-        assert get(port, "/healthz") == (http.HTTPStatus.OK, [])
+        wait_until(lambda: get_health(port, "/readyz") == rejected, seconds=90, what="rejected credentials")
+        assert get_health(port, "/healthz") == (http.HTTPStatus.OK, [])
     finally:
         for operator in (leader, standby):
             if operator.is_running:

@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from modelservice_operator import __version__
+from modelservice_operator.api.crdgen.crd import VERSION_ANNOTATION
 from modelservice_operator.api.crdgen.references import MAX_REFERENCES, REFERENCES
 from modelservice_operator.api.crdgen.structural import RULES
+from modelservice_operator.check.policies import POLICY_NAMES
 from tests.support.schema_fields import fields
 
 POLICIES = Path("manifests/components/policies")
@@ -44,6 +47,16 @@ def test_policy_has_one_check_per_reference() -> None:
     assert [check["messageExpression"] for check in checks] == [
         f"variables.sentences[{number}]" for number in range(MAX_REFERENCES)
     ]
+
+
+def test_policies_record_the_version_of_the_operator() -> None:
+    """`check` compares them: it would report each install as one of another version."""
+    files = sorted(POLICIES.glob("*.yaml"))
+    bodies = [body for file in files for body in yaml.safe_load_all(file.read_text())]
+    policies = {body["metadata"]["name"]: body for body in bodies if body.get("kind") == "ValidatingAdmissionPolicy"}
+    assert set(policies) == set(POLICY_NAMES)
+    recorded = {name: body["metadata"]["annotations"][VERSION_ANNOTATION] for name, body in policies.items()}
+    assert recorded == dict.fromkeys(POLICY_NAMES, __version__)
 
 
 def test_every_policy_is_installed_with_a_binding() -> None:

@@ -148,14 +148,17 @@ class LeaderElector:
         elif text != self._reported_failure:
             self._reported_failure = text
             advice = self._advise(error)
-            logger.warning("%s No ModelService is reconciled until then: %s.", text, advice, extra=fields)
+            logger.warning("%s. No ModelService is reconciled until then: %s.", text.rstrip("."), advice, extra=fields)
 
     def _advise(self, error: OperatorError) -> str:
         if isinstance(error, ObjectNotFoundError):
             return f"create the namespace {self._namespace}, or correct --lease-namespace"
         if isinstance(error, NamespaceTerminatingError):
             return "wait until the namespace is deleted, and create it again"
-        return "allow the operator to get, create and update leases there (manifests/base/operator-role.yaml)"
+        return (
+            f"check that the namespace {self._namespace} exists, and allow the operator to get, create and update"
+            " leases there (manifests/base/operator-role.yaml)"
+        )
 
     async def _try_to_acquire(self, seen: "_Observed") -> "_Observed":
         """Acquire the Lease if it is missing or available; return when this state of it was first seen."""
