@@ -16,9 +16,9 @@ from release.image import OciImage
 from release.settings import project_version
 from tests.environment.cluster import Cluster
 from tests.environment.cluster.build import programs
-from tests.environment.cluster.namespaces import inside
 from tests.environment.cluster.programs import Program
 from tests.environment.cluster.registry import PASSWORD, USER
+from tests.environment.cluster.servers import node_of
 from tests.environment.images.clients import crane, skopeo, write_login
 from tests.environment.stores import oci, serving
 from tests.support.releases import IMAGES, PREFIX, Release
@@ -162,7 +162,7 @@ def test_node_imports_the_archives_under_their_names(
     release: Release, desk: Desk, node_cluster: Cluster, command: str
 ) -> None:
     ctr = programs([Program.CTR])[Program.CTR]
-    _, node = inside(node_cluster, what="containerd")
+    node = node_of(node_cluster, what="containerd")
     for image in IMAGES:
         references = (f"{PREFIX}/{image}:{VERSION}",)
         node.run(ctr, "--namespace=k8s.io", "images", "rm", *references)

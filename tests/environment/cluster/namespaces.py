@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.environment.cluster.errors import ClusterError
-from tests.environment.cluster.model import Tier
 from tests.environment.cluster.process import Record, started_at
-from tests.environment.cluster.state import State
 from tests.environment.cluster.wait import wait_until
 
 if TYPE_CHECKING:
-    from tests.environment.cluster.model import Cluster
     from tests.environment.cluster.process import Processes
+    from tests.environment.cluster.state import State
 
 HOLDER = "holder"
 
@@ -66,17 +64,6 @@ def create(state: State, processes: Processes, pause: Path) -> Namespaces:
     record = Record(HOLDER, holder, started_at(holder) or "")
     _record_of(state).write_text(json.dumps(asdict(record)))
     return Namespaces(holder)
-
-
-def inside(cluster: Cluster, *, what: str) -> tuple[State, Namespaces]:
-    """Return a cluster's directory and its node's namespaces; raise ClusterError, about `what`, for other clusters."""
-    if cluster.tier is not Tier.NODE or cluster.state is None:
-        raise ClusterError(f"{what} is started only inside a node that is built here: unset CLUSTER.")
-    state = State(cluster.state)
-    node = existing(state)
-    if node is None:
-        raise ClusterError("The node is no longer running.")
-    return state, node
 
 
 def existing(state: State) -> Namespaces | None:

@@ -40,7 +40,13 @@ class Blob:
 
 
 def write_archive(
-    path: Path, name: str, files: Mapping[str, bytes], *, entrypoint: Sequence[str], architecture: str
+    path: Path,
+    name: str,
+    files: Mapping[str, bytes],
+    *,
+    entrypoint: Sequence[str],
+    architecture: str,
+    user: str = "65534:65534",
 ) -> None:
     """Write an image of one layer that holds `files` as executables; the same input gives the same bytes."""
     layer = Blob(LAYER, _tar(files, mode=0o755))
@@ -49,7 +55,7 @@ def write_archive(
         CONFIG,
         {
             **platform,
-            "config": {"Entrypoint": list(entrypoint), "User": "65534:65534"},
+            "config": {"Entrypoint": list(entrypoint), "User": user},
             "rootfs": {"type": "layers", "diff_ids": [layer.digest]},
         },
     )

@@ -37,6 +37,10 @@ class Program(StrEnum):
     CNI_HOST_LOCAL = "host-local"
     CNI_LOOPBACK = "loopback"
     KIND = "kind"
+    KUBEADM = "kubeadm"
+    CRICTL = "crictl"
+    COREDNS = "coredns"
+    LOCAL_PATH_PROVISIONER = "local-path-provisioner"
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +100,8 @@ def _kubernetes(folder: str, *programs: Program) -> Source:
 SOURCES = (
     Source("etcd", "go.etcd.io/etcd/server/v3", {Program.ETCD: "go.etcd.io/etcd/server/v3"}),
     _kubernetes("kubernetes", *CONTROL_PLANE_OF_KUBERNETES, Program.KUBECTL, Program.KUBELET, Program.KUBE_PROXY),
+    # A separate module: only the kind tier needs it.
+    _kubernetes("kubeadm", Program.KUBEADM),
     Source("kwok", "sigs.k8s.io/kwok", {Program.KWOK: "sigs.k8s.io/kwok/cmd/kwok"}),
     Source(
         "metrics-server",
@@ -128,6 +134,13 @@ SOURCES = (
         },
     ),
     Source("kind", "sigs.k8s.io/kind", {Program.KIND: "sigs.k8s.io/kind"}),
+    Source("crictl", "sigs.k8s.io/cri-tools", {Program.CRICTL: "sigs.k8s.io/cri-tools/cmd/crictl"}),
+    Source("coredns", "github.com/coredns/coredns", {Program.COREDNS: "github.com/coredns/coredns"}),
+    Source(
+        "local-path-provisioner",
+        "github.com/rancher/local-path-provisioner",
+        {Program.LOCAL_PATH_PROVISIONER: "github.com/rancher/local-path-provisioner"},
+    ),
 )
 
 OLDER_KUBERNETES = {
@@ -149,6 +162,16 @@ NODE_PROGRAMS = (
     Program.CNI_PTP,
     Program.CNI_HOST_LOCAL,
     Program.CNI_LOOPBACK,
+)
+
+KIND_PROGRAMS = (
+    *CONTROL_PLANE_PROGRAMS,
+    *NODE_PROGRAMS,
+    Program.KIND,
+    Program.KUBEADM,
+    Program.CRICTL,
+    Program.COREDNS,
+    Program.LOCAL_PATH_PROVISIONER,
 )
 
 

@@ -1,4 +1,4 @@
-"""A container registry inside a node that is built here: TLS, and a password for every read."""
+"""A container registry that the nodes of a test cluster reach: TLS, and a password for every read."""
 
 from __future__ import annotations
 
@@ -6,45 +6,39 @@ import json
 from base64 import b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from tests.environment.cluster.build import programs
-from tests.environment.cluster.namespaces import inside
 from tests.environment.cluster.network import is_listening
 from tests.environment.cluster.pki import Authority
-from tests.environment.cluster.process import Processes
-from tests.environment.cluster.programs import Program
+from tests.environment.cluster.servers import server_place
 from tests.environment.cluster.system import unpacked
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.environment.cluster.model import Cluster
-    from tests.environment.cluster.namespaces import Namespaces
+    from tests.environment.cluster.servers import ServerPlace
 
 PORT = 5000
 USER, PASSWORD = "puller", "not-a-secret"
 _BCRYPT = "$2b$05$EN1JdbR6WRWIMVuWv6vXB.Rik769L9H.atpvNRV5G5CgrizRqwsfS"
 """The password as the registry wants it; the real one is not a secret either."""
-_HOSTS = "/run/containerd/certs.d"
-"""Directory from which the node's containerd reads the settings of a registry (containerd.toml)."""
 _START_TIMEOUT = 20.0
 
 
 @dataclass(frozen=True)
 class Registry:
-    """A running registry; it ends with its node."""
+    """A running registry; it ends with its cluster."""
 
     address: str
     """Host and port, as images name it."""
-    _node: Namespaces
-    _ctr: Path
+    _place: ServerPlace
 
     def push(self, image: str, name: str) -> str:
         """Push an image that the node holds; return its name in the registry. The node keeps no image of that name."""
         reference = f"{self.address}/{name}"
-        images = (self._ctr, "--namespace=k8s.io", "images")
-        self._node.run(*images, "push", "--user", f"{USER}:{PASSWORD}", "--hosts-dir", _HOSTS, reference, image)
+        images = (self._place.ctr, "--namespace=k8s.io", "images")
+        login = ("--user", f"{USER}:{PASSWORD}", "--hosts-dir", self._place.registries)
+        self._place.nodes[0].run(*images, "push", *login, reference, image)
         return reference
 
     def login(self, name: str) -> dict[str, Any]:
@@ -61,21 +55,17 @@ class Registry:
 
 
 def start(cluster: Cluster) -> Registry:
-    """Start a registry that the cluster's node reaches; return when it answers."""
-    state, node = inside(cluster, what="A registry with a password")
-    host = urlsplit(cluster.server).hostname or ""
-    address = f"{host}:{PORT}"
-    folder = state.folder / "registry"
-    certificate = configure(folder, address=address, names=(host,))
-    node.run("mkdir", "-p", f"{_HOSTS}/{address}")
-    node.path(f"{_HOSTS}/{address}/ca.crt").write_bytes(certificate)
-    processes = Processes(state.processes, state.logs, dies_with_us=True).entering(node.enter)
+    """Start a registry that the cluster's nodes reach; return when it answers."""
+    place = server_place(cluster, what="A registry with a password")
+    address = f"{place.address}:{PORT}"
+    folder = place.state.folder / "registry"
+    certificate = configure(folder, address=address, names=(place.address,))
+    for node in place.nodes:
+        node.write(f"{place.registries}/{address}/ca.crt", certificate)
+    processes = place.processes
     processes.start("registry", command(folder))
-    ctr = programs([Program.CTR])[Program.CTR]
-    processes.wait(
-        lambda: is_listening(node.run("cat", "/proc/net/tcp"), PORT), name="registry", seconds=_START_TIMEOUT
-    )
-    return Registry(address, node, ctr)
+    processes.wait(lambda: is_listening(place.sockets(), PORT), name="registry", seconds=_START_TIMEOUT)
+    return Registry(address, place)
 
 
 def command(folder: Path) -> list[str | Path]:

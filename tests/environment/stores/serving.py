@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import httpx
 
-from tests.environment.cluster.namespaces import inside
 from tests.environment.cluster.network import is_listening
 from tests.environment.cluster.process import Processes, kill, recorded
+from tests.environment.cluster.servers import server_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -88,10 +87,9 @@ def here() -> Iterator[Place]:
 
 
 def in_node(cluster: Cluster) -> Place:
-    """A place inside a node that is built here, where pods reach the servers; it ends with the node."""
-    state, node = inside(cluster, what="A store for pods")
-    processes = Processes(state.processes, state.logs, dies_with_us=True).entering(node.enter)
-    return Place(state.folder, processes, urlsplit(cluster.server).hostname or "", node)
+    """A place where the pods of a cluster that is built here reach the servers; it ends with the cluster."""
+    found = server_place(cluster, what="A store for pods")
+    return Place(found.state.folder, found.processes, found.address, found.inside)
 
 
 def answers(url: str, *, below: int = 500) -> Callable[[], bool]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tests.environment.cluster import namespaces
 from tests.environment.cluster.go_program import go_program
+from tests.environment.cluster.servers import node_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,10 +68,9 @@ class Load:
     @contextmanager
     def on(cls, cluster: Cluster, address: str, *options: str) -> Iterator[Load]:
         """Send requests to an address for the length of a `with` block; `options` are those of generator/main.go."""
-        _, node = namespaces.inside(cluster, what="The load generator")
-        program = build_generator()
         # Only the network of the node: the process stays a child of this one.
-        enter = ("nsenter", f"--target={node.holder}", "--net", "--")
+        enter = node_of(cluster, what="The load generator").network.enter
+        program = build_generator()
         command: list[str | Path] = [*enter, program, f"-address={address}", f"-seconds={MAX_SECONDS}", *options]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             try:

@@ -46,6 +46,10 @@ def test_versions_come_from_go_mod() -> None:
     assert "gitVersion=v1.37.2" in " ".join(source_of(Program.KUBELET).flags)
 
 
+def test_kubeadm_is_of_the_release_that_it_installs() -> None:
+    assert source_of(Program.KUBEADM).version == kubernetes_version()
+
+
 def test_supported_minor_versions_can_be_built() -> None:
     assert kubernetes_minors() == ("1.32", "1.33", "1.34", "1.35", "1.36", "1.37")
     assert all(kubernetes_version(minor).startswith(f"v{minor}.") for minor in kubernetes_minors())
