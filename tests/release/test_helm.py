@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.environment.cluster import Cluster, ClusterError
+from tests.environment.cluster import Cluster, ClusterError, Tier, start
+from tests.environment.cluster.fixtures import create_namespace
 from tests.environment.packaging.rendering import CHART, MANIFESTS, NAMESPACE, RELEASE, build, objects, run_helm
 from tests.support.builders import model_service
 
@@ -44,25 +45,20 @@ def model_of(namespace: str) -> str:
     return yaml.safe_dump(model_service().named("iris", namespace=namespace).manifest())
 
 
-def remove(cluster: Cluster) -> None:
-    cluster.run_kubectl("delete", "crd", CRD, "--ignore-not-found")
-    cluster.run_kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
-
-
 @pytest.fixture
-def plane(control_plane: Cluster) -> Iterator[Cluster]:
-    """The control plane without the operator, before and after the test."""
-    remove(control_plane)
-    assert ours(control_plane) == set()
-    yield control_plane
-    remove(control_plane)
+def plane() -> Iterator[Cluster]:
+    """A separate control plane without the operator: an install has objects that other tests would see."""
+    with start(Tier.CONTROL_PLANE) as cluster:
+        assert ours(cluster) == set()
+        yield cluster
 
 
 def deployment(cluster: Cluster) -> dict[str, Any]:
     return cluster.get("deployment", "modelservice-operator", "--namespace", NAMESPACE)
 
 
-def test_release_is_installed_changed_and_removed(plane: Cluster, namespace: str) -> None:
+def test_release_is_installed_changed_and_removed(plane: Cluster) -> None:
+    namespace = create_namespace(plane, "helm")
     helm(plane, "install", RELEASE, str(CHART), "--create-namespace", "--wait", "--timeout", SECONDS)
     assert ours(plane) == expected()
     plane.run_kubectl("apply", "-f", "-", stdin=model_of(namespace))
