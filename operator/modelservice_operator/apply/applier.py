@@ -11,7 +11,7 @@ from modelservice_operator.apimachinery.kinds import CHILD_KINDS, DEPLOYMENT, MO
 from modelservice_operator.apimachinery.managed_fields import last_manager_of_field
 from modelservice_operator.apimachinery.objects import NamespacedName, Object, key_of
 from modelservice_operator.apply.autoscalers import find_foreign_autoscalers
-from modelservice_operator.apply.corrections import REPLICAS, Action, Correction, CorrectionLimiter, Target
+from modelservice_operator.apply.corrections import REPLICAS, Correction, CorrectionLimiter, Target
 from modelservice_operator.apply.ownership import (
     adopted_references,
     check_ownership,
@@ -48,7 +48,6 @@ logger = logging.getLogger(__name__)
 
 _UNKNOWN_FIELD = "field not declared in schema"
 """An apply of a field that the API server does not know fails with 500 (apimachinery, managedfields, typed.go)."""
-_ACTION_LABELS = {action: action.name.lower() for action in Action}
 _OWNER_REFERENCES = ".metadata.ownerReferences"
 """Path of the field whose corrections an adoption counts as."""
 
@@ -336,7 +335,7 @@ class Applier:
         """
         self._corrections.record(correction, manager)
         if is_drift:
-            record_correction(correction.target.kind.kind, _ACTION_LABELS[correction.action])
+            record_correction(correction.target.kind.kind, correction.action)
 
     async def _server_side_apply(self, desired: DesiredChild, live: Object, service: ModelService) -> Object:
         version = await self._take_ownership(desired, live)

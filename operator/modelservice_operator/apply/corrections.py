@@ -38,11 +38,11 @@ class Target(NamedTuple):
 
 
 class Action(StrEnum):
-    """Kind of a correction."""
+    """Kind of a correction; the values are those of a label of the metrics."""
 
-    SET_FIELD = "set a field"
-    CREATE = "create again"
-    DELETE = "delete again"
+    SET_FIELD = "set_field"
+    CREATE = "create"
+    DELETE = "delete"
 
 
 _POLICIES: Mapping[Action, DriftPolicy] = {

@@ -19,8 +19,6 @@ class DroppedFieldsLog:
 
     def report(self, sent: Json, stored: Json) -> None:
         """Log the fields that a stored status lacks and that were not logged before."""
-        if sent == stored:
-            return
         new = [path for path in dict.fromkeys(dropped_fields(sent, stored, "status")) if path not in self._reported]
         if not new or len(self._reported) >= _MAX_REPORTED:
             return

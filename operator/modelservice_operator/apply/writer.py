@@ -163,8 +163,8 @@ class ObjectWriter:
             await self._write(kind, WriteReason.DELETE, "DELETE", path, body, params=None)
         self._informers.delete(kind, live)
 
-    async def update_status(self, live: Object, status: dict[str, Any]) -> Object:
-        """Write the whole status of a ModelService; return it as the API server has stored it.
+    async def update_status(self, live: Object, status: dict[str, Any]) -> bool:
+        """Write the whole status of a ModelService; return True if the API server has stored it as it was sent.
 
         A CRD that is older than the operator makes the server drop fields: each is logged once.
         The resourceVersion makes the server reject it when the object was modified. Raises ConflictError then.
@@ -181,9 +181,11 @@ class ObjectWriter:
         path = MODEL_SERVICE.path(namespace=key.namespace, name=key.name, subresource="status")
         response = await self._write(MODEL_SERVICE, WriteReason.STATUS, "PUT", path, body, urgent=True)
         self._informers.upsert(MODEL_SERVICE, response)
-        stored: Object = response.get("status") or {}
+        stored = response.get("status") or {}
+        if stored == status:
+            return True
         self._dropped_fields.report(status, stored)
-        return stored
+        return False
 
     async def _patch(
         self,

@@ -8,7 +8,14 @@ from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
 from modelservice_operator.apimachinery.kinds import ResourceKind
 from modelservice_operator.apimachinery.objects import NamespacedName, Object
 from modelservice_operator.cache.reflector import ListWatch, Reflector, Tolerance
-from modelservice_operator.cache.store import MapFunc, Store, SummaryFunc, TransformFunc, map_to_same_name
+from modelservice_operator.cache.store import (
+    MapFunc,
+    Store,
+    SummaryFunc,
+    TransformFunc,
+    map_to_same_name,
+    summarize_nothing,
+)
 from modelservice_operator.client.rest import RestClient
 from modelservice_operator.settings import Settings
 
@@ -26,7 +33,7 @@ class WatchSpec:
     """Nothing can be done without the kind: it is waited for, and its objects are kept when it is refused later."""
     transform: TransformFunc = lambda body: body
     map_func: MapFunc = map_to_same_name
-    summary_func: SummaryFunc = lambda _: None
+    summary_func: SummaryFunc = summarize_nothing
     coalesce: bool = True
     """Read the events of a burst together, up to `Settings.event_debounce` seconds late."""
 

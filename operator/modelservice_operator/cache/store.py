@@ -33,6 +33,10 @@ class StoredObject(NamedTuple):
     summary: Hashable
 
 
+def summarize_nothing(_: Object) -> None:
+    """Summarize an object of a kind of which nothing but the number is counted."""
+
+
 def map_to_same_name(body: Object) -> tuple[NamespacedName, ...]:
     """Map an object to its own key."""
     return (key_of(body),)
@@ -51,7 +55,7 @@ class Store:
         *,
         transform: TransformFunc = lambda body: body,
         map_func: MapFunc = map_to_same_name,
-        summary_func: SummaryFunc = lambda _: None,
+        summary_func: SummaryFunc = summarize_nothing,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._type_meta = {"apiVersion": kind.api_version, "kind": kind.kind}

@@ -57,6 +57,7 @@ def build_parser(parser_class: type[argparse.ArgumentParser] = argparse.Argument
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run the operator, in a pod or outside the cluster")
     _add_operator_options(run)
+    _add_log_options(run)
     _add_loader_options(run)
     _add_check_options(commands.add_parser("check", help="report whether the install is complete; only reads"))
     render = commands.add_parser("render", help="print the child objects of a ModelService; no cluster is needed")
@@ -69,9 +70,7 @@ def build_parser(parser_class: type[argparse.ArgumentParser] = argparse.Argument
 
 def _add_operator_options(run: argparse.ArgumentParser) -> None:
     defaults = Settings()
-    run.add_argument(
-        "--kubeconfig", type=Path, help="kubeconfig file (default: service account of the pod, then $KUBECONFIG)"
-    )
+    _add_kubeconfig_option(run)
     run.add_argument(
         "--namespace",
         "-n",
@@ -117,6 +116,9 @@ def _add_operator_options(run: argparse.ArgumentParser) -> None:
         default=defaults.probe_port,
         help="port of /healthz, /readyz and /metrics; 0 disables them",
     )
+
+
+def _add_log_options(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--log-level",
         choices=LOG_LEVELS,
@@ -135,10 +137,14 @@ def _add_operator_options(run: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_check_options(check: argparse.ArgumentParser) -> None:
-    check.add_argument(
+def _add_kubeconfig_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
         "--kubeconfig", type=Path, help="kubeconfig file (default: service account of the pod, then $KUBECONFIG)"
     )
+
+
+def _add_check_options(check: argparse.ArgumentParser) -> None:
+    _add_kubeconfig_option(check)
     check.add_argument("--context", metavar="NAME", help="context of the kubeconfig (default: the current one)")
     check.add_argument(
         "--namespace", "-n", type=_namespace, metavar="NAME", help="search for operators in this namespace only"

@@ -90,9 +90,9 @@ class StatusWriter:
         drifts = await self._find_drift(state, live, status)
         if drifts or _is_drift_reported(previous, status):
             state.status_writes.drain(now, keep=MAX_CORRECTIONS - 1)
-        stored = await self._writer.update_status(live, status)
+        is_complete = await self._writer.update_status(live, status)
         # A CRD that is older than the operator drops fields: what is missing then was not changed by another client.
-        state.written_status = content_hash(status) if stored == status else ""
+        state.written_status = content_hash(status) if is_complete else ""
         _log_transition(previous, status)
         self._recorder.record(live, (*drift_events(drifts), *events_for(previous, status)))
         return None

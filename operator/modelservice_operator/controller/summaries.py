@@ -29,10 +29,6 @@ def summarize_readiness(service: Object) -> Readiness:
     return _readiness(str(ready.get("status")), str(ready.get("reason")))
 
 
-def summarize_nothing(_: Object) -> None:
-    """Summarize an object of a kind of which nothing but the number is counted."""
-
-
 def _readiness(status: str, reason: str) -> Readiness:
     return _shared(status if status in STATUSES else "Unknown", reason if reason in READY_REASONS else OTHER)
 

@@ -25,9 +25,9 @@ from modelservice_operator.apimachinery.kinds import (
 from modelservice_operator.apimachinery.objects import NamespacedName
 from modelservice_operator.cache.informer import Informer, InformerContext, WatchSpec
 from modelservice_operator.cache.informers import InformerSet
-from modelservice_operator.cache.store import map_to_same_name
+from modelservice_operator.cache.store import map_to_same_name, summarize_nothing
 from modelservice_operator.controller.mappers import map_autoscaler, map_by_instance_label, map_named_child
-from modelservice_operator.controller.summaries import summarize_nothing, summarize_readiness
+from modelservice_operator.controller.summaries import summarize_readiness
 from modelservice_operator.controller.transforms import (
     transform_autoscaler,
     transform_child,

@@ -49,9 +49,7 @@ def connect_metrics(
     scraped.MODELS.read_from(lambda: _models(informers) if is_leader() else {})
     scraped.LEADER.read_from(lambda: {(lease,): float(is_leader())})
     scraped.BUILD_INFO.read_from(lambda: {(__version__, platform.python_version()): 1.0})
-    prepare_kinds(
-        (*(kind.kind for kind in CHILD_KINDS), MODEL_SERVICE.kind), tuple(action.name.lower() for action in Action)
-    )
+    prepare_kinds((*(kind.kind for kind in CHILD_KINDS), MODEL_SERVICE.kind), tuple(Action))
 
 
 def _watch_ages(informers: InformerSet, now: float) -> dict[scraped.Labels, float]:

@@ -22,9 +22,9 @@ class Writer(ObjectWriter):
     def __init__(self) -> None:
         self.written: list[dict[str, Any]] = []
 
-    async def update_status(self, _live: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
+    async def update_status(self, _live: dict[str, Any], status: dict[str, Any]) -> bool:
         self.written.append(status)
-        return status
+        return True
 
 
 class Recorder(EventRecorder):
