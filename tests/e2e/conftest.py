@@ -6,7 +6,7 @@ import pytest
 
 from tests.environment import images
 from tests.environment.cluster import Cluster
-from tests.support.installation import NAMESPACE, install_operator
+from tests.support.installation import install_operator, operator_log
 from tests.support.namespace import NamespaceFixture
 
 HERE = Path(__file__).parent
@@ -33,9 +33,4 @@ def installed(node_cluster: Cluster) -> Cluster:
 @pytest.fixture(scope="module")
 def ns(installed: Cluster, node_namespace: str) -> NamespaceFixture:
     """The module's namespace on the node."""
-
-    def log() -> str:
-        selector = "--selector=app.kubernetes.io/name=modelservice-operator"
-        return installed.run_kubectl("--namespace", NAMESPACE, "logs", selector, "--prefix", "--tail=-1", check=False)
-
-    return NamespaceFixture(installed, node_namespace, log)
+    return NamespaceFixture(installed, node_namespace, lambda: operator_log(installed))

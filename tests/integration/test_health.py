@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from modelservice_operator.client.permissions import Permission
 from tests.environment.cluster import Cluster
 from tests.environment.cluster.fixtures import create_namespace
 from tests.environment.cluster.wait import wait_until
 from tests.support.health import free_port, get_health
 from tests.support.installation import ACCOUNT
 from tests.support.operator import OperatorProcess
-from tests.support.roles import Permission, create_account, grant, operator_permissions, without
+from tests.support.roles import create_account, grant, operator_permissions, without
 
 DEPLOYMENTS = Permission("list", "deployments", "apps")
 

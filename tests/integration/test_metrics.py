@@ -10,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from tests.environment.cluster import Cluster
 from tests.support.builders import model_service
+from tests.support.health import free_port
 from tests.support.namespace import NamespaceFixture
 from tests.support.operator import running_operator
-from tests.support.prometheus import free_port
 
 OPENMETRICS = "application/openmetrics-text"
 SCRAPES = 5

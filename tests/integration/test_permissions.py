@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from modelservice_operator.client.permissions import Permission
 from tests.environment.audit import AuditTrail
 from tests.environment.cluster import Cluster
 from tests.environment.cluster.fixtures import create_namespace
@@ -14,7 +15,7 @@ from tests.support.builders import ModelServiceBuilder, model_service
 from tests.support.installation import ACCOUNT
 from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess, running_operator
-from tests.support.roles import Permission, create_account, grant, without
+from tests.support.roles import create_account, grant, without
 
 CRON_JOBS = Permission("list", "cronjobs", "batch")
 WATCH_CRON_JOBS = Permission("watch", "cronjobs", "batch")

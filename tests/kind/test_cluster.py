@@ -18,7 +18,7 @@ from tests.environment.packaging.rendering import CHART, MANIFESTS, RELEASE, ins
 from tests.environment.stores.serving import in_node, write
 from tests.support.builders import IMAGE, ModelServiceBuilder, restricted_deployment
 from tests.support.image_files import read_image_file
-from tests.support.installation import NAMESPACE, ROOT, install_operator
+from tests.support.installation import NAMESPACE, ROOT, install_operator, operator_log
 from tests.support.namespace import NamespaceFixture
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(1800)]
@@ -65,11 +65,7 @@ def namespace(cluster: Cluster) -> str:
 
 @pytest.fixture(scope="module")
 def ns(cluster: Cluster, namespace: str) -> NamespaceFixture:
-    def log() -> str:
-        selector = "--selector=app.kubernetes.io/name=modelservice-operator"
-        return cluster.run_kubectl("--namespace", NAMESPACE, "logs", selector, "--prefix", "--tail=-1", check=False)
-
-    return NamespaceFixture(cluster, namespace, log)
+    return NamespaceFixture(cluster, namespace, lambda: operator_log(cluster))
 
 
 @pytest.fixture(scope="module")

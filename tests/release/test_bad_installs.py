@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -24,7 +23,7 @@ from tests.support.builders import model_service
 from tests.support.health import free_port, get_health
 from tests.support.installation import ACCOUNT, NAMESPACE, ROOT
 from tests.support.namespace import NamespaceFixture
-from tests.support.operator import OperatorProcess
+from tests.support.operator import OperatorProcess, running_operator
 
 pytestmark = [pytest.mark.control_plane, pytest.mark.timeout(900)]
 
@@ -98,23 +97,10 @@ def installation(plane: Cluster, kubeconfig: Path, tmp_path_factory: pytest.Temp
     port = free_port()
     timing = ("--discovery-seconds", "1", "--resync-seconds", "5")
     arguments = ("--lease-namespace", NAMESPACE, "--probe-port", str(port), *timing)
-    with running(kubeconfig, tmp_path_factory.mktemp("operator") / "operator.log", *arguments) as operator:
+    with running_operator(kubeconfig, tmp_path_factory.mktemp("operator") / "operator.log", *arguments) as operator:
         wait_until(lambda: LEADS in operator.log, seconds=SECONDS, what="a leader")
         ns = NamespaceFixture(plane, create_namespace(plane, "bad-installs"), lambda: operator.log)
         yield Installation(operator, port, ns)
-
-
-@contextmanager
-def running(kubeconfig: Path, log: Path, *arguments: str) -> Iterator[OperatorProcess]:
-    """Run an operator; then assert that its log has no traceback."""
-    operator = OperatorProcess(kubeconfig, log, arguments)
-    try:
-        operator.start()
-        yield operator
-    finally:
-        if operator.is_running:
-            operator.stop()
-    assert operator.tracebacks == []
 
 
 def delete_crd(cluster: Cluster) -> None:
@@ -279,7 +265,7 @@ def test_lease_namespace_is_named_until_mended(
     set_arguments(plane, "--lease-namespace", LEASE_HOME)
     arguments = ("--lease-namespace", LEASE_HOME, "--probe-port", str(port))
     try:
-        with running(kubeconfig, tmp_path / "operator.log", *arguments) as operator:
+        with running_operator(kubeconfig, tmp_path / "operator.log", *arguments) as operator:
             wait_until(lambda: bad.said in operator.log, seconds=SECONDS, what=f"{bad.said!r} in the log")
             assert get_health(port, "/healthz") == (HTTPStatus.OK, [])
             assert run_check(plane.kubeconfig)[bad.finding] == bad.level

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from modelservice_operator.client.permissions import Permission
 from tests.environment.cluster import Cluster, Tier, start
 from tests.environment.cluster.fixtures import create_namespace
 from tests.environment.cluster.system import unpacked
 from tests.environment.cluster.wait import wait_until
 from tests.support.builders import model_service
+from tests.support.health import free_port
 from tests.support.installation import ACCOUNT, NAMESPACE, install_without_operator
 from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess, running_operator
@@ -24,10 +26,9 @@ from tests.support.prometheus import (
     alert_queries,
     alerts,
     dashboard_queries,
-    free_port,
     running_prometheus,
 )
-from tests.support.roles import Permission, apply_all, create_account, grant, without
+from tests.support.roles import apply_all, create_account, grant, without
 
 pytestmark = [pytest.mark.control_plane, pytest.mark.timeout(900)]
 SECONDS = 180.0

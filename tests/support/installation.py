@@ -44,6 +44,12 @@ def install_operator(cluster: Cluster, *, images: Mapping[ImageName, Image]) -> 
     cluster.run_kubectl("--namespace", NAMESPACE, *arguments)
 
 
+def operator_log(cluster: Cluster) -> str:
+    """Return the log of the installed operator's pods; empty if there is none."""
+    selector = "--selector=app.kubernetes.io/name=modelservice-operator"
+    return cluster.run_kubectl("--namespace", NAMESPACE, "logs", selector, "--prefix", "--tail=-1", check=False)
+
+
 def _wait_for_crd(cluster: Cluster) -> None:
     name = "crd/modelservices.modelservice.dev"
     cluster.run_kubectl("wait", "--for=condition=Established", name, "--timeout=30s")

@@ -3,7 +3,6 @@
 import http.client
 import json
 import re
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import yaml
 
 from tests.environment.cluster.system import unpacked
 from tests.environment.cluster.wait import wait_until
+from tests.support.health import free_port
 from tests.support.installation import ROOT
 
 MONITORING = ROOT / "manifests" / "components" / "monitoring"
@@ -24,13 +24,6 @@ SCRAPE_SECONDS = 2
 RATE_INTERVAL = "1m"
 """In place of $__rate_interval, which Grafana derives from the interval of the scrapes."""
 _COMPARISON = re.compile(r" (?:>=|>|==) [\d.]+$")
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as opened:
-        port: int = opened.getsockname()[1]
-        return port
 
 
 def alerts() -> dict[str, str]:

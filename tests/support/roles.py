@@ -1,31 +1,25 @@
 """The operator's permissions, whole or with parts removed, granted in single namespaces."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
+from modelservice_operator.client.permissions import Permission
 from tests.environment.cluster import Cluster
 from tests.support.installation import ACCOUNT, ROOT
 
 ROLE_NAME = "modelservice-operator"
 
 
-class Permission(NamedTuple):
-    """One verb on one resource of an API group."""
-
-    verb: str
-    resource: str
-    group: str = ""
-
-    def __str__(self) -> str:
-        """Name it as the operator's log does: `list cronjobs.batch`."""
-        return f"{self.verb} {self.resource}{self.group and '.'}{self.group}"
+def operator_roles() -> dict[str, Any]:
+    """Return the roles of the operator in manifests/base by their names."""
+    bodies = yaml.safe_load_all((ROOT / "manifests" / "base" / "operator-role.yaml").read_text())
+    return {body["metadata"]["name"]: body for body in bodies if "rules" in body}
 
 
-def operator_permissions() -> list[Permission]:
-    """Return every permission of the role in manifests/base, apart from that for the Lease."""
-    [role, *_] = yaml.safe_load_all((ROOT / "manifests" / "base" / "operator-role.yaml").read_text())
+def granted(role: Any) -> list[Permission]:
+    """Return every permission of a role."""
     return [
         Permission(verb, resource, group)
         for rule in role["rules"]
@@ -33,6 +27,11 @@ def operator_permissions() -> list[Permission]:
         for resource in rule["resources"]
         for verb in rule["verbs"]
     ]
+
+
+def operator_permissions() -> list[Permission]:
+    """Return every permission of the role in manifests/base, apart from that for the Lease."""
+    return granted(operator_roles()[ROLE_NAME])
 
 
 def without(*removed: Permission) -> list[Permission]:

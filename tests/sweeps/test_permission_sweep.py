@@ -16,6 +16,7 @@ from uuid import uuid4
 import pytest
 
 from modelservice_operator.apimachinery.kinds import CHILD_KINDS, HTTP_ROUTE
+from modelservice_operator.client.permissions import Permission
 from modelservice_operator.resources import build_children
 from modelservice_operator.resources.metadata import HASH_ANNOTATION
 from tests.environment.cluster import Cluster, Tier, start
@@ -24,7 +25,7 @@ from tests.support.foreign_crds import HTTP_ROUTES, POD_MONITORS, minimal_crd
 from tests.support.installation import ACCOUNT, NAMESPACE, install_without_operator
 from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess, running_operator
-from tests.support.roles import Permission, apply_all, create_account, operator_permissions, role_manifests, without
+from tests.support.roles import apply_all, create_account, operator_permissions, role_manifests, without
 
 MODEL_SERVICES = "modelservices"
 PERMISSIONS = operator_permissions()
