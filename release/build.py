@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from tests.environment.images import Progress
 
 CHECKSUMS: Final = "SHA256SUMS"
+INSTALL: Final = "install.yaml"
 
 
 def build_release(names: Names, directory: Path, progress: Progress, *, fresh: bool = False) -> Commit:
     """Write a release into `directory`, in place of an earlier one. Raises ReleaseError and ImagesError."""
-    if directory.exists() and any(directory.iterdir()) and not (directory / CHECKSUMS).exists():
-        raise ReleaseError(f"{directory} has files that are not of a release: choose an empty directory.")
+    refuse_other_files(directory)
     commit = Commit.of(REPOSITORY)
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".release-") as temporary:
@@ -34,7 +34,7 @@ def build_release(names: Names, directory: Path, progress: Progress, *, fresh: b
         draft.mkdir()
         with progress.step("wheel, sdist, manifests, chart"):
             build_distributions(draft, epoch=commit.epoch)
-            (draft / "install.yaml").write_text(render_install(names))
+            (draft / INSTALL).write_text(render_install(names))
             package_chart(draft, names, epoch=commit.epoch)
             (draft / "release-notes.md").write_text(section((REPOSITORY / "CHANGELOG.md").read_text(), names.version))
         ImageBuilder(names, commit, progress, fresh).write(draft)
@@ -42,6 +42,19 @@ def build_release(names: Names, directory: Path, progress: Progress, *, fresh: b
         shutil.rmtree(directory, ignore_errors=True)
         draft.rename(directory)
     return commit
+
+
+def refuse_other_files(directory: Path) -> None:
+    """Raise ReleaseError unless all files are of an earlier release or what `make install-yaml` writes."""
+    if not directory.exists():
+        return
+    checksums = directory / CHECKSUMS
+    lines = checksums.read_text().splitlines() if checksums.is_file() else []
+    ours = {CHECKSUMS, INSTALL, *(line.partition("  ")[2] for line in lines)}
+    others = sorted(path.name for path in directory.iterdir() if path.name not in ours)
+    if others:
+        named = ", ".join(others[:3]) + (" and more" if len(others) > 3 else "")
+        raise ReleaseError(f"{directory} has files that are not of a release ({named}): choose an empty directory.")
 
 
 def _checksums(directory: Path) -> str:
