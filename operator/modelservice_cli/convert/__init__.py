@@ -1,0 +1,1 @@
+"""Other manifests to ModelServices, with a sentence for everything that is left out or changed."""

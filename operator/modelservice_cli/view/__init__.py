@@ -1,0 +1,1 @@
+"""What status, why, list and top show, as pure functions of objects."""
