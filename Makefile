@@ -65,6 +65,7 @@ generate: setup ## write the generated files: the CRD, the reference, a policy, 
 	@$(RUN) python -m modelservice_operator policy > $(POLICY)
 	@$(RUN) python -m tests.environment.runbook > $(RUNBOOK)
 	@$(RUN) python -m tests.environment.packaging generate
+	@cp manifests/components/policies/warnings.yaml operator/modelservice_cli/offline/warnings.yaml
 
 verify: setup ## fail when a generated file is stale
 	@diff -u $(CRD) <(echo "# Generated from operator/modelservice_operator/api/v1alpha1/spec.py by make generate; do not edit."; \
@@ -76,6 +77,8 @@ verify: setup ## fail when a generated file is stale
 	@diff -u $(RUNBOOK) <($(RUN) python -m tests.environment.runbook) || { \
 	   echo "The runbook is stale: run make generate and commit the result." >&2; exit 1; }
 	@$(RUN) python -m tests.environment.packaging verify
+	@cmp manifests/components/policies/warnings.yaml operator/modelservice_cli/offline/warnings.yaml || { \
+	   echo "The warnings of the command line are stale: run make generate and commit the result." >&2; exit 1; }
 	@$(UV) lock --check --quiet || { echo "uv.lock is stale: run uv lock and commit the result." >&2; exit 1; }
 
 golden: setup ## rewrite the golden files and template hashes; read the diff

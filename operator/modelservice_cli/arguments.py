@@ -58,10 +58,16 @@ def add_watch(parser: argparse.ArgumentParser) -> None:
 
 
 def add_files(parser: argparse.ArgumentParser, help_text: str) -> None:
-    """Add the positional FILE..., and -f as with kubectl: `documents.read` reads them."""
+    """Add the positional FILE..., and -f as with kubectl: `files_of` returns both."""
     parser.add_argument("files", nargs="*", metavar="FILE", help=help_text)
-    parser.add_argument("-f", "--filename", dest="files", action="extend", nargs=1, default=[], metavar="FILE",
-                        help="the same, as with kubectl; repeatable")  # fmt: skip
+    parser.add_argument(
+        "-f", "--filename", dest="filenames", action="append", default=[], metavar="FILE", help="the same; repeatable"
+    )
+
+
+def files_of(options: argparse.Namespace) -> list[str]:
+    """Return the names of files, in the form that `documents.read` takes."""
+    return [*options.files, *options.filenames]
 
 
 def command_first(arguments: Sequence[str]) -> list[str]:

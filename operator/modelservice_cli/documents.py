@@ -1,7 +1,7 @@
 """Reads YAML and JSON documents of files, directories and standard input, with the line of every field.
 
-Values are those that kubectl sends: YAML is resolved as Go's yaml.v2 does (kubectl's parser, through sigs.k8s.io/yaml), so that
-`on` is true, `1e3` a number, and a date a string.
+Values are those that kubectl sends. It resolves YAML as Go's yaml.v2 does (through sigs.k8s.io/yaml): `on` is true,
+`1e3` a number, and a date a string.
 """
 
 import re
@@ -63,7 +63,7 @@ def read(sources: Iterable[str]) -> list[Document]:
 def parse(text: str, source: str) -> list[Document]:
     """Return the objects of a text. Raises CliError with the line if it is no YAML."""
     try:
-        return [document for document in _parse(text, source)]
+        return list(_parse(text, source))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{source}:{mark.line + 1}" if mark else source
@@ -102,8 +102,8 @@ class _Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoa
 for _tag, _pattern, _first in (
     ("bool", r"^(?:y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON|n|N|no|No|NO|false|False|FALSE|off|Off|OFF)$", "yYnNtTfFoO"),
     ("int", r"^[-+]?(?:0b[0-1_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|0|[1-9][0-9_]*)$", "-+0123456789"),
-    ("float", r"^(?:[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$",
-     "-+0123456789."),
+    ("float", r"^[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?$", "-+0123456789."),
+    ("float", r"^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$", "-+."),
     ("merge", r"^<<$", "<"),
     ("null", r"^(?:~|null|Null|NULL|)$", "~nN\0"),
 ):  # fmt: skip

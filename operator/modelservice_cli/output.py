@@ -19,10 +19,10 @@ class Style(Enum):
     """SGR parameters (ECMA-48) of what is shown; the terminal chooses the tone."""
 
     GOOD = "32"
+    """Ready, accepted, added."""
     BAD = "31"
+    """Failed, refused, removed."""
     WARNING = "33"
-    REMOVED = "31"
-    ADDED = "32"
     HEADING = "1"
     NOTE = "36"
     FAINT = "2"

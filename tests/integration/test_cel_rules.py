@@ -3,22 +3,18 @@
 The cases are generated from the schema: a new field is tested as well, and a new rule without a case fails the test.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from modelservice_operator.api.crdgen.crd import root_schema
-from modelservice_operator.api.crdgen.structural import RULES
 from tests.support.builders import ModelServiceBuilder
 from tests.support.children import rejections_of_children
 from tests.support.dry_run import DryRunClient, DryRunResponse
 from tests.support.kubernetes import SCALE_TO_ZERO_MINOR, server_minor
 from tests.support.rule_cases import PATTERN_CASES, RULE_CASES
+from tests.support.schema_cases import RULED, at_the_bounds, beyond_the_bounds, pattern_of
 from tests.support.schema_fields import REFUSED_FIELD, SchemaField, fields, with_field
-
-SPEC = SchemaField((), root_schema()["properties"]["spec"])
-RULED = [(field, rule) for field in (SPEC, *fields()) for rule in field.schema.get(RULES, ())]
 
 
 @pytest.fixture(scope="module")
@@ -91,47 +87,6 @@ def test_every_pattern_rejects_and_accepts_its_cases(create: CreateWith, figure:
     ]
     assert wrong == []
     figure(f"schema: {len(cases)} fields have a pattern without a message")
-
-
-def pattern_of(field: SchemaField) -> str:
-    """Return the key of the cases for the pattern of a field."""
-    pattern = field.schema["pattern"]
-    if "%" in pattern:
-        return "percentage up to 100" if "(100|" in pattern else "percentage"
-    return "quantity above 0" if field.schema["minimum"] else "quantity"
-
-
-def at_the_bounds() -> Iterator[tuple[SchemaField, Any]]:
-    """Yield the last valid value at each bound of each field."""
-    for field in fields():
-        schema = field.schema
-        yield from ((field, value) for value in schema.get("enum", ()))
-        yield from ((field, schema[key]) for key in ("minimum", "maximum") if key in schema)
-        if "maxItems" in schema and "minItems" not in schema:
-            yield field, []
-
-
-def beyond_the_bounds() -> Iterator[tuple[SchemaField, Any, str]]:
-    """Yield the first invalid value beyond each bound of each field, and its error message."""
-    for field in fields():
-        schema, example = field.schema, field.schema.get("examples", [None])[0]
-        if "enum" in schema:
-            yield field, "Anything", "Unsupported value"
-        if "minimum" in schema:
-            yield field, schema["minimum"] - 1, "should be greater than or equal to"
-        if "maximum" in schema:
-            yield field, schema["maximum"] + 1, "should be less than or equal to"
-        if schema.get("type") == "string" and "maxLength" in schema:
-            yield field, "a" * (schema["maxLength"] + 1), f"may not be more than {schema['maxLength']} "
-        if schema.get("minLength") and "x-kubernetes-int-or-string" not in schema:
-            yield field, "", "should be at least 1 chars long"
-        if "maxItems" in schema:
-            yield field, [example[0]] * (schema["maxItems"] + 1), f"must have at most {schema['maxItems']} item"
-        if schema.get("minItems"):
-            yield field, [], "should have at least 1 items"
-        if "maxProperties" in schema:
-            many = {f"a{number}": next(iter(example.values())) for number in range(schema["maxProperties"] + 1)}
-            yield field, many, f"must have at most {schema['maxProperties']} items"
 
 
 def test_every_bound_is_inclusive(create: CreateWith) -> None:

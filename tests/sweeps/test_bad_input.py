@@ -15,44 +15,9 @@ from modelservice_operator.resources import DesiredChild, build_children
 from tests.support.builders import golden
 from tests.support.children import rejections_of_child, rejections_of_children
 from tests.support.dry_run import DryRunClient, DryRunResponse
-from tests.support.schema_fields import VALUE, SchemaField, fields, with_field
+from tests.support.schema_cases import AMOUNTS, EDGES, MAPS, NUMBERS, TEXTS, hostile_values
+from tests.support.schema_fields import VALUE, fields, with_field
 from tests.support.variable_expansion import expand_variables
-
-HOSTILE = {
-    "63 characters": "a" * 63,
-    "64 characters": "a" * 64,
-    "253 characters": "a" * 253,
-    "254 characters": "a" * 254,
-    "1 MiB": "a" * 2**20,
-    "empty": "",
-    "blank": " ",
-    "unicode": "æ中😀",
-    "right to left": "\u202egpj.exe",
-    "zero width": "a\u200bb",
-    "newline": "a\nb: c",
-    "carriage return": "a\r\nX-Injected: 1",
-    "control character": "a\x1bb",
-    "variable": "$(PORT)",
-    "escaped variable": "$$(PORT) $PORT ${PORT}",
-    "template": "{{ .Values.secret }}",
-    "shell": "`id`; $(id) | cat && exit",
-    "parent": "../../etc/passwd",
-    "yaml": "!!python/object:os.system {a: *b}",
-    "number": "007",
-    "boolean": "no",
-    "url": "http://169.254.169.254/latest",
-}
-TEXTS = [field for field in fields() if field.schema.get("type") == "string" and "enum" not in field.schema]
-AMOUNTS = [field for field in fields() if "x-kubernetes-int-or-string" in field.schema]
-MAPS = [field for field in fields() if "additionalProperties" in field.schema]
-NUMBERS = [field for field in fields() if field.schema.get("type") == "integer"]
-
-
-def hostile_values() -> Iterator[tuple[str, SchemaField, str, Any]]:
-    """Yield each hostile text for each field that accepts text: as value, and as key of a map."""
-    for kind, text in HOSTILE.items():
-        yield from ((kind, field, text, text) for field in (*TEXTS, *AMOUNTS))
-        yield from ((kind, field, text, {text: next(iter(field.example.values()))}) for field in MAPS)
 
 
 def test_hostile_text_is_rejected_or_stays_literal(
@@ -91,9 +56,6 @@ def test_numbers_at_the_bounds_give_valid_children(
             failures.append((field.name, number, answer.message))
     figure(f"bad input: {len(cases)} numbers at and next to the bounds of {len(NUMBERS)} fields")
     assert failures == []
-
-
-EDGES = (("minimum", -1), ("minimum", 0), ("minimum", 1), ("maximum", -1), ("maximum", 0), ("maximum", 1))
 
 
 def names() -> Iterator[str]:

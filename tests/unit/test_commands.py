@@ -17,7 +17,6 @@ STEPS = (".ci/run", ".ci/commands", ".ci/slow")
 """Scripts of CI: the first runs the second, for each change; the third runs before a release."""
 RUN_BY: dict[str, tuple[str, str]] = {
     "modelservice_operator run": ("tests/support/operator.py", '"run"'),
-    "modelservice_operator render": ("tests/unit/cli/test_render.py", '"render"'),
     "modelservice_operator check": ("tests/unit/cli/test_check.py", '"check"'),
     "model_loader": ("tests/loader/test_cli.py", '"--uri"'),
     "bench prepare": ("Makefile", "python -m bench prepare"),

@@ -74,6 +74,15 @@ class Cluster:
                 return None
             raise
 
+    def find_served(self, kind: ResourceKind, name: str, *, namespace: str) -> Object | None:
+        """Read one object; return an empty one if there is none, and None if the kind is not served."""
+        try:
+            return self.get(kind, name, namespace=namespace)
+        except ApiError as error:
+            if error.http_code != _HTTP_NOT_FOUND:
+                raise
+            return {} if error.status.get("details", {}).get("name") else None
+
     def list(
         self,
         kind: ResourceKind,
@@ -157,12 +166,14 @@ class Cluster:
             exit_code = ExitCode.FORBIDDEN
         elif code == _HTTP_NOT_FOUND and not status.get("details", {}).get("name"):
             message = (
-                f"The API server {self.server} does not serve {MODEL_SERVICE.group_resource}, or a kind that is needed: "
-                "install the CustomResourceDefinition (kubectl apply -k crds/)."
+                f"The API server {self.server} does not serve {MODEL_SERVICE.group_resource}, or a kind that is needed:"
+                " install the CustomResourceDefinition (kubectl apply -k crds/)."
             )
             exit_code = ExitCode.UNREACHABLE
         elif code == _HTTP_NOT_FOUND:
             exit_code = ExitCode.NOT_FOUND
+        elif status.get("reason") == "Invalid":
+            message, exit_code = _as_kubectl(status), ExitCode.NEGATIVE
         else:
             exit_code = ExitCode.NEGATIVE
         return ApiError(message, exit_code, http_code=code, status=status)
@@ -214,6 +225,15 @@ def _cause(error: BaseException) -> str:
         if marker in text:
             text = ("cannot resolve " if "resolve" in marker else "") + text.rpartition(marker)[2]
     return text.rstrip(".") or type(error).__name__
+
+
+def _as_kubectl(status: Object) -> str:
+    """Return the message that kubectl prints for an object that is not valid, on one line."""
+    details = status.get("details") or {}
+    causes = [f"{cause.get('field', '')}: {cause.get('message', '')}" for cause in details.get("causes") or ()]
+    if not causes:
+        return str(status.get("message", ""))
+    return f'The {details.get("kind")} "{details.get("name")}" is invalid: {"; ".join(dict.fromkeys(causes))}'
 
 
 def _status(text: str) -> Object:

@@ -37,17 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from modelservice_operator.cli.check import check
 
         return check(options)
-    from modelservice_operator.cli import render
+    from modelservice_operator.cli import generated
 
     match options.command:
-        case "render":
-            return render.print_children(options.file)
         case "reference":
-            return render.print_reference()
+            return generated.print_reference()
         case "policy":
-            return render.print_policy()
+            return generated.print_policy()
         case _:
-            return render.print_crd()
+            return generated.print_crd()
 
 
 def build_parser(parser_class: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -60,8 +58,6 @@ def build_parser(parser_class: type[argparse.ArgumentParser] = argparse.Argument
     _add_log_options(run)
     _add_loader_options(run)
     _add_check_options(commands.add_parser("check", help="report whether the install is complete; only reads"))
-    render = commands.add_parser("render", help="print the child objects of a ModelService; no cluster is needed")
-    render.add_argument("file", help="YAML file with ModelServices; - reads standard input")
     commands.add_parser("crd", help="print the CustomResourceDefinition")
     commands.add_parser("reference", help="print the field reference as Markdown")
     commands.add_parser("policy", help="print the admission policy for references")

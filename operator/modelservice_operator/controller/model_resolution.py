@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelservice_operator.api.v1alpha1.model import ModelSource
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.resources.metadata import LOADER_NAME, MODEL_CACHE_KEY_LABEL, RESOLVER_NAME
-from modelservice_operator.resources.model_volume import CACHE_PATH, RESOLUTION_VARIABLE, cache_key
+from modelservice_operator.resources.model_volume import cache_key, pinned_revision
 from modelservice_operator.status.loader_report import Report
 from modelservice_operator.status.pods import Pod
 from modelservice_operator.status.snapshot import Snapshot
@@ -33,7 +32,7 @@ def resolve_model_revision(
     model = service.spec.model
     if model is None:
         return None
-    pinned = _pinned_revision(deployment, model)
+    pinned = pinned_revision(deployment, model)
     key = cache_key(model, None)
     resolver_pods = (pod for pod in snapshot.pods if pod.labels.get(MODEL_CACHE_KEY_LABEL) == key)
     resolved = _latest_resolution(resolver_pods, RESOLVER_NAME)
@@ -41,18 +40,6 @@ def resolve_model_revision(
     if resolved is None or loaded is None or resolved.created <= loaded.created:
         return pinned
     return pinned if resolved.revision == loaded.revision else resolved.revision
-
-
-def _pinned_revision(deployment: Mapping[str, Any] | None, model: ModelSource) -> str | None:
-    """Return the revision that the Deployment pins; None if it pins none or loads another model."""
-    if deployment is None:
-        return None
-    containers = deployment["spec"]["template"]["spec"].get("initContainers") or ()
-    loader: Mapping[str, Any] = next((one for one in containers if one.get("name") == LOADER_NAME), {})
-    environment = {entry.get("name"): entry.get("value") for entry in loader.get("env") or ()}
-    pinned = environment.get(RESOLUTION_VARIABLE) or None
-    is_same_model = environment.get("MODEL_PATH") == f"{CACHE_PATH}/{cache_key(model, pinned)}"
-    return pinned if is_same_model else None
 
 
 def _latest_resolution(pods: Iterable[Pod], container_name: str) -> _Resolution | None:

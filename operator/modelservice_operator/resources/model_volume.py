@@ -213,6 +213,18 @@ def cache_key(model: ModelSource, resolution: str | None) -> str:
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:16]
 
 
+def pinned_revision(deployment: Mapping[str, Any] | None, model: ModelSource) -> str | None:
+    """Return the revision that the Deployment pins; None if it pins none or loads another model."""
+    if deployment is None:
+        return None
+    containers = deployment["spec"]["template"]["spec"].get("initContainers") or ()
+    loader: Mapping[str, Any] = next((one for one in containers if one.get("name") == LOADER_NAME), {})
+    environment = {entry.get("name"): entry.get("value") for entry in loader.get("env") or ()}
+    pinned = environment.get(RESOLUTION_VARIABLE) or None
+    is_same_model = environment.get("MODEL_PATH") == f"{CACHE_PATH}/{cache_key(model, pinned)}"
+    return pinned if is_same_model else None
+
+
 def build_resolver_container(service: ModelService, settings: LoaderSettings) -> dict[str, Any]:
     """Return the container that resolves the URI without downloading: the loader without its cache.
 

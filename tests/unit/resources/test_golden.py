@@ -20,7 +20,7 @@ from kubernetes.client import (
     V2HorizontalPodAutoscaler,
 )
 
-from modelservice_operator.cli.main import main
+from modelservice_cli.main import main
 from tests.support.builders import golden_files
 
 CASES = golden_files()
