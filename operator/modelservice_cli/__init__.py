@@ -4,6 +4,7 @@ main        parses the command line, runs one command, turns errors into one sen
 arguments   options that several commands share
 errors      CliError and the exit codes
 documents   YAML and JSON documents of files, directories and standard input, with their positions
+go_text     values as Go prints them
 output      tables, YAML, JSON, names and colours
 cluster     requests to an API server by the official client
 commands    one module per command

@@ -7,17 +7,22 @@ Values are those that kubectl sends. It resolves YAML as Go's yaml.v2 does (thro
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from modelservice_cli.errors import CliError, ExitCode
+from modelservice_cli.go_text import to_go
 
 Path_ = tuple[str | int, ...]
 """Path of a field: keys of objects and indices of lists."""
 _EXTENSIONS = (".yaml", ".yml", ".json")
+_MAX_FIELDS = 1_000_000
+"""Aliases of aliases make objects of any size from a few lines."""
+_MAX_INTEGER = 2**64 - 1
+"""Greater numbers are floats in Go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +123,14 @@ def _construct_bool(loader: Any, node: yaml.ScalarNode) -> bool:
     return str(loader.construct_scalar(node)).lower() in {"y", "yes", "true", "on"}
 
 
-def _construct_int(loader: Any, node: yaml.ScalarNode) -> int:
+def _construct_int(loader: Any, node: yaml.ScalarNode) -> float:
     text = str(loader.construct_scalar(node)).replace("_", "").lower()
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     if digits.startswith(("0b", "0x", "0o")):
-        return sign * int(digits, 0)
-    return sign * int(digits, 8 if digits.startswith("0") and digits != "0" else 10)
+        number = sign * int(digits, 0)
+    else:
+        number = sign * int(digits, 8 if digits.startswith("0") and digits != "0" else 10)
+    return number if abs(number) <= _MAX_INTEGER else float(number)
 
 
 def _construct_float(loader: Any, node: yaml.ScalarNode) -> float:
@@ -134,6 +141,7 @@ def _construct_float(loader: Any, node: yaml.ScalarNode) -> float:
 _Loader.add_constructor("tag:yaml.org,2002:bool", _construct_bool)
 _Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 _Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
+_Loader.add_constructor("tag:yaml.org,2002:merge", lambda loader, node: loader.construct_scalar(node))
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_scalar(node))
 
 
@@ -145,28 +153,48 @@ def _parse(text: str, source: str) -> Iterator[Document]:
             number += 1
             node = loader.get_node()
             lines: dict[Path_, int] = {}
-            _collect_lines(node, (), lines, source)
-            value = loader.construct_document(node)
+            _collect_lines(node, (), lines, _Place(source))
+            value = _with_text_keys(loader.construct_document(node))
             if value is not None:
                 yield from _expand(Document(value, source, number, node.start_mark.line + 1, lines))
     finally:
         loader.dispose()
 
 
-def _collect_lines(node: yaml.Node, path: Path_, lines: dict[Path_, int], source: str) -> None:
+def _collect_lines(node: yaml.Node, path: Path_, lines: dict[Path_, int], where: "_Place") -> None:
     """Record the line of every field. Raises CliError if a key occurs twice, as kubectl rejects it."""
+    if node in where.ancestors:
+        raise where.error(node, "not YAML: an alias contains itself")
+    if len(lines) > _MAX_FIELDS:
+        raise where.error(node, f"the object has more than {_MAX_FIELDS} fields, counted where aliases are used")
+    below = replace(where, ancestors=[*where.ancestors, node])
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             step = str(key.value)
             if (*path, step) in lines and step != "<<":
-                where = f"{source}:{key.start_mark.line + 1}"
-                raise CliError(f"{where}: key {step!r} is already set in this object.", ExitCode.USAGE)
+                raise where.error(key, f"key {step!r} is already set in this object")
             lines[*path, step] = key.start_mark.line + 1
-            _collect_lines(value, (*path, step), lines, source)
+            _collect_lines(value, (*path, step), lines, below)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             lines[*path, index] = value.start_mark.line + 1
-            _collect_lines(value, (*path, index), lines, source)
+            _collect_lines(value, (*path, index), lines, below)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    source: str
+    ancestors: list[yaml.Node] = field(default_factory=list)
+
+    def error(self, node: yaml.Node, problem: str) -> CliError:
+        return CliError(f"{self.source}:{node.start_mark.line + 1}: {problem}.", ExitCode.USAGE)
+
+
+def _with_text_keys(value: Any) -> Any:
+    """Return a value whose keys are texts, as JSON has them (sigs.k8s.io/yaml)."""
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else to_go(key): _with_text_keys(one) for key, one in value.items()}
+    return [_with_text_keys(item) for item in value] if isinstance(value, list) else value
 
 
 def _expand(document: Document) -> Iterator[Document]:

@@ -76,3 +76,9 @@ def test_image_has_one_program(release: Release, image: str, package: str) -> No
     files = of_the_project(release.image(image))
     assert files
     assert {PurePosixPath(path).parts[2] for path in files} == {package}
+
+
+def test_image_has_no_library_of_the_command_line(release: Release) -> None:
+    libraries = {PurePosixPath(path).parts[5] for path in release.image("operator").files() if "site-packages/" in path}
+    assert "pydantic" in libraries
+    assert libraries & {"kubernetes", "cel_expr_python"} == set()

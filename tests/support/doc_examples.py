@@ -1,7 +1,7 @@
 """Runs the examples of a document: ```console blocks with `$ command` and its output, and files in ```yaml blocks.
 
-A file is a ```yaml block whose line before names it, as in "`iris.yaml`:". A console block may end in the line `(exit code
-N)`; otherwise the command must succeed.
+A file is a ```yaml block whose line before names it, as in "`iris.yaml`:". A command whose output ends in the line
+`(exit code N)` fails with it; others must succeed.
 """
 
 import os

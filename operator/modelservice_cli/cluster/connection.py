@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from modelservice_cli.errors import CliError, ExitCode
-from modelservice_operator.apimachinery.kinds import MODEL_SERVICE, ResourceKind
+from modelservice_operator.apimachinery.kinds import ResourceKind
 from modelservice_operator.apimachinery.objects import Object
 
 PAGE_SIZE = 500
@@ -33,9 +33,10 @@ class ApiError(CliError):
 class Cluster:
     """One API server, one user and the namespace of the command."""
 
-    def __init__(self, client: Any, *, namespace: str, headers: Mapping[str, str | Sequence[str]]) -> None:
+    def __init__(self, client: Any, *, namespace: str, headers: Mapping[str, str], groups: Sequence[str] = ()) -> None:
         self._client = client
         self._headers = headers
+        self._groups = groups
         self.namespace = namespace
         self.server: str = client.configuration.host
 
@@ -55,11 +56,10 @@ class Cluster:
         headers: dict[str, str] = {}
         if options.impersonate:
             headers["Impersonate-User"] = options.impersonate
-        if options.impersonate_groups:
-            if not options.impersonate:
-                raise CliError("--as-group needs --as.", ExitCode.USAGE)
-            headers["Impersonate-Group"] = ",".join(options.impersonate_groups)
-        return cls(client, namespace=options.namespace or namespace, headers=headers)
+        if options.impersonate_groups and not options.impersonate:
+            raise CliError("--as-group needs --as.", ExitCode.USAGE)
+        groups = tuple(options.impersonate_groups)
+        return cls(client, namespace=options.namespace or namespace, headers=headers, groups=groups)
 
     def get(self, kind: ResourceKind, name: str, *, namespace: str | None = None) -> Object:
         """Read one object. Raises ApiError with the exit code NOT_FOUND if there is none."""
@@ -129,17 +129,21 @@ class Cluster:
         content_type: str = "application/json",
     ) -> str:
         """Send a request and return the response as text, such as logs. Raises ApiError or CliError."""
+        from urllib3 import HTTPHeaderDict
         from urllib3.exceptions import HTTPError
 
         headers = {"Accept": "application/json", **self._headers}
         if body is not None:
             headers["Content-Type"] = content_type
-        prepared = self._client.param_serialize(
+        method, url, sent, *rest = self._client.param_serialize(
             method, path, query_params=list((query or {}).items()), header_params=headers, body=body,
             auth_settings=["BearerToken"],
         )  # fmt: skip
+        with_groups = HTTPHeaderDict(sent)
+        for group in self._groups:
+            with_groups.add("Impersonate-Group", group)  # a header for each
         try:
-            response = self._client.call_api(*prepared, _request_timeout=_TIMEOUT_SECONDS)
+            response = self._client.call_api(method, url, with_groups, *rest, _request_timeout=_TIMEOUT_SECONDS)
             data: bytes = response.read()
         except (HTTPError, OSError) as error:
             raise CliError(
@@ -153,10 +157,10 @@ class Cluster:
             raise
         text = data.decode("utf-8", errors="replace")
         if response.status >= 400:  # noqa: PLR2004  RFC 9110
-            raise self._error(response.status, text)
+            raise self._error(response.status, text, path)
         return text
 
-    def _error(self, code: int, text: str) -> ApiError:
+    def _error(self, code: int, text: str, path: str) -> ApiError:
         status = _status(text)
         message = str(status.get("message") or text.strip().partition("\n")[0] or f"HTTP {code}")
         if code == _HTTP_UNAUTHORIZED:
@@ -165,10 +169,8 @@ class Cluster:
         elif code == _HTTP_FORBIDDEN:
             exit_code = ExitCode.FORBIDDEN
         elif code == _HTTP_NOT_FOUND and not status.get("details", {}).get("name"):
-            message = (
-                f"The API server {self.server} does not serve {MODEL_SERVICE.group_resource}, or a kind that is needed:"
-                " install the CustomResourceDefinition (kubectl apply -k crds/)."
-            )
+            what = _resource_of(path)
+            message = f"The API server {self.server} does not serve {what}: install its CustomResourceDefinition."
             exit_code = ExitCode.UNREACHABLE
         elif code == _HTTP_NOT_FOUND:
             exit_code = ExitCode.NOT_FOUND
@@ -209,6 +211,13 @@ def _kubeconfig_problem(error: Exception, path: str | None, context: str | None)
     if context and "contexts" in reason:
         return f"{where[0].upper()}{where[1:]} has no context {context!r}."
     return f"Cannot use {where}: {reason}"
+
+
+def _resource_of(path: str) -> str:
+    """Return `plural.group` of a path, such as /apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL/NAME."""
+    group, _, *rest = path.removeprefix("/apis/").split("/")
+    plural = rest[2] if rest[0] == "namespaces" and len(rest) > 2 else rest[0]  # noqa: PLR2004
+    return plural if path.startswith("/api/") else f"{plural}.{group}"
 
 
 def _first_line(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from modelservice_cli.offline.go_text import format_float, quote, to_json
+from modelservice_cli.go_text import format_float, quote, to_json
 
 Steps = tuple[str | int, ...]
 """Path of a field in the object: keys and indices."""

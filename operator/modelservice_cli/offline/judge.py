@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from modelservice_cli.go_text import quote, to_go, type_of
 from modelservice_cli.offline.expressions import matches
 from modelservice_cli.offline.field_errors import BLOCKING, FieldError, Steps, aggregate, invalid
-from modelservice_cli.offline.go_text import quote, to_go, type_of
 from modelservice_cli.offline.lists import validate_lists
 from modelservice_cli.offline.metadata import KNOWN_FIELDS, decoding_error, validate_metadata
 from modelservice_cli.offline.rules import evaluate_rules

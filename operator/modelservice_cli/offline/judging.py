@@ -7,7 +7,7 @@ from typing import Any
 
 from modelservice_cli.documents import Document
 from modelservice_cli.errors import CliError, ExitCode
-from modelservice_cli.offline.go_text import quote
+from modelservice_cli.go_text import quote
 from modelservice_cli.offline.judge import Finding, Judge
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 from modelservice_operator.apimachinery.objects import Object

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from modelservice_cli.go_text import to_json
 from modelservice_cli.offline.field_errors import ErrorType, FieldError, Steps, invalid
-from modelservice_cli.offline.go_text import to_json
 from modelservice_cli.offline.structure import Schema
 
 LIST_TYPE, LIST_MAP_KEYS = "x-kubernetes-list-type", "x-kubernetes-list-map-keys"

@@ -7,6 +7,7 @@ the object.
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from modelservice_cli.go_text import format_float, format_plain_float, quote
 from modelservice_cli.offline.field_errors import (
     ErrorType,
     FieldError,
@@ -16,7 +17,6 @@ from modelservice_cli.offline.field_errors import (
     too_long,
     too_many,
 )
-from modelservice_cli.offline.go_text import format_float, format_plain_float, quote
 from modelservice_cli.offline.structure import Schema, field_schema
 
 Matches = Callable[[str, str], bool]
