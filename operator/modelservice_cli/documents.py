@@ -27,7 +27,7 @@ _MAX_INTEGER = 2**64 - 1
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One object of a source. Items of a List are documents of their own."""
+    """One object of a source. Each item of a List is a document."""
 
     value: Any
     source: str
@@ -54,7 +54,7 @@ class Document:
 def read(sources: Iterable[str]) -> list[Document]:
     """Return the objects of all sources in their order. Empty documents are left out.
 
-    A directory stands for its files with the extensions yaml, yml and json, as with `kubectl -f`.
+    Of a directory, the files with the extensions yaml, yml and json are read, as with `kubectl -f`.
     Raises CliError if a source cannot be read or parsed, or there is no object.
     """
     documents = [document for source in sources for document in _read_source(source)]
@@ -66,7 +66,7 @@ def read(sources: Iterable[str]) -> list[Document]:
 
 
 def parse(text: str, source: str) -> list[Document]:
-    """Return the objects of a text. Raises CliError with the line if it is no YAML."""
+    """Return the objects of a text. Raises CliError with the line if it is not YAML."""
     try:
         return list(_parse(text, source))
     except yaml.MarkedYAMLError as error:

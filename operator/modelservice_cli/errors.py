@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
 
 
 class CliError(Exception):
-    """A command cannot go on. The message is one sentence: what failed, the object, the cause and what to do."""
+    """A command cannot continue. The message is one sentence: what failed, the object, the cause and what to do."""
 
     def __init__(self, message: str, code: ExitCode = ExitCode.NEGATIVE) -> None:
         super().__init__(message)

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None, *, program: str | None = None) 
         print(f"{name}: {error}", file=sys.stderr)
         return error.code
     except BrokenPipeError:
-        # The interpreter flushes standard output once more when it exits.
+        # The interpreter flushes standard output again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.BROKEN_PIPE
     except KeyboardInterrupt:
@@ -63,7 +63,7 @@ def build_parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=program,
         usage=f"{program} COMMAND [options]",
-        description="Write, check, look at and call ModelServices.",
+        description="Write, check, inspect and call ModelServices.",
         epilog=f"commands:\n{listed}\n\n`{program} COMMAND --help` describes a command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -97,7 +97,9 @@ def _run(arguments: list[str], program: str) -> int:
     if arguments[0] == "help":
         return _run([*arguments[1:], "--help"], program)
     command = _find(arguments[0], program)
-    options = command_parser(command, program).parse_intermixed_args(arguments[1:])
+    parser = command_parser(command, program)
+    has_rest = any(action.nargs == argparse.REMAINDER for action in parser._actions)  # noqa: SLF001  no public list
+    options = (parser.parse_args if has_rest else parser.parse_intermixed_args)(arguments[1:])
     run: Callable[[argparse.Namespace], int] = import_module(command.module).run
     return run(options)
 

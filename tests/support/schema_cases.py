@@ -113,7 +113,7 @@ REFUSED_SERVICES: list[tuple[ModelServiceBuilder, str]] = [
     (iris.with_spec(service={"type": "ExternalName"}), "spec.service.type: Unsupported value"),
     (iris.with_spec(hostNetwork=True), "use service.type LoadBalancer or NodePort, or expose"),
 ]
-"""Objects with a mistake, and words of the message that refuses each."""
+"""Objects with a mistake, and a part of the message that refuses each."""
 
 HOSTILE = {
     "63 characters": "a" * 63,

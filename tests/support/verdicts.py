@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from modelservice_cli.go_text import to_json
 from modelservice_cli.offline.field_errors import aggregate
 from modelservice_cli.offline.judge import Judge, Refusal
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
@@ -24,7 +25,7 @@ from tests.support.schema_fields import SchemaField, fields, with_field
 
 Manifest = dict[str, Any]
 Case = tuple[str, Manifest]
-"""What the object is about, and the object without its namespace."""
+"""A description, and an object without its namespace."""
 ODD_VALUES: tuple[Any, ...] = (
     None, True, 0, -1, 7, 2**31, 2**63 - 1, 1.0, 1.5, 1e21, "", "x", "é\u200b\n", "100%", [], [None], ["x", "x"], {},
     {"a": None}, {"name": 1}, [{}], [{"name": "a"}, {"name": "a"}],
@@ -55,7 +56,7 @@ def compare(server: DryRunClient, judge: Judge, namespace: str, cases: Iterable[
         result.refused += not answer.is_accepted
         expected, found = _of_server(answer), _of_judge(verdict.refusal, answer)
         if answer.is_accepted and verdict.refusal is None:
-            expected, found = str(answer.body["spec"]), str(_in_order_of(answer.body["spec"], verdict.body["spec"]))
+            expected, found = to_json(answer.body["spec"]), to_json(verdict.body["spec"])
         if expected != found:
             result.differences.append((name, expected, found))
     return result
@@ -77,15 +78,6 @@ def _of_judge(refusal: Refusal | None, answer: DryRunResponse) -> str:
     order = [f"{cause.get('field', '')}: {cause['message']}" for cause in causes]
     own.sort(key=lambda message: order.index(message) if message in order else len(order))
     return f"{refusal.code} {prefix} is invalid: {aggregate(own)}"
-
-
-def _in_order_of(model: Any, value: Any) -> Any:
-    """Return `value` with the keys in the order of `model`."""
-    if isinstance(model, dict) and isinstance(value, dict) and model.keys() == value.keys():
-        return {key: _in_order_of(model[key], value[key]) for key in model}
-    if isinstance(model, list) and isinstance(value, list) and len(model) == len(value):
-        return [_in_order_of(one, other) for one, other in zip(model, value, strict=True)]
-    return value
 
 
 def _case(field: SchemaField, value: Any, about: str = "") -> Case:

@@ -9,7 +9,7 @@ from modelservice_operator.apimachinery.objects import Object
 from modelservice_operator.resources.metadata import OWNER_ANNOTATION
 
 LAST_APPLIED_ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration"
-"""What `kubectl apply` sent last; it removes what the file lacks since then."""
+"""The manifest that `kubectl apply` sent last: fields that have left the file since then are removed."""
 _DRY_RUN = {"dryRun": "All"}
 _CONFLICT = 409
 

@@ -2,7 +2,7 @@
 
 The API server computes the result by dry runs: of each ModelService as `kubectl apply` sends it, and of each child as
 the operator applies it. The output is a unified diff. The exit code is 1 if something differs. Children that are no
-longer wanted are shown as removed. The dry run of a child needs the right to write it; --no-children leaves them out.
+longer wanted are shown as removed. The dry run of a child needs the right to write it; --no-children skips them.
 """
 
 import argparse

@@ -126,7 +126,7 @@ def _canonical_quantity(text: str) -> str:
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return an address without a zone that is no IPv4 address as IPv6, as `isIP` of Kubernetes requires."""
+    """Return an address as `isIP` of Kubernetes accepts it: without a zone, and not an IPv4 address in IPv6."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

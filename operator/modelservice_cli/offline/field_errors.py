@@ -18,7 +18,7 @@ class ErrorType(Enum):
     DUPLICATE = "Duplicate value"
     INVALID = "Invalid value"
     TYPE_INVALID = "Invalid value "
-    """Has the words of INVALID; the blank keeps the members apart."""
+    """Shown as INVALID; the blank keeps the members apart."""
     NOT_SUPPORTED = "Unsupported value"
     FORBIDDEN = "Forbidden"
     TOO_LONG = "Too long"
@@ -26,7 +26,7 @@ class ErrorType(Enum):
 
     @property
     def words(self) -> str:
-        """The first words of a sentence."""
+        """Beginning of a sentence."""
         return self.value.rstrip()
 
 

@@ -75,7 +75,7 @@ class Judge:
 
     def _judge(self, manifest: Object, old: Object | None) -> Verdict:
         body = deepcopy(manifest)
-        metadata = body.get("metadata", {})
+        metadata = {} if body.get("metadata") is None else body["metadata"]
         if (problem := decoding_error(metadata)) is not None:
             return Verdict(body, _bad_request(problem[0], [Finding(problem[0], problem[1])]))
         unknown = _unknown_metadata(metadata) + prune(body, self.schema)

@@ -34,7 +34,7 @@ class JudgedDocument:
 def find_model_services(documents: Iterable[Document]) -> list[Document]:
     """Return the documents that are ModelServices.
 
-    Raises CliError if there is none, or if a document is no object or almost a ModelService.
+    Raises CliError if there is none, or if a document is not an object, or almost a ModelService.
     """
     found = []
     for document in documents:

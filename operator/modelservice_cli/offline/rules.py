@@ -35,7 +35,7 @@ def evaluate_rules(value: Any, schema: Schema, old: Any = _MISSING) -> Iterator[
 
 
 _METADATA = {"type": "object", "properties": {"name": {"type": "string"}, "generateName": {"type": "string"}}}
-"""What rules at the root can read of the metadata."""
+"""The part of the metadata that rules at the root can read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def _field_steps(path: str) -> Steps:
 
 
 def to_cel(value: Any, schema: Schema | None) -> Any:
-    """Return a value as a rule sees it: declared fields alone, with their escaped names, and numbers of their types."""
+    """Return a value as a rule sees it: only declared fields, with their escaped names, and numbers of their types."""
     schema = schema or {}
     if isinstance(value, dict):
         properties = schema.get("properties")

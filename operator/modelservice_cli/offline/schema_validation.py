@@ -23,6 +23,8 @@ Matches = Callable[[str, str], bool]
 """Returns True if a text matches a regular expression of RE2."""
 
 _INTEGER_FORMATS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+_MAX_WHOLE = 2**53 - 1
+"""Greater floats are not taken for integers (swag, IsFloat64AJSONInteger)."""
 _NO_PATH = "<nil>"
 _INT_OR_STRING = ("integer", "string")
 
@@ -129,7 +131,7 @@ def _type_errors(value: Any, types: tuple[str, ...], schema: Schema, path: str, 
             yield _type_error(path, ",".join(types), "null", steps)
         return
     found, found_format = _type_of(value)
-    is_whole = found == "number" and value.is_integer() and "integer" in types
+    is_whole = found == "number" and "integer" in types and value.is_integer() and abs(value) <= _MAX_WHOLE
     is_number = found == "integer" and "number" in types
     is_lower = declared == "int64" and found_format == "int32"
     is_right = found in types or is_whole or is_number

@@ -1,4 +1,4 @@
-"""What the API server does with an object before it validates it: unknown fields, nulls, defaults (apiextensions)."""
+"""Steps of the API server before it validates an object: unknown fields, nulls, defaults (apiextensions)."""
 
 from collections.abc import Mapping
 from copy import deepcopy

@@ -1,1 +1,1 @@
-"""What status, why, list and top show, as pure functions of objects."""
+"""Contents of status, why, list and top, as pure functions of objects."""

@@ -1,4 +1,4 @@
-"""What the command line says when it cannot use a cluster: one sentence, an exit code, and no traceback."""
+"""Messages of the command line when it cannot use a cluster: one sentence, an exit code, and no traceback."""
 
 import argparse
 import json
@@ -131,9 +131,9 @@ def test_missing_permission_is_named(
 ) -> None:
     """The administrator impersonates a user without rights."""
     assert operator_kubeconfig.exists()  # the CRD is installed
-    options = ("--as", "nobody", "--as-group", "a", "--as-group", "b")
+    options = ("--as", "jane", "--as-group", "a", "--as-group", "b")
     assert diff_with(config_of(control_plane), file, *options) == ExitCode.FORBIDDEN
-    assert 'User "nobody" cannot get resource "modelservices" in API group "modelservice.dev"' in sentence(capsys)
+    assert 'User "jane" cannot get resource "modelservices" in API group "modelservice.dev"' in sentence(capsys)
 
 
 def connect(cluster: TestCluster, *arguments: str) -> Cluster:

@@ -1,4 +1,4 @@
-"""The operator's image does not carry the command line (tests/release/test_image_contents.py checks the built image)."""
+"""The operator's image does not carry the command line (of the built image: tests/release/test_image_contents.py)."""
 
 import re
 import tomllib

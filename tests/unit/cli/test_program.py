@@ -88,7 +88,7 @@ finally:
 
 
 def test_help_starts_fast_relative_to_the_interpreter(figure: Callable[[str], None]) -> None:
-    """The machine's speed is taken from the start of the interpreter alone."""
+    """The start of the interpreter shows the speed of the machine."""
 
     def seconds(*arguments: str) -> float:
         times = []
@@ -99,7 +99,7 @@ def test_help_starts_fast_relative_to_the_interpreter(figure: Callable[[str], No
         return median(times)
 
     own, bare = seconds("-m", "modelservice_cli", "--help"), seconds("-c", "import argparse, pathlib, difflib")
-    figure(f"command line: --help takes {own * 1000:.0f} ms, the interpreter alone {bare * 1000:.0f} ms")
+    figure(f"command line: --help takes {own * 1000:.0f} ms, the interpreter {bare * 1000:.0f} ms")
     assert own < max(MAX_START_SECONDS, 2 * bare)
 
 

@@ -1,4 +1,4 @@
-"""What the judge adds to the server's answer, and what needs no server to be known. Equality: tests/integration/cli."""
+"""Suggestions and transition rules of the judge. tests/integration/cli compares its verdicts with a server."""
 
 from typing import Any
 
