@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from modelservice_cli.errors import CliError, ExitCode
-from modelservice_cli.go_text import to_go
+from modelservice_cli.go_text import MAX_JSON_INTEGER, to_go
 
 Path_ = tuple[str | int, ...]
 """Path of a field: keys of objects and indices of lists."""
@@ -154,7 +154,7 @@ def _parse(text: str, source: str) -> Iterator[Document]:
             node = loader.get_node()
             lines: dict[Path_, int] = {}
             _collect_lines(node, (), lines, _Place(source))
-            value = _with_text_keys(loader.construct_document(node))
+            value = _as_json(loader.construct_document(node))
             if value is not None:
                 yield from _expand(Document(value, source, number, node.start_mark.line + 1, lines))
     finally:
@@ -190,11 +190,14 @@ class _Place:
         return CliError(f"{self.source}:{node.start_mark.line + 1}: {problem}.", ExitCode.USAGE)
 
 
-def _with_text_keys(value: Any) -> Any:
-    """Return a value whose keys are texts, as JSON has them (sigs.k8s.io/yaml)."""
+def _as_json(value: Any) -> Any:
+    """Return a value as kubectl writes it as JSON: keys are texts, and 1.0 is 1 (sigs.k8s.io/yaml)."""
     if isinstance(value, dict):
-        return {key if isinstance(key, str) else to_go(key): _with_text_keys(one) for key, one in value.items()}
-    return [_with_text_keys(item) for item in value] if isinstance(value, list) else value
+        return {key if isinstance(key, str) else to_go(key): _as_json(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_as_json(item) for item in value]
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < MAX_JSON_INTEGER
+    return int(value) if is_whole else value
 
 
 def _expand(document: Document) -> Iterator[Document]:

@@ -16,7 +16,7 @@ _ESCAPES = {
 }
 _MAX_BMP = 0xFFFF
 _EXPONENT_MIN, _EXPONENT_MAX = -4, 6
-_MAX_JSON_INTEGER = 1e21
+MAX_JSON_INTEGER = 1e21
 """Floats without a fraction are written as integers below this (encoding/json)."""
 
 
@@ -85,7 +85,7 @@ def to_json(value: Any) -> str:
 
 def _with_integers(value: Any) -> Any:
     match value:
-        case float() if value.is_integer() and abs(value) < _MAX_JSON_INTEGER:
+        case float() if value.is_integer() and abs(value) < MAX_JSON_INTEGER:
             return int(value)
         case dict():
             return {key: _with_integers(one) for key, one in value.items()}

@@ -24,7 +24,7 @@ Matches = Callable[[str, str], bool]
 
 _INTEGER_FORMATS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 _MAX_WHOLE = 2**53 - 1
-"""Greater floats are not taken for integers (swag, IsFloat64AJSONInteger)."""
+"""Greater floats are never integers (swag, IsFloat64AJSONInteger)."""
 _NO_PATH = "<nil>"
 _INT_OR_STRING = ("integer", "string")
 
