@@ -153,7 +153,7 @@ def to_cel(value: Any, schema: Schema | None) -> Any:
 
 
 def _data_problem(value: Any, schema: Schema) -> str | None:
-    """Return the server's error for a float that the schema accepts as integer, but rules do not (UnstructuredToVal)."""
+    """Return the server's error for a float that the schema accepts as integer, and rules do not."""
     if not isinstance(value, float):
         return None
     if schema.get("x-kubernetes-int-or-string"):
