@@ -31,8 +31,8 @@ def test_keys_are_texts() -> None:
 
 
 def test_merge_keys_and_anchors_are_expanded() -> None:
-    [document] = parse("base: &b {x: 1, y: 2}\nother:\n  <<: *b\n  y: 3", "-")
-    assert document.value["other"] == {"x": 1, "y": 3}
+    [document] = parse("base: &b {x: 1, z: 2}\nother:\n  <<: *b\n  z: 3", "-")
+    assert document.value["other"] == {"x": 1, "z": 3}
 
 
 def test_every_document_and_list_item_has_its_lines() -> None:
