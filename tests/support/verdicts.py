@@ -27,10 +27,10 @@ Manifest = dict[str, Any]
 Case = tuple[str, Manifest]
 """A description, and an object without its namespace."""
 ODD_VALUES: tuple[Any, ...] = (
-    None, True, 0, -1, 7, 2**31, 2**63 - 1, 1.0, 1.5, 1e21, "", "x", "é\u200b\n", "100%", [], [None], ["x", "x"], {},
+    None, True, 0, -1, 7, 2**31, 2**63 - 1, 1.5, 1e21, "", "x", "é\u200b\n", "100%", [], [None], ["x", "x"], {},
     {"a": None}, {"name": 1}, [{}], [{"name": "a"}, {"name": "a"}],
 )  # fmt: skip
-"""Values of every JSON type, for every field."""
+"""Values of every JSON type, for every field. kubectl sends 1.0 as 1."""
 
 
 @dataclass
@@ -49,7 +49,7 @@ def compare(server: DryRunClient, judge: Judge, namespace: str, cases: Iterable[
     """Compare the verdicts on all cases: the differences have the case, the server's answer and the judge's."""
     result = Comparison()
     for name, manifest in cases:
-        named = manifest | {"metadata": {"namespace": namespace} | manifest.get("metadata", {})}
+        named = manifest | {"metadata": manifest.get("metadata", {}) | {"namespace": namespace}}
         answer = server.create(MODEL_SERVICE.path(namespace=namespace), named)
         verdict = judge.create(named)
         result.total += 1

@@ -1,5 +1,7 @@
 """Judges a ModelService as the API server does when it is created with fieldValidation=Strict, without a server.
 
+Objects are as kubectl sends them: `documents` makes an integer of 1.0.
+
 The steps and their order are those of the server: unknown fields, nulls, defaults, metadata, schema, lists, CEL rules.
 A refusal has the server's message. Where the server visits a map in random order, the judge keeps that of the object.
 """
@@ -14,10 +16,10 @@ from modelservice_cli.go_text import quote, to_go, type_of
 from modelservice_cli.offline.expressions import matches
 from modelservice_cli.offline.field_errors import BLOCKING, FieldError, Steps, aggregate, invalid
 from modelservice_cli.offline.lists import validate_lists
-from modelservice_cli.offline.metadata import KNOWN_FIELDS, decoding_error, validate_metadata
+from modelservice_cli.offline.metadata import KNOWN_FIELDS, RANDOM_CHARACTERS, decoding_error, validate_metadata
 from modelservice_cli.offline.rules import evaluate_rules
 from modelservice_cli.offline.schema_validation import validate
-from modelservice_cli.offline.structure import Schema, UnknownField, drop_nulls, prune, set_defaults
+from modelservice_cli.offline.structure import Schema, UnknownField, drop_nulls, prune, set_defaults, suggest
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 from modelservice_operator.apimachinery.objects import Object
 
@@ -85,6 +87,7 @@ class Judge:
         body.pop("status", None)  # a subresource: only its own path writes it
         set_defaults(body, self.schema)
         status = body.pop("status", None)
+        _generate_name(body.get("metadata") or {})
         errors = self._errors(body, old)
         if status is not None:
             body["status"] = status
@@ -104,6 +107,12 @@ class Judge:
         return [*errors, *rules]
 
 
+def _generate_name(metadata: Object) -> None:
+    """Set a name for the prefix in generateName: the server does so before it validates."""
+    if metadata.get("generateName") and not metadata.get("name"):
+        metadata["name"] = metadata["generateName"] + "x" * RANDOM_CHARACTERS
+
+
 @cache
 def _own_schema() -> Schema:
     from modelservice_operator.api.crdgen.crd import custom_resource_definition
@@ -118,7 +127,8 @@ def _schema_of(definition: Mapping[str, Any]) -> Schema:
 
 
 def _unknown_metadata(metadata: Mapping[str, Any]) -> list[UnknownField]:
-    return [UnknownField(f"metadata.{key}", ("metadata", key), "") for key in metadata if key not in KNOWN_FIELDS]
+    unknown = sorted(key for key in metadata if key not in KNOWN_FIELDS)
+    return [UnknownField(f"metadata.{key}", ("metadata", key), suggest(key, KNOWN_FIELDS)) for key in unknown]
 
 
 def _scale_errors(body: Object) -> list[FieldError]:
@@ -127,9 +137,8 @@ def _scale_errors(body: Object) -> list[FieldError]:
     field = f".{'.'.join(_SCALE_PATH)}"
     for depth, key in enumerate(_SCALE_PATH):
         if not isinstance(node, dict):
-            path = "." + ".".join(_SCALE_PATH[:depth])
             expected = "map[string]interface{}"
-            detail = f"{path} accessor error: {to_go(node)} is of the type {type_of(node)}, expected {expected}"
+            detail = f"{field} accessor error: {to_go(node)} is of the type {type_of(node)}, expected {expected}"
             return [invalid(field, 0, detail, _SCALE_PATH[:depth])]
         if key not in node:
             return []

@@ -7,7 +7,7 @@ from modelservice_cli.offline.field_errors import ErrorType, FieldError, Steps, 
 from modelservice_cli.offline.names import key_errors, label_errors, label_value_errors, subdomain_errors
 
 _MAX_ANNOTATION_BYTES = 256 * 1024
-_RANDOM_CHARACTERS = 5
+RANDOM_CHARACTERS = 5
 """Characters that the server appends to generateName."""
 _TEXTS = {
     "name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp",
@@ -49,8 +49,7 @@ def validate_metadata(metadata: Mapping[str, Any]) -> Iterator[FieldError]:
         # The server checks the prefix with a letter in place of the random characters (maskTrailingDash).
         masked = prefix[:-2] + "a" if prefix.endswith("-") and len(prefix) > 1 else prefix
         yield from _invalid("generateName", prefix, subdomain_errors(masked))
-    name = metadata.get("name") or (prefix and prefix + "a" * _RANDOM_CHARACTERS)
-    if name:
+    if name := metadata.get("name"):
         yield from _invalid("name", name, subdomain_errors(name))
     else:
         yield FieldError(

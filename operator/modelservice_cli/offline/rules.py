@@ -22,8 +22,6 @@ _REASONS = {
     "FieldValueDuplicate": ErrorType.DUPLICATE,
 }
 _NO_OVERLOAD = "call arguments did not match a supported operator, function or macro signature for rule"
-_PROBLEM = ""
-"""Key of the object that stands in for a value that a rule cannot read: every operation on it is an error."""
 _OLD_SELF = re.compile(r"\boldSelf\b")
 _MISSING = object()
 _ROOT = "<nil>"
@@ -96,8 +94,7 @@ def _evaluate_rule(rule: Mapping[str, Any], node: _Node, variables: Mapping[str,
         is_kept = compile_expression(text).evaluate(variables)
     except EvaluationError as error:
         is_overload = str(error).startswith("no such overload")
-        problem = _problem_in(variables["self"]) if is_overload else str(error)
-        words = f"'{error}': {_NO_OVERLOAD}" if problem is None else f"{problem} evaluating rule"
+        words = f"'{error}': {_NO_OVERLOAD}" if is_overload else f"{error} evaluating rule"
         yield invalid(node.path or _ROOT, kind, f"{words}: {_words(rule)}", node.steps)
         return
     if is_kept is True:
@@ -148,26 +145,7 @@ def to_cel(value: Any, schema: Schema | None) -> Any:
         return [to_cel(item, schema.get("items")) for item in value]
     if schema.get("type") == "number" and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    problem = _data_problem(value, schema)
-    return value if problem is None else {_PROBLEM: problem}
-
-
-def _data_problem(value: Any, schema: Schema) -> str | None:
-    """Return the server's error for a float that the schema accepts as integer, and rules do not."""
-    if not isinstance(value, float):
-        return None
-    if schema.get("x-kubernetes-int-or-string"):
-        return "invalid data, expected XIntOrString value to be either a string or integer"
-    return "invalid data, expected int, got float64" if schema.get("type") == "integer" else None
-
-
-def _problem_in(value: Any) -> str | None:
-    """Return the first problem in a value of `to_cel`."""
-    if isinstance(value, dict):
-        found = (one if key == _PROBLEM else _problem_in(one) for key, one in value.items())
-    else:
-        found = (_problem_in(one) for one in value) if isinstance(value, list) else ()
-    return next((one for one in found if one is not None), None)
+    return value
 
 
 def escape(name: str) -> str:

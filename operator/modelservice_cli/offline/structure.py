@@ -1,6 +1,6 @@
 """Steps of the API server before it validates an object: unknown fields, nulls, defaults (apiextensions)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -54,18 +54,20 @@ def _prune(value: Any, schema: Schema | None, steps: Steps, path: str, found: li
             inner = f"{path}.{key}" if path else key
             child = field_schema(schema, key)
             if child is None and not (schema and schema.get("additionalProperties") is True):
-                found.append(UnknownField(inner, (*steps, key), _suggest(key, schema)))
+                found.append(UnknownField(inner, (*steps, key), suggest(key, (schema or {}).get("properties", ()))))
                 del value[key]
             else:
                 _prune(value[key], child, (*steps, key), inner, found)
 
 
-def _suggest(key: str, schema: Schema | None) -> str:
-    names = list((schema or {}).get("properties", ()))
+def suggest(key: str, names: Iterable[str]) -> str:
+    """Return the name that may have been meant by `key`; empty if none is close."""
     lowered = {name.lower(): name for name in names}
-    if key.lower().replace("-", "").replace("_", "") in lowered:
-        return lowered[key.lower().replace("-", "").replace("_", "")]
-    return next(iter(get_close_matches(key, names, n=1, cutoff=0.7)), "")
+    written = key.lower().replace("-", "").replace("_", "")
+    if written in lowered:
+        return lowered[written]
+    close = get_close_matches(key.lower(), lowered, n=1, cutoff=0.7)
+    return lowered[close[0]] if close else ""
 
 
 def drop_nulls(value: Any, schema: Schema | None) -> None:

@@ -14,7 +14,7 @@ from modelservice_cli.cluster.connection import PAGE_SIZE, Cluster
 from modelservice_cli.errors import CliError, ExitCode
 from modelservice_cli.main import main
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE, ResourceKind
-from tests.environment.cluster import Cluster as TestCluster
+from tests.environment.cluster import Cluster as LiveCluster
 from tests.support.builders import model_service
 
 KIND = ResourceKind(group="nosuch.example.com", version="v1", kind="Nothing", plural="nothings")
@@ -27,7 +27,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def config_of(cluster: TestCluster) -> Any:
+def config_of(cluster: LiveCluster) -> Any:
     return yaml.safe_load(cluster.kubeconfig.read_text())
 
 
@@ -46,7 +46,7 @@ def sentence(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_unreachable_server_is_named(
-    control_plane: TestCluster, file: Path, capsys: pytest.CaptureFixture[str]
+    control_plane: LiveCluster, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = config_of(control_plane)
     with socket.socket() as unused:
@@ -60,7 +60,7 @@ def test_unreachable_server_is_named(
     assert "object at 0x" not in said
 
 
-def test_unknown_host_is_named(control_plane: TestCluster, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_host_is_named(control_plane: LiveCluster, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = config_of(control_plane)
     config["clusters"][0]["cluster"]["server"] = "https://no-such-host.invalid:6443"
     assert diff_with(config, file) == ExitCode.UNREACHABLE
@@ -68,7 +68,7 @@ def test_unknown_host_is_named(control_plane: TestCluster, file: Path, capsys: p
 
 
 def test_untrusted_certificate_is_named(
-    control_plane: TestCluster, file: Path, capsys: pytest.CaptureFixture[str]
+    control_plane: LiveCluster, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = config_of(control_plane)
     del config["clusters"][0]["cluster"]["certificate-authority-data"]
@@ -77,7 +77,7 @@ def test_untrusted_certificate_is_named(
 
 
 def test_expired_login_asks_for_a_new_one(
-    control_plane: TestCluster, file: Path, capsys: pytest.CaptureFixture[str]
+    control_plane: LiveCluster, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = config_of(control_plane)
     config["users"][0]["user"] = {"token": "expired"}
@@ -86,7 +86,7 @@ def test_expired_login_asks_for_a_new_one(
 
 
 def test_failed_login_program_is_named(
-    control_plane: TestCluster, file: Path, capsys: pytest.CaptureFixture[str]
+    control_plane: LiveCluster, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = config_of(control_plane)
     command = ["-c", "echo 'session expired' >&2; exit 7"]
@@ -118,7 +118,7 @@ def test_broken_kubeconfig_is_named(text: str, message: str, file: Path, capsys:
 
 
 def test_missing_context_and_file_are_named(
-    control_plane: TestCluster, file: Path, capsys: pytest.CaptureFixture[str]
+    control_plane: LiveCluster, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert diff_with(config_of(control_plane), file, "--context", "none") == ExitCode.UNREACHABLE
     assert sentence(capsys).endswith("has no context 'none'.")
@@ -127,7 +127,7 @@ def test_missing_context_and_file_are_named(
 
 
 def test_missing_permission_is_named(
-    control_plane: TestCluster, operator_kubeconfig: Path, file: Path, capsys: pytest.CaptureFixture[str]
+    control_plane: LiveCluster, operator_kubeconfig: Path, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The administrator impersonates a user without rights."""
     assert operator_kubeconfig.exists()  # the CRD is installed
@@ -136,20 +136,20 @@ def test_missing_permission_is_named(
     assert 'User "jane" cannot get resource "modelservices" in API group "modelservice.dev"' in sentence(capsys)
 
 
-def connect(cluster: TestCluster, *arguments: str) -> Cluster:
+def connect(cluster: LiveCluster, *arguments: str) -> Cluster:
     parser = argparse.ArgumentParser()
     add_cluster(parser)
     return Cluster.connect(parser.parse_args(["--kubeconfig", str(cluster.kubeconfig), *arguments]))
 
 
-def test_missing_kind_is_named(control_plane: TestCluster) -> None:
+def test_missing_kind_is_named(control_plane: LiveCluster) -> None:
     with pytest.raises(CliError, match=r"does not serve nothings\.nosuch\.example\.com: install its") as error:
         connect(control_plane).get(KIND, "a")
     assert error.value.code is ExitCode.UNREACHABLE
     assert connect(control_plane).find_served(KIND, "a", namespace="default") is None
 
 
-def test_missing_object_has_its_exit_code(control_plane: TestCluster, operator_kubeconfig: Path) -> None:
+def test_missing_object_has_its_exit_code(control_plane: LiveCluster, operator_kubeconfig: Path) -> None:
     assert operator_kubeconfig.exists()
     cluster = connect(control_plane)
     with pytest.raises(CliError, match='"none" not found') as error:
@@ -158,7 +158,7 @@ def test_missing_object_has_its_exit_code(control_plane: TestCluster, operator_k
     assert cluster.find(MODEL_SERVICE, "none") is None
 
 
-def test_groups_are_impersonated(control_plane: TestCluster) -> None:
+def test_groups_are_impersonated(control_plane: LiveCluster) -> None:
     cluster = connect(control_plane, "--as", "jane", "--as-group", "flowers", "--as-group", "system:masters")
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -168,7 +168,7 @@ def test_groups_are_impersonated(control_plane: TestCluster) -> None:
 
 
 def test_lists_are_read_page_by_page(
-    control_plane: TestCluster, namespace: str, monkeypatch: pytest.MonkeyPatch
+    control_plane: LiveCluster, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind = ResourceKind(group="", version="v1", kind="ConfigMap", plural="configmaps")
     for number in range(5):

@@ -36,7 +36,7 @@ def test_render_reads_standard_input(
 
 
 def test_render_reads_lists_and_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    listed = {"apiVersion": "v1", "kind": "List", "items": [IRIS, model_service("digits").manifest()]}
+    listed = {"apiVersion": "v1", "kind": "List", "items": [IRIS, model_service().named("digits").manifest()]}
     file.with_suffix(".json").write_text(yaml.safe_dump(listed, default_flow_style=True, width=10**6))
     assert main(["render", str(file.parent)]) == ExitCode.OK
     assert [body["kind"] for body in yaml.safe_load_all(capsys.readouterr().out)] == ["Deployment", "Service"] * 2
@@ -63,7 +63,7 @@ def test_render_prints_nothing_if_one_object_is_refused(file: Path, capsys: pyte
             "There is no ModelService of modelservice.dev/v1alpha1 in the input.",
             ExitCode.USAGE,
         ),
-        ("a: [", "objects.yaml:1: not YAML: while parsing a flow", ExitCode.USAGE),
+        ("a: [", "not YAML: while parsing a flow node", ExitCode.USAGE),
         ("", "There is no object to read", ExitCode.USAGE),
         ("- a", "objects.yaml:1: Object 'Kind' is missing", ExitCode.NEGATIVE),
         ("kind: ModelService", "objects.yaml:1: Object 'apiVersion' is missing in the ModelService", ExitCode.NEGATIVE),
