@@ -5,8 +5,10 @@ The bodies are JSON objects. Every failure is a CliError: its message says in on
 
 import argparse
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -151,9 +153,9 @@ class Cluster:
             ) from error
         except Exception as error:
             if type(error).__module__.startswith("kubernetes."):
-                raise CliError(
-                    f"Cannot send a request to {self.server}: {_first_line(error)}", ExitCode.UNREACHABLE
-                ) from error
+                reason = _cause(error.__context__ or error)
+                message = f"Cannot reach the API server {self.server}: {reason}."
+                raise CliError(message, ExitCode.UNREACHABLE) from error
             raise
         text = data.decode("utf-8", errors="replace")
         if response.status >= 400:  # noqa: PLR2004  RFC 9110
@@ -198,16 +200,32 @@ def _load(path: str | None, context: str | None) -> tuple[Any, str]:
             f"There is no kubeconfig {location}: name one with --kubeconfig or KUBECONFIG.", ExitCode.UNREACHABLE
         )
     loader = _get_kube_config_loader(filename=location, active_context=context, persist_config=False)
-    loader.load_and_set(configuration)
+    with _logged_errors() as errors:
+        loader.load_and_set(configuration)
+    if errors:  # of a login program: the library would send requests without credentials
+        reason = errors[0].strip().partition("\n")[0].removeprefix("exec: ").rstrip(".")
+        raise CliError(f"The login program in {location} failed: {reason}. Log in again.", ExitCode.UNREACHABLE)
     configuration.retries = False
     return ApiClient(configuration=configuration), loader.current_context["context"].get("namespace") or "default"
+
+
+@contextmanager
+def _logged_errors() -> Iterator[list[str]]:
+    """Collect the errors that the official library logs, instead of printing them."""
+    messages: list[str] = []
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield messages
+    finally:
+        root.removeHandler(handler)
 
 
 def _kubeconfig_problem(error: Exception, path: str | None, context: str | None) -> str:
     where = f"the kubeconfig {path}" if path else "the default kubeconfig"
     reason = _first_line(error)
-    if reason.startswith("exec:") or isinstance(error, FileNotFoundError):
-        return f"The login program of {where} failed: {reason.removeprefix('exec: ').rstrip('.')}. Log in again."
     if context and "contexts" in reason:
         return f"{where[0].upper()}{where[1:]} has no context {context!r}."
     return f"Cannot use {where}: {reason}"
