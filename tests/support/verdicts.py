@@ -147,7 +147,8 @@ def metadata_cases() -> Iterator[Case]:
         yield f"metadata {str(one)[:60]}", iris.manifest() | {"metadata": one}
     spec_less = {key: value for key, value in iris.manifest().items() if key != "spec"}
     yield "no spec", spec_less
-    for spec in (None, "x", [], 7, {}):
+    specs: tuple[Any, ...] = (None, "x", [], 7, {})
+    for spec in specs:
         yield f"spec {spec}", spec_less | {"spec": spec}
     yield "unknown fields of the object", iris.manifest() | {"data": {}, "Spec": 1}
     yield "a status", iris.manifest() | {"status": {"readyReplicas": 3}}

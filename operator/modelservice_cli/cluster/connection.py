@@ -187,19 +187,21 @@ def _load(path: str | None, context: str | None) -> tuple[Any, str]:
     """Return a client of the official library and the namespace of the context."""
     from kubernetes import config
     from kubernetes.client import ApiClient, Configuration
-    from kubernetes.config.kube_config import _get_kube_config_loader
+    from kubernetes.config import kube_config
 
+    library: Any = config  # has no types
     configuration = type.__call__(Configuration)
     location = path or config.KUBE_CONFIG_DEFAULT_LOCATION
     if not any(Path(part).expanduser().is_file() for part in location.split(os.pathsep) if part):
         if path is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
-            config.load_incluster_config(client_configuration=configuration)
+            library.load_incluster_config(client_configuration=configuration)
             namespace = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
             return ApiClient(configuration=configuration), namespace.read_text(encoding="utf-8").strip()
         raise CliError(
             f"There is no kubeconfig {location}: name one with --kubeconfig or KUBECONFIG.", ExitCode.UNREACHABLE
         )
-    loader = _get_kube_config_loader(filename=location, active_context=context, persist_config=False)
+    read: Any = kube_config._get_kube_config_loader  # noqa: SLF001  the public functions do not return the context
+    loader = read(filename=location, active_context=context, persist_config=False)
     with _logged_errors() as errors:
         loader.load_and_set(configuration)
     if errors:  # of a login program: the library would send requests without credentials

@@ -103,7 +103,8 @@ def _children(service: "Object", deployment: "Object | None") -> "tuple[DesiredC
     from modelservice_operator.resources.retained import Retained
 
     parsed = ModelService.parse(service)
-    resolution = parsed.spec.model and pinned_revision(deployment, parsed.spec.model)
+    model = parsed.spec.model
+    resolution = None if model is None else pinned_revision(deployment, model)
     return build_children(parsed, resolution=resolution, retained=Retained.of(deployment))
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any
 
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
@@ -29,7 +29,7 @@ _FORMATS: Mapping[str, Callable[[str], list[str]]] = {
 }
 _STRING, _BOOL, _INT, _DYN = cel.Type.STRING, cel.Type.BOOL, cel.Type.INT, cel.Type.DYN
 _ERROR = "ERROR"
-T = TypeVar("T")
+_Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 
 class EvaluationError(Exception):
@@ -101,7 +101,7 @@ def _functions() -> list[cel.FunctionDecl]:
         _function("isIP", (_STRING,), _BOOL, lambda text: _address(text) is not None),
         _function("isCIDR", (_STRING,), _BOOL, lambda text: _range(text) is not None),
         _function("cidr", (_STRING,), _STRING, lambda text: str(_known(_range(text)))),
-        _method("masked", (_STRING,), _STRING, lambda text: str(_known(_range(text)).network)),
+        _method("masked", (_STRING,), _STRING, _masked),
         _method("sum", (cel.Type.List(_INT),), _INT, sum),
     ]
 
@@ -135,7 +135,7 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return None if is_special else address
 
 
-def _range(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface | None:
+def _range(text: str) -> _Interface | None:
     address, _, bits = text.partition("/")
     if _address(address) is None or not re.fullmatch(r"0|[1-9][0-9]{0,2}", bits):
         return None
@@ -145,7 +145,12 @@ def _range(text: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface | Non
         return None
 
 
-def _known(value: T | None) -> T:
+def _masked(text: str) -> str:
+    """Return a range without the bits of the host."""
+    return str(_known(_range(text)).network)
+
+
+def _known(value: Any) -> Any:
     if value is None:
         raise ValueError("the value cannot be parsed")
     return value

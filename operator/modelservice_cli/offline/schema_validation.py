@@ -163,19 +163,23 @@ def _number_errors(
 ) -> Iterator[FieldError]:
     if types == ("integer",):
         yield from _range_errors(number, schema.get("format", ""), path, steps)
-    for key, words, is_beyond in (
-        ("minimum", "greater than or equal to", lambda bound: number < bound),
-        ("maximum", "less than or equal to", lambda bound: number > bound),
-    ):
-        bound = schema.get(key)
-        if bound is not None and is_beyond(bound):
-            shown = str(int(bound)) if isinstance(number, int) else format_float(float(bound))
-            yield invalid(path, number, f"{path} in body should be {words} {shown}", steps)
+    minimum, maximum = schema.get("minimum"), schema.get("maximum")
+    if minimum is not None and number < minimum:
+        shown = _bound(minimum, number)
+        yield invalid(path, number, f"{path} in body should be greater than or equal to {shown}", steps)
+    if maximum is not None and number > maximum:
+        shown = _bound(maximum, number)
+        yield invalid(path, number, f"{path} in body should be less than or equal to {shown}", steps)
+
+
+def _bound(bound: float, number: float) -> str:
+    """Return a bound as the server shows it: as a number of the type of the value."""
+    return str(int(bound)) if isinstance(number, int) else format_float(float(bound))
 
 
 def _range_errors(number: float, declared: str, path: str, steps: Steps) -> Iterator[FieldError]:
     low, high = _INTEGER_FORMATS.get(declared, _INTEGER_FORMATS["int64"])
-    text = format_plain_float(number) if isinstance(number, float) else str(number)
+    text = str(number) if isinstance(number, int) else format_plain_float(number)
     if "." in text or not low <= int(text) <= high:
         known = f"with format {declared}" if declared in _INTEGER_FORMATS else "(default format)"
         yield invalid(_NO_PATH, "", f"Checked value must be of type integer {known} in {path}", steps)
