@@ -140,7 +140,9 @@ def metadata_cases() -> Iterator[Case]:
         {"name": "iris", "annotations": {"a b": "c"}}, {"name": "iris", "annotations": {"EXAMPLE.com/A": "c"}},
         {"name": "iris", "annotations": {"a": "b" * 300_000}}, {"name": 7}, {"name": "iris", "finalizers": ["a b"]},
         {"name": "iris", "owner": "me"}, {"name": "iris", "zone": {"a": 1}, "labelz": {}},
-        {"name": "iris", "finalizers": ["example.com/a"]},
+        {"name": "iris", "finalizers": ["example.com/a"]}, {"name": "iris", "finalizers": "a"},
+        {"name": "iris", "finalizers": [1]}, {"name": "iris", "generation": "a"}, {"name": "iris", "generation": 1.5},
+        {"name": "iris", "ownerReferences": {}}, {"name": "iris", "ownerReferences": ["a"]},
     )  # fmt: skip
     iris = model_service()
     for one in metadata:

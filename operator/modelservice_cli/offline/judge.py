@@ -19,7 +19,15 @@ from modelservice_cli.offline.lists import validate_lists
 from modelservice_cli.offline.metadata import KNOWN_FIELDS, RANDOM_CHARACTERS, decoding_error, validate_metadata
 from modelservice_cli.offline.rules import evaluate_rules
 from modelservice_cli.offline.schema_validation import validate
-from modelservice_cli.offline.structure import Schema, UnknownField, drop_nulls, prune, set_defaults, suggest
+from modelservice_cli.offline.structure import (
+    Schema,
+    UnknownField,
+    check_keywords,
+    drop_nulls,
+    prune,
+    set_defaults,
+    suggest,
+)
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 from modelservice_operator.apimachinery.objects import Object
 
@@ -66,6 +74,9 @@ class Judge:
     def __init__(self, definition: Mapping[str, Any] | None = None) -> None:
         """Use a CRD, or that of this version of the program."""
         self.schema: Schema = _own_schema() if definition is None else _schema_of(definition)
+        for part, schema in self.schema["properties"].items():
+            if part != "status":  # the server removes the status from an object that is created
+                check_keywords(schema, part)
 
     def create(self, manifest: Object) -> Verdict:
         """Judge an object that is created."""

@@ -3,20 +3,25 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from modelservice_cli.go_text import to_json
 from modelservice_cli.offline.field_errors import ErrorType, FieldError, Steps, invalid, too_long
 from modelservice_cli.offline.names import key_errors, label_errors, label_value_errors, subdomain_errors
 
 _MAX_ANNOTATION_BYTES = 256 * 1024
 RANDOM_CHARACTERS = 5
 """Characters that the server appends to generateName."""
-_TEXTS = {
-    "name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp",
-}  # fmt: skip
-_NUMBERS = {"generation", "deletionGracePeriodSeconds"}
-_MAPS = {"labels", "annotations"}
-_LISTS = {"ownerReferences", "finalizers", "managedFields"}
-KNOWN_FIELDS = _TEXTS | _NUMBERS | _MAPS | _LISTS
-"""Fields of ObjectMeta (apimachinery, meta/v1)."""
+_TIMES = {"creationTimestamp", "deletionTimestamp"}
+_FIELD_TYPES = {
+    **dict.fromkeys(("name", "generateName", "namespace", "selfLink", "uid", "resourceVersion"), "string"),
+    **dict.fromkeys(("generation", "deletionGracePeriodSeconds"), "int64"),
+    **dict.fromkeys(("labels", "annotations"), "map[string]string"),
+    "finalizers": "[]string",
+    "ownerReferences": "[]v1.OwnerReference",
+    "managedFields": "[]v1.ManagedFieldsEntry",
+}
+"""Types of the fields of ObjectMeta in Go (apimachinery, meta/v1)."""
+KNOWN_FIELDS = _FIELD_TYPES.keys() | _TIMES
+_PYTHON_TYPES = {"string": str, "int64": int, "map[string]string": dict}
 _GO_TYPES = {bool: "bool", int: "number", float: "number", str: "string", list: "array", dict: "object"}
 
 
@@ -25,22 +30,23 @@ def decoding_error(metadata: Any) -> tuple[str, Steps] | None:
     if not isinstance(metadata, dict):
         return _cannot_decode(metadata, "v1.ObjectMeta", "", ("metadata",))
     for key, value in metadata.items():
-        if value is None:
+        expected = _FIELD_TYPES.get(key)
+        if value is None or expected is None:
             continue
-        if key in _TEXTS and not isinstance(value, str):
-            return _cannot_decode(value, "string", key, ("metadata", key))
-        if key in _MAPS:
-            if not isinstance(value, dict):
-                return _cannot_decode(value, "map[string]string", key, ("metadata", key))
-            for name, one in value.items():
-                if one is not None and not isinstance(one, str):
-                    return _cannot_decode(one, "string", key, ("metadata", key, name))
+        if not isinstance(value, _PYTHON_TYPES.get(expected, list)) or isinstance(value, bool):
+            return _cannot_decode(value, expected, key, ("metadata", key))
+        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        inner = expected.partition("]")[2]
+        for step, one in items:
+            if one is not None and not isinstance(one, str if inner == "string" else dict):
+                return _cannot_decode(one, inner, key, ("metadata", key, step))
     return None
 
 
 def _cannot_decode(value: Any, expected: str, key: str, steps: Steps) -> tuple[str, Steps]:
     field = f"Go struct field ObjectMeta.{key} of type" if key else "Go value of type"
-    return f"json: cannot unmarshal {_GO_TYPES[type(value)]} into {field} {expected}", steps
+    given = f"number {to_json(value)}" if isinstance(value, float) and expected == "int64" else _GO_TYPES[type(value)]
+    return f"json: cannot unmarshal {given} into {field} {expected}", steps
 
 
 def validate_metadata(metadata: Mapping[str, Any]) -> Iterator[FieldError]:

@@ -6,10 +6,19 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from modelservice_cli.errors import CliError, ExitCode
 from modelservice_cli.offline.field_errors import Steps
 
 Schema = Mapping[str, Any]
 META_FIELDS = ("apiVersion", "kind", "metadata")
+_KEYWORDS = frozenset({
+    *("type", "description", "nullable", "default", "enum", "format", "minimum", "maximum", "minLength", "maxLength"),
+    *("pattern", "items", "minItems", "maxItems", "properties", "additionalProperties", "required", "minProperties"),
+    *("maxProperties", "anyOf", "x-kubernetes-int-or-string", "x-kubernetes-validations", "x-kubernetes-list-type"),
+    *("x-kubernetes-list-map-keys", "x-kubernetes-map-type"),
+})  # fmt: skip
+"""Keywords of a structural schema that the judge evaluates, or that need no evaluation."""
+_FORMATS = ("int32", "int64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +30,20 @@ class UnknownField:
     steps: Steps
     suggestion: str
     """The known field with the closest name; empty if none is close."""
+
+
+def check_keywords(schema: Schema, path: str) -> None:
+    """Raise CliError if a schema has a keyword or a format that the judge does not evaluate."""
+    unknown = sorted(key for key in schema if key not in _KEYWORDS)
+    if schema.get("format", "int32") not in _FORMATS:
+        unknown.append(f"format {schema['format']}")
+    if unknown:
+        raise CliError(f"The schema has {unknown[0]} at {path}, which cannot be judged offline.", ExitCode.USAGE)
+    for key, child in schema.get("properties", {}).items():
+        check_keywords(child, f"{path}.{key}")
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            check_keywords(schema[key], f"{path}[]")
 
 
 def field_schema(schema: Schema | None, key: str) -> Schema | None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from modelservice_cli.errors import CliError
 from modelservice_cli.offline.judge import Judge
 from tests.support.builders import model_service
 
@@ -30,7 +31,7 @@ def test_unknown_field_has_a_suggestion(changes: dict[str, Any], advice: str) ->
 def definition(rule: dict[str, Any]) -> dict[str, Any]:
     """Return a CRD with one rule on a field."""
     size = {"type": "integer", "x-kubernetes-validations": [rule]}
-    items = {"type": "object", "properties": {"name": {"type": "string"}, "size": size}}
+    items = {"type": "object", "properties": {"name": {"type": "string"}, "size": dict(size)}}
     listed = {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"], "items": items}
     spec = {"type": "object", "properties": {"size": size, "listed": listed}}
     schema = {"type": "object", "properties": {"spec": spec}}
@@ -80,6 +81,21 @@ def test_message_replaces_a_message_expression_that_fails() -> None:
     refusal = Judge(definition(rule)).create(object_of(size=2)).refusal
     assert refusal is not None
     assert refusal.message.endswith(": small")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "message"),
+    [
+        ({"allOf": [{"minimum": 1}]}, "The schema has allOf at spec.size, which cannot be judged offline."),
+        ({"format": "date-time"}, "The schema has format date-time at spec.size, which cannot be judged offline."),
+    ],
+)
+def test_schema_that_cannot_be_judged_is_refused(keyword: dict[str, Any], message: str) -> None:
+    crd = definition({"rule": "true"})
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["size"] |= keyword
+    with pytest.raises(CliError) as error:
+        Judge(crd)
+    assert str(error.value) == message
 
 
 def test_judge_does_not_change_its_input() -> None:
