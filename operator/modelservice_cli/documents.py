@@ -177,7 +177,7 @@ def _check_depth(text: str, source: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > _MAX_DEPTH:
-            where = f"{source}:{event.start_mark.line + 1}"
+            where = f"{source}:{event.start_mark.line + 1 if event.start_mark else 1}"
             raise CliError(f"{where}: the object is nested more than {_MAX_DEPTH} levels deep.", ExitCode.USAGE)
 
 
