@@ -11,6 +11,7 @@ whether its connection works.
 """
 
 import asyncio
+import math
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -45,17 +46,21 @@ async def watch_events(
     After each read nothing is read for `read_delay` seconds. A stream that has sent data and becomes silent is at its
     end: the next watch continues where it stopped. Raises TimeoutError for one that is silent from the start.
     """
-    rest, chunk = b"", await _read(response, timeouts.first)
-    while chunk:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in newest_states(lines) if len(lines) > 1 else lines:
-            if line:
-                yield decode_object(line, "a watch")
-        await _delay_reads(response, read_delay)
-        try:
-            chunk = await _read(response, timeouts.idle)
-        except TimeoutError:
-            return
+    reader = _Reader(response.content)
+    try:
+        rest, chunk = b"", await reader.read(timeouts.first)
+        while chunk:
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in newest_states(lines) if len(lines) > 1 else lines:
+                if line:
+                    yield decode_object(line, "a watch")
+            await _delay_reads(response, read_delay)
+            try:
+                chunk = await reader.read(timeouts.idle)
+            except TimeoutError:
+                return
+    finally:
+        reader.close()
 
 
 def newest_states(lines: Sequence[bytes]) -> Iterator[bytes]:
@@ -79,10 +84,45 @@ def decode_object(text: bytes, request: str) -> dict[str, Any]:
     return value
 
 
-async def _read(response: aiohttp.ClientResponse, seconds: float) -> bytes:
-    """Return what has arrived; nothing at the end of the stream."""
-    async with asyncio.timeout(seconds):
-        return await response.content.readany()
+class _Reader:
+    """Reads a stream with a limit of its silence, by one timer for all reads: one for each costs as much as a read."""
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+        self._loop = asyncio.get_running_loop()
+        self._deadline: float | None = None
+        """End of the silence that the current read may have; None while nothing is read."""
+        self._timer: asyncio.Handle | None = None
+        self._fires_at = math.inf
+        """Time of the timer; stored, because a handle of uvloop has none when it is due immediately."""
+
+    async def read(self, seconds: float) -> bytes:
+        """Return what has arrived; nothing at the end. Raises TimeoutError after silence, for good."""
+        self._deadline = self._loop.time() + seconds
+        if self._fires_at > self._deadline:
+            self._arm(self._deadline)
+        try:
+            return await self._content.readany()
+        finally:
+            self._deadline = None
+
+    def close(self) -> None:
+        """Cancel the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _arm(self, moment: float) -> None:
+        self.close()
+        self._fires_at, self._timer = moment, self._loop.call_at(moment, self._check)
+
+    def _check(self) -> None:
+        self._fires_at = math.inf
+        if self._deadline is None:
+            return  # the next read arms it
+        if self._loop.time() < self._deadline:
+            self._arm(self._deadline)
+        else:
+            self._content.set_exception(TimeoutError())
 
 
 async def _delay_reads(response: aiohttp.ClientResponse, seconds: float) -> None:
