@@ -28,7 +28,7 @@ export PYTHONPATH := .
 # The tests start hundreds of Python processes: without bytecode files each of them would compile its modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup fmt lint types test test-unprivileged test-sweeps test-versions test-traffic test-images test-recovery test-release install-yaml fuzz unit golden generate verify images bench bench-scale bench-loader demo demo-down clean release test-kind
+.PHONY: help setup fmt lint types test test-unprivileged test-sweeps test-versions test-traffic test-images test-recovery test-monitoring test-release install-yaml fuzz unit golden generate verify images bench bench-scale bench-loader demo demo-down clean release test-kind
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -134,6 +134,10 @@ test-images: setup ## run images with 14 habits on real pods (a node, 2 minutes)
 test-recovery: setup ## restore etcd from a backup while the operator runs (2 minutes, on a machine without other work)
 	@$(RUN) python -m tests.environment.cluster build --tier control-plane
 	$(PYTEST) tests/recovery
+
+test-monitoring: setup ## fire the alert that takes 15 minutes, and draw the dashboard (17 minutes); writes docs/dashboard
+	@$(RUN) python -m tests.environment.cluster build --tier control-plane
+	$(PYTEST) --numprocesses 2 --dist loadscope tests/monitoring
 
 test-release: setup ## build a release, install, upgrade and remove it for real, with Helm and kustomize (a node)
 	@$(RUN) python -m tests.environment.cluster build --tier node

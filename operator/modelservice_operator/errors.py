@@ -132,6 +132,10 @@ class PortUnavailableError(OperatorError):
     """A port of this process is in use, or must not be used."""
 
 
+class CertificateError(OperatorError):
+    """The certificate or key of a port of this process is missing, damaged or incomplete."""
+
+
 class TracingUnavailableError(OperatorError):
     """Traces were requested and cannot be sent: packages are missing, or a variable is not valid."""
 

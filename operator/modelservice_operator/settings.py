@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from modelservice_operator import __version__
 
@@ -81,4 +82,8 @@ class Settings:
     """Objects per page of a list. A page is in memory twice, as text and decoded, and memory is not given back."""
     probe_port: int = 8080
     """Port of /healthz, /readyz and /metrics; 0 disables them."""
+    secure_metrics_port: int = 0
+    """Port of /metrics over TLS, for clients that may read it; 0 leaves /metrics on the port of the probes."""
+    metrics_cert_path: Path | None = None
+    """Directory with the certificate of that port (tls.crt, tls.key); None generates one."""
     loader: LoaderSettings = DEFAULT_LOADER

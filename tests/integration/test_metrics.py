@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from tests.environment.cluster import Cluster
 from tests.support.builders import model_service
 from tests.support.health import free_port
+from tests.support.leases import hold_lease
 from tests.support.namespace import NamespaceFixture
 from tests.support.operator import running_operator
 
@@ -110,3 +111,17 @@ def test_scrape_sends_no_request(alone: NamespaceFixture, exposed: Exposed) -> N
         return len({exposed.value("rest_client_requests_total") for _ in range(SCRAPES)}) == 1
 
     alone.wait(is_constant, "scrapes without a request between them")
+
+
+def test_standby_has_no_queue(alone: NamespaceFixture, tmp_path: Path) -> None:
+    """It has keys that wait, but for no worker: an alert about them would never end."""
+    hold_lease(alone.cluster, alone.namespace, "held")
+    standby = Exposed(free_port())
+    lease = ("--lease-namespace", alone.namespace, "--lease-name", "held", "--probe-port", str(standby.port))
+    kubeconfig = alone.cluster.kubeconfig  # the account of the operator may read no Lease of this namespace
+    with running_operator(kubeconfig, tmp_path / "operator.log", "--namespace", alone.namespace, *lease):
+        alone.wait(lambda: standby.value("modelservice_cached_objects", kind="ModelService") > 0, "a full cache")
+        alone.wait(lambda: standby.value("workqueue_adds_total") > 0, "keys in the queue")
+        assert standby.value("leader_election_master_status") == 0
+        names = ("workqueue_depth", "modelservice_workqueue_oldest_wait_seconds")
+        assert [standby.value(name) for name in names] == [0, 0]

@@ -4,7 +4,7 @@ import http.client
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,23 +12,28 @@ import pytest
 import yaml
 
 from modelservice_operator.client.permissions import Permission
-from tests.environment.cluster import Cluster, Tier, start
+from tests.environment.cluster import Cluster, Tier, pki, start
 from tests.environment.cluster.fixtures import create_namespace
 from tests.environment.cluster.system import unpacked
 from tests.environment.cluster.wait import wait_until
+from tests.environment.hanging_webhook import hanging_webhook
 from tests.support.builders import model_service
 from tests.support.health import free_port
-from tests.support.installation import ACCOUNT, NAMESPACE, install_without_operator
+from tests.support.installation import ACCOUNT, NAMESPACE, ROOT, install_without_operator
+from tests.support.leases import hold_lease
 from tests.support.namespace import NamespaceFixture
 from tests.support.operator import OperatorProcess, running_operator
-from tests.support.prometheus import (
-    Prometheus,
-    alert_queries,
-    alerts,
-    dashboard_queries,
-    running_prometheus,
+from tests.support.prometheus import alert_queries, alerts, dashboard_queries, running_prometheus
+from tests.support.roles import (
+    apply_all,
+    cluster_role_binding,
+    create_account,
+    grant,
+    grant_reviews,
+    operator_permissions,
+    without,
 )
-from tests.support.roles import apply_all, create_account, grant, without
+from tests.support.secure_metrics import MountedSecret
 
 pytestmark = [pytest.mark.control_plane, pytest.mark.timeout(900)]
 SECONDS = 180.0
@@ -40,12 +45,9 @@ MAY_BE_EMPTY = {
     "ModelServiceRequestsForbidden": "has series once a request was forbidden; fires below",
 }
 """Queries that need not have series in a short run without faults, and why."""
-NOT_PROVOKED = {
-    "ModelServiceAPIRequestsSlow": "10 minutes of slow requests",
-    "ModelServiceQueueStalled": "all workers busy for a minute",
-    "ModelServiceWatchStale": "a watch that is silent for 15 minutes",
-}
-"""Alerts whose fault takes too long here; tests/release/test_alert_rules.py has their series."""
+MONITORING_TESTS = ROOT / "tests" / "monitoring"
+"""Directory of the alerts that take long."""
+CLIENT = {"name": "prometheus"}
 HPA = Permission("list", "horizontalpodautoscalers", "autoscaling")
 CREATE = Permission("create", "deployments", "apps")
 
@@ -56,19 +58,6 @@ def plane() -> Iterator[Cluster]:
     with start(Tier.CONTROL_PLANE) as cluster:
         install_without_operator(cluster)
         yield cluster
-
-
-def wait_for_alert(
-    prometheus: Prometheus, name: str, labels: Mapping[str, str] | None = None, *, act: Callable[[], None] | None = None
-) -> None:
-    """Wait until an alert fires with these labels; `act` causes the fault repeatedly."""
-
-    def fires() -> bool:
-        if act is not None:
-            act()
-        return any((labels or {}).items() <= found.items() for found in prometheus.firing().get(name, ()))
-
-    wait_until(fires, seconds=SECONDS, what=f"the alert {name}", pause=0.5)
 
 
 def test_each_alert_has_a_query_or_a_comparison() -> None:
@@ -95,8 +84,8 @@ def test_queries_return_series_and_models_fire_alerts(plane: Cluster, tmp_path: 
             ns.kubectl("delete", "service", "fight", "--ignore-not-found", "--wait=false")
 
         labels = {"kind": "Service", "action": "create"}
-        wait_for_alert(prometheus, "ModelServiceDriftFight", labels, act=delete_service)
-        wait_for_alert(prometheus, "ModelServiceNotReady", {"reason": "Unschedulable"})
+        prometheus.wait_for_alert("ModelServiceDriftFight", labels, act=delete_service)
+        prometheus.wait_for_alert("ModelServiceNotReady", {"reason": "Unschedulable"})
 
         queries = dashboard_queries() | alert_queries()
 
@@ -119,14 +108,6 @@ def test_queries_return_series_and_models_fire_alerts(plane: Cluster, tmp_path: 
     assert (found.returncode, found.stdout + found.stderr) == (0, b"")
 
 
-def hold_lease(cluster: Cluster, namespace: str, name: str) -> None:
-    """Create a Lease whose holder does not renew it, and which does not expire during the test."""
-    now = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())
-    spec = {"holderIdentity": "gone", "leaseDurationSeconds": 86400, "acquireTime": now, "renewTime": now}
-    metadata = {"name": name, "namespace": namespace}
-    apply_all(cluster, [{"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}])
-
-
 def stop(operator: OperatorProcess) -> None:
     if operator.is_running:
         operator.stop()
@@ -147,15 +128,15 @@ def test_faults_of_the_operator_fire_alerts(plane: Cluster, tmp_path: Path) -> N
             stack.callback(stop, process)
             process.start()
         prometheus = stack.enter_context(running_prometheus(tmp_path, [port, standby_port]))
-        wait_for_alert(prometheus, "ModelServiceNoLeader", {"name": "held"})
+        prometheus.wait_for_alert("ModelServiceNoLeader", {"name": "held"})
 
         def apply_another() -> None:
             name = f"model-{time.monotonic_ns()}"
             body = model_service().named(name, namespace=namespace).manifest()
             plane.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump(body))
 
-        wait_for_alert(prometheus, "ModelServiceReconcileErrors", act=apply_another)
-        wait_for_alert(prometheus, "ModelServiceRequestsForbidden", {"method": "GET"})
+        prometheus.wait_for_alert("ModelServiceReconcileErrors", act=apply_another)
+        prometheus.wait_for_alert("ModelServiceRequestsForbidden", {"method": "GET"})
 
         def stop_and_continue() -> None:
             assert operator.process is not None
@@ -164,16 +145,72 @@ def test_faults_of_the_operator_fire_alerts(plane: Cluster, tmp_path: Path) -> N
             operator.process.send_signal(signal.SIGCONT)
             time.sleep(4)
 
-        wait_for_alert(prometheus, "ModelServiceEventLoopBlocked", act=stop_and_continue)
+        prometheus.wait_for_alert("ModelServiceEventLoopBlocked", act=stop_and_continue)
         plane.run_kubectl("--namespace", namespace, "delete", "serviceaccount", ACCOUNT)
-        wait_for_alert(prometheus, "ModelServiceAPIRequestsFailing", act=apply_another)
+        prometheus.wait_for_alert("ModelServiceAPIRequestsFailing", act=apply_another)
         assert "ModelServiceOperatorDown" not in prometheus.firing()
         for process in (operator, standby):
             stop(process)
-        wait_for_alert(prometheus, "ModelServiceOperatorDown")
+        prometheus.wait_for_alert("ModelServiceOperatorDown")
 
 
-def test_all_alerts_are_provoked_or_listed() -> None:
-    provoked = set(alerts()) - set(NOT_PROVOKED)
-    text = Path(__file__).read_text(encoding="utf-8")
-    assert {name for name in alerts() if f'wait_for_alert(prometheus, "{name}"' in text} == provoked
+SLOW_MODELS = 10
+"""More than one worker can try in a minute: the API server waits 10 s for the TLS handshake of a webhook."""
+
+
+def test_hanging_webhook_fires_alerts(plane: Cluster, tmp_path: Path) -> None:
+    """Each write of a child waits for a webhook: requests are slow, and the only worker is busy."""
+    namespace, port = create_namespace(plane, "slow"), free_port()
+    kubeconfig = plane.service_account_kubeconfig(NAMESPACE, ACCOUNT)
+    arguments = ("--probe-port", str(port), "--namespace", namespace, "--workers", "1")
+    with (
+        running_operator(kubeconfig, tmp_path / "operator.log", *arguments),
+        running_prometheus(tmp_path, [port]) as prometheus,
+        hanging_webhook(plane, namespace) as webhook,
+    ):
+        names = [f"model-{number}" for number in range(SLOW_MODELS)]
+        bodies = [model_service().named(name, namespace=namespace).manifest() for name in names]
+        plane.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(bodies))
+        prometheus.wait_for_alert("ModelServiceAPIRequestsSlow", {"verb": "POST"})
+        prometheus.wait_for_alert("ModelServiceQueueStalled")
+        slow = {alert["verb"] for alert in prometheus.firing()["ModelServiceAPIRequestsSlow"]}
+        assert "GET" not in slow  # the runbook tells the two causes apart by this
+        assert webhook.calls >= 1
+
+
+def test_prometheus_scrapes_over_tls_with_its_token(plane: Cluster, tmp_path: Path) -> None:
+    """As the ServiceMonitor of components/secure-monitoring: https, and the token of a service account from a file."""
+    namespace, port = create_namespace(plane, "secure"), free_port()
+    create_account(plane, namespace)
+    grant(plane, namespace, operator_permissions(), account_namespace=namespace)
+    grant_reviews(plane, namespace)
+    apply_all(plane, [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": CLIENT | {"namespace": namespace}}])
+    apply_all(plane, [cluster_role_binding("modelservice-metrics-reader", CLIENT["name"], namespace)])
+    token = plane.run_kubectl("create", "token", CLIENT["name"], f"--namespace={namespace}").strip()
+    pki.write_private(tmp_path / "token", token.encode())
+    secret, authority = MountedSecret(tmp_path / "certificate"), pki.Authority.create("metrics")
+    secret.issue(authority)
+    (tmp_path / "ca.crt").write_bytes(authority.pair.certificate)
+    arguments = ("--namespace", namespace, "--probe-port", "0", "--secure-metrics-port", str(port))
+    endpoint = {
+        "scheme": "https",
+        "authorization": {"credentials_file": str(tmp_path / "token")},
+        "tls_config": {"ca_file": str(tmp_path / "ca.crt"), "server_name": "127.0.0.1"},
+    }
+    kubeconfig = plane.service_account_kubeconfig(namespace, ACCOUNT)
+    certificate = ("--metrics-cert-path", str(secret.path))
+    with (
+        running_operator(kubeconfig, tmp_path / "operator.log", *arguments, *certificate),
+        running_prometheus(tmp_path, [port], endpoint) as prometheus,  # waits for a scrape that succeeded
+    ):
+        wait_until(
+            lambda: prometheus.query(alert_queries()["ModelServiceOperatorDown"]), seconds=SECONDS, what="a series"
+        )
+        pki.write_private(tmp_path / "token", b"wrong")
+        wait_until(lambda: prometheus.query("up == 0"), seconds=SECONDS, what="a scrape that is refused")
+
+
+def test_each_alert_is_fired_by_a_fault() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (Path(__file__), *MONITORING_TESTS.glob("test_*.py"))]
+    named = {name for name in alerts() if any(f'wait_for_alert("{name}"' in text for text in texts)}
+    assert named == set(alerts())

@@ -4,6 +4,13 @@ import http.client
 import json
 import socket
 
+from modelservice_operator.manager import health
+
+
+def listen(port: int) -> socket.socket:
+    """Listen as the operator does."""
+    return health.listen(port, serves="/healthz and /readyz", flag="--probe-port", users="probes of the pod")
+
 
 def free_port() -> int:
     """Return a port on which nothing listens."""

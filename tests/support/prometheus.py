@@ -4,7 +4,7 @@ import http.client
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ JOB = "modelservice-operator"
 SCRAPE_SECONDS = 2
 RATE_INTERVAL = "1m"
 """In place of $__rate_interval, which Grafana derives from the interval of the scrapes."""
+ALERT_SECONDS = 180.0
+"""Deadline of the wait for an alert: no claim on time."""
 _COMPARISON = re.compile(r" (?:>=|>|==) [\d.]+$")
 
 
@@ -58,6 +60,29 @@ class Prometheus:
         found: list[dict[str, Any]] = self._get(f"query?{urlencode({'query': expression})}")["result"]
         return found
 
+    def query_range(self, expression: str, *, start: float, end: float, step: float) -> list[dict[str, Any]]:
+        """Return the series of an expression between two times, in seconds since the epoch."""
+        parameters = urlencode({"query": expression, "start": start, "end": end, "step": step})
+        found: list[dict[str, Any]] = self._get(f"query_range?{parameters}")["result"]
+        return found
+
+    def wait_for_alert(
+        self,
+        name: str,
+        labels: Mapping[str, str] | None = None,
+        *,
+        act: Callable[[], None] | None = None,
+        seconds: float = ALERT_SECONDS,
+    ) -> None:
+        """Wait until an alert fires with these labels; `act` causes the fault repeatedly."""
+
+        def fires() -> bool:
+            if act is not None:
+                act()
+            return any((labels or {}).items() <= found.items() for found in self.firing().get(name, ()))
+
+        wait_until(fires, seconds=seconds, what=f"the alert {name}", pause=0.5)
+
     def firing(self) -> dict[str, list[Mapping[str, str]]]:
         """Return the labels of firing alerts, by the alert's name."""
         found: dict[str, list[Mapping[str, str]]] = {}
@@ -78,17 +103,23 @@ class Prometheus:
 
 
 @contextmanager
-def running_prometheus(folder: Path, ports: Sequence[int]) -> Iterator[Prometheus]:
-    """Scrape operators on these ports of 127.0.0.1; alerts fire without their `for`."""
+def running_prometheus(
+    folder: Path, ports: Sequence[int], scrape: Mapping[str, Any] | None = None
+) -> Iterator[Prometheus]:
+    """Scrape operators on these ports of 127.0.0.1; alerts fire without their `for`.
+
+    `scrape`: more fields of the scrape configuration, such as its scheme.
+    """
     spec = yaml.safe_load((MONITORING / "rules.yaml").read_text())["spec"]
     for rule in spec["groups"][0]["rules"]:
         rule["for"] = "0s"
     (folder / "rules.yaml").write_text(yaml.safe_dump(spec))
     interval = f"{SCRAPE_SECONDS}s"
+    targets = [{"targets": [f"127.0.0.1:{port}" for port in ports]}]
     configuration = {
         "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
         "rule_files": ["rules.yaml"],
-        "scrape_configs": [{"job_name": JOB, "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in ports]}]}],
+        "scrape_configs": [{"job_name": JOB, "static_configs": targets, **(scrape or {})}],
     }
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(configuration))
     port = free_port()

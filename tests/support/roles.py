@@ -10,6 +10,7 @@ from tests.environment.cluster import Cluster
 from tests.support.installation import ACCOUNT, ROOT
 
 ROLE_NAME = "modelservice-operator"
+REVIEW_ROLE = "modelservice-operator-metrics-auth"
 
 
 def operator_roles() -> dict[str, Any]:
@@ -70,3 +71,32 @@ def create_account(cluster: Cluster, namespace: str) -> None:
 def apply_all(cluster: Cluster, bodies: Iterable[Any]) -> None:
     """Apply objects with one kubectl."""
     cluster.run_kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(bodies))
+
+
+def cluster_role_binding(role: str, account: str, namespace: str) -> Any:
+    """Return a ClusterRoleBinding of a service account, with a name that no other one has."""
+    api = "rbac.authorization.k8s.io"
+    return {
+        "apiVersion": f"{api}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": f"{role}-{namespace}-{account}"},
+        "roleRef": {"apiGroup": api, "kind": "ClusterRole", "name": role},
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}],
+    }
+
+
+def review_roles() -> dict[str, Any]:
+    """Return the ClusterRoles of components/secure-metrics by their names."""
+    bodies = yaml.safe_load_all((ROOT / "manifests" / "components" / "secure-metrics" / "roles.yaml").read_text())
+    return {body["metadata"]["name"]: body for body in bodies if "rules" in body}
+
+
+def create_review_roles(cluster: Cluster) -> None:
+    """Create the ClusterRoles of components/secure-metrics, without a binding."""
+    apply_all(cluster, review_roles().values())
+
+
+def grant_reviews(cluster: Cluster, namespace: str) -> None:
+    """Allow the account of the operator in a namespace to review tokens and rights."""
+    create_review_roles(cluster)
+    apply_all(cluster, [cluster_role_binding(REVIEW_ROLE, ACCOUNT, namespace)])

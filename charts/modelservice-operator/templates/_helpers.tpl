@@ -61,6 +61,14 @@ Arguments of the operator. Settings that are not set have the default of the com
 {{- $arguments = concat $arguments (list "--lease-name" .) -}}
 {{- end -}}
 {{- end -}}
+{{- with .Values.monitoring.secureMetrics -}}
+{{- if .enabled -}}
+{{- $arguments = concat $arguments (list "--secure-metrics-port" "8443") -}}
+{{- if .certificateSecret -}}
+{{- $arguments = concat $arguments (list "--metrics-cert-path" "/etc/modelservice/metrics-certificate") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- range $flag, $value := dict
   "--workers" .Values.workers
   "--resync-seconds" .Values.resyncSeconds

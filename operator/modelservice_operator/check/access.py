@@ -12,7 +12,12 @@ from modelservice_operator.apimachinery.objects import Json, Object
 from modelservice_operator.check.facts import AccessReview, Unreadable
 from modelservice_operator.check.operators import Install
 from modelservice_operator.check.server_reader import ServerReader
-from modelservice_operator.client.permissions import LEASE_PERMISSIONS, NEEDED_PERMISSIONS, Permission
+from modelservice_operator.client.permissions import (
+    LEASE_PERMISSIONS,
+    NEEDED_PERMISSIONS,
+    REVIEW_PERMISSIONS,
+    Permission,
+)
 
 _AUTHORIZATION = "/apis/authorization.k8s.io/v1"
 _NO_NAMESPACE = "-"
@@ -40,6 +45,10 @@ def _questions_about(install: Install) -> Iterator[Question]:
         yield from (Question(install.user, permission, namespace) for permission in NEEDED_PERMISSIONS)
     if arguments.lease is not None:
         yield from (Question(install.user, one, arguments.lease.namespace) for one in LEASE_PERMISSIONS)
+    if arguments.has_secure_metrics:
+        yield from (
+            Question(install.user, one, namespace) for one in REVIEW_PERMISSIONS for namespace in ALL_NAMESPACES
+        )
 
 
 async def review_access(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelservice_operator.apimachinery.objects import Json, NamespacedName, Object, key_of
 from modelservice_operator.settings import FIELD_MANAGER
@@ -26,6 +26,8 @@ class OperatorArguments:
     """Empty means all of them."""
     lease: NamespacedName | None = None
     loader_image: str = ""
+    has_secure_metrics: bool = False
+    """Clients of /metrics are reviewed (--secure-metrics-port)."""
 
 
 ParseArguments = Callable[[Sequence[str]], OperatorArguments]
@@ -94,7 +96,7 @@ def _parse(container: Json, namespace: str, parse: ParseArguments) -> tuple[Oper
         return OperatorArguments(), str(error)
     has_option = any(word.partition("=")[0] == "--loader-image" for word in words)
     image = arguments.loader_image if has_option else variables.get("LOADER_IMAGE", arguments.loader_image)
-    return OperatorArguments(namespaces=arguments.namespaces, lease=arguments.lease, loader_image=image), ""
+    return replace(arguments, loader_image=image), ""
 
 
 def _variables(container: Json, namespace: str) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,8 @@ from itertools import groupby
 from modelservice_operator.apimachinery.kinds import OPTIONAL_CHILD_KINDS
 from modelservice_operator.check.facts import AccessReview, Facts, Unreadable
 from modelservice_operator.check.findings import Finding, FindingID, error, ok, unreadable
-from modelservice_operator.check.fixes import INSTALL
+from modelservice_operator.check.fixes import ALLOW_REVIEWS, INSTALL
+from modelservice_operator.client.permissions import REVIEW_PERMISSIONS
 
 
 def check_permissions(facts: Facts) -> Iterator[Finding]:
@@ -34,12 +35,18 @@ def _subject(review: AccessReview) -> tuple[str, str, str]:
     return review.user, review.permission.group_resource, review.namespace
 
 
+def _account(user: str) -> str:
+    """Return NAMESPACE:NAME of a service account."""
+    return user.removeprefix("system:serviceaccount:")
+
+
 def _name(user: str) -> str:
-    namespace, _, name = user.removeprefix("system:serviceaccount:").partition(":")
+    namespace, _, name = _account(user).partition(":")
     return f"ServiceAccount {namespace}/{name}"
 
 
 def _missing(user: str, resource: str, namespace: str, verbs: list[str]) -> Finding:
     where = f"in namespace {namespace}" if namespace else "in all namespaces"
     text = f"{_name(user)} is not allowed to {', '.join(verbs)} {resource} {where}: what needs it does not work."
-    return error(FindingID.PERMISSION_MISSING, text, INSTALL)
+    is_review = resource in {one.group_resource for one in REVIEW_PERMISSIONS}
+    return error(FindingID.PERMISSION_MISSING, text, ALLOW_REVIEWS.format(_account(user)) if is_review else INSTALL)

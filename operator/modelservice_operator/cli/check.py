@@ -16,7 +16,7 @@ from modelservice_operator.check.gather import Scope, gather_facts
 from modelservice_operator.check.judge import judge
 from modelservice_operator.check.operators import ArgumentsError, OperatorArguments
 from modelservice_operator.check.report import ExitCode, exit_code_of, render_json, render_text
-from modelservice_operator.cli.main import build_parser
+from modelservice_operator.cli.main import build_parser, parse_options
 from modelservice_operator.client.client_config import LoadCredentials, find_credentials, load_now
 from modelservice_operator.client.rest import RestClient
 from modelservice_operator.errors import CredentialsError, OperatorError
@@ -71,10 +71,15 @@ async def _gather(load_credentials: LoadCredentials, scope: Scope) -> Facts:
 def parse_arguments(arguments: Sequence[str]) -> OperatorArguments:
     """Return what an operator with this command line serves. Raises ArgumentsError if it would not start."""
     with redirect_stdout(StringIO()):  # --help
-        options = build_parser(_ArgumentParser).parse_args(arguments)
+        options = parse_options(build_parser(_ArgumentParser), arguments)
     if options.command != "run":
         raise ArgumentsError(f"the command is {options.command} and not run")
     namespaces = tuple(dict.fromkeys(options.namespace))
     name = options.lease_name or default_lease_name(namespaces)
     lease = NamespacedName(options.lease_namespace, name) if options.lease_namespace else None
-    return OperatorArguments(namespaces=namespaces, lease=lease, loader_image=options.loader_image)
+    return OperatorArguments(
+        namespaces=namespaces,
+        lease=lease,
+        loader_image=options.loader_image,
+        has_secure_metrics=bool(options.secure_metrics_port),
+    )

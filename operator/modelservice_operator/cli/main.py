@@ -27,7 +27,7 @@ _MAX_NAME_LENGTH = 253
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code. `arguments` defaults to those of the process."""
-    options = build_parser().parse_args(arguments)
+    options = parse_options(build_parser(), arguments)
     if options.command == "run":
         gc.set_threshold(*_GC_THRESHOLDS)
         from modelservice_operator.cli.run import run
@@ -48,6 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return generated.print_crd()
 
 
+def parse_options(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse a command line; options that contradict each other end the process as invalid ones do."""
+    options = parser.parse_args(arguments)
+    if options.command == "run" and options.metrics_cert_path is not None and not options.secure_metrics_port:
+        parser.error("--metrics-cert-path needs --secure-metrics-port")
+    return options
+
+
 def build_parser(parser_class: type[argparse.ArgumentParser] = argparse.ArgumentParser) -> argparse.ArgumentParser:
     """Build the parser of the command line."""
     parser = parser_class(prog="modelservice-operator", description="Kubernetes operator for model endpoints.")
@@ -55,6 +63,7 @@ def build_parser(parser_class: type[argparse.ArgumentParser] = argparse.Argument
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run the operator, in a pod or outside the cluster")
     _add_operator_options(run)
+    _add_metrics_options(run)
     _add_log_options(run)
     _add_loader_options(run)
     _add_check_options(commands.add_parser("check", help="report whether the install is complete; only reads"))
@@ -111,6 +120,23 @@ def _add_operator_options(run: argparse.ArgumentParser) -> None:
         type=_port,
         default=defaults.probe_port,
         help="port of /healthz, /readyz and /metrics; 0 disables them",
+    )
+
+
+def _add_metrics_options(run: argparse.ArgumentParser) -> None:
+    run.add_argument(
+        "--secure-metrics-port",
+        type=_port,
+        default=Settings().secure_metrics_port,
+        help="serve /metrics on this port instead of --probe-port: over TLS, to clients whose bearer token the API"
+        " server accepts and allows to get /metrics; 0 (default) does not",
+    )
+    run.add_argument(
+        "--metrics-cert-path",
+        type=Path,
+        metavar="DIRECTORY",
+        help="directory with tls.crt and tls.key for --secure-metrics-port, read again when they change (default: a"
+        " self-signed certificate in memory)",
     )
 
 

@@ -3,6 +3,8 @@
 import argparse
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, cast
 
 import kopf
@@ -10,10 +12,17 @@ import uvloop
 
 from modelservice_operator import __version__, tracing
 from modelservice_operator.client.client_config import LoadCredentials, find_credentials, load_now
-from modelservice_operator.errors import CredentialsError, PortUnavailableError, TracingUnavailableError
+from modelservice_operator.errors import (
+    CertificateError,
+    CredentialsError,
+    PortUnavailableError,
+    TracingUnavailableError,
+)
 from modelservice_operator.logs.setup import configure
 from modelservice_operator.manager.handlers import OperatorHandlers
 from modelservice_operator.manager.health import serve_health
+from modelservice_operator.manager.metrics_server import serve_metrics
+from modelservice_operator.manager.serving_certificate import ServingCertificate
 from modelservice_operator.settings import FIELD_MANAGER, LoaderSettings, LogFormat, Settings
 
 logger = logging.getLogger(__name__)
@@ -36,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_run_kopf(settings_from(options), load_credentials))
-    except PortUnavailableError as error:
+    except (CertificateError, PortUnavailableError) as error:
         logger.critical("%s", error, extra={"error": error})
         return 1
     finally:
@@ -54,6 +63,8 @@ def settings_from(options: argparse.Namespace) -> Settings:
         resync_interval=options.resync_seconds,
         discovery_interval=options.discovery_seconds,
         probe_port=options.probe_port,
+        secure_metrics_port=options.secure_metrics_port,
+        metrics_cert_path=options.metrics_cert_path,
         loader=LoaderSettings(
             image=options.loader_image,
             timeout_seconds=options.loader_seconds,
@@ -68,7 +79,9 @@ def settings_from(options: argparse.Namespace) -> Settings:
 
 async def _run_kopf(settings: Settings, load_credentials: LoadCredentials) -> int:
     handlers = OperatorHandlers(settings, load_credentials)
-    async with serve_health(settings.probe_port, handlers.check_liveness, handlers.check_readiness):
+    async with AsyncExitStack() as endpoints:
+        for endpoint in _endpoints(settings, handlers):
+            await endpoints.enter_async_context(endpoint)
         await kopf.operator(
             registry=handlers.registry,
             stop_flag=handlers.stop,
@@ -79,3 +92,12 @@ async def _run_kopf(settings: Settings, load_credentials: LoadCredentials) -> in
             namespaces=settings.namespaces,
         )
     return 1 if handlers.failure else 0
+
+
+def _endpoints(settings: Settings, handlers: OperatorHandlers) -> Iterator[AbstractAsyncContextManager[None]]:
+    """Yield what serves the ports of the process."""
+    port = settings.secure_metrics_port
+    yield serve_health(settings.probe_port, handlers.check_liveness, handlers.check_readiness, secure_metrics_port=port)
+    if port:
+        certificate = ServingCertificate(settings.metrics_cert_path)
+        yield serve_metrics(port, certificate, handlers.decide_metrics_access)

@@ -8,6 +8,7 @@ from cachetools import TTLCache
 
 from modelservice_operator.apimachinery.clock import SYSTEM_CLOCK, Clock
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
+from modelservice_operator.client.permissions import REVIEW_PERMISSIONS, Permission
 from modelservice_operator.errors import ForbiddenError, OperatorError
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,9 @@ _FINALIZERS_CHECK = (
 _DELETE_CHECK = "cannot set an ownerRef on a resource you can't delete"
 """Refusals of the admission plugin OwnerReferencesPermissionEnforcement (plugin/pkg/admission/gc), which OpenShift
 enables. They do not name the permission."""
+_BASE_ROLE = "manifests/base/operator-role.yaml"
+_ROLES = dict.fromkeys(REVIEW_PERMISSIONS, "manifests/components/secure-metrics/roles.yaml")
+"""File with the role that grants a permission, if it is not that of every install."""
 _OBJECT_PATH = re.compile(r"/apis?(?:/(?P<group>[^/]+))?/v[^/]+/namespaces/(?P<namespace>[^/]+)/(?P<resource>[^/]+)")
 
 
@@ -89,6 +93,7 @@ class MissingPermissionLog:
         self._reported[missing] = True
         logger.error(
             "Missing permission: the operator is not allowed to %s. What needs it does not work until its role grants"
-            " it (manifests/base/operator-role.yaml).",
+            " it (%s).",
             missing,
+            _ROLES.get(Permission(missing.verb, missing.resource, missing.group), _BASE_ROLE),
         )

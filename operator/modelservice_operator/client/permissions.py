@@ -57,5 +57,10 @@ NEEDED_PERMISSIONS = (
 """Needed in each namespace that the operator serves, or in all of them."""
 LEASE_PERMISSIONS = tuple(_on(LEASE, "get", "create", "update"))
 """Needed in the namespace of the Lease, with leader election."""
+REVIEW_PERMISSIONS = (
+    Permission("create", "tokenreviews", "authentication.k8s.io"),
+    Permission("create", "subjectaccessreviews", "authorization.k8s.io"),
+)
+"""Needed in the whole cluster with --secure-metrics-port."""
 OPTIONAL_GROUPS = frozenset(kind.group for kind in OPTIONAL_CHILD_KINDS)
 """API groups whose permissions are needed only where the cluster serves the kind."""

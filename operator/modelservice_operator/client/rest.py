@@ -24,7 +24,7 @@ from modelservice_operator.client.concurrency import ConcurrencyLimiter
 from modelservice_operator.client.credentials import Credentials, CredentialsRefresher
 from modelservice_operator.client.missing_permissions import MissingPermissionLog
 from modelservice_operator.client.server_clock import ClockReading, parse_date
-from modelservice_operator.client.sessions import Sessions
+from modelservice_operator.client.sessions import REVIEW_CONNECTIONS, Sessions
 from modelservice_operator.client.status_errors import error_from_response
 from modelservice_operator.client.watch import WatchTimeouts, decode_object, watch_events
 from modelservice_operator.errors import (
@@ -75,6 +75,7 @@ class RestClient:
         """The last response rejected the credentials (401)."""
         self._missing_permissions = MissingPermissionLog(clock=clock)
         self._limiter = ConcurrencyLimiter(settings.workers, clock=clock)
+        self._reviews = asyncio.Semaphore(REVIEW_CONNECTIONS)
         self._sessions: Sessions | None = None
         self._sessions_credentials = self._refresher.current
         self._headers_of: dict[str, tuple[tuple[str, str], ...]] = {}
@@ -91,8 +92,9 @@ class RestClient:
         for task, sessions in tuple(self._retiring.items()):
             task.cancel()
             await sessions.close()
-        if self._sessions is not None:
-            await self._sessions.close()
+        current, self._sessions = self._sessions, None
+        if current is not None:
+            await current.close()
 
     @property
     def credentials(self) -> Credentials:
@@ -141,6 +143,17 @@ class RestClient:
             raise
         finally:
             self._limiter.release(flow, overloaded=overloaded)
+
+    async def review(self, path: str, body: object) -> dict[str, Any]:
+        """Send a TokenReview or a SubjectAccessReview, and return it with the answer in its status.
+
+        The API server stores nothing, so a standby may send a review. Reviews have a separate limit: they neither wait
+        for other requests nor delay them. Raises OperatorError, as `request`.
+        """
+        async with self._reviews:
+            if self._sessions is None:
+                raise UnreachableError(f"The client is not open: POST {path} was not sent.")
+            return await self._do("POST", path, orjson.dumps(body), JSON, None)
 
     async def _do(
         self, method: str, path: str, data: bytes | None, content_type: str, params: Mapping[str, str] | None

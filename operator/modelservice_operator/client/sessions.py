@@ -9,7 +9,10 @@ from modelservice_operator.client.credentials import Credentials
 from modelservice_operator.client.keepalive import keepalive_socket
 from modelservice_operator.settings import Settings
 
-RESERVED_CONNECTIONS = 1
+LEASE_CONNECTIONS = 1
+REVIEW_CONNECTIONS = 2
+"""Maximum of reviews at a time."""
+RESERVED_CONNECTIONS = LEASE_CONNECTIONS + REVIEW_CONNECTIONS
 """Connections in addition to those that requests share, for requests that bypass the limit."""
 
 

@@ -56,6 +56,7 @@ class Controller:
 
     async def run(self) -> None:
         """Reconcile until cancelled. The caches of at least one namespace should be synced."""
+        self._queue.restart_waits()
         async with asyncio.TaskGroup() as tasks:
             for number in range(self._settings.workers):
                 tasks.create_task(self._work(), name=f"worker {number}")

@@ -83,6 +83,10 @@ class WorkQueue(Generic[K]):
         """Seconds for which the oldest key has waited; 0 if none waits."""
         return self._clock.monotonic() - next(iter(self._added_at.values())) if self._added_at else 0.0
 
+    def restart_waits(self) -> None:
+        """Let the wait of each key begin now: a standby has keys, and no worker that could take them."""
+        self._added_at = dict.fromkeys(self._added_at, self._clock.monotonic())
+
     @property
     def unfinished_work(self) -> list[float]:
         """Seconds for which each key has been processed until now."""

@@ -15,6 +15,7 @@ from modelservice_operator.errors import LeadershipLostError
 from modelservice_operator.manager.health import HealthReport
 from modelservice_operator.manager.login import KopfConnection
 from modelservice_operator.manager.manager import Manager
+from modelservice_operator.manager.metrics_access import NOT_RUNNING, Decision
 from modelservice_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ _BACKOFF = Backoff(base=0.2, maximum=30.0)
 _LOGIN_LIFETIME = dt.timedelta(minutes=10)
 _LOGIN_INTERVAL = 5.0
 """Seconds before kopf gets credentials again: it repeats a request without a pause as long as it gets 401."""
-_NOT_RUNNING = HealthReport(["The manager is not running."])
+_NOT_HEALTHY = HealthReport(["The manager is not running."])
 
 
 class UnlimitedBackoff:
@@ -69,11 +70,15 @@ class OperatorHandlers:
 
     def check_liveness(self) -> HealthReport:
         """Return what /healthz reports."""
-        return _NOT_RUNNING if self._running is None else self._running.health.check_liveness()
+        return _NOT_HEALTHY if self._running is None else self._running.health.check_liveness()
 
     def check_readiness(self) -> HealthReport:
         """Return what /readyz reports."""
-        return _NOT_RUNNING if self._running is None else self._running.health.check_readiness()
+        return _NOT_HEALTHY if self._running is None else self._running.health.check_readiness()
+
+    async def decide_metrics_access(self, authorization: str) -> Decision:
+        """Return whether a request with this header Authorization may read /metrics."""
+        return NOT_RUNNING if self._running is None else await self._running.metrics_access.decide(authorization)
 
     @property
     def _running(self) -> Manager | None:

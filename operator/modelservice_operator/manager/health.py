@@ -1,6 +1,6 @@
 """The health endpoints: /healthz says whether a restart would help, /readyz whether this replica can do its work.
 
-/metrics is served with them, so that the operator needs one port.
+/metrics is served with them, so that the operator needs one port, unless it has a separate one (metrics_server.py).
 """
 
 import math
@@ -109,28 +109,33 @@ class HealthChecks:
 
 
 @asynccontextmanager
-async def serve_health(port: int, liveness: HealthCheck, readiness: HealthCheck) -> AsyncIterator[None]:
+async def serve_health(
+    port: int, liveness: HealthCheck, readiness: HealthCheck, *, secure_metrics_port: int = 0
+) -> AsyncIterator[None]:
     """Serve /healthz, /readyz and /metrics for the length of a `with` block; port 0 serves nothing.
 
-    Raises PortUnavailableError if the port is in use.
+    With a `secure_metrics_port`, /metrics is served there only. Raises PortUnavailableError if the port is in use.
     """
     if not port:
         yield
         return
-    runner = web.AppRunner(_application({"/healthz": liveness, "/readyz": readiness}), access_log=None)
+    application = _application({"/healthz": liveness, "/readyz": readiness}, secure_metrics_port)
+    runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
-        await web.SockSite(runner, listen(port)).start()
+        opened = listen(port, serves="/healthz and /readyz", flag="--probe-port", users="probes of the pod")
+        await web.SockSite(runner, opened).start()
         yield
     finally:
         await runner.cleanup()
 
 
-def listen(port: int) -> socket.socket:
+def listen(port: int, *, serves: str, flag: str, users: str) -> socket.socket:
     """Return a socket that accepts IPv6 and IPv4 (RFC 3493, 5.3), or only IPv4 on a system without IPv6.
 
     The kubelet connects to the pod's address, which is IPv6 in a cluster of that family. Raises PortUnavailableError if
-    the port is in use.
+    the port is in use. The other arguments are for its sentence: what is served, which flag sets the port, and who else
+    names it.
     """
     try:
         if socket.has_dualstack_ipv6():
@@ -138,19 +143,26 @@ def listen(port: int) -> socket.socket:
         return socket.create_server(("0.0.0.0", port))  # noqa: S104 - the kubelet connects from outside the pod
     except OSError as error:
         raise PortUnavailableError(
-            f"Cannot serve /healthz and /readyz on port {port}: {error.strerror}. Choose another port with"
-            " --probe-port, and the same one in the probes of the pod."
+            f"Cannot serve {serves} on port {port}: {error.strerror}. Choose another port with {flag}, and the same"
+            f" one in the {users}."
         ) from error
 
 
-def _application(checks: dict[str, HealthCheck]) -> web.Application:
+def _application(checks: dict[str, HealthCheck], secure_metrics_port: int) -> web.Application:
+    async def respond(request: web.Request) -> web.Response:
+        if not secure_metrics_port:
+            return respond_with_metrics(request)
+        text = f"/metrics is served over TLS on port {secure_metrics_port} (--secure-metrics-port).\n"
+        return web.Response(text=text, status=HTTPStatus.NOT_FOUND)
+
     application = web.Application()
     application.add_routes([web.get(path, _handler(check)) for path, check in checks.items()])
-    application.router.add_get("/metrics", _respond_with_metrics)
+    application.router.add_get("/metrics", respond)
     return application
 
 
-async def _respond_with_metrics(request: web.Request) -> web.Response:
+def respond_with_metrics(request: web.Request) -> web.Response:
+    """Return all metrics in the format that the client accepts."""
     found = expose(request.headers.get("Accept", ""), request.headers.get("Accept-Encoding", ""))
     return web.Response(body=found.body, headers=found.headers)
 

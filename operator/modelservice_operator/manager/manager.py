@@ -29,6 +29,7 @@ from modelservice_operator.logs.levels import LevelSwitch
 from modelservice_operator.manager.health import HealthChecks
 from modelservice_operator.manager.kubernetes_version import report_kubernetes_version
 from modelservice_operator.manager.leader_election import LeaderElector, default_lease_name
+from modelservice_operator.manager.metrics_access import MetricsAccess
 from modelservice_operator.manager.scrape import connect_metrics
 from modelservice_operator.manager.supervisor import Supervisor
 from modelservice_operator.metrics.event_loop import measure_lag
@@ -55,6 +56,7 @@ class Manager:
         self._first_synced = asyncio.Event()
         """The caches of at least one namespace are complete."""
         self.health = HealthChecks(self._informers, self._queue, self._client, clock=self._clock)
+        self.metrics_access = MetricsAccess(self._client, clock=self._clock)
         connect_metrics(self._queue, self._informers, self._elector, workers=settings.workers, clock=self._clock)
 
     def _build_controller(self, settings: Settings) -> Controller:

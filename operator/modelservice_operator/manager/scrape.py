@@ -36,9 +36,13 @@ def connect_metrics(
     def is_leader() -> bool:
         return elector is None or elector.is_leader
 
+    def of_workers(read: Callable[[], float]) -> Callable[[], Mapping[scraped.Labels, float]]:
+        """Report 0 on a standby: its keys wait for no worker, and an alert about them would never end."""
+        return of_queue(lambda: read() if is_leader() else 0.0)
+
     lease = LEASE_NAME if elector is None else elector.name
-    scraped.QUEUE_DEPTH.read_from(of_queue(lambda: len(queue)))
-    scraped.QUEUE_OLDEST.read_from(of_queue(lambda: queue.oldest_wait))
+    scraped.QUEUE_DEPTH.read_from(of_workers(lambda: len(queue)))
+    scraped.QUEUE_OLDEST.read_from(of_workers(lambda: queue.oldest_wait))
     scraped.QUEUE_UNFINISHED.read_from(of_queue(lambda: sum(queue.unfinished_work)))
     scraped.QUEUE_LONGEST.read_from(of_queue(lambda: max(queue.unfinished_work, default=0.0)))
     scraped.ACTIVE_WORKERS.read_from(lambda: {(CONTROLLER,): len(queue.unfinished_work)})

@@ -57,7 +57,7 @@ class ScrapedMetric(Collector):
 
 
 QUEUE_DEPTH = ScrapedMetric(
-    GaugeMetricFamily, "workqueue_depth", "Keys that wait for a worker.", ["name", "controller"]
+    GaugeMetricFamily, "workqueue_depth", "Keys that wait for a worker; 0 on a standby.", ["name", "controller"]
 )
 QUEUE_UNFINISHED = ScrapedMetric(
     GaugeMetricFamily,
@@ -74,7 +74,7 @@ QUEUE_LONGEST = ScrapedMetric(
 QUEUE_OLDEST = ScrapedMetric(
     GaugeMetricFamily,
     "modelservice_workqueue_oldest_wait_seconds",
-    "Longest time that a key has waited for a worker until now.",
+    "Longest time that a key has waited for a worker until now; 0 on a standby.",
     ["name", "controller"],
 )
 ACTIVE_WORKERS = ScrapedMetric(

@@ -72,11 +72,12 @@ Filter = Callable[[Lines], Lines]
 
 @dataclass(slots=True, eq=False)
 class Rule:
-    """The `nth` request of this verb and resource (from 1 on) from when the rule was armed."""
+    """The `nth` request of this verb and resource (from 1 on) from when the rule was armed; None: each of them."""
 
-    verb: str
-    resource: str
-    nth: int
+    verb: str | None
+    """None: any, as for the resource."""
+    resource: str | None
+    nth: int | None
     moment: Moment
     action: Action
     namespace: str | None = None
@@ -86,13 +87,13 @@ class Rule:
     seen: int = 0
 
     def counts(self, call: Call) -> bool:
-        """Count a request; return True if it is the selected one."""
+        """Count a request; return True if it is a selected one."""
         wanted = (self.verb, self.resource, self.namespace, self.name)
         found = (call.verb, call.resource, call.namespace, call.name)
         if any(want not in {None, have} for want, have in zip(wanted, found, strict=True)):
             return False
         self.seen += 1
-        return self.seen == self.nth
+        return self.nth is None or self.seen == self.nth
 
 
 @dataclass(slots=True, eq=False)
@@ -127,12 +128,13 @@ class RuleBook:
         else:
             self._streams.append(rule)
 
-    def disarm(self, rule: Rule | StreamRule) -> None:
-        """Forget a rule."""
-        if isinstance(rule, Rule):
-            self._rules.remove(rule)
-        else:
-            self._streams.remove(rule)
+    def disarm(self, *rules: Rule | StreamRule) -> None:
+        """Forget rules."""
+        for rule in rules:
+            if isinstance(rule, Rule):
+                self._rules.remove(rule)
+            else:
+                self._streams.remove(rule)
 
     def hit(self, call: Call) -> list[Rule]:
         """Count a request, and return the rules that it is meant by."""

@@ -31,6 +31,9 @@ COPIES = {
     "policies/warnings.yaml": COMPONENTS / "policies" / "warnings.yaml",
     "policies/sources.yaml": COMPONENTS / "sources" / "policy.yaml",
     "monitoring/pod-monitor.yaml": COMPONENTS / "monitoring" / "pod-monitor.yaml",
+    "monitoring/service-monitor.yaml": COMPONENTS / "secure-monitoring" / "service-monitor.yaml",
+    "secure-metrics/roles.yaml": COMPONENTS / "secure-metrics" / "roles.yaml",
+    "secure-metrics/service.yaml": COMPONENTS / "secure-metrics" / "service.yaml",
     "monitoring/rules.yaml": COMPONENTS / "monitoring" / "rules.yaml",
     "monitoring/dashboard.json": COMPONENTS / "monitoring" / "dashboard.json",
 }

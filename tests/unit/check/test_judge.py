@@ -194,6 +194,20 @@ def test_optional_kind_needs_permissions_only_where_served() -> None:
     assert "podmonitors" in problems(reviews=denied, served=served)["permission-missing"].message
 
 
+@pytest.mark.parametrize(
+    "permission", ["create tokenreviews.authentication.k8s.io", "create subjectaccessreviews.authorization.k8s.io"]
+)
+def test_reviews_are_needed_with_secure_metrics_only(permission: str) -> None:
+    secure = install(arguments=OperatorArguments(lease=KEY, has_secure_metrics=True))
+    found = problems(installs=(secure,), reviews=reviews(secure, denied=frozenset({permission})))["permission-missing"]
+    assert f"is not allowed to {permission} in all namespaces" in found.message
+    assert found.fix == (
+        "kubectl create clusterrolebinding modelservice-operator-metrics-auth --clusterrole=system:auth-delegator"
+        " --serviceaccount=modelservice-system:modelservice-operator"
+    )
+    assert problems(reviews=reviews(install(), denied=frozenset({permission}))) == {}
+
+
 def test_missing_verbs_of_a_resource_are_one_finding() -> None:
     denied = reviews(install(), denied=frozenset({"list pods", "watch pods"}))
     assert "list, watch pods in all namespaces" in problems(reviews=denied)["permission-missing"].message

@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from modelservice_operator.check.operators import ArgumentsError
+from modelservice_operator.cli.check import parse_arguments
 from modelservice_operator.cli.main import main
 
 
@@ -23,3 +25,10 @@ def test_check_rejects_wrong_arguments(arguments: list[str], capsys: pytest.Capt
         main(["check", *arguments])
     assert caught.value.code == 2
     assert "modelservice-operator check: error: argument" in capsys.readouterr().err
+
+
+def test_arguments_say_whether_tokens_are_reviewed() -> None:
+    assert parse_arguments(["run", "--secure-metrics-port", "8443"]).has_secure_metrics
+    assert not parse_arguments(["run"]).has_secure_metrics
+    with pytest.raises(ArgumentsError, match="--metrics-cert-path needs --secure-metrics-port"):
+        parse_arguments(["run", "--metrics-cert-path", "/etc/metrics"])

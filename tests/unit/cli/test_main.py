@@ -19,6 +19,7 @@ def test_main_rejects_invalid_number(workers: str, capsys: pytest.CaptureFixture
         ("--lease-name", "a..b", "'a..b' is not the name of an object"),
         ("--probe-port", "65536", "'65536' is not a port from 0 to 65535"),
         ("--probe-port", "http", "'http' is not a port from 0 to 65535"),
+        ("--secure-metrics-port", "-1", "'-1' is not a port from 0 to 65535"),
     ],
 )
 def test_main_rejects_invalid_operator_option(
@@ -50,3 +51,10 @@ def test_main_rejects_invalid_loader_option(option: str, text: str, capsys: pyte
         main(["run", option, text])
     assert caught.value.code == 2
     assert option in capsys.readouterr().err
+
+
+def test_certificate_without_its_port_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["run", "--metrics-cert-path", "/etc/metrics"])
+    assert caught.value.code == 2
+    assert "error: --metrics-cert-path needs --secure-metrics-port" in capsys.readouterr().err

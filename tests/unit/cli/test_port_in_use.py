@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from modelservice_operator.manager.health import listen
+import pytest
+
+from tests.support.health import listen
 
 KUBECONFIG = {
     "apiVersion": "v1",
@@ -17,14 +19,21 @@ KUBECONFIG = {
 }
 
 
-def test_port_in_use_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("flag", "served", "others"),
+    [
+        ("--probe-port", "/healthz and /readyz", "probes of the pod"),
+        ("--secure-metrics-port", "/metrics", "ports of the pod and its Service"),
+    ],
+)
+def test_port_in_use_is_named(tmp_path: Path, flag: str, served: str, others: str) -> None:
     file = tmp_path / "kubeconfig"
     file.write_text(json.dumps(KUBECONFIG))
     with listen(0) as taken:
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "modelservice_operator", "run", "--kubeconfig", str(file)]
-        options = ("--probe-port", port, "--log-format", "text")
+        options = ("--probe-port", "0", flag, port, "--log-format", "text")
         ended = subprocess.run([*command, *options], capture_output=True, text=True, check=False, timeout=120)
     assert ended.returncode == 1
-    assert f"Cannot serve /healthz and /readyz on port {port}: Address already in use" in ended.stderr
-    assert "Choose another port with --probe-port" in ended.stderr
+    assert f"Cannot serve {served} on port {port}: Address already in use" in ended.stderr
+    assert f"Choose another port with {flag}, and the same one in the {others}" in ended.stderr

@@ -70,6 +70,7 @@ def test_settings_are_taken_from_the_options() -> None:
             *("run", "--namespace", "ml", "-n", "ml", "-n", "dev", "--lease-namespace", "operators", "--workers", "2"),
             *("--lease-name", "ours"),
             *("--resync-seconds", "30", "--discovery-seconds", "5", "--probe-port", "0", "--loader-image", "loader:1"),
+            *("--secure-metrics-port", "8443", "--metrics-cert-path", "/etc/metrics"),
             *("--loader-seconds", "60", "--refresh-seconds", "120", "--allow-cidr", "10.0.0.0/8"),
             *("--loader-proxy", "http://proxy.example.com:3128/", "--loader-no-proxy", ".svc, 10.0.0.0/8"),
             *("--loader-no-proxy", ".svc,minio.store", "--loader-ca-bundle", "company-ca/trust-bundle.pem"),
@@ -83,6 +84,8 @@ def test_settings_are_taken_from_the_options() -> None:
         resync_interval=30,
         discovery_interval=5,
         probe_port=0,
+        secure_metrics_port=8443,
+        metrics_cert_path=Path("/etc/metrics"),
         loader=LoaderSettings(
             image="loader:1",
             timeout_seconds=60,

@@ -6,6 +6,7 @@ import uvloop
 
 from modelservice_operator.apimachinery.flow_control import Lane
 from modelservice_operator.controller.workqueue import BACKOFF, Priority, WorkQueue
+from tests.support.clock import ManualClock
 
 
 @pytest.fixture
@@ -287,3 +288,20 @@ async def test_cancelled_worker_leaves_its_key_to_another(queue: WorkQueue[str])
     first.cancel()
     assert await asyncio.wait_for(second, timeout=5) == "a"
     assert first.cancelled()
+
+
+async def test_waits_begin_when_workers_are_there() -> None:
+    clock = ManualClock(100)
+    queue = WorkQueue[str](clock=clock)
+    for key in "ab":
+        queue.add(key)
+        clock.seconds += 500
+    assert queue.oldest_wait == 1000
+    queue.restart_waits()
+    clock.seconds += 3
+    assert queue.oldest_wait == 3
+    assert await get(queue) == "a"
+    queue.add("c")
+    clock.seconds += 1
+    assert queue.oldest_wait == 4
+    assert [await get(queue), await get(queue), queue.oldest_wait] == ["b", "c", 0]

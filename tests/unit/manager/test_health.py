@@ -14,9 +14,10 @@ from modelservice_operator.client.rest import RestClient
 from modelservice_operator.controller.watches import EventHandlers, build_informers
 from modelservice_operator.controller.workqueue import WorkQueue
 from modelservice_operator.errors import PortUnavailableError
-from modelservice_operator.manager.health import LIVENESS_SECONDS, HealthChecks, HealthReport, listen, serve_health
+from modelservice_operator.manager.health import LIVENESS_SECONDS, HealthChecks, HealthReport, serve_health
 from modelservice_operator.settings import Settings
 from tests.support.clock import ManualClock
+from tests.support.health import free_port, listen
 
 
 class Fixture:
@@ -99,16 +100,29 @@ def get(host: str, port: int, path: str) -> tuple[int, object]:
 async def test_endpoints_answer_on_both_families(host: str) -> None:
     if ":" in host and not socket.has_dualstack_ipv6():
         pytest.skip("This system has no IPv6.")
-    with listen(0) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     async with serve_health(port, lambda: HealthReport(figures={"queue": 2}), lambda: HealthReport(["No."])):
         assert await to_thread(get, host, port, "/healthz") == (200, {"problems": [], "queue": 2})
         assert await to_thread(get, host, port, "/readyz") == (503, {"problems": ["No."]})
 
 
+async def test_metrics_leave_the_port_when_they_have_a_secure_one() -> None:
+    port = free_port()
+
+    def scrape() -> tuple[int, bytes]:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+            connection.request("GET", "/metrics")
+            response = connection.getresponse()
+            return response.status, response.read()
+
+    async with serve_health(port, HealthReport, HealthReport, secure_metrics_port=8443):
+        expected = b"/metrics is served over TLS on port 8443 (--secure-metrics-port).\n"
+        assert await to_thread(scrape) == (404, expected)
+        assert await to_thread(get, "127.0.0.1", port, "/readyz") == (200, {"problems": []})
+
+
 async def test_metrics_are_served_with_the_health_endpoints() -> None:
-    with listen(0) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
 
     def scrape() -> tuple[int, str, bytes]:
         with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:

@@ -48,6 +48,8 @@ MONITORING = {
     "dashboard": f"ConfigMap {NAMESPACE}/modelservice-operator-dashboard",
 }
 """Object of each part of `monitoring`."""
+SERVICE_MONITOR = f"ServiceMonitor {NAMESPACE}/modelservice-operator"
+CERTIFICATE = "modelservice-operator-metrics"
 SETTINGS = {
     "namespaces": ["a", NAMESPACE],
     "workers": 4,
@@ -57,6 +59,7 @@ SETTINGS = {
     "logFormat": "text",
     "tracing": True,
     "leaderElection": {"leaseName": "mine"},
+    "monitoring": {"secureMetrics": {"enabled": True, "certificateSecret": "modelservice-operator-metrics"}},
     "loader": {
         "timeoutSeconds": 60,
         "refreshSeconds": 120,
@@ -260,6 +263,8 @@ def test_settings_of_all_values_reach_the_operator() -> None:
         workers=4,
         resync_interval=30,
         discovery_interval=5,
+        secure_metrics_port=8443,
+        metrics_cert_path=Path("/etc/modelservice/metrics-certificate"),
         loader=loader,
     )
 
@@ -291,6 +296,52 @@ def test_monitoring_has_a_switch_and_labels_for_each_part(name: str) -> None:
         "release": "x",
         "grafana_dashboard": "yes",
     }
+
+
+@pytest.mark.parametrize("secret", ["", CERTIFICATE], ids=["self-signed", "certificate"])
+def test_secure_metrics_of_the_chart_are_those_of_kustomize(secret: str) -> None:
+    parts: dict[str, Any] = {name: {"enabled": True} for name in ("serviceMonitor", "rules", "dashboard")}
+    parts["secureMetrics"] = {"enabled": True, "certificateSecret": secret}
+    names = ["secure-metrics", *(["metrics-certificate"] if secret else []), "monitoring", "secure-monitoring"]
+    expected = built(resources=[MANIFESTS], components=[COMPONENTS / name for name in names])
+    assert rendered({"crds": {"keep": False}, "monitoring": parts}) == expected
+    assert SERVICE_MONITOR in expected
+    assert MONITORING["podMonitor"] not in expected
+
+
+def test_secure_metrics_of_a_namespaced_chart_match_kustomize() -> None:
+    folders = [COMPONENTS / name for name in ("namespaced", "secure-metrics")]
+    expected = built(resources=[MANIFESTS / "base"], components=folders, namespace="models")
+    values = NAMESPACED | {"monitoring": {"secureMetrics": {"enabled": True}}}
+    assert rendered(values, namespace="models") == expected
+    binding = expected["ClusterRoleBinding /modelservice-operator-metrics-auth"]
+    assert [subject["namespace"] for subject in binding["subjects"]] == ["models"]
+
+
+def test_secure_metrics_without_roles_have_only_the_service() -> None:
+    secure = {"secureMetrics": {"enabled": True}}
+    added = set(changed(monitoring=secure)) - set(default())
+    service = f"Service {NAMESPACE}/modelservice-operator-metrics"
+    assert added - {service} == {
+        "ClusterRole /modelservice-metrics-reader",
+        "ClusterRole /modelservice-operator-metrics-auth",
+        "ClusterRoleBinding /modelservice-operator-metrics-auth",
+    }
+    assert set(changed(monitoring=secure, rbac={"create": False})) - set(default()) == {service}
+
+
+@pytest.mark.parametrize(
+    ("monitoring", "message"),
+    [
+        ({"podMonitor": {"enabled": True}, "secureMetrics": {"enabled": True}}, "use monitoring.serviceMonitor"),
+        ({"serviceMonitor": {"enabled": True}}, "needs monitoring.secureMetrics.enabled"),
+        ({"secureMetrics": {"certificateSecret": "x"}}, "needs monitoring.secureMetrics.enabled"),
+    ],
+    ids=["pod monitor", "service monitor", "certificate"],
+)
+def test_monitoring_that_would_scrape_nothing_is_refused(monitoring: dict[str, Any], message: str) -> None:
+    with pytest.raises(ClusterError, match=message):
+        changed(monitoring=monitoring)
 
 
 def test_monitoring_is_in_the_namespace_of_the_release() -> None:
