@@ -101,8 +101,8 @@ def command_names() -> list[str]:
 
 def complete(words: Sequence[str]) -> Candidates:
     """Return the candidates for the last of `words`, which follow the name of the program."""
-    *before, prefix = command_first(words) if len(words) > 1 else words
-    found = _candidates(before, prefix)
+    prefix = words[-1]
+    found = _candidates(command_first(words[:-1]), prefix)
     return Candidates([word for word in found.words if word.startswith(prefix)], found.files)
 
 
