@@ -12,7 +12,7 @@ from tests.support.builders import model_service
     [
         ("irsi", [("ml", "iris"), ("ml", "wine")], "in namespace ml: did you mean iris?"),
         ("iris", [("web", "iris"), ("ml", "iriss")], "in namespace ml, but in web: choose the namespace with -n web."),
-        ("ir", [("ml", "iris-eu"), ("ml", "iris-us")], "did you mean iris-eu or iris-us?"),
+        ("ir", [("ml", "iris-eu"), ("ml", "iris-zoo")], "did you mean iris-eu or iris-zoo?"),
         ("zzz", [("ml", "iris")], "in namespace ml: `list -n ml` shows the 1 that it has."),
         ("iris", [("web", "wine")], "in namespace ml, which has none: `list -A` shows those of all namespaces."),
         ("iris", [], "in namespace ml, which has none: `list -A` shows those of all namespaces."),
