@@ -71,7 +71,7 @@ def to_yaml(*bodies: object) -> str:
     """Return YAML documents without anchors, with the keys in their order."""
     import yaml
 
-    class Dumper(yaml.SafeDumper):
+    class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
         def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002  the signature is PyYAML's
             return True
 

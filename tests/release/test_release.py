@@ -84,12 +84,13 @@ def test_list_names_the_digests_of_the_images(release: Release) -> None:
         assert (release.directory / archive).is_file()
 
 
-def test_distributions_have_both_programs(release: Release) -> None:
+def test_distributions_have_every_program(release: Release) -> None:
     [wheel] = release.directory.glob("*.whl")
     [sdist] = release.directory.glob("*.tar.gz")
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {
         "modelservice_operator",
+        "modelservice_cli",
         "model_loader",
     }
     with tarfile.open(sdist) as archive:

@@ -1,5 +1,6 @@
 """Locked packages can be installed on both architectures."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -53,3 +54,18 @@ def test_wheel_for_amd64_only_is_found() -> None:
     assert without_arm64([amd64]) == {("cp311", "cp311")}
     assert without_arm64([amd64, "fast-1.0-cp311-cp311-manylinux_2_28_aarch64.whl"]) == set()
     assert without_arm64([amd64, "fast-1.0-cp312-cp312-manylinux_2_28_aarch64.whl"]) == {("cp311", "cp311")}
+
+
+def test_cel_engine_has_a_wheel_for_every_platform() -> None:
+    """It has no source distribution; docs/cli/index.md names the platforms."""
+    packages = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    [engine] = [package for package in packages if package["name"] == "cel-expr-python"]
+    found = {tags(wheel["url"].rpartition("/")[2])[::2] for wheel in engine["wheels"]}
+    platforms = ("manylinux.*_x86_64", "manylinux.*_aarch64", "macosx_.*_x86_64", "macosx_.*_arm64", "win_amd64")
+    missing = [
+        (python, platform)
+        for python in ("cp311", "cp312", "cp313", "cp314")
+        for platform in platforms
+        if not any(one == python and re.search(platform, other) for one, other in found)
+    ]
+    assert missing == []

@@ -100,12 +100,15 @@ def _children(service: "Object", deployment: "Object | None") -> "tuple[DesiredC
     from modelservice_operator.api.v1alpha1.spec import ModelService
     from modelservice_operator.resources import build_children
     from modelservice_operator.resources.model_volume import pinned_revision
-    from modelservice_operator.resources.retained import Retained
+    from modelservice_operator.resources.retained import Retained, parse_settings
+    from modelservice_operator.settings import DEFAULT_LOADER
 
+    retained = Retained.of(deployment)
+    recorded = None if retained is None else parse_settings(retained.loader_settings, DEFAULT_LOADER)
     parsed = ModelService.parse(service)
     model = parsed.spec.model
     resolution = None if model is None else pinned_revision(deployment, model)
-    return build_children(parsed, resolution=resolution, retained=Retained.of(deployment))
+    return build_children(parsed, loader=recorded or DEFAULT_LOADER, resolution=resolution, retained=retained)
 
 
 def _child_pair(cluster: "Cluster", child: "DesiredChild", found: "Object") -> Pair:

@@ -40,7 +40,7 @@ def build_deployment_with_retained(
     """Return the Deployment, with the retained settings if they yield the recorded template, else with `loader`."""
     if not has_loader(service):
         return build_deployment(service, build_model_volume(service, loader, resolution))
-    if retained is not None and (settings := _parse_settings(retained.loader_settings, loader)) is not None:
+    if retained is not None and (settings := parse_settings(retained.loader_settings, loader)) is not None:
         # The recorded text is kept as it is: an operator with more settings would write it differently.
         deployment = _build(service, settings, resolution, retained.loader_settings)
         if Retained.of(deployment.body) == retained:
@@ -65,7 +65,7 @@ class _RecordedSettings(BaseModel):
     ca_bundle: str | None = Field(default=None, alias="caBundle", pattern="^[^/]+/[^/]+$")
 
 
-def _parse_settings(text: str, loader: LoaderSettings) -> LoaderSettings | None:
+def parse_settings(text: str, loader: LoaderSettings) -> LoaderSettings | None:
     """Return `loader` with the recorded settings; None if another client damaged them."""
     try:
         recorded = _RecordedSettings.model_validate_json(text)

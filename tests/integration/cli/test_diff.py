@@ -1,6 +1,6 @@
 """`modelservice diff` on a real API server with a running operator: what changes, in the object and in its children."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,10 +11,19 @@ from modelservice_cli.main import main
 from tests.support.builders import ModelServiceBuilder, model_service
 from tests.support.doc_examples import Example, examples_of, files_of, run_example
 from tests.support.namespace import PLURAL, NamespaceFixture
+from tests.support.operator import OperatorProcess, running_operator
 
 DOCUMENT = Path("docs/cli/diff.md")
 Diff = Callable[..., int]
 IRIS = model_service().with_spec(replicas=2)
+
+
+@pytest.fixture(scope="module")
+def operator(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
+    """An operator with other settings of the loader than the default ones."""
+    settings = ("--loader-image", "registry.example.com/loader:9", "--loader-seconds", "77")
+    with running_operator(operator_kubeconfig, tmp_path_factory.mktemp("operator") / "operator.log", *settings) as one:
+        yield one
 
 
 @pytest.fixture
@@ -117,6 +126,21 @@ def test_server_side_applied_object_does_not_differ(
     assert diff(service) == ExitCode.OK
     assert diff(service.with_spec(containerPort=9000), options=("--no-children",)) == ExitCode.NEGATIVE
     assert changes(capsys.readouterr().out) == ["-  containerPort: 8080", "+  containerPort: 9000"]
+
+
+@pytest.mark.parametrize("policy", ["OnSpecChange", "Auto"])
+def test_settings_of_the_loader_are_those_of_the_operator(
+    ns: NamespaceFixture, diff: Diff, capsys: pytest.CaptureFixture[str], policy: str
+) -> None:
+    name = f"loaded-{policy.lower()}"
+    service = IRIS.named(name).with_spec(model={"uri": "s3://models/iris", "updatePolicy": policy})
+    ns.apply(service)
+    ns.wait(lambda: ns.get("deployments", name), "the Deployment", name=name)
+    assert diff(service) == ExitCode.OK
+    assert diff(service.with_spec(env=[{"name": "A", "value": "1"}])) == ExitCode.NEGATIVE
+    text = capsys.readouterr().out
+    assert "+        - name: A\n" in text
+    assert not [line for line in changes(text) if "loader" in line]
 
 
 def test_refusal_of_the_server_is_one_sentence(diff: Diff, capsys: pytest.CaptureFixture[str]) -> None:
