@@ -5,14 +5,13 @@ A list is read by pages of 500 objects and decoded by orjson: 1,000 ModelService
 
 import argparse
 import http.client
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Self, TypeVar
 from urllib.parse import urlencode
-
-import orjson
 
 from modelservice_cli.cluster.failures import ApiError, response_error, unreachable_error
 from modelservice_cli.cluster.kubeconfig import Choice, Endpoint, load_endpoint
@@ -179,10 +178,12 @@ class Cluster:
         query = _present(watch="1", resourceVersion=version, labelSelector=selector, fieldSelector=fields)
         path = kind.path(namespace=self._chosen(namespace))
         for line in self.stream(path, query=query):
-            event = orjson.loads(line)
+            event = _decode(line)
             if event["type"] == "ERROR":
                 status = event["object"]
-                raise response_error(int(status.get("code") or 500), orjson.dumps(status), self.endpoint, path=path)
+                raise response_error(
+                    int(status.get("code") or 500), json.dumps(status).encode(), self.endpoint, path=path
+                )
             yield event["type"], event["object"]
 
     def patch(
@@ -212,8 +213,7 @@ class Cluster:
     ) -> Object:
         """Send a request and return the JSON body of the response. Raises ApiError or CliError."""
         data = self._request(method, path, query=query, body=body, content_type=content_type, accept=accept)
-        decoded: Object = orjson.loads(data) if data else {}
-        return decoded
+        return _decode(data) if data else {}
 
     def request_text(
         self,
@@ -259,7 +259,7 @@ class Cluster:
         self, method: str, path: str, *, query: Mapping[str, str] | None, body: object, content_type: str, accept: str
     ) -> bytes:
         """Send a request, again if the API server asks to wait (429, 503), and return the body of the response."""
-        content = None if body is None else orjson.dumps(body)
+        content = None if body is None else json.dumps(body).encode()
         headers = {"Accept": accept} | ({} if content is None else {"Content-Type": content_type})
         for attempt in range(_MAX_RETRIES + 1):
             status, retry_after, data = self._exchange(method, _target(path, query), headers, content)
@@ -323,6 +323,14 @@ def choice_of(options: argparse.Namespace) -> Choice:
         impersonate=options.impersonate,
         impersonate_groups=tuple(options.impersonate_groups),
     )
+
+
+def _decode(data: bytes) -> Object:
+    """Decode JSON. orjson is imported with the first response: a start without a network does not need it."""
+    import orjson
+
+    decoded: Object = orjson.loads(data)
+    return decoded
 
 
 def _present(**values: str | None) -> dict[str, str]:

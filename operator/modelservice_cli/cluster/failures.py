@@ -1,11 +1,10 @@
 """Sentences for requests that fail: no connection, an expired login, no permission, a missing kind or object."""
 
+import json
 import re
 import socket
 import ssl
 from typing import Any
-
-import orjson
 
 from modelservice_cli.cluster.kubeconfig import Endpoint
 from modelservice_cli.errors import CliError, ExitCode
@@ -121,8 +120,8 @@ def _capitalized(text: str) -> str:
 def _parse(body: bytes) -> Object:
     """Return a metav1.Status; text that is none, as HTML of a proxy, becomes the message of one."""
     try:
-        parsed: Any = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        parsed: Any = json.loads(body)
+    except ValueError:
         parsed = None
     if not isinstance(parsed, dict) or parsed.get("kind") != "Status":
         return {"message": sanitize(" ".join(body[:200].decode(errors="replace").split()), _MAX_MESSAGE_CHARS)}
