@@ -18,6 +18,8 @@ from modelservice_operator.apimachinery.kinds import POD
 _PROTOCOL = "v4.channel.k8s.io"
 _DATA, _ERROR = 0, 1
 _PORT_BYTES = 2
+_FRAME_BYTES = 32_768
+"""Bytes of a frame; a proxy may limit it."""
 _NOT_RUNNING_HINTS = ("not found", "not running", "does not exist", "terminated", "no such container")
 
 
@@ -81,13 +83,18 @@ class PodConnection:
         """Send bytes to the pod."""
         from websocket import WebSocketException
 
+        content = memoryview(bytes(data))
         try:
-            self._socket.send_binary(bytes([_DATA]) + bytes(data))
+            for start in range(0, len(content), _FRAME_BYTES):
+                self._socket.send_binary(bytes([_DATA]) + content[start : start + _FRAME_BYTES])
         except (OSError, WebSocketException) as error:
             raise PodGoneError(self._gone()) from error
 
     def receive(self, limit: int) -> bytes:
-        """Return at most `limit` bytes; none at the end. Raises PodGoneError if the pod reports an error."""
+        """Return at most `limit` bytes; none at the end.
+
+        Raises PodGoneError if the kubelet reports an error, TimeoutError if nothing is received in time.
+        """
         while not self._buffer:
             frame = self._receive_frame()
             if frame is None:
@@ -99,10 +106,12 @@ class PodConnection:
         return data
 
     def _receive_frame(self) -> bytes | None:
-        from websocket import ABNF, WebSocketException
+        from websocket import ABNF, WebSocketException, WebSocketTimeoutException
 
         try:
             opcode, data = self._socket.recv_data()
+        except WebSocketTimeoutException as error:
+            raise TimeoutError from error
         except (OSError, WebSocketException):
             return None
         return None if opcode == ABNF.OPCODE_CLOSE else bytes(data)
