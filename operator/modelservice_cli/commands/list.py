@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     if not found:
         note("No ModelServices" + (" in any namespace." if options.all_namespaces else f" in namespace {namespace}."))
         return ExitCode.OK
-    rows = [_row(one, options) for one in sorted(found, key=listing.sort_key)]
+    rows = [_painted(_row(one, options), one, options) for one in sorted(found, key=listing.sort_key)]
     sys.stdout.write(format_table(_columns(options), rows))
     return ExitCode.OK
 
@@ -65,10 +65,13 @@ def _columns(options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _row(service: Object, options: argparse.Namespace) -> list[str]:
-    cells = listing.row(service, now(), wide=options.output == "wide", all_namespaces=options.all_namespaces)
+    return listing.row(service, now(), wide=options.output == "wide", all_namespaces=options.all_namespaces)
+
+
+def _painted(cells: list[str], service: Object, options: argparse.Namespace) -> list[str]:
+    """Return the cells with the reason in the style of the state."""
     index = _columns(options).index("reason")
-    cells[index] = paint(cells[index], listing.style_of(service))
-    return cells
+    return [paint(cell, listing.style_of(service)) if place == index else cell for place, cell in enumerate(cells)]
 
 
 def _watch(cluster: Cluster, options: argparse.Namespace) -> int:
@@ -88,11 +91,13 @@ def _watch(cluster: Cluster, options: argparse.Namespace) -> int:
             cells = [metadata.get("namespace", "")] if options.all_namespaces else []
             _print_row([*cells, metadata["name"], "-", "Deleted", "-", "-"], options)
         else:
-            _print_row(_row(body, options), options)
+            _print_row(_row(body, options), options, body)
     return ExitCode.OK
 
 
-def _print_row(cells: list[str], options: argparse.Namespace) -> None:
+def _print_row(cells: list[str], options: argparse.Namespace, service: Object | None = None) -> None:
+    """Print a row of columns with fixed widths: those of later rows are not known."""
     widths = _MIN_WIDTHS if options.all_namespaces else _MIN_WIDTHS[1:]
     padded = [f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=False)]
-    print("   ".join([*padded, *cells[len(padded) :]]).rstrip(), flush=True)
+    row = [*padded, *cells[len(padded) :]]
+    print("   ".join(row if service is None else _painted(row, service, options)).rstrip(), flush=True)
