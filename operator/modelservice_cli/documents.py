@@ -19,8 +19,11 @@ from modelservice_cli.go_text import MAX_JSON_INTEGER, to_go
 Path_ = tuple[str | int, ...]
 """Path of a field: keys of objects and indices of lists."""
 _EXTENSIONS = (".yaml", ".yml", ".json")
-_MAX_FIELDS = 1_000_000
+_MAX_FIELDS = 200_000
 """Aliases of aliases make objects of any size from a few lines."""
+_MAX_DEPTH = 100
+"""Levels of lists and objects; the schema of ModelServices has 12."""
+_INDENTATION = re.compile(r"^[ ?:-]+", re.MULTILINE)
 _MAX_INTEGER = 2**64 - 1
 """Greater numbers are floats in Go."""
 
@@ -146,6 +149,7 @@ _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda loader, node: load
 
 
 def _parse(text: str, source: str) -> Iterator[Document]:
+    _check_depth(text, source)
     loader = _Loader(text)
     try:
         number = 0
@@ -159,6 +163,22 @@ def _parse(text: str, source: str) -> Iterator[Document]:
                 yield from _expand(Document(value, source, number, node.start_mark.line + 1, lines))
     finally:
         loader.dispose()
+
+
+def _check_depth(text: str, source: str) -> None:
+    """Raise CliError for deeply nested text: libyaml composes it recursively, and overflows the stack."""
+    possible = text.count("[") + text.count("{") + max(map(len, _INDENTATION.findall(text)), default=0)
+    if possible <= _MAX_DEPTH:
+        return  # without a second pass over the text
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _MAX_DEPTH:
+            where = f"{source}:{event.start_mark.line + 1 if event.start_mark else 1}"
+            raise CliError(f"{where}: the object is nested more than {_MAX_DEPTH} levels deep.", ExitCode.USAGE)
 
 
 def _collect_lines(node: yaml.Node, path: Path_, lines: dict[Path_, int], where: "_Place") -> None:

@@ -83,7 +83,10 @@ class Judge:
         return self._judge(manifest, None)
 
     def update(self, manifest: Object, old: Object) -> Verdict:
-        """Judge an object that replaces `old`: transition rules are evaluated too."""
+        """Judge an object that replaces `old`: transition rules are evaluated too.
+
+        The server also tolerates errors of fields that the update does not change (KEP-4008); here they are refused.
+        """
         return self._judge(manifest, old)
 
     def _judge(self, manifest: Object, old: Object | None) -> Verdict:

@@ -44,6 +44,7 @@ SECONDS: dict[str, float] = {
     "tests/integration/test_apply.py": 50,
     "tests/integration/test_cel_rules.py": 45,
     "tests/integration/cli/test_judge.py": 35,
+    "tests/integration/cli/test_diff.py": 35,
     "tests/integration/test_operator_upgrade.py": 40,
     "tests/integration/test_foreign_fields.py": 45,
     "tests/integration/test_leader_election.py": 40,

@@ -1,9 +1,11 @@
 """The command line in pipes with the real kubectl: kustomize before it, and apply after it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.environment.cluster import Cluster
@@ -57,3 +59,39 @@ def test_mistake_in_kustomize_output_is_found(control_plane: Cluster, tmp_path: 
     assert result.returncode == 1
     assert "unknown field \"spec.replica\"; did you mean 'replicas'?" in result.stdout
     assert result.stdout.startswith("-:")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"containerPort": 0},
+        {"image": "has space"},
+        {"image": "has space", "containerPort": 70_000, "replicas": -1},
+        {"replicas": 4, "autoscaling": {"maxReplicas": 3}},
+        {"imagee": "x"},
+        {"env": [{"name": "A", "value": 1}]},
+    ],
+    ids=str,
+)
+def test_lint_says_what_kubectl_says(
+    control_plane: Cluster, namespace: str, operator_kubeconfig: Path, tmp_path: Path, spec: dict[str, object]
+) -> None:
+    assert operator_kubeconfig.exists()
+    manifest = model_service().with_spec(**spec).manifest()
+    del manifest["metadata"]["namespace"]
+    (tmp_path / "iris.yaml").write_text(yaml.safe_dump(manifest))
+    kubectl = f"{control_plane.kubectl} --kubeconfig {control_plane.kubeconfig} -n {namespace}"
+    said = pipe(tmp_path, f"{kubectl} create -f iris.yaml").stderr
+    lines = pipe(tmp_path, f"{sys.executable} -m modelservice_cli lint iris.yaml").stdout.splitlines()[:-1]
+    found = [re.sub(r"^iris\.yaml:\d+: ", "", line).partition("; did you mean")[0] for line in lines]
+    if "cannot be handled" in said:
+        assert said == f'Error from server (BadRequest): error when creating "iris.yaml": {found[0]}\n'
+        return
+    head = 'The ModelService "iris" is invalid: '
+    causes = [message.removeprefix(head) for message in found]
+    if len(causes) == 1:
+        assert said == f"{head}{causes[0]}\n"
+    else:
+        first, *rest = said.splitlines()
+        assert first == head
+        assert sorted(rest) == sorted(f"* {cause}" for cause in causes)

@@ -64,6 +64,26 @@ def test_broken_text_is_reported_with_its_line(text: str, message: str) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("depth", [101, 100_000])
+@pytest.mark.parametrize("opening", ["[", "{a: ", "- "])
+def test_deep_nesting_is_refused(opening: str, depth: int) -> None:
+    """Libyaml would overflow the stack of the process."""
+    with pytest.raises(CliError, match="nested more than 100 levels deep"):
+        parse(opening * depth, "-")
+
+
+def test_indented_nesting_is_refused() -> None:
+    with pytest.raises(CliError, match="-:101: the object is nested more than 100 levels deep"):
+        parse("".join(" " * level + "a:\n" for level in range(200)), "-")
+
+
+def test_aliases_of_aliases_are_refused() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{one}: &a{one} [{', '.join([f'*a{one - 1}'] * 10)}]" for one in range(1, 9)]
+    with pytest.raises(CliError, match="more than 200000 fields"):
+        parse("\n".join(lines), "-")
+
+
 def test_directory_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
     for name, text in (("b.yml", "a: 2"), ("a.yaml", "a: 1"), ("c.json", '{"a": 3}'), ("d.txt", "a: 4")):
         (tmp_path / name).write_text(text)
