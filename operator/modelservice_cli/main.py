@@ -33,6 +33,21 @@ class Command:
 COMMANDS = (
     Command("render", "print the child objects of ModelServices, or what the API server refuses of them"),
     Command("lint", "say what the API server refuses or warns of, without one"),
+    Command("list", "show ModelServices, each with the reason of its state"),
+    Command("status", "show a ModelService as a tree: children, revisions, pods"),
+    Command("why", "explain why a ModelService is not as its spec says, and what to do"),
+    Command("wait", "wait until a ModelService is ready, or for another condition"),
+    Command("url", "print the URL of a ModelService"),
+    Command("predict", "send a request to a model and print its answer"),
+    Command("logs", "print the logs of a ModelService or of its loader"),
+    Command("events", "show the Events of a ModelService and its pods"),
+    Command("top", "compare requests with use, and advise"),
+    Command("scale", "set the number of replicas"),
+    Command("suspend", "scale to 0 and keep all other objects"),
+    Command("resume", "restore the replicas of a suspended ModelService"),
+    Command("restart", "replace the pods without losing a request"),
+    Command("check", "check whether the install of the operator is complete"),
+    Command("completion", "print a script for the completion of a shell"),
     Command("diff", "compare ModelServices and their children with the cluster; exit code 1 if they differ"),
 )
 """The commands in the order of the help; one line each."""

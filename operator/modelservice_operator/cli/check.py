@@ -38,18 +38,30 @@ class _ArgumentParser(argparse.ArgumentParser):
 
 def check(options: argparse.Namespace) -> int:
     """Check an install and print the findings; return the exit code."""
-    scope = Scope(parse=parse_arguments, namespace=options.namespace or "")
     try:
         load_credentials = load_now(find_credentials(options.kubeconfig, context=options.context))
+    except (CredentialsError, OSError) as error:
+        return _report_failure(error)
+    return run_check(load_credentials, namespace=options.namespace or "", output=options.output)
+
+
+def run_check(load_credentials: LoadCredentials, *, namespace: str, output: str) -> int:
+    """Check the operators in `namespace`, or in all namespaces, and print the findings as text or json."""
+    scope = Scope(parse=parse_arguments, namespace=namespace)
+    try:
         with _without_logs():
             facts = asyncio.run(_gather(load_credentials, scope))
     except (CredentialsError, OperatorError, OSError) as error:
-        print(f"Cannot check: {error}", file=sys.stderr)
-        return ExitCode.CANNOT_CHECK
+        return _report_failure(error)
     findings = judge(facts)
-    is_json = options.output == "json"
+    is_json = output == "json"
     print(render_json(findings, version=__version__) if is_json else render_text(findings), end="")
     return exit_code_of(findings)
+
+
+def _report_failure(error: Exception) -> int:
+    print(f"Cannot check: {error}", file=sys.stderr)
+    return ExitCode.CANNOT_CHECK
 
 
 @contextmanager
