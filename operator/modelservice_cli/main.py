@@ -34,6 +34,9 @@ COMMANDS = (
     Command("render", "print the child objects of ModelServices, or what the API server refuses of them"),
     Command("lint", "say what the API server refuses or warns of, without one"),
     Command("diff", "compare ModelServices and their children with the cluster; exit code 1 if they differ"),
+    Command("from-deployment", "write a ModelService for a Deployment with its Service, autoscaler and so on"),
+    Command("from-compose", "write ModelServices for the services of a Compose file"),
+    Command("from-run", "write a ModelService for a command line of docker run"),
 )
 """The commands in the order of the help; one line each."""
 
