@@ -42,7 +42,9 @@ def without_refused(spec: Object, refusals: Refusals | None = None) -> tuple[Obj
             return spec, removed
         path, why = found
         if not _remove(spec, path):
-            raise ValueError(f"{dotted(path)}: {why}")
+            # A field that is required was refused before.
+            place, reason = removed[-1] if removed else ("spec", why)
+            raise ValueError(f"{place}: {reason}")
         if why:
             removed.append((dotted(path), why))
     raise ValueError("too many values of the input are refused")

@@ -186,14 +186,16 @@ def convert_service(
     refusals: Refusals | None = None,
 ) -> Conversion:
     """Return the conversion of one service. Raises CliError if no ModelService can be written."""
+    if not isinstance(body, dict):
+        raise CliError(f"service/{name} is not an object with keys such as image.", ExitCode.NEGATIVE)
     notes = Notes()
     service = Service(name=name, subject=f"service/{name}", notes=notes, top=top or {})
     body = _interpolated(body, service)
     for key, value in body.items():
         if value is None:
             continue
-        if (handler := _HANDLERS.get(key)) is not None:
-            handler(service, value)
+        if key in _HANDLERS:
+            _handle(service, key, value)
         elif key in _LEFT_OUT:
             if _is_set(value):
                 service.leave_out(key, _LEFT_OUT[key])
@@ -210,6 +212,18 @@ def convert_service(
         if not (note.fields and all(_OF_DEPLOYMENTS.match(path) for path in note.fields))
     ]
     return replace(conversion, notes=tuple(in_order((*notes.items, *kept))))
+
+
+def _handle(service: Service, key: str, value: Json) -> None:
+    """Read the value of a key. Raises CliError if it has another form than the Compose specification says."""
+    try:
+        _HANDLERS[key](service, value)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise CliError(
+            f"{service.subject} {key} has another form than the Compose specification has: `docker compose config`"
+            " shows the place.",
+            ExitCode.NEGATIVE,
+        ) from error
 
 
 def _shown_fields(note: Note) -> tuple[str, ...]:

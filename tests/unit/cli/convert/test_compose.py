@@ -254,3 +254,23 @@ def test_input_without_a_service_is_an_error(body: Object, options: Object, mess
     with pytest.raises(CliError, match=message) as caught:
         convert_compose([body], Options(**options))
     assert caught.value.code == code
+
+
+def test_values_of_any_type_are_converted_or_refused() -> None:
+    """A wrong value is one sentence, never a traceback."""
+    refused = []
+    for key, (value, _) in EXAMPLES.items():
+        wrong = [7, True, "text", ["a"], [{}], {"a": 1}, [[value]], {"a": value}, {key: {"b": value}}]
+        for other in wrong:
+            try:
+                service(**{key: other})
+            except CliError as error:
+                refused.append(str(error))
+    assert len(refused) > 30
+    beginnings = ("service/iris ", "Deployment/iris cannot become a ModelService that the API server accepts: image: ")
+    assert {message for message in refused if not message.startswith(beginnings) or "\n" in message} == set()
+
+
+def test_service_that_is_a_text_is_refused() -> None:
+    with pytest.raises(CliError, match="service/iris is not an object"):
+        convert_compose([{"services": {"iris": "x"}}], Options(only=("iris",)))
