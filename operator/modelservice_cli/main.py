@@ -49,6 +49,9 @@ COMMANDS = (
     Command("check", "check whether the install of the operator is complete"),
     Command("completion", "print a script for the completion of a shell"),
     Command("diff", "compare ModelServices and their children with the cluster; exit code 1 if they differ"),
+    Command("from-deployment", "write a ModelService for a Deployment with its Service, autoscaler and so on"),
+    Command("from-compose", "write ModelServices for the services of a Compose file"),
+    Command("from-run", "write a ModelService for a command line of docker run"),
 )
 """The commands in the order of the help; one line each."""
 

@@ -26,6 +26,7 @@ SECONDS: dict[str, float] = {
     "tests/sweeps/test_immutable_fields.py": 190,
     "tests/sweeps/test_permission_sweep.py": 180,
     "tests/sweeps/test_fights.py": 150,
+    "tests/sweeps/test_conversions.py": 110,
     "tests/sweeps/test_judge.py": 310,
     "tests/sweeps/test_stored_values.py": 230,
     "tests/sweeps/test_drift.py": 80,
