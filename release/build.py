@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CHECKSUMS: Final = "SHA256SUMS"
 INSTALL: Final = "install.yaml"
+_NAMED_FILES: Final = 3
 
 
 def build_release(names: Names, directory: Path, progress: Progress, *, fresh: bool = False) -> Commit:
@@ -53,7 +54,7 @@ def refuse_other_files(directory: Path) -> None:
     ours = {CHECKSUMS, INSTALL, *(line.partition("  ")[2] for line in lines)}
     others = sorted(path.name for path in directory.iterdir() if path.name not in ours)
     if others:
-        named = ", ".join(others[:3]) + (" and more" if len(others) > 3 else "")
+        named = ", ".join([*others[:_NAMED_FILES], *(["..."] if len(others) > _NAMED_FILES else [])])
         raise ReleaseError(f"{directory} has files that are not of a release ({named}): choose an empty directory.")
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -167,6 +168,7 @@ def _build_found(store: Store, key: str, response: Response) -> Found:
     return store.describe_object(key, size, headers)
 
 
+@lru_cache(maxsize=256)
 def build_version(etag: str, modified: str) -> str:
     """Return the ETag of an object, or else the second of its modification; empty without both.
 

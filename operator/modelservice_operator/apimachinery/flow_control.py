@@ -56,6 +56,8 @@ class FairQueue(Generic[T]):
 
     def __init__(self) -> None:
         self._waiting: dict[Lane, OrderedDict[str, OrderedDict[T, None]]] = {lane: OrderedDict() for lane in Lane}
+        self._size = 0
+        """Items that wait, in all lanes."""
         self.seats_taken = 0
         """Number of seats taken."""
         self._taken: dict[str, int] = {}
@@ -65,14 +67,22 @@ class FairQueue(Generic[T]):
         self._retries_taken = 0
         self._pops = 0
 
+    def __len__(self) -> int:
+        """Return the number of items that wait."""
+        return self._size
+
     def push(self, item: T, flow: Flow) -> None:
         """Add an item, which keeps its place if it waits in this flow."""
-        self._waiting[flow.lane].setdefault(flow.namespace, OrderedDict())[item] = None
+        items = self._waiting[flow.lane].setdefault(flow.namespace, OrderedDict())
+        self._size += item not in items
+        items[item] = None
 
     def discard(self, item: T, flow: Flow) -> None:
         """Remove an item that need not wait any longer, if it does."""
-        if (items := self._waiting[flow.lane].get(flow.namespace)) is not None:
-            items.pop(item, None)
+        items = self._waiting[flow.lane].get(flow.namespace)
+        if items is not None and item in items:
+            del items[item]
+            self._size -= 1
             self._drop_if_empty(flow)
 
     def has_waiting(self, *lanes: Lane) -> bool:
@@ -85,7 +95,7 @@ class FairQueue(Generic[T]):
         `release` must follow.
         """
         is_full = self.seats_taken >= limit
-        if is_full or self.has_waiting(*_LANES) or not self._has_seat(flow.namespace, flow.lane, limit):
+        if is_full or self._size or not self._has_seat(flow.namespace, flow.lane, limit):
             return False
         self._pops += 1
         self._count(flow, 1)
@@ -98,6 +108,7 @@ class FairQueue(Generic[T]):
             return None
         self._pops += 1
         item, _ = self._waiting[flow.lane][flow.namespace].popitem(last=False)
+        self._size -= 1
         self._waiting[flow.lane].move_to_end(flow.namespace)
         self._drop_if_empty(flow)
         self._count(flow, 1)
@@ -108,7 +119,7 @@ class FairQueue(Generic[T]):
         self._count(flow, -1)
 
     def _next_flow(self, limit: int) -> Flow | None:
-        if self.seats_taken >= limit:
+        if not self._size or self.seats_taken >= limit:
             return None
         lanes = _REVERSED_LANES if self._pops % _REVERSED_EVERY == _REVERSED_EVERY - 1 else _LANES
         for lane in lanes:

@@ -1,6 +1,7 @@
 """The Kubernetes kinds that the operator reads or writes, and their paths in the API."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote
 
 
@@ -29,7 +30,13 @@ class ResourceKind:
         if namespace:
             parts += ["namespaces", namespace]
         parts += [part for part in (self.plural, name, subresource) if part]
-        return "/" + "/".join(quote(part, safe="") for part in parts)
+        return "/" + "/".join(map(_quote, parts))
+
+
+@lru_cache(maxsize=256)
+def _quote(part: str) -> str:
+    # Groups, plurals and namespaces repeat in each request.
+    return quote(part, safe="")
 
 
 MODEL_SERVICE = ResourceKind(group="modelservice.dev", version="v1alpha1", kind="ModelService", plural="modelservices")

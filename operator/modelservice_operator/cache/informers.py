@@ -13,6 +13,8 @@ class InformerSet:
 
     def __init__(self, informers: Mapping[ResourceKind, Sequence[Informer]]) -> None:
         self._informers = informers
+        self._synced: set[str] = set()
+        """Namespaces of which `has_synced` is known."""
 
     def __iter__(self) -> Iterator[Informer]:
         return chain.from_iterable(self._informers.values())
@@ -68,7 +70,12 @@ class InformerSet:
 
     def has_synced(self, namespace: str) -> bool:
         """Return True if nothing of a namespace is still being read: before that, nothing may be decided about it."""
-        return all(informer.reflector.is_initialized for informer in self if informer.serves(namespace))
+        if namespace in self._synced:
+            return True
+        if not all(informer.reflector.is_initialized for informer in self if informer.serves(namespace)):
+            return False
+        self._synced.add(namespace)  # what was initialized once stays so
+        return True
 
     async def wait_for_cache_sync(self, namespace: str) -> None:
         """Wait until each cache of a namespace is complete, or known not to be available."""
@@ -79,7 +86,7 @@ class InformerSet:
     def _serving(self, kind: ResourceKind, namespace: str) -> Informer | None:
         """Return the informer of a namespace; None if the operator does not serve it. No two serve the same one."""
         for informer in self._informers[kind]:  # a plain loop: this is called dozens of times in a reconcile
-            if informer.serves(namespace):
+            if not informer.namespace or informer.namespace == namespace:
                 return informer
         return None
 

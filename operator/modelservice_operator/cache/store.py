@@ -86,8 +86,10 @@ class Store:
 
     def by_index(self, key: NamespacedName) -> Iterator[Object]:
         """Yield the objects that map to `key`, in the order of their names. They must not be modified."""
-        keys = (key,) if self._index is None else sorted(self._index.get(key, ()))
-        return (self._decode(self._objects[found]) for found in keys if found in self._objects)
+        keys = (key,) if self._index is None else self._index.get(key)
+        if not keys:
+            return iter(())
+        return (self._decode(self._objects[found]) for found in sorted(keys) if found in self._objects)
 
     def keys(self) -> Iterator[NamespacedName]:
         """Yield the keys of all stored objects, from a copy."""

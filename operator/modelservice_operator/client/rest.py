@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -77,6 +78,9 @@ class RestClient:
         self._reviews = asyncio.Semaphore(REVIEW_CONNECTIONS)
         self._sessions: Sessions | None = None
         self._sessions_credentials = self._refresher.current
+        self._headers_of: dict[str, tuple[tuple[str, str], ...]] = {}
+        """Headers by content type, for `_headers_credentials`."""
+        self._headers_credentials: Credentials | None = None
         self._retiring: dict[asyncio.Task[None], Sessions] = {}
 
     async def __aenter__(self) -> Self:
@@ -156,15 +160,11 @@ class RestClient:
     ) -> dict[str, Any]:
         credentials, sessions = self._connection()
         started = time.monotonic()
-        with tracing.request_span(method, credentials.server, path) as span:
-            headers = [*_headers(credentials, content_type), *span.headers]
+        with sessions, tracing.request_span(method, credentials.server, path) as span:
+            headers = [*self._headers(credentials, content_type), *span.headers]
+            url = _url(credentials, path, params)
             try:
-                async with (
-                    sessions.use(),
-                    sessions.requests.request(
-                        method, _url(credentials, path, params), data=data, headers=headers
-                    ) as response,
-                ):
+                async with sessions.requests.request(method, url, data=data, headers=headers) as response:
                     text = await response.read()
             except _NETWORK_ERRORS as error:
                 record_response(method, 0)
@@ -189,12 +189,11 @@ class RestClient:
         credentials, sessions = self._connection()
         before = self._clock.now()
         try:
-            async with (
-                sessions.use(),
-                sessions.requests.get(_url(credentials, path, None), headers=_headers(credentials, JSON)) as response,
-            ):
-                after = self._clock.now()
-                await response.read()
+            with sessions:
+                headers = self._headers(credentials, JSON)
+                async with sessions.requests.get(_url(credentials, path, None), headers=headers) as response:
+                    after = self._clock.now()
+                    await response.read()
         except _NETWORK_ERRORS as error:
             raise UnreachableError(f"The API server did not answer GET {path}: {_describe(error)}.") from error
         server = parse_date(response.headers.get("Date", ""))
@@ -216,8 +215,9 @@ class RestClient:
         timeouts = WatchTimeouts(seconds + self._settings.watch_end_timeout, self._settings.watch_idle_timeout)
         credentials, sessions = self._connection()
         try:
-            async with sessions.use(), await self._open_watch(credentials, sessions, path, params) as response:
-                yield watch_events(response, timeouts, read_delay)
+            with sessions:
+                async with await self._open_watch(credentials, sessions, path, params) as response:
+                    yield watch_events(response, timeouts, read_delay)
         except _NETWORK_ERRORS as error:
             self._refresher.on_connection_failure()
             raise UnreachableError(f"The watch of {path} broke: {_describe(error)}.") from error
@@ -230,7 +230,7 @@ class RestClient:
         try:
             async with asyncio.timeout(seconds):
                 response = await sessions.watches.get(
-                    _url(credentials, path, params), headers=_headers(credentials, JSON), timeout=no_end
+                    _url(credentials, path, params), headers=self._headers(credentials, JSON), timeout=no_end
                 )
         except _NETWORK_ERRORS:
             record_response("GET", 0)
@@ -250,6 +250,16 @@ class RestClient:
         self._refresher.refresh_if_due()
         return self._refresher.current, self._sessions
 
+    def _headers(self, credentials: Credentials, content_type: str) -> tuple[tuple[str, str], ...]:
+        """Return the headers of a request, which are the same until the credentials change."""
+        if self._headers_credentials is not credentials:
+            self._headers_credentials = credentials
+            self._headers_of.clear()
+        if (headers := self._headers_of.get(content_type)) is None:
+            own = {"User-Agent": f"{FIELD_MANAGER}/{__version__}", "Accept": JSON, "Content-Type": content_type}
+            headers = self._headers_of[content_type] = (*own.items(), *credentials.auth_headers())
+        return headers
+
     def _error_from_response(
         self, credentials: Credentials, path: str, code: int, body: bytes, headers: Mapping[str, str]
     ) -> OperatorError:
@@ -261,13 +271,14 @@ class RestClient:
 
 
 def _url(credentials: Credentials, path: str, params: Mapping[str, str] | None) -> yarl.URL:
-    query = f"?{urlencode(params)}" if params else ""
+    query = f"?{_encode_query(tuple(params.items()))}" if params else ""
     return yarl.URL(credentials.server + path + query, encoded=True)
 
 
-def _headers(credentials: Credentials, content_type: str) -> list[tuple[str, str]]:
-    own = {"User-Agent": f"{FIELD_MANAGER}/{__version__}", "Accept": JSON, "Content-Type": content_type}
-    return [*own.items(), *credentials.auth_headers()]
+@lru_cache(maxsize=32)
+def _encode_query(params: tuple[tuple[str, str], ...]) -> str:
+    # Nearly all requests have the same parameters.
+    return urlencode(params)
 
 
 def _is_slow_write(method: str, error: BaseException) -> bool:

@@ -1,8 +1,7 @@
 """HTTP sessions to one API server. New certificates need new ones; requests in flight end on the old ones."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from typing import Self
 
 import aiohttp
 
@@ -27,17 +26,16 @@ class Sessions:
         self._unused = asyncio.Event()
         self._unused.set()
 
-    @asynccontextmanager
-    async def use(self) -> AsyncIterator[None]:
+    def __enter__(self) -> Self:
         """Keep the sessions open for the length of a `with` block."""
         self._users += 1
         self._unused.clear()
-        try:
-            yield
-        finally:
-            self._users -= 1
-            if self._users == 0:
-                self._unused.set()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._users -= 1
+        if self._users == 0:
+            self._unused.set()
 
     async def retire(self) -> None:
         """Close the sessions once nothing uses them: a watch until its end, at most some minutes."""

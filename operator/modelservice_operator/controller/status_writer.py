@@ -100,7 +100,7 @@ class StatusWriter:
     async def _find_drift(self, state: ObjectState, live: Object, status: dict[str, Any]) -> list[Drift]:
         """Return the drift if `status` was written before, and another client has changed it since."""
         written = state.written_status
-        if content_hash(status) != written or content_hash(live.get("status") or {}) == written:
+        if not written or content_hash(status) != written or content_hash(live.get("status") or {}) == written:
             return []
         manager = None
         with suppress(OperatorError):  # only the Event names it

@@ -8,7 +8,7 @@ from typing import Any
 
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 from modelservice_operator.apimachinery.managed_fields import has_co_owners, is_own_create_entry
-from modelservice_operator.apimachinery.objects import Object
+from modelservice_operator.apimachinery.objects import Json, Object
 from modelservice_operator.apimachinery.text import sanitize
 from modelservice_operator.resources.metadata import (
     ADOPT_BY_ANNOTATION,
@@ -181,7 +181,13 @@ def _terminated(terminated: Mapping[str, Any], max_chars: int) -> Object:
 
 def _text_fields(source: Mapping[str, Any], *names: str) -> Object:
     """Return the fields of these names that are not empty, each valid text of a readable length."""
-    return {name: sanitize(str(source[name]), MAX_TEXT_CHARS) for name in names if source.get(name)}
+    return {name: _text(source[name]) for name in names if source.get(name)}
+
+
+def _text(value: Json) -> str:
+    if type(value) is str and len(value) <= MAX_TEXT_CHARS and value.isprintable():
+        return value  # nearly all; every event of a pod has dozens
+    return sanitize(str(value), MAX_TEXT_CHARS)
 
 
 def _omit_empty(fields: Object) -> Object:

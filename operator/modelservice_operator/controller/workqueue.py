@@ -150,7 +150,8 @@ class WorkQueue(Generic[K]):
         """Mark `key` as processed. It waits again if it was added in the meantime."""
         self._ready.release(self._processing.pop(key))
         WORK_SECONDS.observe(self._clock.monotonic() - self._started_at.pop(key))
-        self._wake_worker()  # another key of its namespace may be processed now
+        if self._ready:
+            self._wake_worker()  # another key of its namespace may be processed now
         if (priority := self._dirty.get(key)) is not None:
             self._enqueue(key, priority)
 

@@ -8,6 +8,7 @@ import logging
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -30,21 +31,12 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without its end."""
-        scope = CURRENT_RECONCILE.get()
-        line: dict[str, Any] = {
-            "time": timestamp(record.created),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": message_of(record),
-        }
-        if scope is not None:
-            line["object"] = scope.as_fields()
-        line |= {name: clean(getattr(record, name)) for name in FIELDS if hasattr(record, name)}
-        if (seconds := duration_of(record)) is not None:
-            line["duration_seconds"] = seconds
-        if error := error_of(record):
-            line["error"] = error
-        return orjson.dumps(line | tracing.current_ids(), default=_describe, option=orjson.OPT_NON_STR_KEYS).decode()
+        message, extra = _raw_message(record), record.__dict__
+        fields = {name: extra[name] for name in FIELDS if name in extra}
+        if (error := error_of(record)) or (line := _plain_line(record, message, fields)) is None:
+            about = {"error": error} if error else {}
+            line = _encode(_line_of(record, sanitize(message, MAX_MESSAGE_CHARS), clean(fields)) | about)
+        return line
 
 
 class TextFormatter(logging.Formatter):
@@ -62,16 +54,56 @@ class TextFormatter(logging.Formatter):
 
 def timestamp(seconds: float) -> str:
     """Return a time in UTC (RFC 3339), in milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    whole, thousandths = divmod(int(seconds * 1000), 1000)
+    return f"{_date_and_time(whole)}.{thousandths:03d}Z"
+
+
+@lru_cache(maxsize=1)
+def _date_and_time(seconds: int) -> str:
+    # Many lines of a burst are of one second.
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def message_of(record: logging.LogRecord) -> str:
     """Return the message without control characters; line feeds stay. One that cannot be formatted is shown raw."""
+    return sanitize(_raw_message(record), MAX_MESSAGE_CHARS)
+
+
+def _raw_message(record: logging.LogRecord) -> str:
     try:
-        message = record.getMessage()
+        return record.getMessage()
     except (TypeError, ValueError):
-        message = str(record.msg)
-    return sanitize(message, MAX_MESSAGE_CHARS)
+        return str(record.msg)
+
+
+def _plain_line(record: logging.LogRecord, message: str, fields: dict[str, Any]) -> str | None:
+    """Return a line in which there is nothing to remove, as in most; None for another one.
+
+    It is short, has no control character, and no backslash, with which JSON escapes some of them.
+    """
+    try:
+        line = _encode(_line_of(record, message, fields))
+    except TypeError:  # half of a character
+        return None
+    return line if len(line) <= _MAX_FIELD_CHARS and "\\" not in line and line.isprintable() else None
+
+
+def _line_of(record: logging.LogRecord, message: str, fields: dict[str, Any]) -> dict[str, Any]:
+    scope, seconds = CURRENT_RECONCILE.get(), duration_of(record)
+    return {
+        "time": timestamp(record.created),
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "message": message,
+        **({} if scope is None else {"object": scope.as_fields()}),
+        **fields,
+        **({} if seconds is None else {"duration_seconds": seconds}),
+        **tracing.current_ids(),
+    }
+
+
+def _encode(line: dict[str, Any]) -> str:
+    return orjson.dumps(line, default=_describe, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def duration_of(record: logging.LogRecord) -> float | None:

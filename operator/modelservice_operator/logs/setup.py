@@ -42,6 +42,7 @@ def configure(log_format: LogFormat | None, level: str, *, stream: TextIO | None
     `level` is that of the operator. Libraries report warnings only.
     What Python itself would print, such as an exception that ends the process, becomes a line as well.
     """
+    _leave_out_unused_fields()
     stream = sys.stderr if stream is None else stream
     handler = logging.StreamHandler(stream)
     chosen = log_format or (LogFormat.TEXT if stream.isatty() else LogFormat.JSON)
@@ -54,6 +55,12 @@ def configure(log_format: LogFormat | None, level: str, *, stream: TextIO | None
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_exception
     threading.excepthook = _log_thread_exception
+
+
+def _leave_out_unused_fields() -> None:
+    """Let records be made without what no line shows: half of their cost (Logging HOWTO, "Optimization")."""
+    logging._srcfile = None  # noqa: SLF001 - the documented way to not look for the caller
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def _log_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

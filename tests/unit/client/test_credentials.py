@@ -170,7 +170,7 @@ async def test_retired_sessions_stay_open_for_requests_in_flight() -> None:
     sessions, release = Sessions(Credentials("http://h", None, None), Settings()), asyncio.Event()
 
     async def use() -> None:
-        async with sessions.use():
+        with sessions:
             await release.wait()
 
     user = asyncio.create_task(use())

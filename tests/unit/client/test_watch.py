@@ -117,3 +117,20 @@ def test_silent_peers_are_probed(option: str, value: int) -> None:
     with keepalive_socket(address) as made:
         assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         assert made.getsockopt(socket.IPPROTO_TCP, getattr(socket, option)) == value
+
+
+async def test_silence_counts_from_the_last_read() -> None:
+    """One timer serves all reads: it must not fire while data keeps coming, however long ago it was armed."""
+    events = 6
+
+    async def answer(send: Send) -> None:
+        await send(HEAD)
+        for _ in range(events):
+            await send(chunk(EVENT))
+            await asyncio.sleep(0.6 * SHORT)
+        await asyncio.sleep(LONG)
+
+    settings, received = Settings(watch_end_timeout=LONG, watch_idle_timeout=SHORT), list[str]()
+    async with server(answer) as url:
+        await read_watch(url, settings, received.append)
+    assert received == ["BOOKMARK"] * events
