@@ -40,6 +40,7 @@ SECONDS: dict[str, float] = {
     "tests/integration/test_write_budget.py": 100,
     "tests/integration/test_reconcile.py": 90,
     "tests/integration/test_bench.py": 80,
+    "tests/integration/test_secure_metrics.py": 80,
     "tests/integration/test_informer_faults.py": 70,
     "tests/integration/test_control_plane_cluster.py": 60,
     "tests/integration/test_poison_objects.py": 60,
