@@ -233,7 +233,11 @@ def _key_name(container: Object, names: Names | None) -> str:
 
 
 def _prepare_container(container: Object) -> None:
-    numbers = {port["name"]: port["containerPort"] for port in container.get("ports") or () if "name" in port}
+    numbers = {
+        port["name"]: port["containerPort"]
+        for port in container.get("ports") or ()
+        if {"name", "containerPort"} <= port.keys()
+    }
     actions = [container.get(name) for name in ("startupProbe", "readinessProbe", "livenessProbe")]
     actions += [(container.get("lifecycle") or {}).get(name) for name in ("preStop", "postStart")]
     for action in actions:
@@ -258,7 +262,7 @@ def _prepare_service(body: Object, side: Mapping[str, Object]) -> None:
         port["name"]: port["containerPort"]
         for container in (*(pod.get("containers") or ()), *(pod.get("initContainers") or ()))
         for port in container.get("ports") or ()
-        if "name" in port
+        if {"name", "containerPort"} <= port.keys()
     }
     for port in body["spec"].get("ports") or ():
         port["targetPort"] = _number(numbers.get(port.get("targetPort"), port.get("targetPort")))
@@ -277,7 +281,7 @@ def _prepare_autoscaler(body: Object, names: Names | None) -> None:
     metrics: dict[str, Object] = {}
     for metric in body["spec"].get("metrics") or ():
         kind = next((name for name in metric if name != "type"), "")
-        source = metric.get(kind) or {}
+        source = metric.get(kind) if isinstance(metric.get(kind), dict) else {}
         key = str(source.get("name") or (source.get("metric") or {}).get("name") or kind)
         if (source.get("target") or {}).get("type") == "AverageValue":
             key += " AverageValue"  # a resource may have two targets
@@ -292,7 +296,7 @@ def _prepare_autoscaler(body: Object, names: Names | None) -> None:
 
 def _prepare_ingress(body: Object, side: Mapping[str, Object]) -> None:
     ports = (side.get("Service", {}).get("spec") or {}).get("ports") or ()
-    numbers = {port["name"]: port["port"] for port in ports if "name" in port}
+    numbers = {port["name"]: port["port"] for port in ports if {"name", "port"} <= port.keys()}
     for backend in _backends(body.get("spec")):
         port = backend.get("port") or {}
         backend["port"] = numbers.get(port.get("name"), port.get("name")) if "name" in port else port.get("number")

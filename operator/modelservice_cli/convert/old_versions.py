@@ -63,10 +63,11 @@ def with_current_version(body: Object, notes: Notes) -> Object:
     kind, version = body["kind"], body.get("apiVersion")
     wanted = CURRENT_VERSIONS.get(kind)
     if wanted is None:
-        return checked_structure(body) if kind in _READ_KINDS else with_metadata(body)
+        return {"metadata": {}} | checked_structure(body) if kind in _READ_KINDS else with_metadata(body)
     body = copy.deepcopy(body)
     _repair_types(body, body, (), notes)
     body = checked_structure(body)
+    body.setdefault("metadata", {})
     convert = _CONVERTERS.get(kind)
     if convert is not None:
         convert(body, str(version), notes)

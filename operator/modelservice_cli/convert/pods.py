@@ -139,6 +139,10 @@ class Mounts:
 
     def add(self, mount: Object) -> None:
         """Add a mount of the model container."""
+        if not mount.get("mountPath"):
+            text = "a mount without mountPath has no place in the container."
+            self.notes.add(Change.OMITTED, self.subject, text, f"{self.path}.volumeMounts")
+            return
         name = str(mount.get("name"))
         place = f"{self.path}.volumeMounts[{str(mount.get('mountPath')).rstrip('/')}]"
         volume = self.volumes.get(name)
