@@ -35,7 +35,7 @@ NAMES = tuple(sorted(path.stem for path in EXAMPLES.glob("*.yaml")))
 
 @dataclass(frozen=True)
 class Rendered:
-    """What the tool of an example applies."""
+    """Objects that the tool of an example applies."""
 
     field_manager: str
     """With which the tool applies."""
