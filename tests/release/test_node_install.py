@@ -165,8 +165,8 @@ def test_missing_loader_image_is_named_until_mended(cluster: Cluster, ns: Namesp
     roll_out(cluster)
     try:
         ns.apply(serving().named(name).with_spec(model={"uri": MODEL_STORE}))
-        missing = "modelservice.dev/loader:missing"
-        ns.wait(lambda: missing in ns.condition(name).get("message", ""), "status", within=SECONDS, name=name)
+        said = "the image of container model-loader cannot be pulled"
+        ns.wait(lambda: said in ns.condition(name).get("message", ""), "status", within=SECONDS, name=name)
         assert ns.condition(name)["reason"] == Reason.IMAGE_PULL
         ns.wait(lambda: names(cluster, broken), "finding", within=SECONDS, name=name)
     finally:
@@ -181,8 +181,10 @@ def test_missing_loader_image_is_named_until_mended(cluster: Cluster, ns: Namesp
 
 def test_uninstall_leaves_no_lease(cluster: Cluster, ns: NamespaceFixture) -> None:
     """The garbage collector deletes it, although the pods end later than their account."""
+    ns.apply(serving().named("kept"))
+    ns.wait_ready("kept", within=SECONDS)
     lease = ("get", "lease", ACCOUNT, "--namespace", NAMESPACE, "--ignore-not-found", "--output=name")
     assert cluster.run_kubectl(*lease) != ""
     helm(cluster, "uninstall", RELEASE, "--wait", "--timeout", f"{SECONDS}s")
-    ns.wait(lambda: cluster.run_kubectl(*lease) == "", "deletion of the Lease", within=SECONDS, name="served")
-    assert ns.get("deployment", "served")["status"]["readyReplicas"] == 1
+    ns.wait(lambda: cluster.run_kubectl(*lease) == "", "deletion of the Lease", within=SECONDS, name="kept")
+    assert ns.get("deployment", "kept")["status"]["readyReplicas"] == 1
