@@ -174,6 +174,8 @@ def test_missing_loader_image_is_named_until_mended(cluster: Cluster, ns: Namesp
         roll_out(cluster)
     ns.wait(lambda: "missing" not in loader_image(ns, name), "mended loader", within=SECONDS, name=name)
     ns.wait(lambda: ns.condition(name).get("reason") != Reason.IMAGE_PULL, "other status", within=SECONDS, name=name)
+    # Its store does not exist, so that the pod of the first revision is not replaced: it ends with the ModelService.
+    ns.kubectl("delete", "modelservice", name)
     ns.wait(
         lambda: broken.finding not in {one["id"] for one in findings(cluster)}, "no finding", within=SECONDS, name=name
     )
