@@ -52,6 +52,10 @@ COPY README.md LICENSE ./
 COPY operator ./operator
 RUN /opt/uv/bin/uv build --offline --wheel --out-dir /wheel . && python3 -m zipfile -e /wheel/*.whl /app/site \
     && python3 -m compileall -q --invalidation-mode unchecked-hash /app/site
+# The command of docs/check.md, by the name that it has where the wheel is installed.
+RUN mkdir /app/bin && printf '%s\n' '#!/app/venv/bin/python3' 'import runpy' \
+        'runpy.run_module("modelservice_operator", run_name="__main__", alter_sys=True)' > /app/bin/modelservice-operator \
+    && chmod 0755 /app/bin/modelservice-operator
 
 FROM ${BASE_IMAGE} AS loader
 COPY --from=loader-dependencies /app/venv /app/venv
@@ -73,6 +77,7 @@ FROM ${BASE_IMAGE} AS operator
 ENV PATH=/app/venv/bin:$PATH PYTHONPATH=/app/site PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY --from=dependencies /app/venv /app/venv
 COPY --from=project /app/site/modelservice_operator /app/site/modelservice_operator
+COPY --from=project /app/bin/modelservice-operator /app/venv/bin/modelservice-operator
 USER 10001:10001
 ENTRYPOINT ["/app/venv/bin/python3", "-m", "modelservice_operator"]
 CMD ["run"]

@@ -144,8 +144,9 @@ test-monitoring: setup ## fire the alert that takes 15 minutes, and draw the das
 test-release: setup ## build a release, install, upgrade and remove it for real, with Helm and kustomize (a node)
 	@$(RUN) python -m tests.environment.cluster build --tier node
 	@$(RUN) python -m tests.environment.cluster build --tier control-plane
+	@$(RUN) python -m tests.environment.gitops
 	@$(RUN) python -m tests.environment.packaging prepare
-	@$(RUN) python -m tests.environment.images build operator loader
+	@$(RUN) python -m tests.environment.images build operator loader diabetes
 	$(PYTEST) --numprocesses 2 --dist loadscope tests/release
 
 install-yaml: setup ## write dist/install.yaml, which installs everything; IMAGE_PREFIX and TAG name other images

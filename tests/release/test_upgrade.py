@@ -1,8 +1,10 @@
 """Two versions of the operator on 200 live objects: side by side, hand-over in both directions, and interrupted."""
 
 import asyncio
+import functools
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,14 +14,22 @@ from typing import Any
 import pytest
 
 from modelservice_operator import __version__
-from modelservice_operator.apimachinery.kinds import DEPLOYMENT, MODEL_SERVICE, POD, REPLICA_SET, SERVICE
+from modelservice_operator.apimachinery.kinds import (
+    BUILT_IN_CHILD_KINDS,
+    DEPLOYMENT,
+    MODEL_SERVICE,
+    POD,
+    REPLICA_SET,
+    ResourceKind,
+)
+from modelservice_operator.resources.metadata import TEMPLATE_HASH
 from modelservice_operator.settings import LEASE_VERSION_ANNOTATION
-from tests.environment.audit import AuditTrail
+from tests.environment.audit import STATUS, AuditTrail
 from tests.environment.cluster import Cluster
 from tests.environment.cluster.wait import wait_until
 from tests.environment.faults.lab import Lab, Lane
 from tests.environment.faults.rules import Cut, Exchange, Moment, Rule
-from tests.support.builders import model_service
+from tests.support.builders import ModelServiceBuilder, model_service
 from tests.support.fleet import Fleet
 from tests.support.installation import NAMESPACE, USER
 from tests.support.namespace import NamespaceFixture
@@ -34,14 +44,54 @@ LEADS = "Became leader"
 RESYNC = 2
 MARK = "modelservice.dev/test-mark"
 NEW_LOADER = ("--loader-image", "loader:next", "--loader-seconds", "1200")
-INTERRUPTED = tuple(f"cut-{number}" for number in range(4))
-MARKED_SERVICE = {
-    "resources/service.py": (
-        "annotations=options.annotations\n",
-        f'annotations={{**(options.annotations or {{}}), "{MARK}": "2"}}\n',
+MAX_WRITES_OF_A_CHILD = 2
+"""The first write of another version takes the fields over that the creation has set, the second one applies."""
+REFERENCE = "reference"
+"""A ModelService whose upgrade is not interrupted: it shows how many writes a child of each kind has."""
+MARKED_VARIABLE = "TEST_MARKED"
+"""Variable with the names of the ModelServices whose children the newer version builds in another way."""
+MARKED_IF_NAMED = (
+    f'OWNER_ANNOTATION: owner.uid, **({{"{MARK}": "2"}} if owner.name in'
+    f' __import__("os").environ.get("{MARKED_VARIABLE}", "").split() else {{}})}}'
+)
+MARKED_CHILDREN = {"resources/metadata.py": ("OWNER_ANNOTATION: owner.uid}", MARKED_IF_NAMED)}
+"""A change of every child that is not part of a pod template: each of them is written, and no pod restarts."""
+
+
+@dataclass(frozen=True)
+class Interruption:
+    """The operator is killed at one write of one child, of a ModelService that no other case has."""
+
+    kind: ResourceKind
+    nth: int
+    moment: Moment
+    name: str
+
+    def __str__(self) -> str:
+        return f"write {self.nth} of {self.kind.plural}, {self.moment}"
+
+
+def complete(name: str) -> ModelServiceBuilder:
+    """Return a ModelService with a child of every built-in kind."""
+    return (
+        model_service()
+        .named(name)
+        .autoscaled(min_replicas=2, max_replicas=3)
+        .with_spec(
+            model={"uri": f"s3://models/{name}", "updatePolicy": "Auto"},
+            expose={"ingress": {"host": f"{name}.example.com"}},
+            disruptionBudget={"maxUnavailable": 1},
+            networkPolicy={"enabled": True},
+        )
     )
-}
-"""A change of a child that is not part of a pod template: each Service is written, and no pod restarts."""
+
+
+INTERRUPTIONS = tuple(
+    Interruption(kind, nth, moment, f"cut-{kind.kind.lower()}-{nth}-{moment.name.lower()}")
+    for kind in BUILT_IN_CHILD_KINDS
+    for nth in range(1, MAX_WRITES_OF_A_CHILD + 1)
+    for moment in (Moment.BEFORE, Moment.COMMITTED)
+)
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +102,8 @@ def next_version(tmp_path_factory: pytest.TempPathFactory) -> OperatorVersion:
 
 @pytest.fixture(scope="module")
 def marking_version(tmp_path_factory: pytest.TempPathFactory) -> OperatorVersion:
-    """Version N+1, which adds an annotation to each Service."""
-    return patched_version(tmp_path_factory.mktemp("marking") / "operator", MARKED_SERVICE)
+    """Version N+1, which adds an annotation to each child."""
+    return patched_version(tmp_path_factory.mktemp("marking") / "operator", MARKED_CHILDREN)
 
 
 @dataclass
@@ -144,61 +194,101 @@ def test_objects_of_the_newer_version_survive_a_downgrade(rollout: Rollout) -> N
     assert rollout.fleet.objects(DEPLOYMENT)["newer"] == before
 
 
-def listed(ns: NamespaceFixture, plural: str) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = (ns.cluster.read(plural, namespace=ns.namespace) or {})["items"]
+def listed(ns: NamespaceFixture, kind: ResourceKind) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = (ns.cluster.read(kind.group_resource, namespace=ns.namespace) or {})["items"]
     return items
 
 
-def marked(ns: NamespaceFixture) -> set[str]:
-    """Return the names of the Services that the newer version has written."""
-    return {it["metadata"]["name"] for it in listed(ns, SERVICE.plural) if MARK in it["metadata"]["annotations"]}
+def children(ns: NamespaceFixture) -> dict[str, bool]:
+    """Return the children by resource and name, and whether the newer version has written them."""
+    return {
+        f"{kind.plural} {body['metadata']['name']}": MARK in body["metadata"]["annotations"]
+        for kind in BUILT_IN_CHILD_KINDS
+        for body in listed(ns, kind)
+    }
 
 
-async def kill_after_one_write(lane: Lane) -> None:
-    """Start the operator, and kill it when the API server has done its first write of a Service."""
+def servers(ns: NamespaceFixture) -> dict[str, str]:
+    """Return the UIDs of the pods of Deployments by name. The resolvers of models come and go."""
+    found = (body["metadata"] for body in listed(ns, POD))
+    return {metadata["name"]: metadata["uid"] for metadata in found if TEMPLATE_HASH in metadata["labels"]}
+
+
+async def interrupt(lane: Lane, case: Interruption, child: str) -> None:
+    """Start the operator, and kill it at the write of the case."""
 
     async def kill(_: Exchange) -> Cut:
         lane.kill()
         return Cut.CLOSE
 
-    rule = Rule("patch", SERVICE.plural, 1, Moment.COMMITTED, kill, namespace=lane.namespace)
+    rule = Rule("patch", case.kind.plural, case.nth, case.moment, kill, namespace=lane.namespace, name=child)
     lane.proxy.rules.arm(rule)
+    start = len(lane.proxy.exchanges)
     try:
         # It may be killed before its start was noticed.
         with suppress(AssertionError):
             await lane.start()
-        await asyncio.wait_for(rule.fired.wait(), 90)
+        await asyncio.wait_for(rule.fired.wait(), 60)
         await lane.ended()
+    except TimeoutError:
+        calls = [f"{one.call} {one.call.name}" for one in lane.proxy.exchanges[start:] if one.call.is_write]
+        raise AssertionError(f"The operator was not killed at {case}. Its writes: {calls}") from None
     finally:
         lane.proxy.rules.disarm(rule)
 
 
 async def test_upgrade_interrupted_at_each_write_is_completed(
-    lab: Lab, marking_version: OperatorVersion, figure: Callable[[str], None]
+    lab: Lab, marking_version: OperatorVersion, figure: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = ("--workers", "1", "--resync-seconds", str(RESYNC))
-    async with lab.lane("interrupted", *arguments) as lane:
+    """At each write of the newer version to a child of each kind, before and after the API server has done it.
+
+    What one case leaves, the operator of the next one completes, which may be killed before that is done.
+    """
+    # The same loader in both versions: the CronJob has the current one, and each would be written at the first start.
+    async with lab.lane("interrupted", "--resync-seconds", str(RESYNC), "--loader-image", "loader:1") as lane:
         ns = NamespaceFixture(lab.cluster, lane.namespace, lambda: lane.operator.log)
-        for name in INTERRUPTED:
-            await asyncio.to_thread(ns.apply, model_service().named(name))
-        for name in INTERRUPTED:
+        for name in (REFERENCE, *(case.name for case in INTERRUPTIONS)):
+            await asyncio.to_thread(ns.apply, complete(name))
+        for name in (REFERENCE, *(case.name for case in INTERRUPTIONS)):
             await asyncio.to_thread(ns.wait_ready, name)
         await asyncio.to_thread(lane.operator.stop)
-        pods = await asyncio.to_thread(listed, ns, POD.plural)
-        audit = AuditTrail(lab.cluster, USER)
+        pods, names = await asyncio.to_thread(servers, ns), await asyncio.to_thread(children, ns)
         lane.operator.command = marking_version.command
-        kills = 0
-        while await asyncio.to_thread(marked, ns) != set(INTERRUPTED):
-            await kill_after_one_write(lane)
-            kills += 1
-            assert kills <= 2 * len(INTERRUPTED)
+        expected = await writes_of_the_reference(lane, ns, monkeypatch)
+        cases = [case for case in INTERRUPTIONS if case.nth <= expected[f"patch {case.kind.plural}"]]
+        assert {case.kind for case in cases} == set(BUILT_IN_CHILD_KINDS)
+        audit = AuditTrail(lab.cluster, USER)
+        for number, case in enumerate(cases, start=1):
+            monkeypatch.setenv(MARKED_VARIABLE, " ".join((REFERENCE, *(one.name for one in cases[:number]))))
+            [child] = (name.split()[1] for name in names if name.startswith(f"{case.kind.plural} {case.name}"))
+            await interrupt(lane, case, child)
         await lane.start()
+        upgraded = functools.partial(are_upgraded, ns, {case.name for case in cases})
+        await asyncio.to_thread(ns.wait, upgraded, "children of the newer version", within=90, name=cases[-1].name)
         await asyncio.sleep(2 * 1.1 * RESYNC)
         await lane.accounted()
         writes = audit.writes(lane.namespace)
-        figure(f"upgrade: {kills} kills of the newer version, {writes.total()} writes for {len(INTERRUPTED)} objects")
-        assert await asyncio.to_thread(marked, ns) == set(INTERRUPTED)
-        assert set(writes) == {"patch services"}
-        # An object is written by taking its fields over and by the apply. No kill repeats one, and none is left.
-        assert writes.total() == kills == 2 * len(INTERRUPTED)
-        assert await asyncio.to_thread(listed, ns, POD.plural) == pods
+        del writes[STATUS]
+        figure(f"upgrade: {len(cases)} kills of the newer version, one at each write; {writes.total()} writes")
+        # No kill repeats a write that was done, and none is left out.
+        assert writes == Counter({write: count * len(cases) for write, count in expected.items()})
+        assert await asyncio.to_thread(servers, ns) == pods
+
+
+async def writes_of_the_reference(lane: Lane, ns: NamespaceFixture, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Upgrade one ModelService without an interruption; return the writes to its children."""
+    audit = AuditTrail(lane.lab.cluster, USER)
+    monkeypatch.setenv(MARKED_VARIABLE, REFERENCE)
+    await lane.start()
+    await asyncio.to_thread(ns.wait, functools.partial(are_upgraded, ns, {REFERENCE}), "upgraded reference", within=90)
+    await asyncio.sleep(2 * 1.1 * RESYNC)
+    await asyncio.to_thread(lane.operator.stop)
+    writes = audit.writes(lane.namespace)
+    del writes[STATUS]
+    return writes
+
+
+def are_upgraded(ns: NamespaceFixture, services: set[str]) -> bool:
+    """Return True if the newer version has written every child of some ModelServices."""
+    found = children(ns).items()
+    return all(is_marked for name, is_marked in found if any(name.split()[1].startswith(one) for one in services))

@@ -1,7 +1,10 @@
-"""Other versions of the operator: patched copies of its code, which run like the operator of this commit."""
+"""Other versions of the operator: patched copies of its code, and older commits, which run like that of this commit."""
 
+import io
 import re
 import shutil
+import subprocess
+import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,3 +43,34 @@ def _edit(path: Path, pattern: str, text: str) -> None:
     if found != 1:
         raise ValueError(f"{path.name} has {pattern} {found} times: the patch of the test no longer fits.")
     path.write_text(changed, encoding="utf-8")
+
+
+def unchanged_templates_commit(repository: Path = PACKAGES.parent) -> str:
+    """Return the oldest commit that builds the same pod templates as this one: the last change of their hashes.
+
+    Raises AssertionError in a copy without history, as from `git clone --depth`: no older version can be tested there.
+    """
+    hashes = "tests/golden/template_hashes.yaml"
+    commit = _git(repository, "log", "--format=%H", "--max-count=1", "--", hashes).decode().strip()
+    is_shallow = _git(repository, "rev-parse", "--is-shallow-repository").decode().strip() == "true"
+    if not commit or is_shallow:
+        raise AssertionError(f"The history of {hashes} is missing: fetch it with `git fetch --unshallow`.")
+    return commit
+
+
+def commits_since(commit: str, repository: Path = PACKAGES.parent) -> int:
+    """Return the number of commits after one."""
+    return int(_git(repository, "rev-list", "--count", f"{commit}..HEAD"))
+
+
+def archived_version(directory: Path, commit: str, repository: Path = PACKAGES.parent) -> OperatorVersion:
+    """Extract the files of a commit into a directory: operator/, crds/, manifests/ and tests/golden/."""
+    archive = _git(repository, "archive", commit, "operator", "crds", "manifests", "tests/golden")
+    directory.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        opened.extractall(directory, filter="data")
+    return OperatorVersion(directory / "operator")
+
+
+def _git(repository: Path, *arguments: str) -> bytes:
+    return subprocess.run(["git", "-C", repository, *arguments], capture_output=True, check=True).stdout

@@ -1,11 +1,14 @@
 """Versions of Kubernetes that the operator supports, and the comparison of version texts."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 OLDEST_SUPPORTED = (1, 32)
 NEWEST_TESTED = (1, 37)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 _NUMBERS = 3
+_MINOR_NUMBERS = 2
 
 
 def parse_version(text: str) -> tuple[int, ...]:
@@ -21,10 +24,22 @@ def format_minor(version: tuple[int, int]) -> str:
 SUPPORTED_RANGE = f"{format_minor(OLDEST_SUPPORTED)} to {format_minor(NEWEST_TESTED)}"
 
 
+def server_version(info: Mapping[str, Any]) -> str:
+    """Return the version of an API server from its `/version`.
+
+    A server that emulates an older version (flag --emulated-version, KEP-4330) serves the fields and kinds of that one.
+    """
+    binary = str(info.get("gitVersion", ""))
+    emulated = f"v{info.get('emulationMajor', '')}.{info.get('emulationMinor', '')}"
+    if _VERSION.fullmatch(emulated) and parse_version(emulated) != parse_version(binary)[:_MINOR_NUMBERS]:
+        return f"{emulated} (emulated by {binary})"
+    return binary
+
+
 def explain_unsupported(git_version: str) -> str:
     """Return a sentence if a Kubernetes version is outside of the supported range; empty if it is supported.
 
-    `git_version` is that of the API server, such as v1.37.0 or v1.33.5-eks-1a2b3c4.
+    `git_version` is that of the API server, such as v1.37.0, v1.33.5-eks-1a2b3c4 or v1.34 (emulated by v1.37.0).
     """
     found = _VERSION.match(git_version)
     if found is None:

@@ -58,7 +58,7 @@ class Facts:
     scope: str = ""
     """Namespace to which the search for operators was restricted; empty for none."""
     kubernetes: str | Unreadable
-    """gitVersion of the API server."""
+    """Version of the API server (apimachinery.versions.server_version)."""
     clock: ClockReading | Unreadable
     crd: Read
     published_schema: Read = None

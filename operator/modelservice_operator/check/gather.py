@@ -17,6 +17,7 @@ from modelservice_operator.apimachinery.kinds import (
     ResourceKind,
 )
 from modelservice_operator.apimachinery.objects import NamespacedName, Object, key_of
+from modelservice_operator.apimachinery.versions import server_version
 from modelservice_operator.check.access import namespace_of_user, questions_about, review_access
 from modelservice_operator.check.facts import Facts, LeaseState, Read, ReadList, Unreadable
 from modelservice_operator.check.operators import SELECTOR, Install, ParseArguments, install_of
@@ -76,7 +77,7 @@ async def gather_facts(client: RestClient, scope: Scope, *, clock: Clock = SYSTE
 
 async def _read_kubernetes_version(client: RestClient) -> str | Unreadable:
     try:
-        return str((await client.request("GET", "/version")).get("gitVersion", ""))
+        return server_version(await client.request("GET", "/version"))
     except ForbiddenError as error:
         return Unreadable(str(error))
 

@@ -71,7 +71,7 @@ def _check_version(install: Install, facts: Facts) -> Iterator[Finding]:
     for source, version in (("its image has the tag", install.image_version), ("its leader has the version", written)):
         if version and parse_version(version) != parse_version(facts.version):
             text = f"{install}: {source} {version}, and this program has the version {facts.version}."
-            command = "python3 -m modelservice_operator check"
+            command = "modelservice-operator check"
             fix = f"kubectl -n {install.key.namespace} exec deployment/{install.key.name} -- {command}"
             yield warning(FindingID.OPERATOR_VERSION, text, fix)
             return

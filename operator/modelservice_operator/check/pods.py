@@ -7,9 +7,8 @@ from modelservice_operator.apimachinery.text import sanitize
 from modelservice_operator.check.facts import Facts, Unreadable
 from modelservice_operator.check.findings import Finding, FindingID, error, ok, unreadable
 from modelservice_operator.resources.metadata import is_loader_name
+from modelservice_operator.status.containers import IMAGE_PULL_REASONS
 
-IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
-"""Waiting reasons of the kubelet (pkg/kubelet/images) that are about an image."""
 _MAX_MESSAGE_CHARS = 300
 
 
@@ -26,7 +25,7 @@ def explain_pods(deployment: NamespacedName, pods: tuple[Object, ...]) -> Iterat
 def _explain_container(deployment: NamespacedName, status: Json) -> Finding | None:
     waiting = (status.get("state") or {}).get("waiting") or {}
     namespace, name = deployment
-    if waiting.get("reason") in IMAGE_REASONS:
+    if waiting.get("reason") in IMAGE_PULL_REASONS:
         text = f"Deployment {deployment}: the image {status['image']} cannot be pulled{_quote(waiting)}."
         fix = f"kubectl -n {namespace} set image deployment/{name} operator=REGISTRY/operator:TAG"
         return error(FindingID.OPERATOR_IMAGE, text, fix)
@@ -67,7 +66,7 @@ def _loaders(pod: Object) -> list[Json]:
 def _explain_loaders(pod: Object) -> Iterator[Finding]:
     for status in _loaders(pod):
         waiting = (status.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason") in IMAGE_REASONS:
+        if waiting.get("reason") in IMAGE_PULL_REASONS:
             key = key_of(pod)
             text = f"The image of the loader, {status['image']}, cannot be pulled in namespace {key.namespace}"
             fix = f"kubectl -n {key.namespace} describe pod {key.name}"

@@ -3,12 +3,27 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from modelservice_operator.apimachinery.kinds import CHILD_KINDS, MODEL_SERVICE, POD, ResourceKind
+from modelservice_operator.apimachinery.kinds import (
+    CHILD_KINDS,
+    DEPLOYMENT,
+    LEASE,
+    MODEL_SERVICE,
+    POD,
+    REPLICA_SET,
+    ResourceKind,
+)
 from modelservice_operator.apimachinery.objects import Json, NamespacedName, Object
 from modelservice_operator.check.facts import Facts, Unreadable
-from modelservice_operator.check.findings import Finding, FindingID, error, ok, unreadable
+from modelservice_operator.check.findings import Finding, FindingID, error, ok, unreadable, warning
 
-_KINDS = (MODEL_SERVICE, *CHILD_KINDS, POD)
+_WRITTEN: tuple[tuple[ResourceKind, str], ...] = (
+    *((kind, "") for kind in (LEASE, MODEL_SERVICE, *CHILD_KINDS, REPLICA_SET, POD)),
+    (MODEL_SERVICE, "status"),
+    (DEPLOYMENT, "scale"),
+)
+"""Resources and subresources that the operator, its users or the controllers of its children write."""
+_SELECTORS = ("namespaceSelector", "objectSelector", "matchConditions")
+"""Fields that let a webhook intercept a part of the objects only."""
 _WRITES = frozenset({"CREATE", "UPDATE", "*"})
 
 
@@ -21,6 +36,8 @@ class Webhook(NamedTuple):
     service: NamespacedName | None
     """None for a URL outside of the cluster."""
     resource: str
+    is_restricted: bool
+    """It intercepts only a part of the objects."""
 
 
 def intercepting_webhooks(configurations: Iterable[Object]) -> Iterator[Webhook]:
@@ -31,21 +48,39 @@ def intercepting_webhooks(configurations: Iterable[Object]) -> Iterator[Webhook]
             if resource and webhook.get("failurePolicy", "Fail") == "Fail":
                 service = (webhook.get("clientConfig") or {}).get("service")
                 key = NamespacedName(service["namespace"], service["name"]) if service else None
-                yield Webhook(body.get("kind", ""), body["metadata"]["name"], webhook["name"], key, resource)
+                yield Webhook(
+                    kind=body.get("kind", ""),
+                    configuration=body["metadata"]["name"],
+                    name=webhook["name"],
+                    service=key,
+                    resource=resource,
+                    is_restricted=any(webhook.get(field) for field in _SELECTORS),
+                )
 
 
 def _intercepted(webhook: Json) -> str:
     rules = webhook.get("rules") or ()
-    return next((kind.group_resource for kind in _KINDS for rule in rules if _matches(rule, kind)), "")
+    found = (
+        (kind, subresource) for kind, subresource in _WRITTEN if any(_matches(one, kind, subresource) for one in rules)
+    )
+    kind, subresource = next(found, (None, ""))
+    return f"{kind.group_resource}{'/' if subresource else ''}{subresource}" if kind is not None else ""
 
 
-def _matches(rule: Json, kind: ResourceKind) -> bool:
+def _matches(rule: Json, kind: ResourceKind, subresource: str) -> bool:
+    """Return True if a rule includes a resource; `*` includes no subresource (apiserver, webhook/predicates/rules)."""
     groups, resources = set(rule.get("apiGroups") or ()), set(rule.get("resources") or ())
     return (
         not _WRITES.isdisjoint(rule.get("operations") or ())
         and not groups.isdisjoint({"*", kind.group})
-        and not resources.isdisjoint({"*", "*/*", kind.plural})
+        and not resources.isdisjoint(_patterns(kind.plural, subresource))
     )
+
+
+def _patterns(plural: str, subresource: str) -> set[str]:
+    if subresource:
+        return {"*/*", f"{plural}/*", f"*/{subresource}", f"{plural}/{subresource}"}
+    return {"*", "*/*", f"{plural}/*", plural}
 
 
 def check_webhooks(facts: Facts) -> Iterator[Finding]:
@@ -75,6 +110,9 @@ def _unavailable(webhook: Webhook) -> Finding:
         f"The webhook {webhook.name} ({webhook.kind} {webhook.configuration}) intercepts {webhook.resource}, must not"
         f" fail, and its Service {service} has no ready endpoint: the API server rejects what it intercepts."
     )
+    if webhook.is_restricted:
+        text += " It has selectors: perhaps it does not intercept the objects of the operator."
     namespace, name = service or NamespacedName("", "")
     fix = f"kubectl -n {namespace} get endpointslices,pods -l kubernetes.io/service-name={name}"
-    return error(FindingID.WEBHOOK_UNAVAILABLE, text, fix)
+    judge = warning if webhook.is_restricted else error
+    return judge(FindingID.WEBHOOK_UNAVAILABLE, text, fix)

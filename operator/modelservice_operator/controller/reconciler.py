@@ -14,6 +14,7 @@ from modelservice_operator.apply.ownership import is_own_or_orphan
 from modelservice_operator.cache.informers import InformerSet
 from modelservice_operator.controller.blocked_names import BlockedNames
 from modelservice_operator.controller.gatherer import Gatherer
+from modelservice_operator.controller.loader_failure import has_failed_to_load
 from modelservice_operator.controller.model_loads import count_loads
 from modelservice_operator.controller.model_resolution import resolve_model_revision
 from modelservice_operator.controller.object_state import ObjectState, TerminatingRecord
@@ -36,7 +37,7 @@ from modelservice_operator.resources import DesiredChild
 from modelservice_operator.resources.cron_job import tracks_updates
 from modelservice_operator.resources.diff import Drift
 from modelservice_operator.resources.model_volume import has_loader
-from modelservice_operator.resources.retained import Retained
+from modelservice_operator.resources.retained import Retained, format_settings
 from modelservice_operator.settings import Settings
 from modelservice_operator.status import Diagnosis, compute_invalid_status, compute_status, diagnose, requeue_after
 from modelservice_operator.status.model_status import find_loading_pods
@@ -94,6 +95,7 @@ class Reconciler:
         self._clock = clock
         self._gatherer = Gatherer(informers)
         self._plans = PlanCache(settings.loader)
+        self._loader_settings = format_settings(settings.loader)
         self._states: dict[NamespacedName, ObjectState] = {}
 
     async def reconcile(self, key: NamespacedName) -> Result:
@@ -140,7 +142,14 @@ class Reconciler:
             return PlanInputs()
         live = self._informers.get(DEPLOYMENT, service.metadata.key)
         deployment = live if is_own_or_orphan(live, service) else None
-        return PlanInputs(self._model_revision(service, deployment), Retained.of(deployment))
+        return PlanInputs(self._model_revision(service, deployment), self._retained(service, deployment))
+
+    def _retained(self, service: ModelService, deployment: Object | None) -> Retained | None:
+        """Return the record of the loader's settings; None if they may be what keeps the pods from loading."""
+        retained = Retained.of(deployment)
+        if retained is None or retained.loader_settings == self._loader_settings:
+            return retained
+        return None if has_failed_to_load(self._gatherer.gather(service)) else retained
 
     def _model_revision(self, service: ModelService, deployment: Object | None) -> str | None:
         """Return the revision of an auto-updated model that the pods must load; None lets them resolve it."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from modelservice_operator.apimachinery.versions import explain_unsupported
+from modelservice_operator.apimachinery.versions import explain_unsupported, server_version
 from modelservice_operator.apimachinery.wait import Backoff
 from modelservice_operator.client.rest import RestClient
 from modelservice_operator.errors import OperatorError, TransientError
@@ -18,7 +18,7 @@ async def report_kubernetes_version(client: RestClient) -> None:
     failures = 0
     while True:
         try:
-            version = str((await client.request("GET", "/version")).get("gitVersion", ""))
+            version = server_version(await client.request("GET", "/version"))
         except TransientError:
             failures += 1
             await asyncio.sleep(_BACKOFF.delay(failures))

@@ -19,6 +19,7 @@ from modelservice_operator.apimachinery.kinds import LEASE
 from modelservice_operator.apimachinery.versions import parse_version
 from modelservice_operator.client.rest import RestClient
 from modelservice_operator.errors import (
+    AdmissionUnavailableError,
     ConflictError,
     LeadershipLostError,
     NamespaceTerminatingError,
@@ -26,6 +27,7 @@ from modelservice_operator.errors import (
     OperatorError,
     TransientError,
 )
+from modelservice_operator.manager.lease_owner import find_lease_owners
 from modelservice_operator.metrics.instruments import WriteReason, record_write
 from modelservice_operator.settings import LEASE_NAME, LEASE_VERSION_ANNOTATION
 
@@ -140,10 +142,14 @@ class LeaderElector:
         )
 
     def _report_failure(self, error: OperatorError | TimeoutError) -> None:
-        """Log why the Lease cannot be acquired: what a user must change as a warning, once."""
+        """Log why the Lease cannot be acquired: what a user must change as a warning, once.
+
+        A webhook that fails may recover, or never.
+        """
         text = f"Failed to acquire lease {self._lease}: {str(error) or 'timeout'}"
         fields = self._fields("LeaseUnavailable", error=error)
-        if isinstance(error, TransientError | TimeoutError):
+        is_transient = isinstance(error, TransientError) and not isinstance(error, AdmissionUnavailableError)
+        if is_transient or isinstance(error, TimeoutError):
             logger.info("%s", text, extra=fields)
         elif text != self._reported_failure:
             self._reported_failure = text
@@ -155,6 +161,8 @@ class LeaderElector:
             return f"create the namespace {self._namespace}, or correct --lease-namespace"
         if isinstance(error, NamespaceTerminatingError):
             return "wait until the namespace is deleted, and create it again"
+        if isinstance(error, AdmissionUnavailableError):
+            return "repair the admission webhook that the message names, or delete its configuration"
         return (
             f"check that the namespace {self._namespace} exists, and allow the operator to get, create and update"
             " leases there (manifests/base/operator-role.yaml)"
@@ -263,10 +271,14 @@ class LeaderElector:
         return lease
 
     async def _create(self) -> dict[str, Any]:
+        """Create the Lease with its owner. A Lease that exists keeps its own: a change may need the verb delete."""
+        metadata: dict[str, Any] = {"name": self._name, "namespace": self._namespace}
+        if owners := await find_lease_owners(self._client, self._namespace):
+            metadata["ownerReferences"] = owners
         body = {
             "apiVersion": LEASE.api_version,
             "kind": LEASE.kind,
-            "metadata": self._lease_metadata({"name": self._name, "namespace": self._namespace}),
+            "metadata": self._lease_metadata(metadata),
             "spec": self._lease_spec({}, self._identity),
         }
         return await self._client.request("POST", LEASE.path(namespace=self._namespace), body=body, bypass_limit=True)

@@ -3,7 +3,8 @@
 The image, the network and the time limit of the loader are settings of the operator and part of the template. A
 Deployment records those that its template was built with, and the hash of that template. They are used again as long as
 they yield the recorded template: an operator with other settings restarts no pod. Once the spec changes the template,
-and with it the hash, the current settings are used.
+and with it the hash, the current settings are used. So they are if the newest revision cannot load its model and has
+never served: then they may be what mends it (`controller.loader_failure`).
 """
 
 from collections.abc import Mapping
@@ -45,7 +46,7 @@ def build_deployment_with_retained(
         deployment = _build(service, settings, resolution, retained.loader_settings)
         if Retained.of(deployment.body) == retained:
             return deployment
-    return _build(service, loader, resolution, _format_settings(loader))
+    return _build(service, loader, resolution, format_settings(loader))
 
 
 def _build(service: ModelService, settings: LoaderSettings, resolution: str | None, recorded: str) -> DesiredChild:
@@ -82,7 +83,8 @@ def parse_settings(text: str, loader: LoaderSettings) -> LoaderSettings | None:
     )
 
 
-def _format_settings(loader: LoaderSettings) -> str:
+def format_settings(loader: LoaderSettings) -> str:
+    """Return the text of the annotation for the current settings."""
     recorded = _RecordedSettings(
         image=loader.image,
         allowedCIDRs=list(loader.allowed_cidrs),

@@ -22,7 +22,7 @@ from modelservice_operator.status.reasons import LOADER_REASONS, Reason
 from modelservice_operator.status.snapshot import Snapshot
 from modelservice_operator.status.text import find_advice, last_line, normalize, probe_message, truncate, with_full_stop
 
-_IMAGE_PULL_REASONS = frozenset(
+IMAGE_PULL_REASONS = frozenset(
     {
         "ErrImagePull",
         "ImagePullBackOff",
@@ -54,7 +54,7 @@ _ERROR_PREFIXES = re.compile(
 
 def diagnose_container(container: Container, pod: Pod, snapshot: Snapshot) -> Finding:
     """Return the problem of a container that is not ready."""
-    if container.waiting in _IMAGE_PULL_REASONS:
+    if container.waiting in IMAGE_PULL_REASONS:
         return _image_finding(container, snapshot)
     if container.waiting == "CreateContainerConfigError":
         return _config_finding(container, snapshot)

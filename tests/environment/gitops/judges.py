@@ -82,8 +82,18 @@ def build_health_program() -> Path:
     return go_program(SOURCE, "gitops-health")
 
 
+def kstatus_of(objects: Iterable[Object]) -> list[tuple[str, str]]:
+    """Return the status and the message by kstatus for objects of any kind, as the API server gives them."""
+    found = _ask({"object": body} for body in objects)
+    return [(one["kstatus"], one["message"]) for one in found]
+
+
 def _libraries(objects: Iterable[Object]) -> list[dict[str, str]]:
-    lines = [json.dumps({"object": body, "expressions": expressions()}) for body in objects]
+    return _ask({"object": body, "expressions": expressions()} for body in objects)
+
+
+def _ask(requests: Iterable[Object]) -> list[dict[str, str]]:
+    lines = [json.dumps(request) for request in requests]
     result = subprocess.run(
         [build_health_program()], input="\n".join(lines), capture_output=True, text=True, check=False, timeout=60
     )

@@ -2,7 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from modelservice_operator.apimachinery.versions import SUPPORTED_RANGE, explain_unsupported, parse_version
+from modelservice_operator.apimachinery.versions import (
+    SUPPORTED_RANGE,
+    explain_unsupported,
+    parse_version,
+    server_version,
+)
 from tests.environment.cluster.programs import kubernetes_minors
 
 REQUIREMENTS = Path(__file__).parents[3] / "docs/requirements.md"
@@ -18,6 +23,21 @@ def test_supported_version_is_accepted(version: str) -> None:
 )
 def test_unsupported_version_is_explained(version: str, text: str) -> None:
     assert text in explain_unsupported(version)
+
+
+@pytest.mark.parametrize(
+    ("emulated", "version"),
+    [
+        ({}, "v1.37.2"),
+        ({"emulationMajor": "1", "emulationMinor": "37"}, "v1.37.2"),
+        ({"emulationMajor": "1", "emulationMinor": "31"}, "v1.31 (emulated by v1.37.2)"),
+        ({"emulationMajor": "", "emulationMinor": ""}, "v1.37.2"),
+    ],
+    ids=["none", "same", "older", "empty"],
+)
+def test_emulated_version_is_that_of_the_server(emulated: dict[str, str], version: str) -> None:
+    assert server_version({"gitVersion": "v1.37.2"} | emulated) == version
+    assert bool(explain_unsupported(version)) == ("1.31" in version)
 
 
 def test_range_is_that_of_the_documents_and_the_tests() -> None:

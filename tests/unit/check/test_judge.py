@@ -72,6 +72,7 @@ NAMES_TAKEN = [{"type": "NamesAccepted", "status": "False", "message": "kind is 
 TERMINATING = {"metadata": {"name": "ml", "deletionTimestamp": "2026-11-27T12:00:00Z"}}
 SERVES_ML = install(key=OTHER, arguments=OperatorArguments(namespaces=("ml",), lease=OTHER))
 SERVICE = NamespacedName("w", "w")
+SELECTS = {"namespaceSelector": {"matchLabels": {"checked": "yes"}}}
 POLICIES = {name: installed_policy(name) for name in POLICY_NAMES}
 EDITED = {"metadata": installed_policy(REFERENCES)["metadata"], "spec": {"failurePolicy": "Fail", "validations": []}}
 ERRORS: list[tuple[FindingID, dict[str, Any]]] = [
@@ -122,6 +123,7 @@ WARNINGS: list[tuple[FindingID, dict[str, Any]]] = [
         {"installs": (install(replicas=1, ready_replicas=1, arguments=OperatorArguments()),), "leases": {}},
     ),
     (FindingID.POLICY_API_MISSING, {"served": {POLICY: False}}),
+    (FindingID.WEBHOOK_UNAVAILABLE, {"webhooks": (webhook(**SELECTS),), "endpoints": {SERVICE: False}}),
     (FindingID.POLICY_MISSING, {"policies": POLICIES | {RESOURCES: None}}),
     (FindingID.POLICY_NOT_BOUND, {"bindings": (binding(RESOURCES),)}),
     (FindingID.POLICY_VERSION, {"policies": POLICIES | {RESOURCES: {"metadata": {}, "spec": {}}}}),
@@ -229,6 +231,22 @@ def test_image_without_another_version_is_accepted(tag: str) -> None:
 )
 def test_webhook_that_cannot_block_is_accepted(changes: dict[str, Any]) -> None:
     assert problems(webhooks=(webhook(**changes),), endpoints={SERVICE: False}) == {}
+
+
+@pytest.mark.parametrize(
+    ("group", "resource", "named"),
+    [
+        ("coordination.k8s.io", "leases", "leases.coordination.k8s.io"),
+        ("modelservice.dev", "modelservices/status", "modelservices.modelservice.dev/status"),
+        ("apps", "*/scale", "deployments.apps/scale"),
+        ("apps", "replicasets/*", "replicasets.apps"),
+        ("modelservice.dev", "*", "modelservices.modelservice.dev"),
+    ],
+)
+def test_webhook_on_any_write_of_the_operator_is_named(group: str, resource: str, named: str) -> None:
+    rule = {"apiGroups": [group], "resources": [resource], "operations": ["UPDATE"]}
+    found = problems(webhooks=(webhook(rules=[rule]),), endpoints={SERVICE: False})
+    assert f"intercepts {named}, must not fail" in found["webhook-unavailable"].message
 
 
 def test_two_deployments_with_one_lease_do_not_overlap() -> None:

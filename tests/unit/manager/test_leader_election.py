@@ -6,6 +6,7 @@ import pytest
 from modelservice_operator.client.credentials import Credentials
 from modelservice_operator.client.rest import RestClient
 from modelservice_operator.errors import (
+    AdmissionUnavailableError,
     ForbiddenError,
     NamespaceTerminatingError,
     ObjectNotFoundError,
@@ -13,6 +14,7 @@ from modelservice_operator.errors import (
     UnreachableError,
 )
 from modelservice_operator.manager.leader_election import LeaderElectionConfig, LeaderElector, default_lease_name
+from modelservice_operator.manager.lease_owner import SELF_SUBJECT_REVIEWS, find_lease_owners
 from modelservice_operator.settings import Settings
 
 
@@ -35,8 +37,11 @@ class Server(RestClient):
     def __init__(self, *errors: OperatorError) -> None:
         super().__init__(lambda: Credentials("http://127.0.0.1:9", None, None), Settings())
         self.errors = list(errors)
+        self.review: Any = {}
 
     async def request(self, method: str, path: str, *, body: Any = None, **_: Any) -> Any:
+        if path == SELF_SUBJECT_REVIEWS:
+            return self.review
         if method == "GET":
             raise ObjectNotFoundError(f"{path} does not exist")
         if self.errors:
@@ -57,6 +62,7 @@ async def acquire(*errors: OperatorError) -> LeaderElector:
     [
         (ObjectNotFoundError("namespaces ml not found"), "create the namespace ml, or correct --lease-namespace"),
         (NamespaceTerminatingError("being deleted"), "wait until the namespace is deleted, and create it again"),
+        (AdmissionUnavailableError("failed calling webhook"), "repair the admission webhook that the message names"),
         (ForbiddenError("no access"), "check that the namespace ml exists, and allow the operator to get, create and"),
     ],
 )
@@ -77,3 +83,33 @@ async def test_each_cause_of_a_refused_lease_is_explained(caplog: pytest.LogCapt
 async def test_transient_failure_of_a_lease_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     assert (await acquire(UnreachableError("refused"))).is_leader
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize(
+    ("user", "owners"),
+    [
+        (
+            {"username": "system:serviceaccount:ml:operator", "uid": "0a"},
+            [{"apiVersion": "v1", "kind": "ServiceAccount", "name": "operator", "uid": "0a"}],
+        ),
+        ({"username": "system:serviceaccount:other:operator", "uid": "0a"}, []),
+        ({"username": "system:serviceaccount:ml:operator"}, []),
+        ({"username": "ml:admin", "uid": "0a"}, []),
+        ({}, []),
+    ],
+    ids=["own account", "other namespace", "no UID", "user", "nothing"],
+)
+async def test_owner_of_a_lease_is_an_account_of_its_namespace(user: dict[str, str], owners: list[Any]) -> None:
+    server = Server()
+    server.review = {"status": {"userInfo": user}}
+    assert await find_lease_owners(server, "ml") == owners
+
+
+async def test_lease_without_a_known_owner_is_created() -> None:
+    class Silent(Server):
+        async def request(self, method: str, path: str, **options: Any) -> Any:
+            if path == SELF_SUBJECT_REVIEWS:
+                raise ForbiddenError("no access")
+            return await super().request(method, path, **options)
+
+    assert await find_lease_owners(Silent(), "ml") == []

@@ -10,6 +10,8 @@ from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 
 VERSION_ANNOTATION = "modelservice.dev/version"
 """On the CRD and on the admission policies: the version of the program that they belong to."""
+UNINSTALL_LABEL = "modelservice.dev/uninstall"
+"""`keep` on the CRD: the selector `modelservice.dev/uninstall!=keep` of `kubectl delete` spares the ModelServices."""
 _PRINTER_COLUMNS = (
     ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', "", 0),
     ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', "", 0),
@@ -79,6 +81,7 @@ def custom_resource_definition() -> dict[str, Any]:
         "metadata": {
             "name": f"{MODEL_SERVICE.plural}.{MODEL_SERVICE.group}",
             "annotations": {VERSION_ANNOTATION: __version__},
+            "labels": {UNINSTALL_LABEL: "keep"},
         },
         "spec": {
             "group": MODEL_SERVICE.group,

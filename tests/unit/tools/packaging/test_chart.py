@@ -21,7 +21,6 @@ from tests.environment.packaging.rendering import (
     COMPONENTS,
     MANIFESTS,
     NAMESPACE,
-    ROOT,
     build,
     by_identity,
     install_yaml,
@@ -447,17 +446,3 @@ def test_crd_fits_into_an_annotation(record_property: Any) -> None:
     size = len(json.dumps(crd, separators=(",", ":"), ensure_ascii=False).encode())
     record_property("bytes", size)
     assert size <= MAX_CRD_BYTES
-
-
-def test_gitops_examples_name_the_chart_and_valid_values() -> None:
-    folder = MANIFESTS / "gitops" / "install"
-    [application] = objects((folder / "argocd.yaml").read_text())
-    [source, release] = objects((folder / "flux.yaml").read_text())
-    argo = application["spec"]["source"]
-    flux = release["spec"]["chart"]["spec"]
-    assert {argo["targetRevision"], source["spec"]["ref"]["tag"]} == {f"v{__version__}"}
-    assert [ROOT / path for path in (argo["path"], flux["chart"])] == [CHART, CHART]
-    assert "ServerSideApply=true" in application["spec"]["syncPolicy"]["syncOptions"]
-    for values in (argo["helm"]["valuesObject"], release["spec"]["values"]):
-        found = changed(**values)
-        assert container(found)["image"] == f"registry.example.com/modelservice/operator:{__version__}"
