@@ -73,7 +73,7 @@ def test_mistake_in_kustomize_output_is_found(control_plane: Cluster, tmp_path: 
     ],
     ids=str,
 )
-def test_lint_says_what_kubectl_says(
+def test_lint_prints_what_kubectl_prints(
     control_plane: Cluster, namespace: str, operator_kubeconfig: Path, tmp_path: Path, spec: dict[str, object]
 ) -> None:
     assert operator_kubeconfig.exists()

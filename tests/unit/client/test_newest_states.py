@@ -50,7 +50,7 @@ def test_deletion_stays() -> None:
     assert reduced(events[:2]) == [("MODIFIED", 1), ("DELETED", 2)]
 
 
-def test_what_is_not_recognized_stays() -> None:
+def test_unrecognized_lines_stay() -> None:
     bookmark = b'{"type":"BOOKMARK","object":{"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":"5"}}}'
     error = b'{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"code":410}}'
     custom = b'{"type":"MODIFIED","object":{"apiVersion":"v1","kind":"HTTPRoute","metadata":{"name":"a"}}}'

@@ -128,7 +128,6 @@ async def test_silence_counts_from_the_last_read() -> None:
         for _ in range(events):
             await send(chunk(EVENT))
             await asyncio.sleep(0.6 * SHORT)
-        await asyncio.sleep(LONG)
 
     settings, received = Settings(watch_end_timeout=LONG, watch_idle_timeout=SHORT), list[str]()
     async with server(answer) as url:
