@@ -109,20 +109,18 @@ def test_misspelt_field_is_refused_by_the_constructor() -> None:
         ModelService("iris", image="example.com/iris:1", replica=2)  # type: ignore[call-arg]
 
 
-@given(
-    st.dictionaries(
-        st.text(min_size=1),
-        st.recursive(
-            st.none() | st.booleans() | st.integers() | st.text(),
-            lambda one: st.lists(one) | st.dictionaries(st.text(), one),
-        ),
-    )
+SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+VALUES = st.recursive(
+    SCALARS, lambda one: st.lists(one, max_size=3) | st.dictionaries(st.text(max_size=5), one, max_size=3), max_leaves=8
 )
+
+
+@given(st.dictionaries(st.text(max_size=5) | st.sampled_from(["image", "model", "env"]), VALUES, max_size=4))
 def test_fields_of_a_newer_api_are_kept(spec: dict[str, Any]) -> None:
     def without_null(value: Any) -> Any:
         return {key: one for key, one in value.items() if one is not None or key not in known}
 
-    known = {"image", "model"}
+    known = {"image", "model", "env"}
     kept = types.ModelServiceSpec.from_dict(spec).to_dict()
     assert kept == without_null(spec)
 
