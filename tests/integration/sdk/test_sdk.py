@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +33,9 @@ from modelservice.cluster import default_cluster
 from tests.support.builders import IMAGE, model_service
 from tests.support.namespace import NamespaceFixture
 from tests.support.notebook import run_notebook
+from tests.support.python_examples import program_of
 
+DOCUMENT = Path(__file__).parents[3] / "docs" / "sdk.md"
 NOTEBOOK = Path(__file__).parents[3] / "examples" / "notebook" / "diabetes.ipynb"
 
 
@@ -296,3 +300,23 @@ def own_context(ns: NamespaceFixture, directory: Path) -> Path:
     path.write_text(ns.cluster.kubeconfig.read_text())
     ns.kubectl("config", "set-context", "--current", f"--namespace={ns.namespace}", f"--kubeconfig={path}")
     return path
+
+
+def test_examples_of_the_document_run(ns: NamespaceFixture, tmp_path: Path) -> None:
+    printed = run_program(ns, tmp_path, program_of(DOCUMENT, with_server=False))
+    assert "Ready: RolloutComplete: All 2 replicas are available.\n" in printed
+    assert 'The ModelService "iris" is invalid: spec.containerPort: Invalid value: 99999' in printed
+    assert f"There is no ModelService no-such-model in namespace {ns.namespace}.\n" in printed
+    assert printed.endswith("0 ModelServices\n")
+    assert ns.kubectl("get", "msvc", "-o", "name") == ""
+
+
+def run_program(ns: NamespaceFixture, directory: Path, program: str) -> str:
+    """Run a program as a user does, and return what it prints."""
+    environment = os.environ | {"KUBECONFIG": str(own_context(ns, directory))}
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], env=environment, capture_output=True, text=True, check=False,
+        timeout=240,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    return result.stdout
