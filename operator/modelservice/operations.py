@@ -1,4 +1,4 @@
-"""What `ModelService` and `AsyncModelService` do: operations with a client, and the decisions of a wait. No waiting."""
+"""Operations of `ModelService` and `AsyncModelService` with a client, and the decisions of a wait."""
 
 import base64
 import json

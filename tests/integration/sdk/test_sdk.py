@@ -245,7 +245,7 @@ def test_expired_login_is_renewed(iris: ModelService, ns: NamespaceFixture, tmp_
     assert ModelService.get("iris", cluster=cluster).name == "iris"
     other = Cluster(kubeconfig=kubeconfig, namespace=ns.namespace)
     with pytest.raises(UnreachableError, match="does not accept the login"):
-        ModelService.get("iris", cluster=other)  # two expired tokens: it does not log in again and again
+        ModelService.get("iris", cluster=other)  # two expired tokens: a third login is not tried
     assert ModelService.get("iris", cluster=other).name == "iris"
 
 

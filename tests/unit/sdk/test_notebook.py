@@ -1,8 +1,8 @@
 """The notebook of the examples is valid and without outputs, and its kernel is that of the tests."""
 
+import json
 from pathlib import Path
 
-import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
 
@@ -12,8 +12,14 @@ NOTEBOOK = Path(__file__).parents[3] / "examples" / "notebook" / "diabetes.ipynb
 
 
 def write(path: Path, *cells: str) -> Path:
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    nbformat.write(notebook, path)
+    empty: dict[str, object] = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    notebook = {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {},
+        "cells": [empty | {"id": f"cell-{number}", "source": cell} for number, cell in enumerate(cells)],
+    }
+    path.write_text(json.dumps(notebook))
     return path
 
 
