@@ -178,12 +178,12 @@ def test_logs_of_the_model_container(run: Run) -> None:
     assert "has no loader with a log" in run("logs", "echo", "--loader").err
 
 
-def test_followed_log_prints_new_lines(ns: NamespaceFixture, tmp_path: Any) -> None:
+def test_followed_log_prints_new_lines(ns: NamespaceFixture, run: Run, tmp_path: Any) -> None:
     code = "import time\nfor number in range(10_000): print('line', number, flush=True); time.sleep(0.2)"
     apply(ns, python_server(code).named("ticking"))
     output = tmp_path / "out"
     command = [sys.executable, "-m", "modelservice_cli", "logs", "ticking", "--follow", "-n", ns.namespace]
-    ns.wait(lambda: "line 1" in ns.kubectl("logs", "deployment/ticking"), "a log", name="ticking", within=120)
+    ns.wait(lambda: "line 1" in run("logs", "ticking").out, "a log", name="ticking", within=120)
     with (
         output.open("w") as stdout,
         subprocess.Popen([*command, "--kubeconfig", str(ns.cluster.kubeconfig)], stdout=stdout) as process,

@@ -1,4 +1,4 @@
-"""The launcher of the plugin for krew installs the wheel with its dependencies, and runs it."""
+"""The plugin for krew: krew's own validator accepts it, and its launcher installs the wheel and runs it."""
 
 import os
 import subprocess
@@ -6,9 +6,23 @@ import tarfile
 from pathlib import Path
 
 from release.distributions import build_distributions
-from release.krew import PROGRAM, write_plugin
+from release.krew import MANIFEST, PROGRAM, write_plugin
 from release.settings import project_version
+from tests.environment.cluster.go_program import go_program
 from tests.environment.images.uv import find_uv
+
+PINS = Path(__file__).parents[1] / "environment" / "packaging" / "pins" / "krew"
+VALIDATOR = "validate-krew-manifest"
+
+
+def test_validator_of_krew_accepts_the_manifest(tmp_path: Path) -> None:
+    build_distributions(tmp_path, epoch=1_700_000_000)
+    write_plugin(tmp_path, "https://example.com/releases/0.1.0")
+    validator = go_program(PINS, VALIDATOR, package=f"sigs.k8s.io/krew/cmd/{VALIDATOR}")
+    command = [str(validator), "-manifest", str(tmp_path / MANIFEST), "-skip-install"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "structural validation OK" in result.stderr
 
 
 def test_launcher_installs_and_runs_the_wheel(tmp_path: Path) -> None:

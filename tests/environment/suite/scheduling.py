@@ -16,6 +16,7 @@ MIN_PENDING = 2
 SECONDS: dict[str, float] = {
     "tests/e2e/test_failure_gallery.py": 150,
     "tests/e2e/test_loader.py": 140,
+    "tests/e2e/test_cli.py": 100,
     "tests/e2e/test_node_cluster.py": 80,
     "tests/e2e/test_demo.py": 30,
     "tests/e2e/test_rollout_traffic.py": 25,
@@ -45,6 +46,10 @@ SECONDS: dict[str, float] = {
     "tests/integration/test_poison_objects.py": 60,
     "tests/integration/test_apply.py": 50,
     "tests/integration/test_cel_rules.py": 45,
+    "tests/integration/cli/test_examples.py": 60,
+    "tests/integration/cli/test_scale.py": 50,
+    "tests/integration/cli/test_reading.py": 45,
+    "tests/integration/cli/test_faults.py": 35,
     "tests/integration/cli/test_judge.py": 35,
     "tests/integration/cli/test_diff.py": 35,
     "tests/integration/test_operator_upgrade.py": 40,
