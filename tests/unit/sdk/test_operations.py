@@ -124,7 +124,7 @@ def test_wait_ends_with_the_cause_when_stalled() -> None:
     assert (found.value.reason, found.value.message) == ("CrashLoop", "container model exited with code 1.")
 
 
-def test_wait_of_an_old_stall_goes_on() -> None:
+def test_wait_continues_when_the_stall_is_of_an_older_spec() -> None:
     stalled = condition("Stalled", "True", "CrashLoop")
     assert not Wait("iris", "Ready", 10).is_over(body(CRASHING, stalled, observed=1))
 
