@@ -20,9 +20,9 @@ from modelservice.errors import (
 from modelservice_cli.cluster.calls import Answer, ModelConnection, PodCalls, Request, UrlCalls
 from modelservice_cli.cluster.connection import Cluster as Client
 from modelservice_cli.cluster.failures import ApiError
-from modelservice_cli.cluster.family import read_family
+from modelservice_cli.cluster.family import check_pods_readable, read_family
 from modelservice_cli.cluster.lookup import model_service_names
-from modelservice_cli.errors import CliError
+from modelservice_cli.errors import CliError, ExitCode
 from modelservice_cli.view.conditions import condition, is_met, is_observed, problems
 from modelservice_cli.view.pods import choose_ready
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
@@ -187,6 +187,8 @@ def send(
         except ApiError:
             raise  # the right to forward a port is missing
         except CliError as error:
+            if error.code is ExitCode.UNREACHABLE and isinstance(model, PodCalls):
+                raise  # the API server
             raise PredictionError(in_python(str(error))) from error
 
 
@@ -203,6 +205,7 @@ def _connection(
             raise ModelServiceError(f"ModelService {name} has no URL: {reason}")
         return UrlCalls(str(found), timeout=timeout)
     family = read_family(client, service, with_events=False)
+    check_pods_readable(family)
     pod = choose_ready(family.pods, family.current_hash)
     if pod is None:
         cause = next(iter(problems(service)), None)

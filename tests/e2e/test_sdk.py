@@ -4,8 +4,10 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -111,6 +113,16 @@ async def test_async_predictions_run_at_the_same_time(echo: ModelService, cluste
     service = await AsyncModelService.get(echo.name, cluster=cluster)
     answers = await asyncio.gather(*(service.predict({"number": number}) for number in range(8)))
     assert answers == [{"number": number} for number in range(8)]
+
+
+def test_predictions_to_a_pod_are_timed(echo: ModelService, figure: Callable[[str], None]) -> None:
+    seconds = []
+    for number in range(20):
+        started = time.perf_counter()
+        assert echo.predict(number) == number
+        seconds.append(time.perf_counter() - started)
+    middle, worst = median(seconds) * 1000, max(seconds) * 1000
+    figure(f"SDK: predict through a port-forward needs {middle:.0f} ms, the worst of 20 {worst:.0f} ms")
 
 
 def test_error_of_the_model_is_an_exception(echo: ModelService) -> None:

@@ -23,7 +23,7 @@ from urllib.parse import urlencode
 from modelservice_cli.arguments import add_cluster
 from modelservice_cli.cluster.calls import Answer, ModelConnection, PodCalls, Request, UrlCalls
 from modelservice_cli.cluster.connection import Cluster
-from modelservice_cli.cluster.family import Family
+from modelservice_cli.cluster.family import Family, check_pods_readable
 from modelservice_cli.cluster.lookup import get_model_service
 from modelservice_cli.commands.shared import add_name, note, parse_seconds, program_name, read_named_family
 from modelservice_cli.errors import CliError, ExitCode
@@ -133,6 +133,8 @@ def _open(cluster: Cluster, options: argparse.Namespace) -> ModelConnection:
     if options.url is not None:
         return UrlCalls(options.url or _url_of(cluster, options.name), timeout=options.timeout)
     family = read_named_family(cluster, options.name, with_events=False)
+    if not options.pod:
+        check_pods_readable(family)
     pod = options.pod or choose_pod(family, unready=options.unready)
     port = options.port or int(family.spec.get("containerPort") or _DEFAULT_PORT)
     return PodCalls(cluster, pod, port, namespace=family.namespace, timeout=options.timeout)

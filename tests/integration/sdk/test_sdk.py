@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from modelservice import (
     ModelServiceError,
     NotFoundError,
     NotReadyError,
+    PredictionError,
     UnreachableError,
     WaitTimeoutError,
     set_default_cluster,
@@ -320,3 +322,39 @@ def run_program(ns: NamespaceFixture, directory: Path, program: str) -> str:
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     return result.stdout
+
+
+def test_prediction_without_rights_is_forbidden(iris: ModelService, ns: NamespaceFixture) -> None:
+    iris.apply().wait(timeout=60)
+    reader = user(ns, "sdk-reader")
+    grant(ns, "sdk-reader", "modelservices.modelservice.dev")
+    expected = f"You may not list the pods of ModelService iris in namespace {ns.namespace}: ask an administrator"
+    with pytest.raises(ForbiddenError, match=re.escape(expected)):
+        ModelService.get("iris", cluster=reader).predict()
+    grant(ns, "sdk-reader", "pods")
+    with pytest.raises(ForbiddenError, match=r'User "sdk-reader" cannot \w+ resource "pods/portforward"'):
+        ModelService.get("iris", cluster=reader).predict()
+
+
+def grant(ns: NamespaceFixture, name: str, resource: str) -> None:
+    """Let a user read a resource."""
+    role = f"{name}-{resource.partition('.')[0]}"
+    ns.kubectl("create", "role", role, "--verb=get,list", f"--resource={resource}")
+    ns.kubectl("create", "rolebinding", role, f"--role={role}", f"--user={name}")
+
+
+def test_pod_that_does_not_answer_is_one_sentence(iris: ModelService) -> None:
+    """Simulated nodes have no kubelet that could forward a port."""
+    iris.apply().wait(timeout=60)
+    with pytest.raises(ModelServiceError) as found:
+        iris.predict(timeout=5)
+    assert "\n" not in str(found.value)
+    assert not isinstance(found.value, NotReadyError)
+
+
+def test_url_that_does_not_answer_is_a_prediction_error(iris: ModelService) -> None:
+    with pytest.raises(PredictionError, match=r"Cannot reach http://127\.0\.0\.1:1/.*Without url, ") as found:
+        iris.predict(url="http://127.0.0.1:1/")
+    assert found.value.status is None
+    with pytest.raises(ModelServiceError, match="is not an http or https URL"):
+        iris.predict(url="127.0.0.1")
