@@ -4,12 +4,13 @@ Requests run in threads of the event loop, so that it is never blocked; a wait s
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Self, TypeVar
 
 from modelservice import operations
 from modelservice.cluster import Cluster, default_cluster
 from modelservice.declaration import Declaration
+from modelservice.errors import UnreachableError
 from modelservice.operations import Body, Wait
 from modelservice.status import Status
 from modelservice.sync import Params, Services
@@ -21,6 +22,16 @@ Value = TypeVar("Value")
 
 async def _run(cluster: Cluster, operation: Callable[[Client], Value]) -> Value:
     return await asyncio.to_thread(cluster.call, operation)
+
+
+async def _poll(wait: Wait, is_over: Callable[[], Awaitable[bool]]) -> None:
+    while True:
+        try:
+            if await is_over():
+                return
+        except UnreachableError as error:
+            wait.check_outage(error)
+        await asyncio.sleep(operations.POLL_SECONDS)
 
 
 class AsyncModelService(Declaration):
@@ -37,8 +48,11 @@ class AsyncModelService(Declaration):
     async def wait(self, condition: str = "Ready", *, timeout: float = 300) -> Self:  # noqa: ASYNC109 - as in ModelService
         """Wait until a condition is True: see `ModelService.wait`."""
         wait = Wait(self.name, condition, timeout)
-        while not wait.is_over(await self._read()):  # noqa: ASYNC110 - the cluster has the state
-            await asyncio.sleep(operations.POLL_SECONDS)
+
+        async def is_over() -> bool:
+            return wait.is_over(await self._read())
+
+        await _poll(wait, is_over)
         return self
 
     async def predict(
@@ -90,10 +104,14 @@ class AsyncModelService(Declaration):
         """Delete the ModelService: see `ModelService.delete`."""
         name, namespace = self.name, self._namespace
         await _run(self.cluster, lambda it: operations.delete(it, name, namespace, missing_ok=missing_ok))
-        deletion = Wait(name, "", timeout)
-        while wait and await _run(self.cluster, lambda it: operations.exists(it, name, namespace)):
-            deletion.check_deletion()
-            await asyncio.sleep(operations.POLL_SECONDS)
+        deletion = Wait(name, "", timeout, has_answered=True)
+
+        async def is_over() -> bool:
+            exists = await _run(self.cluster, lambda it: operations.exists(it, name, namespace))
+            return deletion.is_gone(exists=exists)
+
+        if wait:
+            await _poll(deletion, is_over)
         self._body = {}
 
     @classmethod

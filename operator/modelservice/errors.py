@@ -75,6 +75,11 @@ def is_login_rejected(error: CliError) -> bool:
     return isinstance(error, ApiError) and error.http_code == _UNAUTHORIZED
 
 
+def is_outage(error: UnreachableError) -> bool:
+    """Return True if there was no connection: not for a login that is rejected."""
+    return not isinstance(error.__cause__, ApiError)
+
+
 def converted(error: CliError) -> ModelServiceError:
     """Return the exception for an error of the modules of the command line."""
     text = in_python(str(error))

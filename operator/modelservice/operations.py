@@ -14,8 +14,10 @@ from modelservice.errors import (
     NotFoundError,
     NotReadyError,
     PredictionError,
+    UnreachableError,
     WaitTimeoutError,
     in_python,
+    is_outage,
 )
 from modelservice_cli.cluster.calls import Answer, ModelConnection, PodCalls, Request, UrlCalls
 from modelservice_cli.cluster.connection import Cluster as Client
@@ -89,11 +91,13 @@ def _not_found(client: Client, name: str, namespace: str) -> str:
 
 @dataclass(slots=True)
 class Wait:
-    """A wait for a condition: `is_over` decides after each read."""
+    """A wait for a condition: `is_over` decides after each read. An outage of the API server does not end it."""
 
     name: str
     condition: str
     timeout: float
+    has_answered: bool = False
+    """True after the first response of the API server."""
     _started: float = field(default_factory=time.monotonic)
 
     def is_over(self, body: Body) -> bool:
@@ -101,6 +105,7 @@ class Wait:
 
         Raises NotReadyError if it is stalled, and WaitTimeoutError.
         """
+        self.has_answered = True
         if is_met(body, self.condition):
             return True
         if is_observed(body) and condition(body, "Stalled").get("status") == "True":
@@ -115,10 +120,16 @@ class Wait:
         """Return True after the timeout."""
         return time.monotonic() - self._started >= self.timeout
 
-    def check_deletion(self) -> None:
-        """Raise WaitTimeoutError if the object still exists after the timeout."""
-        if self.is_late():
+    def is_gone(self, *, exists: bool) -> bool:
+        """Return True if the object does not exist. Raises WaitTimeoutError if it still does after the timeout."""
+        if exists and self.is_late():
             raise WaitTimeoutError(f"ModelService {self.name} still exists after {self.timeout:g} s.")
+        return not exists
+
+    def check_outage(self, error: UnreachableError) -> None:
+        """Raise `error`, unless the API server has answered before and may answer again before the timeout."""
+        if not self.has_answered or not is_outage(error) or self.is_late():
+            raise error
 
     def _timeout(self, body: Body) -> WaitTimeoutError:
         found = condition(body, self.condition)

@@ -2,12 +2,13 @@
 
 import builtins
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Self, TypeVar
 
 from modelservice import operations
 from modelservice.cluster import Cluster, default_cluster
 from modelservice.declaration import Declaration
+from modelservice.errors import UnreachableError
 from modelservice.html import table
 from modelservice.operations import Body, Wait
 from modelservice.resource import HEADING, Resource, row_of
@@ -23,6 +24,16 @@ class Services(builtins.list[Service], Generic[Service]):
 
     def _repr_html_(self) -> str:
         return table(f"{len(self)} ModelServices", HEADING, [row_of(one) for one in self])
+
+
+def _poll(wait: Wait, is_over: Callable[[], bool]) -> None:
+    while True:
+        try:
+            if is_over():
+                return
+        except UnreachableError as error:
+            wait.check_outage(error)
+        time.sleep(operations.POLL_SECONDS)
 
 
 class ModelService(Declaration):
@@ -45,8 +56,7 @@ class ModelService(Declaration):
         Raises NotReadyError as soon as no waiting helps, with the cause, and WaitTimeoutError.
         """
         wait = Wait(self.name, condition, timeout)
-        while not wait.is_over(self._read()):
-            time.sleep(operations.POLL_SECONDS)
+        _poll(wait, lambda: wait.is_over(self._read()))
         return self
 
     def predict(
@@ -99,10 +109,9 @@ class ModelService(Declaration):
         Raises NotFoundError if there is none, unless `missing_ok`.
         """
         self.cluster.call(lambda it: operations.delete(it, self.name, self._namespace, missing_ok=missing_ok))
-        deletion = Wait(self.name, "", timeout)
-        while wait and self.cluster.call(lambda it: operations.exists(it, self.name, self._namespace)):
-            deletion.check_deletion()
-            time.sleep(operations.POLL_SECONDS)
+        if wait:
+            deletion = Wait(self.name, "", timeout, has_answered=True)
+            _poll(deletion, lambda: deletion.is_gone(exists=self._exists()))
         self._body = {}
 
     @classmethod
@@ -119,6 +128,9 @@ class ModelService(Declaration):
         chosen = cluster or default_cluster()
         found = chosen.call(lambda it: operations.find_all(it, namespace, selector))
         return Services(cls._of(body, chosen) for body in found)
+
+    def _exists(self) -> bool:
+        return self.cluster.call(lambda it: operations.exists(it, self.name, self._namespace))
 
     def _read(self) -> Body:
         return self._keep(self.cluster.call(lambda it: operations.read(it, self.name, self._namespace)))

@@ -76,7 +76,7 @@ def test_service_is_applied_read_changed_and_deleted(
     assert found.spec.replicas == 2
     assert found.labels == {"team": "flowers"}
     found.spec.replicas = 3
-    found.apply(force=True).wait(timeout=60)
+    found.apply().wait(timeout=60)
     assert ns.get("deployment", "iris")["spec"]["replicas"] == 3
     assert found.status().ready_replicas == 3
 
