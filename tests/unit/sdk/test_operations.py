@@ -63,7 +63,7 @@ class Frame:
     ],
     ids=["object", "list", "number", "array", "frame", "text", "bytes"],
 )
-def test_data_is_sent_as_its_type_says(data: object, expected: str, content_type: str) -> None:
+def test_data_is_encoded_by_its_type(data: object, expected: str, content_type: str) -> None:
     sent = request(data)
     assert (sent.method, sent.body, sent.headers["Content-Type"]) == ("POST", expected.encode(), content_type)
 
