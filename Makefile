@@ -66,6 +66,7 @@ generate: setup ## write the generated files: the CRD, the reference, a policy, 
 	@$(RUN) python -m tests.environment.runbook > $(RUNBOOK)
 	@$(RUN) python -m tests.environment.packaging generate
 	@$(RUN) python -m tests.environment.command_pages
+	@$(RUN) python -m tests.environment.sdk_types
 	@cp manifests/components/policies/warnings.yaml operator/modelservice_cli/offline/warnings.yaml
 
 verify: setup ## fail when a generated file is stale
@@ -79,6 +80,7 @@ verify: setup ## fail when a generated file is stale
 	   echo "The runbook is stale: run make generate and commit the result." >&2; exit 1; }
 	@$(RUN) python -m tests.environment.packaging verify
 	@$(RUN) python -m tests.environment.command_pages --check
+	@$(RUN) python -m tests.environment.sdk_types --check
 	@cmp manifests/components/policies/warnings.yaml operator/modelservice_cli/offline/warnings.yaml || { \
 	   echo "The warnings of the command line are stale: run make generate and commit the result." >&2; exit 1; }
 	@$(UV) lock --check --quiet || { echo "uv.lock is stale: run uv lock and commit the result." >&2; exit 1; }

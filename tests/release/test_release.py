@@ -91,6 +91,7 @@ def test_distributions_have_every_program(release: Release) -> None:
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {
         "modelservice_operator",
         "modelservice_cli",
+        "modelservice",
         "model_loader",
     }
     with tarfile.open(sdist) as archive:

@@ -20,6 +20,8 @@ def tags(wheel: str) -> tuple[str, str, str]:
 def without_arm64(wheels: list[str]) -> set[tuple[str, str]]:
     """Return Python and ABI of the wheels for CPython with glibc on amd64 that have no counterpart on arm64."""
     found = [tags(wheel) for wheel in wheels]
+    if any(abi == "none" and platform == "any" for _, abi, platform in found):
+        return set()  # a wheel without compiled code can be installed everywhere
     pairs = {
         machine: {
             (python, abi)
@@ -53,6 +55,7 @@ def test_wheel_for_amd64_only_is_found() -> None:
     amd64 = "fast-1.0-cp311-cp311-manylinux_2_17_x86_64.whl"
     assert without_arm64([amd64]) == {("cp311", "cp311")}
     assert without_arm64([amd64, "fast-1.0-cp311-cp311-manylinux_2_28_aarch64.whl"]) == set()
+    assert without_arm64([amd64, "fast-1.0-py2.py3-none-any.whl"]) == set()
     assert without_arm64([amd64, "fast-1.0-cp312-cp312-manylinux_2_28_aarch64.whl"]) == {("cp311", "cp311")}
 
 

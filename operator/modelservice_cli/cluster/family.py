@@ -7,6 +7,7 @@ from typing import Any
 
 from modelservice_cli.cluster.connection import Cluster
 from modelservice_cli.cluster.failures import ApiError
+from modelservice_cli.errors import CliError, ExitCode
 from modelservice_operator.apimachinery.kinds import (
     CHILD_KINDS,
     DEPLOYMENT,
@@ -154,6 +155,16 @@ def read_family(cluster: Cluster, service: Object, *, with_events: bool = True) 
         events=tuple(select_events(events, related)),
         unreadable=tuple(sorted(reader.unreadable)),
     )
+
+
+def check_pods_readable(family: Family) -> None:
+    """Raise CliError if the user may not list pods: that none is known does not mean that none is ready."""
+    if POD.kind in family.unreadable:
+        text = (
+            f"You may not list the pods of ModelService {family.name} in namespace {family.namespace}: ask an"
+            " administrator for a role that allows it, and allows to create pods/portforward."
+        )
+        raise CliError(text, ExitCode.FORBIDDEN)
 
 
 def select_events(events: Iterable[Object], related: Iterable[Mapping[str, Any]]) -> list[Object]:

@@ -23,7 +23,7 @@ from urllib.parse import urlencode
 from modelservice_cli.arguments import add_cluster
 from modelservice_cli.cluster.calls import Answer, ModelConnection, PodCalls, Request, UrlCalls
 from modelservice_cli.cluster.connection import Cluster
-from modelservice_cli.cluster.family import TEMPLATE_HASH, Family, label
+from modelservice_cli.cluster.family import Family, check_pods_readable
 from modelservice_cli.cluster.lookup import get_model_service
 from modelservice_cli.commands.shared import add_name, note, parse_seconds, program_name, read_named_family
 from modelservice_cli.errors import CliError, ExitCode
@@ -133,6 +133,8 @@ def _open(cluster: Cluster, options: argparse.Namespace) -> ModelConnection:
     if options.url is not None:
         return UrlCalls(options.url or _url_of(cluster, options.name), timeout=options.timeout)
     family = read_named_family(cluster, options.name, with_events=False)
+    if not options.pod:
+        check_pods_readable(family)
     pod = options.pod or choose_pod(family, unready=options.unready)
     port = options.port or int(family.spec.get("containerPort") or _DEFAULT_PORT)
     return PodCalls(cluster, pod, port, namespace=family.namespace, timeout=options.timeout)
@@ -149,11 +151,11 @@ def _url_of(cluster: Cluster, name: str) -> str:
 
 def choose_pod(family: Family, *, unready: bool) -> str:
     """Return the name of a ready pod, one of the newest revision if there is one. Raises CliError if there is none."""
-    ready = [pod for pod in family.pods if pods.is_ready(pod)]
-    current = [pod for pod in ready if label(pod, TEMPLATE_HASH) == family.current_hash]
-    others = [pod for pod in reversed(family.pods) if not pods.is_terminating(pod)] if unready else []
-    for pod in (*reversed(current), *reversed(ready), *others):
-        return str(pod["metadata"]["name"])
+    chosen = pods.choose_ready(family.pods, family.current_hash)
+    if chosen is None and unready:
+        chosen = next((pod for pod in reversed(family.pods) if not pods.is_terminating(pod)), None)
+    if chosen is not None:
+        return str(chosen["metadata"]["name"])
     reason = condition(family.service, "Ready").get("reason") or "no status yet"
     raise CliError(
         f"No replica of {family.name} is ready ({reason}): `{program_name()} why {family.name}` explains it."

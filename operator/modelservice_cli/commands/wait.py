@@ -18,7 +18,7 @@ from modelservice_cli.cluster.connection import Cluster
 from modelservice_cli.cluster.lookup import get_model_service
 from modelservice_cli.commands.shared import RESOURCE, add_name, parse_seconds, program_name
 from modelservice_cli.errors import CliError, ExitCode
-from modelservice_cli.view.conditions import condition, is_observed, problems
+from modelservice_cli.view.conditions import condition, is_met, is_observed, problems
 from modelservice_cli.view.humanize import format_duration
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 from modelservice_operator.apimachinery.objects import Object
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
             print(f"{RESOURCE}/{options.name} deleted")
             return ExitCode.OK
         service = get_model_service(cluster, options.name)
-        while not _is_reached(service, wanted):
+        while not is_met(service, wanted):
             _check_stalled(service, options)
             if time.monotonic() >= deadline:
                 raise CliError(_timeout_sentence(service, wanted, options))
@@ -63,12 +63,6 @@ def run(options: argparse.Namespace) -> int:
             service = _read_again(cluster, options.name)
     print(f"{RESOURCE}/{options.name} condition met: {wanted}")
     return ExitCode.OK
-
-
-def _is_reached(service: Object, wanted: str) -> bool:
-    found = condition(service, wanted)
-    is_current = found.get("observedGeneration") in {None, service["metadata"].get("generation")}
-    return is_observed(service) and is_current and found.get("status") == "True"
 
 
 def _read_again(cluster: Cluster, name: str) -> Object:

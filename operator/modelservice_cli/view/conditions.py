@@ -58,6 +58,13 @@ def is_ready(service: Service) -> bool:
     return is_observed(service) and condition(service, "Ready").get("status") == "True"
 
 
+def is_met(service: Service, kind: str) -> bool:
+    """Return True if a condition is True for the newest generation."""
+    found = condition(service, kind)
+    is_current = found.get("observedGeneration") in {None, service["metadata"].get("generation")}
+    return is_observed(service) and is_current and found.get("status") == "True"
+
+
 def problems(service: Service) -> list[Problem]:
     """Return what is wrong, the most important first; empty if the ModelService serves as the spec says."""
     return list(_find_problems(service))

@@ -1,6 +1,6 @@
 """The state of a pod, as kubectl shows it (kubectl, printers/internalversion, printPod), and its last termination."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,16 @@ def is_ready(pod: Pod) -> bool:
 def is_terminating(pod: Pod) -> bool:
     """Return True if a pod is being deleted."""
     return bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def choose_ready(pods: Sequence[Pod], current_hash: str) -> Pod | None:
+    """Return the newest ready pod, one of the newest revision if there is one; None if no pod is ready.
+
+    `pods` are in the order of their creation; `current_hash` is the label pod-template-hash of the newest revision.
+    """
+    ready = [pod for pod in reversed(pods) if is_ready(pod)]
+    current = [pod for pod in ready if (pod["metadata"].get("labels") or {}).get("pod-template-hash") == current_hash]
+    return next(iter((*current, *ready)), None)
 
 
 def state(pod: Pod) -> str:

@@ -20,6 +20,8 @@ SECONDS: dict[str, float] = {
     "tests/e2e/test_node_cluster.py": 80,
     "tests/e2e/test_demo.py": 30,
     "tests/e2e/test_rollout_traffic.py": 25,
+    "tests/e2e/test_sdk.py": 60,
+    "tests/integration/sdk/test_sdk.py": 60,
     "tests/integration/test_gitops.py": 140,
     "tests/sweeps/test_co_owned_fields.py": 210,
     "tests/sweeps/test_crash_sweep.py": 200,

@@ -95,6 +95,18 @@ def test_viewer_sees_the_status_without_hidden_kinds(
     assert "you may not read: Deployment, Pod, ReplicaSet, Service" in found.out
 
 
+def test_predict_without_the_right_to_list_pods_names_it(
+    service: NamespaceFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"caller-{service.namespace}"
+    service.kubectl("create", "role", name, "--verb=get,list", "--resource=modelservices.modelservice.dev")
+    service.kubectl("create", "rolebinding", name, f"--role={name}", f"--user={name}")
+    kubeconfig = service.cluster.user_kubeconfig(name)
+    found = runner(capsys, kubeconfig=kubeconfig, namespace=service.namespace)("predict", "iris")
+    assert found.code == ExitCode.FORBIDDEN
+    assert found.err.startswith("modelservice: You may not list the pods of ModelService iris in namespace")
+
+
 def test_expired_login_is_one_sentence(service: NamespaceFixture, tmp_path: Path, capsys: Any) -> None:
     kubeconfig = changed(service.cluster, tmp_path / "config", user={"token": "expired"})
     found = runner(capsys, kubeconfig=kubeconfig)("list")

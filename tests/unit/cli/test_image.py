@@ -31,3 +31,4 @@ def test_image_installs_no_library_of_the_command_line() -> None:
     assert found & CLI_LIBRARIES == set()
     extras = packages["modelservice-operator"]["optional-dependencies"]
     assert {one["name"] for one in extras["cli"]} == CLI_LIBRARIES
+    assert {one["name"] for one in extras["sdk"]} <= CLI_LIBRARIES
