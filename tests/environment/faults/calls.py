@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+_REVIEW = "reviews"
+"""End of the plurals of authentication.k8s.io and authorization.k8s.io, such as selfsubjectreviews."""
 STREAMS = frozenset({"list", "watch"})
 _VERBS: Mapping[str, str] = {
     "GET": "get",
@@ -32,8 +34,8 @@ class Call:
 
     @property
     def is_write(self) -> bool:
-        """Return True if the request changes something."""
-        return self.verb in WRITES
+        """Return True if the request changes something. The API server answers a review, and stores nothing."""
+        return self.verb in WRITES and not self.resource.endswith(_REVIEW)
 
     def is_about(self, namespace: str, name: str) -> bool:
         """Return True if the request names an object of this name: a ModelService and its children share it."""

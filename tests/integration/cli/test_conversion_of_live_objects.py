@@ -70,5 +70,5 @@ def test_unknown_deployment_is_one_sentence(run: Run, server: DryRunClient) -> N
     assert server.get("/version")
     code, output, errors = run("rose")
     assert (code, output) == (4, {})
-    assert 'deployments.apps "rose" not found' in errors
+    assert 'Deployments.apps "rose" not found.' in errors
     assert errors.count("\n") == 1
