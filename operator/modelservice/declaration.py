@@ -137,7 +137,8 @@ class Declaration(Resource):
             node_selector: Labels that a node must have.
             tolerations: Tolerations of node taints.
             affinity: Scheduling constraints relative to nodes and to other pods of the namespace (core/v1
-                Affinity).
+                Affinity). A term without `labelSelector` matches no pods; those of this ModelService have
+                the label `app.kubernetes.io/instance` with its name.
             topology_spread_constraints: Spread of the pods over nodes or zones.
             scheduler_name: Scheduler of the pods. Defaults to that of the cluster.
             resource_claims: Claims of devices for resources.claims (dynamic resource allocation, enabled by

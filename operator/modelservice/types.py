@@ -1627,7 +1627,10 @@ class ModelServiceSpec(Fields):
     tolerations: list[Toleration] | None = None
     """Tolerations of node taints."""
     affinity: Affinity | None = None
-    """Scheduling constraints relative to nodes and to other pods of the namespace (core/v1 Affinity)."""
+    """Scheduling constraints relative to nodes and to other pods of the namespace (core/v1 Affinity). A term
+    without `labelSelector` matches no pods; those of this ModelService have the label
+    `app.kubernetes.io/instance` with its name.
+    """
     topology_spread_constraints: list[TopologySpread] | None = None
     """Spread of the pods over nodes or zones."""
     scheduler_name: str | None = None

@@ -249,11 +249,20 @@ class ModelServiceSpec(ApiModel):
     )
     affinity: Affinity | None = Field(
         default=None,
-        description="Scheduling constraints relative to nodes and to other pods of the namespace (core/v1 Affinity).",
+        description=(
+            "Scheduling constraints relative to nodes and to other pods of the namespace (core/v1 Affinity). A term"
+            " without `labelSelector` matches no pods; those of this ModelService have the label"
+            " `app.kubernetes.io/instance` with its name."
+        ),
         examples=[
             {
                 "podAntiAffinity": {
-                    "requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "kubernetes.io/hostname"}]
+                    "requiredDuringSchedulingIgnoredDuringExecution": [
+                        {
+                            "labelSelector": {"matchLabels": {"app.kubernetes.io/instance": "sentiment"}},
+                            "topologyKey": "kubernetes.io/hostname",
+                        }
+                    ]
                 }
             }
         ],
