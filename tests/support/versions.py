@@ -28,6 +28,10 @@ class OperatorVersion:
         return ("-c", f"import sys\nsys.path.insert(0, {str(self.directory)!r})\n{RUN_WITHOUT_CLIENT}")
 
 
+class MissingHistoryError(Exception):
+    """The copy of the repository has no older commits."""
+
+
 def patched_version(directory: Path, changes: Mapping[str, tuple[str, str]], *, version: str = NEXT) -> OperatorVersion:
     """Copy the code with another version; `changes` has a text to replace, and the new one, for each module."""
     shutil.copytree(PACKAGES, directory, ignore=shutil.ignore_patterns("__pycache__"))
@@ -48,13 +52,13 @@ def _edit(path: Path, pattern: str, text: str) -> None:
 def unchanged_templates_commit(repository: Path = PACKAGES.parent) -> str:
     """Return the oldest commit that builds the same pod templates as this one: the last change of their hashes.
 
-    Raises AssertionError in a copy without history, as from `git clone --depth`: no older version can be tested there.
+    Raises MissingHistoryError in a copy without history, as from `git clone --depth`: it has no older version.
     """
     hashes = "tests/golden/template_hashes.yaml"
     commit = _git(repository, "log", "--format=%H", "--max-count=1", "--", hashes).decode().strip()
     is_shallow = _git(repository, "rev-parse", "--is-shallow-repository").decode().strip() == "true"
     if not commit or is_shallow:
-        raise AssertionError(f"The history of {hashes} is missing: fetch it with `git fetch --unshallow`.")
+        raise MissingHistoryError(f"The history of {hashes} is missing: fetch it with `git fetch --unshallow`.")
     return commit
 
 
