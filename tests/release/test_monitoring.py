@@ -39,7 +39,6 @@ pytestmark = [pytest.mark.control_plane, pytest.mark.timeout(900)]
 SECONDS = 180.0
 """Deadline of each wait: no claim on time."""
 MAY_BE_EMPTY = {
-    "Loads: {{reason}}": "no loader runs on simulated nodes",
     "Restarts of watches: {{kind}} {{cause}}": "the API server ends a watch after 5 minutes",
     "ModelServiceAPIRequestsFailing": "has series once a request has failed; fires below",
     "ModelServiceRequestsForbidden": "has series once a request was forbidden; fires below",

@@ -10,11 +10,12 @@ from modelservice_operator.apimachinery.kinds import CHILD_KINDS, MODEL_SERVICE
 from modelservice_operator.apimachinery.objects import NamespacedName
 from modelservice_operator.apply.corrections import Action
 from modelservice_operator.cache.informers import InformerSet
+from modelservice_operator.controller.model_loads import LOAD_REASONS
 from modelservice_operator.controller.summaries import Readiness
 from modelservice_operator.controller.workqueue import WorkQueue
 from modelservice_operator.manager.leader_election import LeaderElector
 from modelservice_operator.metrics import scraped
-from modelservice_operator.metrics.instruments import CONTROLLER, prepare_kinds
+from modelservice_operator.metrics.instruments import CONTROLLER, prepare_kinds, prepare_loads
 from modelservice_operator.settings import LEASE_NAME
 
 _QUEUE_LABELS = (CONTROLLER, CONTROLLER)
@@ -54,6 +55,7 @@ def connect_metrics(
     scraped.LEADER.read_from(lambda: {(lease,): float(is_leader())})
     scraped.BUILD_INFO.read_from(lambda: {(__version__, platform.python_version()): 1.0})
     prepare_kinds((*(kind.kind for kind in CHILD_KINDS), MODEL_SERVICE.kind), tuple(Action))
+    prepare_loads(LOAD_REASONS)
 
 
 def _watch_ages(informers: InformerSet, now: float) -> dict[scraped.Labels, float]:

@@ -3,6 +3,7 @@
 Every label has values of a closed set: no name, namespace or message of an object becomes one.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 from http import HTTPStatus
 
@@ -218,6 +219,12 @@ def prepare_kinds(kinds: tuple[str, ...], actions: tuple[str, ...]) -> None:
         _CONFLICTS.labels(kind)
         for action in actions:
             _CORRECTIONS.labels(kind, action)
+
+
+def prepare_loads(reasons: Iterable[str]) -> None:
+    """Report 0 loads of each reason from the start: the increase of the first one counts, and panels show it."""
+    for reason in sorted(reasons):
+        _LOADS.labels(reason)
 
 
 def record_load(reason: str, *, seconds: float = 0.0, size: int = 0, is_loaded: bool) -> None:
