@@ -18,9 +18,10 @@ from modelservice_operator.apimachinery.kinds import (
     SERVICE,
     ResourceKind,
 )
+from modelservice_operator.apimachinery.well_known import MANAGED_BY_LABEL
 from modelservice_operator.apply.drift_limiter import MAX_CORRECTIONS
 from modelservice_operator.resources import build_children
-from modelservice_operator.resources.metadata import MANAGED_BY_LABEL, OWNER_ANNOTATION
+from modelservice_operator.resources.metadata import OWNER_ANNOTATION
 from modelservice_operator.settings import FIELD_MANAGER
 from modelservice_operator.status.autoscaling import FOREIGN_AUTOSCALER_ADVICE
 from tests.environment.audit import STATUS, AuditTrail

@@ -22,7 +22,7 @@ from modelservice_operator.apimachinery.kinds import (
     REPLICA_SET,
     ResourceKind,
 )
-from modelservice_operator.resources.metadata import TEMPLATE_HASH
+from modelservice_operator.apimachinery.well_known import TEMPLATE_HASH
 from modelservice_operator.settings import LEASE_VERSION_ANNOTATION
 from tests.environment.audit import STATUS, AuditTrail
 from tests.environment.cluster import Cluster

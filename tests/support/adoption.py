@@ -9,9 +9,10 @@ from statistics import mean
 from typing import Any
 
 from modelservice_operator.apimachinery.kinds import BUILT_IN_CHILD_KINDS, HORIZONTAL_POD_AUTOSCALER, ResourceKind
+from modelservice_operator.apimachinery.well_known import INSTANCE_LABEL
 from modelservice_operator.controller.controller import TERMINAL_ERROR_INTERVAL
 from modelservice_operator.resources import build_children
-from modelservice_operator.resources.metadata import ADOPT_BY_ANNOTATION, INSTANCE_LABEL
+from modelservice_operator.resources.metadata import ADOPT_BY_ANNOTATION
 from tests.environment.audit import AuditTrail
 from tests.support.backups import Backup
 from tests.support.builders import ModelServiceBuilder, golden

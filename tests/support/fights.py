@@ -14,8 +14,9 @@ from modelservice_operator.apimachinery.kinds import (
     MODEL_SERVICE,
     ResourceKind,
 )
+from modelservice_operator.apimachinery.well_known import MANAGED_BY_LABEL
 from modelservice_operator.resources import build_children
-from modelservice_operator.resources.metadata import MANAGED_BY_LABEL, OWNER_ANNOTATION
+from modelservice_operator.resources.metadata import OWNER_ANNOTATION
 from tests.support.api import MERGE_PATCH, ApiClient, Object, RequestRejectedError, Watcher
 from tests.support.builders import ModelServiceBuilder, golden, model_service
 

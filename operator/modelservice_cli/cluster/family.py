@@ -17,11 +17,10 @@ from modelservice_operator.apimachinery.kinds import (
     ResourceKind,
 )
 from modelservice_operator.apimachinery.objects import Object
+from modelservice_operator.apimachinery.well_known import REVISION, TEMPLATE_HASH
 
 EVENT = ResourceKind(group="", version="v1", kind="Event", plural="events")
 POD_METRICS = ResourceKind(group="metrics.k8s.io", version="v1beta1", kind="PodMetrics", plural="pods")
-REVISION = "deployment.kubernetes.io/revision"
-TEMPLATE_HASH = "pod-template-hash"
 _KINDS = {kind.kind: kind for kind in CHILD_KINDS}
 
 

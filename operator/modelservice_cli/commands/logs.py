@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from modelservice_cli.arguments import add_cluster
 from modelservice_cli.cluster.connection import Cluster
 from modelservice_cli.cluster.failures import ApiError
-from modelservice_cli.cluster.family import TEMPLATE_HASH, Family, label
+from modelservice_cli.cluster.family import Family, label
 from modelservice_cli.commands.shared import add_name, note, parse_seconds, program_name, read_named_family
 from modelservice_cli.errors import CliError, ExitCode
 from modelservice_cli.output import Style, paint
@@ -26,6 +26,7 @@ from modelservice_cli.view import pods
 from modelservice_cli.view.conditions import condition
 from modelservice_operator.apimachinery.kinds import POD
 from modelservice_operator.apimachinery.objects import Object
+from modelservice_operator.apimachinery.well_known import TEMPLATE_HASH
 
 _HTTP_BAD_REQUEST = 400
 _PRINTING = threading.Lock()

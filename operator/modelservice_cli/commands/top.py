@@ -26,9 +26,9 @@ from modelservice_cli.view import usage
 from modelservice_cli.view.listing import sort_key
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE, POD
 from modelservice_operator.apimachinery.objects import Object
+from modelservice_operator.apimachinery.well_known import INSTANCE_LABEL
 
 _SELECTOR = "app.kubernetes.io/name=modelservice"
-_INSTANCE = "app.kubernetes.io/instance"
 Key = tuple[str, str]
 
 
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         namespace = "" if options.all_namespaces and not options.name else cluster.namespace
         if options.name:
             services = [get_model_service(cluster, options.name)]
-            selector = f"{_SELECTOR},{_INSTANCE}={options.name}"
+            selector = f"{_SELECTOR},{INSTANCE_LABEL}={options.name}"
         else:
             services = list(cluster.list(MODEL_SERVICE, namespace=namespace, selector=options.selector))
             selector = _SELECTOR
@@ -72,7 +72,7 @@ def _read_metrics(cluster: Cluster, namespace: str, selector: str) -> dict[Key, 
 def _by_instance(pods: list[Object]) -> dict[Key, list[Object]]:
     found: defaultdict[Key, list[Object]] = defaultdict(list)
     for pod in sorted(pods, key=lambda one: str(one["metadata"].get("creationTimestamp", ""))):
-        found[str(pod["metadata"]["namespace"]), label(pod, _INSTANCE)].append(pod)
+        found[str(pod["metadata"]["namespace"]), label(pod, INSTANCE_LABEL)].append(pod)
     return found
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from modelservice_cli.arguments import add_cluster, add_output
 from modelservice_cli.cluster.connection import Cluster
 from modelservice_cli.cluster.failures import ApiError
-from modelservice_cli.cluster.family import TEMPLATE_HASH, Family, label
+from modelservice_cli.cluster.family import Family, label
 from modelservice_cli.commands.shared import add_name, now, program_name, read_named_family
 from modelservice_cli.errors import CliError, ExitCode
 from modelservice_cli.output import Style, paint, to_yaml
@@ -31,6 +31,7 @@ from modelservice_cli.view.listing import replicas_text
 from modelservice_cli.view.why import Explanation, explain
 from modelservice_operator.apimachinery.kinds import POD, ResourceKind
 from modelservice_operator.apimachinery.objects import Object
+from modelservice_operator.apimachinery.well_known import TEMPLATE_HASH
 
 NODE = ResourceKind(group="", version="v1", kind="Node", plural="nodes")
 QUOTA = ResourceKind(group="", version="v1", kind="ResourceQuota", plural="resourcequotas")

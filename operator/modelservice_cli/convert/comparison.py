@@ -16,20 +16,9 @@ from modelservice_cli.convert.notes import subject_of
 from modelservice_operator.apimachinery.objects import Json, Object
 from modelservice_operator.apimachinery.quantity import parse_quantity
 from modelservice_operator.resources.canonical import canonical_form
+from modelservice_operator.resources.diff import LIST_KEYS
 from modelservice_operator.resources.metadata import CONTAINER_NAME
 
-_ITEM_KEYS: Mapping[str, tuple[str, ...]] = {
-    "containers": ("name",),
-    "initContainers": ("name",),
-    "env": ("name",),
-    "volumes": ("name",),
-    "volumeMounts": ("mountPath",),
-    "imagePullSecrets": ("name",),
-    "hostAliases": ("ip",),
-    "resourceClaims": ("name",),
-    "claims": ("name",),
-    "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
-}
 _EMPTY_MEANS_SOMETHING = frozenset({"emptyDir", "podSelector", "namespaceSelector", "labelSelector"})
 _FLAGS = frozenset(
     {
@@ -347,7 +336,7 @@ def _label(item: Json, index: int, name: str) -> str:
         number = item.get("port", item.get("containerPort"))
         protocol = item.get("protocol", "TCP")
         return str(number) if protocol == "TCP" else f"{number}/{protocol}"
-    keys = _ITEM_KEYS.get(name, ())
+    keys = LIST_KEYS.get(name, ())
     if keys and all(key in item for key in keys):
         return ",".join(str(item[key]).rstrip("/") if name == "volumeMounts" else str(item[key]) for key in keys)
     return str(index)

@@ -16,13 +16,14 @@ from modelservice_cli.convert.workloads import Workload, find_workloads
 from modelservice_cli.errors import CliError
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 from modelservice_operator.apimachinery.objects import Object
+from modelservice_operator.apimachinery.well_known import REVISION
 from modelservice_operator.errors import InvalidSpecError
 
 _CLIENT_ANNOTATIONS = frozenset(
     {
         "kubectl.kubernetes.io/last-applied-configuration",
         "kubectl.kubernetes.io/restartedAt",
-        "deployment.kubernetes.io/revision",
+        REVISION,
     }
 )
 """Annotations that clients and controllers write for themselves."""

@@ -8,7 +8,7 @@ from modelservice_cli.convert.containers import template_path
 from modelservice_cli.convert.notes import Change, Notes, subject_of
 from modelservice_cli.convert.workloads import Workload, selects
 from modelservice_operator.apimachinery.objects import Json, Object
-from modelservice_operator.resources.metadata import INSTANCE_LABEL
+from modelservice_operator.apimachinery.well_known import INSTANCE_LABEL
 
 _COPIED = (
     *("nodeSelector", "tolerations", "priorityClassName", "runtimeClassName", "schedulerName", "resourceClaims"),

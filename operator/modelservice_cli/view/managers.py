@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelservice_cli.cluster.family import annotation, label
+from modelservice_operator.apimachinery.well_known import MANAGED_BY_LABEL
 
 
 def manager_of(service: Mapping[str, Any]) -> str:
@@ -12,6 +13,6 @@ def manager_of(service: Mapping[str, Any]) -> str:
         return "Argo CD"
     if any(label(service, f"{kind}.toolkit.fluxcd.io/name") for kind in ("kustomize", "helm")):
         return "Flux"
-    if label(service, "app.kubernetes.io/managed-by") == "Helm":
+    if label(service, MANAGED_BY_LABEL) == "Helm":
         return "Helm"
     return ""

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modelservice_operator.apimachinery.well_known import TEMPLATE_HASH
+
 Pod = Mapping[str, Any]
 LOADER_PREFIX = "model-loader"
 """Name of the loader's container, and prefix of those of extra models (resources.metadata)."""
@@ -38,7 +40,7 @@ def choose_ready(pods: Sequence[Pod], current_hash: str) -> Pod | None:
     `pods` are in the order of their creation; `current_hash` is the label pod-template-hash of the newest revision.
     """
     ready = [pod for pod in reversed(pods) if is_ready(pod)]
-    current = [pod for pod in ready if (pod["metadata"].get("labels") or {}).get("pod-template-hash") == current_hash]
+    current = [pod for pod in ready if (pod["metadata"].get("labels") or {}).get(TEMPLATE_HASH) == current_hash]
     return next(iter((*current, *ready)), None)
 
 

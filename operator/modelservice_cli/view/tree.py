@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from modelservice_cli.cluster.family import REVISION, TEMPLATE_HASH, Family, annotation, label
+from modelservice_cli.cluster.family import Family, annotation, label
 from modelservice_cli.output import Style, paint
 from modelservice_cli.view import pods
 from modelservice_cli.view.conditions import Problem, condition, problems
 from modelservice_cli.view.humanize import format_age, format_bytes, format_duration, plural, shorten
 from modelservice_cli.view.listing import model_text, ready_text, reason_text, replicas_text, style_of
 from modelservice_operator.apimachinery.objects import Object
+from modelservice_operator.apimachinery.well_known import REVISION, TEMPLATE_HASH
 
 _LOG_LINE_CHARS = 200
 _PROBLEM_CHARS = 160

@@ -10,12 +10,12 @@ from decimal import Decimal
 from typing import Any
 
 from modelservice_cli.view.humanize import format_cpu, format_memory
+from modelservice_cli.view.pods import MODEL_CONTAINER
 from modelservice_operator.apimachinery.objects import Object
 from modelservice_operator.apimachinery.quantity import parse_quantity
 
 RESOURCES = ("cpu", "memory")
 COLUMNS = ("name", "pods", "cpu", "cpu request", "cpu limit", "memory", "memory request", "memory limit", "advice")
-_MODEL_CONTAINER = "model"
 _HEADROOM = Decimal("1.25")
 """Advised request: a quarter more than the largest use."""
 _LIMIT_HEADROOM = Decimal("1.5")
@@ -106,11 +106,11 @@ def _scales_by_cpu(spec: Mapping[str, Any]) -> bool:
 
 def _container_usage(metrics: Mapping[str, Any]) -> Mapping[str, Any] | None:
     containers = metrics.get("containers") or ()
-    return next((one.get("usage") or {} for one in containers if one.get("name") == _MODEL_CONTAINER), None)
+    return next((one.get("usage") or {} for one in containers if one.get("name") == MODEL_CONTAINER), None)
 
 
 def _model_containers(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [one for one in (pod.get("spec") or {}).get("containers") or () if one.get("name") == _MODEL_CONTAINER]
+    return [one for one in (pod.get("spec") or {}).get("containers") or () if one.get("name") == MODEL_CONTAINER]
 
 
 def _quantities(amounts: Mapping[str, Any] | None) -> dict[str, Decimal]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from modelservice_cli.cluster.family import TEMPLATE_HASH, Family, event_time, label
+from modelservice_cli.cluster.family import Family, event_time, label
 from modelservice_cli.view import pods
 from modelservice_cli.view.conditions import Problem, problems
 from modelservice_cli.view.fixes import Case, Facts, Fix, propose_fixes
@@ -13,6 +13,7 @@ from modelservice_cli.view.humanize import format_age, shorten
 from modelservice_cli.view.managers import manager_of
 from modelservice_cli.view.tree import autoscaler_text, progress_text
 from modelservice_operator.apimachinery.objects import Object
+from modelservice_operator.apimachinery.well_known import TEMPLATE_HASH
 
 _LINE_CHARS = 200
 _MAX_EVENTS = 3

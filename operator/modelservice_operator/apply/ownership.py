@@ -13,14 +13,10 @@ from modelservice_operator.apimachinery.kinds import (
     ResourceKind,
 )
 from modelservice_operator.apimachinery.objects import Object
+from modelservice_operator.apimachinery.well_known import INSTANCE_LABEL, MANAGED_BY_LABEL
 from modelservice_operator.errors import NameConflictError, PredecessorTerminatingError
 from modelservice_operator.resources import DesiredChild
-from modelservice_operator.resources.metadata import (
-    ADOPT_BY_ANNOTATION,
-    INSTANCE_LABEL,
-    MANAGED_BY_LABEL,
-    OWNER_ANNOTATION,
-)
+from modelservice_operator.resources.metadata import ADOPT_BY_ANNOTATION, OWNER_ANNOTATION
 from modelservice_operator.settings import FIELD_MANAGER
 from modelservice_operator.status.autoscaling import FOREIGN_AUTOSCALER_ADVICE
 

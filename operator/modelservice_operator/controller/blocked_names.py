@@ -13,16 +13,12 @@ from typing import Any, NamedTuple
 from modelservice_operator.api.v1alpha1 import ModelService
 from modelservice_operator.apimachinery.kinds import ResourceKind
 from modelservice_operator.apimachinery.objects import NamespacedName, Object
+from modelservice_operator.apimachinery.well_known import INSTANCE_LABEL, MANAGED_BY_LABEL
 from modelservice_operator.apply.ownership import is_blocking
 from modelservice_operator.cache.informer import InformerContext
 from modelservice_operator.cache.reflector import ListWatch, Reflector, Tolerance
 from modelservice_operator.resources import DesiredChild
-from modelservice_operator.resources.metadata import (
-    ADOPT_BY_ANNOTATION,
-    INSTANCE_LABEL,
-    MANAGED_BY_LABEL,
-    OWNER_ANNOTATION,
-)
+from modelservice_operator.resources.metadata import ADOPT_BY_ANNOTATION, OWNER_ANNOTATION
 
 logger = logging.getLogger(__name__)
 

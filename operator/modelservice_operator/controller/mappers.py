@@ -2,7 +2,7 @@
 
 from modelservice_operator.apimachinery.kinds import DEPLOYMENT, MODEL_SERVICE
 from modelservice_operator.apimachinery.objects import NamespacedName, Object, key_of
-from modelservice_operator.resources.metadata import INSTANCE_LABEL
+from modelservice_operator.apimachinery.well_known import INSTANCE_LABEL
 
 
 def map_autoscaler(body: Object) -> tuple[NamespacedName, ...]:

@@ -10,17 +10,14 @@ from modelservice_operator.apimachinery.kinds import MODEL_SERVICE
 from modelservice_operator.apimachinery.managed_fields import has_co_owners, is_own_create_entry
 from modelservice_operator.apimachinery.objects import Json, Object
 from modelservice_operator.apimachinery.text import sanitize
+from modelservice_operator.apimachinery.well_known import INSTANCE_LABEL, MANAGED_BY_LABEL, REVISION, TEMPLATE_HASH
 from modelservice_operator.resources.metadata import (
     ADOPT_BY_ANNOTATION,
     HAS_CO_OWNERS,
     HAS_UPDATE_FIELDS,
-    INSTANCE_LABEL,
-    MANAGED_BY_LABEL,
     MODEL_CACHE_KEY_LABEL,
     OWNER_ANNOTATION,
     RESOLVER_NAME,
-    REVISION,
-    TEMPLATE_HASH,
     is_loader_name,
 )
 from modelservice_operator.settings import FIELD_MANAGER

@@ -11,11 +11,10 @@ from typing import Any
 from modelservice_operator.api.v1alpha1.model import ModelSource
 from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import CRON_JOB
+from modelservice_operator.apimachinery.well_known import INSTANCE_LABEL, MANAGED_BY_LABEL
 from modelservice_operator.resources.desired import DesiredChild
 from modelservice_operator.resources.immutable import cron_job_name
 from modelservice_operator.resources.metadata import (
-    INSTANCE_LABEL,
-    MANAGED_BY_LABEL,
     MODEL_CACHE_KEY_LABEL,
     child_metadata,
     image_pull_secrets,

@@ -7,10 +7,9 @@ from modelservice_operator.api.markers import ApiModel
 from modelservice_operator.api.v1alpha1.spec import ModelService, ModelServiceSpec
 from modelservice_operator.apimachinery.kinds import MODEL_SERVICE, ResourceKind
 from modelservice_operator.apimachinery.objects import Json
+from modelservice_operator.apimachinery.well_known import INSTANCE_LABEL, MANAGED_BY_LABEL
 from modelservice_operator.settings import FIELD_MANAGER
 
-MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
-INSTANCE_LABEL = "app.kubernetes.io/instance"
 MANAGED_SELECTOR = f"{MANAGED_BY_LABEL}={FIELD_MANAGER}"
 HASH_ANNOTATION = "modelservice.dev/desired-hash"
 OWNER_ANNOTATION = "modelservice.dev/owner-uid"
@@ -37,11 +36,6 @@ HAS_UPDATE_FIELDS = "modelservice.dev/posted"
 """Key in a cached child: its managedFields contain an Update entry of the operator's POST (see `apply.writer`)."""
 HAS_CO_OWNERS = "modelservice.dev/co-owned"
 """Key in a cached child, only where True: another field manager owns a field that the operator owns too."""
-
-TEMPLATE_HASH = "pod-template-hash"
-"""Label that a ReplicaSet and its pods share (apps/v1)."""
-REVISION = "deployment.kubernetes.io/revision"
-"""Annotation with the revision of a Deployment and its ReplicaSets (apps/v1)."""
 
 
 def is_loader_name(name: object) -> bool:

@@ -6,7 +6,7 @@ Named tuples: a thousand pods are parsed in one turn of the event loop, and a fr
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
-from modelservice_operator.resources.metadata import TEMPLATE_HASH
+from modelservice_operator.apimachinery.well_known import TEMPLATE_HASH
 
 Body = Mapping[str, Any]
 _ENDED_PHASES = frozenset({"Failed", "Succeeded"})

@@ -9,8 +9,8 @@ from modelservice_operator.api.v1alpha1.spec import ModelService
 from modelservice_operator.apimachinery.kinds import ResourceKind
 from modelservice_operator.apimachinery.objects import NamespacedName
 from modelservice_operator.apimachinery.text import sanitize
+from modelservice_operator.apimachinery.well_known import REVISION, TEMPLATE_HASH
 from modelservice_operator.errors import OperatorError
-from modelservice_operator.resources.metadata import REVISION, TEMPLATE_HASH
 from modelservice_operator.status.load_progress import LoadProgress
 from modelservice_operator.status.normalizer import TextNormalizer
 from modelservice_operator.status.pods import Pod

@@ -8,8 +8,9 @@ check succeeds.
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from modelservice_operator.apimachinery.well_known import INSTANCE_LABEL
 from modelservice_operator.resources.cron_job import tracks_updates
-from modelservice_operator.resources.metadata import INSTANCE_LABEL, MODEL_CACHE_KEY_LABEL, RESOLVER_NAME
+from modelservice_operator.resources.metadata import MODEL_CACHE_KEY_LABEL, RESOLVER_NAME
 from modelservice_operator.resources.model_volume import cache_key
 from modelservice_operator.status.conditions import Explanation, find_condition, parse_condition
 from modelservice_operator.status.containers import loader_failure, waits_for_volumes

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -83,26 +84,23 @@ def test_impersonated_user_has_no_rights_of_the_administrator(run: Run) -> None:
     assert run("list", "--as", "bob", "--as-group", "system:masters", "-o", "name").code == ExitCode.OK
 
 
-def test_viewer_sees_the_status_without_hidden_kinds(
-    service: NamespaceFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
-    name = f"viewer-{service.namespace}"
+@pytest.fixture
+def run_as_reader(service: NamespaceFixture, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs commands as a user who may read ModelServices, and nothing else."""
+    name = f"reader-{service.namespace}-{uuid4().hex[:6]}"
     service.kubectl("create", "role", name, "--verb=get,list", "--resource=modelservices.modelservice.dev")
     service.kubectl("create", "rolebinding", name, f"--role={name}", f"--user={name}")
-    kubeconfig = service.cluster.user_kubeconfig(name)
-    found = runner(capsys, kubeconfig=kubeconfig, namespace=service.namespace)("status", "iris")
+    return runner(capsys, kubeconfig=service.cluster.user_kubeconfig(name), namespace=service.namespace)
+
+
+def test_reader_sees_the_status_without_hidden_kinds(run_as_reader: Run) -> None:
+    found = run_as_reader("status", "iris")
     assert found.code == ExitCode.OK
     assert "you may not read: Deployment, Pod, ReplicaSet, Service" in found.out
 
 
-def test_predict_without_the_right_to_list_pods_names_it(
-    service: NamespaceFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
-    name = f"caller-{service.namespace}"
-    service.kubectl("create", "role", name, "--verb=get,list", "--resource=modelservices.modelservice.dev")
-    service.kubectl("create", "rolebinding", name, f"--role={name}", f"--user={name}")
-    kubeconfig = service.cluster.user_kubeconfig(name)
-    found = runner(capsys, kubeconfig=kubeconfig, namespace=service.namespace)("predict", "iris")
+def test_predict_without_the_right_to_list_pods_names_it(run_as_reader: Run) -> None:
+    found = run_as_reader("predict", "iris")
     assert found.code == ExitCode.FORBIDDEN
     assert found.err.startswith("modelservice: You may not list the pods of ModelService iris in namespace")
 

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from modelservice_cli.view import pods
+from modelservice_operator.resources import metadata
 from tests.support.pods import PodBuilder, new_pod
 
 
@@ -55,3 +56,10 @@ def test_completed_container_is_not_a_failure() -> None:
 @pytest.mark.parametrize(("name", "expected"), [("model-loader", True), ("model-loader-sql", True), ("model", False)])
 def test_loaders_are_known_by_their_names(name: str, *, expected: bool) -> None:
     assert pods.is_loader(name) is expected
+
+
+def test_names_of_containers_are_those_of_the_operator() -> None:
+    """They are written twice: the module that has them imports the models of the API, which would slow each start."""
+    assert (pods.MODEL_CONTAINER, pods.LOADER_PREFIX) == (metadata.CONTAINER_NAME, metadata.LOADER_NAME)
+    for name in (metadata.LOADER_NAME, f"{metadata.EXTRA_LOADER_PREFIX}tokenizer", metadata.RESOLVER_NAME, "model"):
+        assert pods.is_loader(name) is metadata.is_loader_name(name)
